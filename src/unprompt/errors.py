@@ -1,0 +1,65 @@
+"""Errors that a user can cause or mend.
+
+Each says what was expected, what was found and what to do next, and knows the exit code of the command line and the
+HTTP status of the service. Whatever is not an `UnpromptError` is a fault of ours: exit code 1, status 500.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_FINE = 0
+EXIT_INTERNAL = 1
+EXIT_USAGE = 2
+EXIT_SOME_FAILED = 3
+
+
+class UnpromptError(Exception):
+    """What was asked for cannot be done as it was asked for."""
+
+    exit_code = EXIT_USAGE
+    http_status = 400
+
+
+class UnknownNameError(UnpromptError):
+    """A name that nothing goes by; the message offers the nearest known one."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        choices = sorted(known)
+        near = difflib.get_close_matches(name, choices, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none'}"
+        super().__init__(f"unknown {what} {name!r}; {hint}")
+
+
+class MissingExtraError(UnpromptError):
+    """Something needs a package that the core does not bring."""
+
+    http_status = 501
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra [{extra}]: pip install 'unprompt[{extra}]'")
+
+
+class ModelError(UnpromptError):
+    """A model folder is missing, incomplete or damaged."""
+
+    http_status = 503
+
+
+class DataError(UnpromptError):
+    """A data file, recipe or preset does not hold what its kind of file must hold."""
+
+
+class PictureError(UnpromptError):
+    """One picture cannot be read; becomes a `Failure` of that picture.
+
+    `kind` is a short fixed word: not-found, not-a-picture, truncated, too-large, unreadable.
+    """
+
+    exit_code = EXIT_SOME_FAILED
+    http_status = 422
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

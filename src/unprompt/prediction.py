@@ -1,0 +1,92 @@
+"""What unprompt answers: one result type for the library, the command line, the service and the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float32]
+
+EMBEDDING_SIZE = 384
+"""Numbers in a vector of all-MiniLM-L6-v2, the space in which prompts are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence that was offered as the prompt.
+
+    `similarity` is the cosine between the sentence's own vector and the fused one; `origin` is who offered it
+    ("decoder" or a member's name; `from` in JSON).
+    """
+
+    text: str
+    similarity: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vote:
+    """One member's opinion of one picture: a unit vector (384,), a text, or both.
+
+    `texts` are sentences that the member offers as candidates, best first. `weight` is the share that the preset gives
+    the member, 0 to 1.
+    """
+
+    member: str
+    weight: float
+    vector: Vector | None = None
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPrompt:
+    """The prompt that a generator wrote into the file.
+
+    `prompt` is ready to read (weights and LoRA tags cleaned away), `raw` is the untouched text that the tool wrote, and
+    `weighted` says whether the two differ by such marks. `settings` maps the tool's own names (steps, sampler, seed,
+    ...) to strings, numbers or booleans.
+    """
+
+    tool: str
+    prompt: str
+    negative_prompt: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    raw: str = ""
+    weighted: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The answer for one picture.
+
+    `vector` (384,) float32 is unit length: the written prompt's own where `origin` is "metadata", the members' fused
+    one where it is "prediction". `similarity` is the cosine between the prompt's own vector and `vector`.
+    `prompt` is empty and `similarity` is None where no text was asked for. `candidates` are the runners-up and the
+    winner, best first. `model` says what computed it: preset, version, hashes.
+    """
+
+    source: str
+    prompt: str
+    origin: Literal["metadata", "prediction"]
+    vector: Vector
+    similarity: float | None
+    candidates: tuple[Candidate, ...]
+    votes: tuple[Vote, ...]
+    written: WrittenPrompt | None
+    model: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A picture that got no answer, and why. A value, not an exception: one bad picture never stops a batch.
+
+    `kind` is a short fixed word (see `unprompt.errors.PictureError`), `message` a sentence for people.
+    """
+
+    source: str
+    kind: str
+    message: str
