@@ -1,0 +1,52 @@
+# Everything is installed into .venv. `make demo` needs a Python 3.10 to 3.13 and no more; `make test` also brings
+# torch. Where PyPI's torch is too large, name another index: PIP_EXTRA_INDEX_URL=... make test (see CONTRIBUTING.md).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The constraints keep pip from replacing torch by the newest build when something else asks for it.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := demo
+.DELETE_ON_ERROR:
+.PHONY: demo test lint wheel docs bench clean
+
+demo: $(VENV)/core.stamp
+	$(BIN)/unprompt examples
+
+# pytest comes last, so that its closing line is the last one.
+test: lint wheel docs
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: $(VENV)/dev.stamp
+	PYTHON=$(BIN)/python tests/wheel/check_wheel.sh
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/generate_cli.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/core.stamp
+	$(BIN)/python benchmarks/cold_start.py
+
+clean:
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+# Stamps: a second call installs nothing until what is to be installed changes.
+$(VENV)/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "unprompt needs Python 3.10 to 3.13, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/core.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/core.stamp
+	$(INSTALL) --editable '.[torch,dev,docs]'
+	@touch $@
