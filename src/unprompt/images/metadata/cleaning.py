@@ -1,0 +1,133 @@
+"""From the text that a tool wrote to a prompt that reads like one.
+
+Every pass is linear in the text's length: prompts come out of files from strangers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_REPLACEMENT = "\ufffd"
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_ESCAPE_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+# C0 and C1 but for white space, and the marks that turn the direction of writing: they could repaint a terminal line.
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+_MODEL_TAGS = re.compile(r"<(?:lora|lyco|hypernet|hypernetwork|embed|embedding|wlr):[^<>]*>", re.IGNORECASE)
+_EMBEDDINGS = re.compile(r"\bembedding:[^\s,:()\[\]{}]+", re.IGNORECASE)
+_WILDCARDS = re.compile(r"(?<!\w)__[\w/*.-]{1,80}?__(?!\w)")
+_BREAK = re.compile(r"\bBREAK\b")
+_NOVELAI_WEIGHT = re.compile(r"(?<![\w.])-?\d{1,4}(?:\.\d{0,4})?::")
+_INVOKEAI_WORD = re.compile(r"(?<=\w)(?:\+{2,}|-{2,})(?=[\s,.)\]]|$)")
+_INVOKEAI_GROUP = re.compile(r"\++|-+(?=[\s,.)\]]|$)|\d{1,3}(?:\.\d{1,4})?(?![\w.])")
+_WEIGHT = re.compile(r"\s*[+-]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})\s*")
+
+_TOKENS = re.compile(r"\\[\\()\[\]{}]|[()\[\]{}:|]|[^\\()\[\]{}:|]+|\\")
+_CLOSERS = {")": "(", "]": "[", "}": "{"}
+_NESTING_LIMIT = 64  # deeper brackets stay as they are; the bound keeps joining their texts linear
+
+
+def tidy(text: str) -> str:
+    """The text on one line: no controls, terminal escapes or lone surrogates, white space runs as one space."""
+    text = _CONTROLS.sub("", _ESCAPE_SEQUENCES.sub("", mend(text)))
+    return " ".join(text.split())
+
+
+def mend(text: str) -> str:
+    """The text with lone surrogates replaced, so that it can be written as UTF-8."""
+    return _SURROGATES.sub(_REPLACEMENT, text)
+
+
+def clean(raw: str) -> str:
+    """The prompt without the marks that steer a sampler.
+
+    Gone are model tags (`<lora:..>`), weights of AUTOMATIC1111 (`(word:1.2)`, `((word))`, `[word]`), of NovelAI
+    (`{word}`, `1.2::word::`) and of InvokeAI (`(word)1.2`, `word++`), escapes of brackets, `BREAK`, embeddings and
+    wildcards. Prompt editing `[a:b:0.5]` gives b, which the picture ends with; alternation `[a|b]` and choice `{a|b}`
+    give a.
+    """
+    text = _MODEL_TAGS.sub(" ", tidy(raw))
+    text = _WILDCARDS.sub(" ", _EMBEDDINGS.sub(" ", text))
+    text, weights = _NOVELAI_WEIGHT.subn("", _BREAK.sub(" ", text))
+    if weights:
+        text = text.replace("::", "")
+    return _close_gaps(_INVOKEAI_WORD.sub("", _without_brackets(text)))
+
+
+def differs(raw: str, prompt: str) -> bool:
+    """Whether cleaning took more out of the raw text than white space and idle commas."""
+    return _letters(tidy(raw)) != _letters(prompt)
+
+
+def _letters(text: str) -> str:
+    return text.replace(" ", "").replace(",", "")
+
+
+def _close_gaps(text: str) -> str:
+    text = " ".join(text.split())
+    text = re.sub(r" ?,(?: ?,)*", ",", text)  # what stood between commas may be gone
+    return text.strip(" ,")
+
+
+@dataclass(slots=True)
+class _Group:
+    """An open bracket, or the whole text: parts between the separators `:` and `|` at this level."""
+
+    opener: str
+    parts: list[list[str]] = field(default_factory=lambda: [[]])
+    separators: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        self.parts[-1].append(text)
+
+    def separate(self, separator: str) -> None:
+        self.separators.append(separator)
+        self.parts.append([])
+
+    def text(self) -> str:
+        """What the group contributes to the prompt once its brackets are gone."""
+        parts = ["".join(pieces) for pieces in self.parts]
+        separators = self.separators
+        if self.opener in ("[", "{") and "|" in separators:
+            return _joined(parts, separators[: separators.index("|")])
+        if self.opener in ("(", "[") and separators[-1:] == [":"] and _WEIGHT.fullmatch(parts[-1]):
+            parts, separators = parts[:-1], separators[:-1]
+            if self.opener == "[" and separators == [":"]:
+                return parts[1] if parts[1].strip() else parts[0]
+        return _joined(parts, separators)
+
+
+def _joined(parts: list[str], separators: list[str]) -> str:
+    """The first parts with their separators between them; there is one part more than separators."""
+    return parts[0] + "".join(mark + part for mark, part in zip(separators, parts[1:], strict=False))
+
+
+def _without_brackets(text: str) -> str:
+    stack = [_Group("")]
+    opened = dict.fromkeys("([{", 0)
+    position = 0
+    while token := _TOKENS.match(text, position):
+        mark, position = token[0], token.end()
+        if mark in opened and len(stack) <= _NESTING_LIMIT:
+            opened[mark] += 1
+            stack.append(_Group(mark))
+        elif mark in _CLOSERS and stack[-1].opener == _CLOSERS[mark]:
+            opened[_CLOSERS[mark]] -= 1
+            _close(stack)
+            if mark == ")" and (weight := _INVOKEAI_GROUP.match(text, position)):
+                position = weight.end()
+        elif mark in _CLOSERS and opened[_CLOSERS[mark]]:
+            continue  # closes a bracket that another kind still covers: both are marks, not words
+        elif mark in ":|":
+            stack[-1].separate(mark)
+        else:
+            stack[-1].add(mark[1:] if len(mark) == 2 and mark[0] == "\\" else mark)
+    while len(stack) > 1:
+        _close(stack)
+    return stack[0].text()
+
+
+def _close(stack: list[_Group]) -> None:
+    group = stack.pop()
+    stack[-1].add(group.text())

@@ -1,0 +1,130 @@
+"""Pixels -> the tensor that one model expects, by the rules that travel with its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from unprompt.errors import ModelError
+
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_CHOICES = {"resize": ("shortest", "squash"), "interpolation": tuple(_FILTERS), "crop": ("center",)}
+
+_LONGEST_ASPECT = 64
+"""Beyond this ratio only the middle is resized: a file of 1 x 65,000 pixels would unfold to gigabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a model wants to see a picture; a part of its config.json.
+
+    `input_size` is the side of the square in pixels. "shortest" brings the shorter side to it and crops the middle,
+    "squash" brings both sides to it. `mean` and `std` are for red, green, blue, on the scale of 0 to 1.
+    """
+
+    input_size: int
+    resize: Literal["shortest", "squash"]
+    interpolation: Literal["bicubic", "bilinear"]
+    crop: Literal["center"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
+        """Read what `to_config` writes. Raises ModelError at a key that is missing, unknown or of no use."""
+        expected = {field.name for field in fields(cls)}
+        if missing := expected - config.keys():
+            raise ModelError(f"the model's preprocessing lacks {_listed(missing)}; expected {_listed(expected)}")
+        if unknown := config.keys() - expected:
+            raise ModelError(f"the model's preprocessing has unknown {_listed(unknown)}; expected {_listed(expected)}")
+        for key, choices in _CHOICES.items():
+            if config[key] not in choices:
+                raise ModelError(
+                    f"the model's preprocessing has {key} = {config[key]!r}; expected {' or '.join(choices)}"
+                )
+        return cls(
+            input_size=_whole_number("input_size", config["input_size"]),
+            resize=config["resize"],
+            interpolation=config["interpolation"],
+            crop=config["crop"],
+            mean=_three_numbers("mean", config["mean"]),
+            std=_three_numbers("std", config["std"], above=0.0),
+        )
+
+    def to_config(self) -> dict[str, Any]:
+        """The same as a JSON object."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def preprocess(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """(height, width, 3) uint8 RGB -> (3, input_size, input_size) float32, contiguous.
+
+    The same numbers as torchvision's Resize, CenterCrop, ToTensor and Normalize give for a Pillow picture, which is
+    what timm evaluates with.
+    """
+    image = Image.fromarray(pixels)
+    if preprocessing.resize == "squash":
+        square = _resized(image, (preprocessing.input_size, preprocessing.input_size), preprocessing)
+    else:
+        square = _shortest(image, preprocessing)
+    channels = np.asarray(square).transpose(2, 0, 1).astype(np.float32, order="C")  # (3, size, size)
+    channels /= 255
+    channels -= np.array(preprocessing.mean, dtype=np.float32)[:, None, None]
+    channels /= np.array(preprocessing.std, dtype=np.float32)[:, None, None]
+    return channels
+
+
+def _shortest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """The shorter side at `input_size`, then the middle square; rounded as torchvision rounds."""
+    side = preprocessing.input_size
+    shorter, longer = sorted(image.size)
+    if longer > _LONGEST_ASPECT * shorter:
+        image = _middle(image, shorter)
+        shorter, longer = sorted(image.size)
+    unfolded = int(side * longer / shorter)
+    size = (side, unfolded) if image.width <= image.height else (unfolded, side)
+    image = _resized(image, size, preprocessing)
+    left, top = round((image.width - side) / 2), round((image.height - side) / 2)
+    return image.crop((left, top, left + side, top + side))
+
+
+def _middle(image: Image.Image, shorter: int) -> Image.Image:
+    """The middle of a very long picture, as long as the aspect allows: all that the final crop could touch."""
+    # Evenly many pixels go from both ends, so that the middle stays where it was.
+    spare = (max(image.size) - _LONGEST_ASPECT * shorter) // 2
+    if image.width > image.height:
+        return image.crop((spare, 0, image.width - spare, image.height))
+    return image.crop((0, spare, image.width, image.height - spare))
+
+
+def _resized(image: Image.Image, size: tuple[int, int], preprocessing: Preprocessing) -> Image.Image:
+    return image if image.size == size else image.resize(size, _FILTERS[preprocessing.interpolation])
+
+
+def _whole_number(key: str, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ModelError(f"the model's preprocessing has {key} = {value!r}; expected a whole number above 0")
+
+
+def _three_numbers(key: str, value: Any, above: float = -math.inf) -> tuple[float, float, float]:
+    numbers = tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(numbers) == 3 and all(_is_number(number) and number > above for number in numbers):
+        red, green, blue = map(float, numbers)
+        return red, green, blue
+    wanted = "three numbers above 0" if above == 0 else "three numbers"
+    raise ModelError(f"the model's preprocessing has {key} = {value!r}; expected {wanted}, for red, green, blue")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(map(str, names)))

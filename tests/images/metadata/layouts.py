@@ -1,0 +1,138 @@
+"""Picture files in the byte layouts of the tools that write prompts into them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAKE, MODEL, DESCRIPTION, SOFTWARE, MAKER_NOTE, USER_COMMENT = 0x010F, 0x0110, 0x010E, 0x0131, 0x927C, 0x9286
+
+
+def chunk(kind: bytes, body: bytes, *, crc: int | None = None) -> bytes:
+    checksum = zlib.crc32(kind + body) if crc is None else crc
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+
+def text(keyword: str, value: str | bytes) -> bytes:
+    """tEXt, as Pillow writes what Latin-1 can say and other libraries write anything in UTF-8."""
+    body = value if isinstance(value, bytes) else value.encode("latin-1")
+    return chunk(b"tEXt", keyword.encode() + b"\x00" + body)
+
+
+def ztext(keyword: str, value: bytes) -> bytes:
+    return chunk(b"zTXt", keyword.encode() + b"\x00\x00" + zlib.compress(value))
+
+
+def itext(keyword: str, value: str | bytes, *, compressed: bool = False) -> bytes:
+    body = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+    head = keyword.encode() + b"\x00" + (b"\x01" if compressed else b"\x00") + b"\x00" + b"\x00" + b"\x00"
+    return chunk(b"iTXt", head + (zlib.compress(body) if compressed else body))
+
+
+def png(*chunks: bytes, after: tuple[bytes, ...] = (), pixels: np.ndarray | None = None) -> bytes:
+    """A PNG with these chunks before the pixels, and those of `after` behind them."""
+    plain = _encoded("PNG", pixels)
+    end = plain.index(b"IDAT") - 4
+    tail = plain.rindex(b"IEND") - 4
+    return plain[:end] + b"".join(chunks) + plain[end:tail] + b"".join(after) + plain[tail:]
+
+
+def jpeg(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with these (marker, body) segments at its head."""
+    plain = _encoded("JPEG")
+    inserted = b"".join(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments)
+    return plain[:2] + inserted + plain[2:]
+
+
+def jpeg_exif(tiff: bytes) -> bytes:
+    return jpeg((0xE1, b"Exif\x00\x00" + tiff))
+
+
+def webp_exif(tiff: bytes) -> bytes:
+    """A WebP as piexif makes it: the extended header, then the picture, then EXIF."""
+    plain = _encoded("WEBP")
+    head = chunk_riff(b"VP8X", bytes([0x08, 0, 0, 0]) + (7).to_bytes(3, "little") * 2)
+    body = b"WEBP" + head + plain[12:] + chunk_riff(b"EXIF", tiff)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def chunk_riff(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("<I", len(body)) + body + b"\x00" * (len(body) % 2)
+
+
+def user_comment(value: str, *, order: str = ">", code: bytes = b"UNICODE\x00", body: bytes | None = None) -> bytes:
+    """A TIFF whose EXIF directory holds `UserComment`; big-endian as piexif, "<" as ImageSharp."""
+    if body is None:
+        body = value.encode("utf-16-be" if order == ">" else "utf-16-le")
+    return directory({USER_COMMENT: code + body}, order=order)
+
+
+def directory(exif: dict[int, bytes], *, order: str = ">") -> bytes:
+    """A TIFF with one entry in the first directory, the pointer, and these in the EXIF directory."""
+    mark = b"MM\x00*" if order == ">" else b"II*\x00"
+    start = 8 + 2 + 12 + 4
+    values_at = start + 2 + 12 * len(exif) + 4
+    first = struct.pack(order + "HHHIII", 1, 0x8769, 4, 1, start, 0)
+    entries, values = b"", b""
+    for tag, value in exif.items():
+        entries += struct.pack(order + "HHII", tag, 7, len(value), values_at + len(values))
+        values += value
+    count = struct.pack(order + "H", len(exif))
+    return mark + struct.pack(order + "I", 8) + first + count + entries + bytes(4) + values
+
+
+def pillow_exif(tags: dict[int, str]) -> bytes:
+    """All tags in the first directory as text, as Pillow writes them for Fooocus and ComfyUI."""
+    exif = Image.Exif()
+    exif.update(tags)
+    return exif.tobytes().removeprefix(b"Exif\x00\x00")
+
+
+def draw_things_xmp(comment: dict[str, Any], description: str = "") -> str:
+    body = json.dumps(comment).replace("&", "&amp;").replace("<", "&lt;")
+    return f"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 6.0.0">
+   <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+      <rdf:Description rdf:about=""
+            xmlns:exif="http://ns.adobe.com/exif/1.0/"
+            xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+            xmlns:dc="http://purl.org/dc/elements/1.1/">
+         <exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">{body}</rdf:li></rdf:Alt></exif:UserComment>
+         <xmp:CreatorTool>Draw Things</xmp:CreatorTool>
+         <dc:description><rdf:Alt><rdf:li xml:lang="x-default">{description}</rdf:li></rdf:Alt></dc:description>
+      </rdf:Description>
+   </rdf:RDF>
+</x:xmpmeta>"""
+
+
+def stealth(value: str | bytes, *, magic: bytes = b"stealth_pngcomp", width: int = 64, height: int = 96) -> np.ndarray:
+    """(height, width, 4) pixels with a text in the alpha channel's lowest bits, down each column."""
+    body = value if isinstance(value, bytes) else value.encode()
+    if magic.endswith(b"comp") and not isinstance(value, bytes):
+        body = gzip.compress(body)
+    bits = np.unpackbits(np.frombuffer(magic + struct.pack(">I", len(body) * 8) + body, np.uint8))
+    pixels = np.full((height, width, 4), 255, np.uint8)
+    channels = slice(0, 3) if b"rgb" in magic else slice(3, 4)
+    columns = pixels[:, :, channels].transpose(1, 0, 2).copy()
+    columns.ravel()[: len(bits)] = 254 | bits
+    pixels[:, :, channels] = columns.transpose(1, 0, 2)
+    return pixels
+
+
+def _encoded(kind: str, pixels: np.ndarray | None = None) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8) if pixels is None else pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def lossless_webp(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, exact=True)
+    return buffer.getvalue()
