@@ -1,0 +1,92 @@
+"""The network that turns a vector back into a sentence (torch; training and export only).
+
+A small causal transformer. The vector enters as a learned projection that is added in front of every block, so that
+each step can compare what is wanted with what has been said. At prediction its ONNX export runs in
+`unprompt.text.decoder`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unprompt.prediction import EMBEDDING_SIZE
+
+
+class Block(nn.Module):
+    """Pre-norm attention and feed-forward over cached keys and values."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.condition = nn.Linear(EMBEDDING_SIZE, width)
+        self.norm_attention = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.norm_feed = nn.LayerNorm(width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def initialise(self, depth: int) -> None:
+        """Sets apart from all others the weights whose size matters in a stack of `depth` blocks."""
+        *_, last = (module for module in self.feed if isinstance(module, nn.Linear))
+        for linear in (self.output, last):  # GPT-2: the residual stream keeps its size whatever the depth
+            nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * depth))
+        # Unit vectors of 384 numbers have entries of 0.05: without this they would be drowned by the tokens.
+        nn.init.normal_(self.condition.weight, std=0.1)
+
+    def forward(self, x: Tensor, vector: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x (batch, length, width), vector (batch, 384), past (2, batch, heads, before, width / heads) or None."""
+        batch, length, width = x.shape
+        x = x + self.condition(vector).unsqueeze(1)
+        shape = (batch, length, 3, self.heads, width // self.heads)
+        query, key, value = self.query_key_value(self.norm_attention(x)).view(shape).permute(2, 0, 3, 1, 4).unbind(0)
+        if past is not None:
+            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+        # With a past, tokens come one at a time and may see all of it: only whole sentences need the causal mask.
+        seen = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
+        x = x + self.dropout(self.output(seen.transpose(1, 2).reshape(batch, length, width)))
+        x = x + self.dropout(self.feed(self.norm_feed(x)))
+        return x, torch.stack([key, value])
+
+
+class SentenceDecoder(nn.Module):
+    """Next-token logits for a sentence whose all-MiniLM-L6-v2 vector is given."""
+
+    def __init__(
+        self, *, vocabulary_size: int, max_length: int, width: int, depth: int, heads: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary_size, width)
+        self.positions = nn.Embedding(max_length, width)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, Block):
+                module.initialise(len(self.blocks))
+
+    def forward(self, tokens: Tensor, vector: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits and the grown cache.
+
+        tokens (batch, length) int64; vector (batch, 384); past (depth, 2, batch, heads, before, width / heads), for
+        one token at a time. Returns logits (batch, length, vocabulary) and the cache with `length` more positions.
+        """
+        before = 0 if past is None else past.shape[4]
+        positions = torch.arange(tokens.shape[1], device=tokens.device) + before
+        x = self.tokens(tokens) + self.positions(positions)
+        present = []
+        for index, block in enumerate(self.blocks):
+            x, keys_values = block(x, vector, None if past is None else past[index])
+            present.append(keys_values)
+        return F.linear(self.norm(x), self.tokens.weight), torch.stack(present)

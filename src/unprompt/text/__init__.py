@@ -1,0 +1,1 @@
+"""Sentences and vectors: the encoder that makes one of the other, tokenizers, and the decoder that goes back."""

