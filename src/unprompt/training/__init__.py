@@ -1,0 +1,1 @@
+"""Training: recipes, data, the loop and the export. Needs the extra [torch]."""

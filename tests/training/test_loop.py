@@ -1,0 +1,256 @@
+"""The loop: schedule, averages, checkpoints, and that a killed run ends as an unbroken one does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unprompt.errors import DataError
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+
+from unprompt.training.loop import BEST, Batch, train  # noqa: E402
+from unprompt.training.recipe import Optimisation, Recipe  # noqa: E402
+from unprompt.training.run import train_recipe  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from unprompt.training.run import train_recipe
+def report(line):
+    if line.startswith(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train_recipe(Path(sys.argv[1]), sys.argv[4:], Path(sys.argv[2]), report)
+"""
+
+
+class Slope(nn.Module):
+    """Four numbers whose gradients are always 1: AdamW then moves each by just its learning rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low = nn.Parameter(torch.zeros(1))
+        self.middle = nn.Parameter(torch.zeros(1))
+        self.high = nn.Parameter(torch.zeros(1))
+        self.matrix = nn.Parameter(torch.full((1, 1), 2.0))
+        self.register_buffer("constant", torch.tensor([7.0]))
+
+
+class SlopeTask:
+    """Goes down the slope, and remembers which weights it was shown."""
+
+    metric = "height"
+    depths = {"low": -1, "middle": 1, "high": 0, "matrix": 0}  # noqa: RUF012
+
+    def __init__(self, best_at: float = -1.0) -> None:
+        self.model = Slope()
+        self.best_at = best_at
+        self.trained: list[dict[str, float]] = []
+        self.evaluated: list[dict[str, float]] = []
+
+    def steps(self, batch_size: int) -> int:
+        return 10
+
+    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        for number in range(10):
+            yield {"number": torch.tensor([10.0 * epoch + number])}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        self.trained.append(_numbers(model))
+        return sum(parameter.sum() for parameter in model.parameters()) + 0 * batch["number"].sum()
+
+    def depth_of(self, parameter: str) -> int:
+        return self.depths[parameter]
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        assert not model.training
+        self.evaluated.append(_numbers(model))
+        return {"height": -abs(self.evaluated[-1]["high"] - self.best_at), "high": self.evaluated[-1]["high"]}
+
+
+def _numbers(model: nn.Module) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in model.named_parameters()}
+
+
+def _ignore(line: str) -> None:
+    pass
+
+
+def _train(task: SlopeTask, folder: Path, **options: Any) -> dict[str, float]:
+    settings = Optimisation(**{"epochs": 2, "precision": "fp32", "weight_decay": 0.0, "clip": 1e9, **options})
+    return train(task, Recipe("regressor", "slope", settings), settings, folder, _ignore)
+
+
+def _metrics(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "rate"} for line in lines]  # the rate is a stopwatch's
+
+
+def test_learning_rates(tmp_path: Path) -> None:
+    task = SlopeTask()
+    _train(task, tmp_path, learning_rate=1e-2, final_learning_rate=1e-3, warmup=0.2, layer_decay=0.5)
+    seen = [*task.trained, _numbers(task.model)]
+    moved = [before["high"] - after["high"] for before, after in itertools.pairwise(seen)]
+    warm = [1e-2 * (step + 1) / 4 for step in range(4)]
+    cosine = [1e-3 + 9e-3 * 0.5 * (1 + math.cos(math.pi * step / 16)) for step in range(16)]
+    assert moved == pytest.approx([*warm, *cosine], rel=1e-3)
+    lower = [before["middle"] - after["middle"] for before, after in itertools.pairwise(seen)]
+    assert lower == pytest.approx([0.5 * rate for rate in moved], rel=1e-3)
+
+
+def test_what_is_frozen_stays(tmp_path: Path) -> None:
+    task = SlopeTask()
+    _train(task, tmp_path, weight_decay=0.5)
+    assert {weights["low"] for weights in task.trained} == {0.0}
+    assert not task.model.low.requires_grad
+    saved = load_file(tmp_path / BEST)
+    assert saved["low"].item() == 0
+    assert saved["constant"].item() == 7
+
+
+def test_only_matrices_decay(tmp_path: Path) -> None:
+    decayed, plain = SlopeTask(), SlopeTask()
+    _train(decayed, tmp_path / "a", weight_decay=0.5, learning_rate=1e-2)
+    _train(plain, tmp_path / "b", learning_rate=1e-2)
+    assert decayed.model.high.item() == plain.model.high.item()
+    assert decayed.model.matrix.item() < plain.model.matrix.item() - 0.05
+
+
+def test_averages_are_evaluated(tmp_path: Path) -> None:
+    task = SlopeTask()
+    _train(task, tmp_path, ema=0.6, evaluations=20, learning_rate=1e-2)
+    raw = [weights["high"] for weights in [*task.trained, _numbers(task.model)]]
+    average, expected = raw[0], [raw[0]]
+    for step, value in enumerate(raw[1:], 1):
+        decay = min(0.6, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * value
+        expected.append(average)
+    assert [weights["high"] for weights in task.evaluated] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_best_weights_are_kept(tmp_path: Path) -> None:
+    task = SlopeTask(best_at=-0.03)  # passed in the middle of the run
+    best = _train(task, tmp_path, ema=0.3, evaluations=20, learning_rate=1e-2, final_learning_rate=1e-2)
+    heights = [-abs(weights["high"] + 0.03) for weights in task.evaluated]
+    place = int(np.argmax(heights))
+    assert 0 < place < len(heights) - 1
+    assert best["height"] == max(heights)
+    saved = load_file(tmp_path / BEST)
+    assert {name: saved[name].item() for name in task.evaluated[place]} == task.evaluated[place]
+    state = json.loads((tmp_path / "checkpoint" / "state.json").read_text())
+    assert state["best"] == best
+
+
+def test_evaluations_are_spread_over_the_run(tmp_path: Path) -> None:
+    _train(SlopeTask(), tmp_path, evaluations=3)
+    assert [line["step"] for line in _metrics(tmp_path) if "height" in line] == [0, 7, 14, 20]
+
+
+def test_no_epochs_is_an_evaluation(tmp_path: Path) -> None:
+    assert _train(SlopeTask(), tmp_path, epochs=0)["high"] == 0
+    assert (tmp_path / BEST).exists()
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    best = _train(SlopeTask(), tmp_path)
+    before = _metrics(tmp_path)
+    again = SlopeTask()
+    assert _train(again, tmp_path) == best
+    assert (again.trained, again.evaluated) == ([], [])
+    assert _metrics(tmp_path) == before
+
+
+def test_a_folder_holds_one_run(tmp_path: Path) -> None:
+    _train(SlopeTask(), tmp_path)
+    with pytest.raises(DataError, match="holds a run of another recipe; choose another folder"):
+        _train(SlopeTask(), tmp_path, epochs=3)
+
+
+def test_a_folder_is_claimed_before_anything_is_computed(decoder_run: Path, decoder_recipe: Path) -> None:
+    before = sorted(decoder_run.rglob("*"))
+    with pytest.raises(DataError, match="another recipe"):
+        train_recipe(decoder_recipe, ["decoder.recombined=3"], decoder_run, _ignore)
+    assert sorted(decoder_run.rglob("*")) == before
+
+
+def test_other_parameters_than_the_checkpoints(tmp_path: Path) -> None:
+    _train(SlopeTask(), tmp_path)
+    task = SlopeTask()
+    task.depths = {**task.depths, "low": 0}
+    with pytest.raises(DataError, match="other parameters than this recipe trains"):
+        _train(task, tmp_path)
+
+
+def test_a_checkpoint_that_was_being_swapped(tmp_path: Path) -> None:
+    best = _train(SlopeTask(), tmp_path)
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+    (tmp_path / "checkpoint.new").mkdir()
+    again = SlopeTask()
+    assert _train(again, tmp_path) == best
+    assert again.trained == []
+
+
+@pytest.mark.parametrize(
+    "killed_at",
+    [
+        "step 0/",  # after the first evaluation, before the first checkpoint
+        "step 50/",  # in the middle of an epoch, after a line that no checkpoint has seen
+        "step 76/",  # after an evaluation
+    ],
+)
+def test_a_killed_run_ends_as_an_unbroken_one(
+    decoder_recipe: Path, decoder_run: Path, tmp_path: Path, killed_at: str
+) -> None:
+    folder = tmp_path / "run"
+    # A checkpoint after each step, and the same recipe otherwise.
+    recipe = tmp_path / "recipe.toml"
+    text = decoder_recipe.read_text().replace("[optimisation]", "[optimisation]\ncheckpoint_minutes = 0.0")
+    recipe.write_text(text)
+    command = [sys.executable, "-c", KILLED, str(recipe), str(folder), killed_at]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9')  # a line that was being written
+
+    said: list[str] = []
+    best = train_recipe(recipe, [], folder, said.append)
+    if killed_at != "step 0/":
+        assert said[0].startswith("goes on at step ")
+    assert _metrics(folder) == _metrics(decoder_run)
+    assert best == json.loads((decoder_run / "checkpoint" / "state.json").read_text())["best"]
+    for name in (BEST, "checkpoint/weights.safetensors", "checkpoint/average.safetensors"):
+        ours, theirs = load_file(folder / name), load_file(decoder_run / name)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_reports_say_what_is_left(decoder_run: Path) -> None:
+    said = (decoder_run / "said.txt").read_text().split("\n")
+    assert said[0].startswith("step 0/114  likelihood -")
+    assert any(line.startswith("step 50/114  loss ") and line.endswith(" left") for line in said)
+    assert said[-1].startswith("step 114/114  likelihood -")
+    assert "left" not in said[-1]
+
+
+def test_the_plot(decoder_run: Path) -> None:
+    with Image.open(decoder_run / "metrics.png") as image:
+        assert image.format == "PNG"
+        assert image.width > 2 * image.height
+        drawn = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    assert len(np.unique(drawn, axis=0)) > 20  # lines and letters, not an empty page

@@ -1,0 +1,127 @@
+"""Recipes: what they may say, and what a wrong one is told."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.training.recipe import Optimisation, read_recipe, recipe_of_run
+
+HEAD = 'task = "regressor"\nname = "a.b"\n'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(HEAD)
+    return path
+
+
+def test_what_is_left_out_has_its_default(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert (recipe.task, recipe.name) == ("regressor", "a.b")
+    assert recipe.optimisation == Optimisation()
+    assert recipe.probe.epochs == 0
+
+
+def test_every_recipe_that_is_shipped_can_be_read(root: Path) -> None:
+    found = sorted((root / "recipes").glob("*.toml"))
+    assert found
+    assert {read_recipe(recipe).task for recipe in found} == {"regressor", "decoder"}
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("optimisation.epochs=3", "optimisation", "epochs", 3),
+        ("optimisation.learning_rate=1", "optimisation", "learning_rate", 1.0),
+        ("optimisation.learning_rate=2e-3", "optimisation", "learning_rate", 2e-3),
+        ("optimisation.precision=fp32", "optimisation", "precision", "fp32"),
+        ("optimisation.precision = 'fp32'", "optimisation", "precision", "fp32"),
+        ("regressor.start_weights=", "regressor", "start_weights", ""),
+        ("regressor.start_weights=../a b/c.safetensors", "regressor", "start_weights", "../a b/c.safetensors"),
+        ("regressor.mean=[0, 0.5, 1]", "regressor", "mean", (0.0, 0.5, 1.0)),
+        ('decoder.texts=["a.txt", "b.jsonl"]', "decoder", "texts", ("a.txt", "b.jsonl")),
+    ],
+)
+def test_overrides(path: Path, override: str, section: str, key: str, value: object) -> None:
+    found = getattr(getattr(read_recipe(path, [override]), section), key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_the_last_override_of_a_key_wins_over_the_file(path: Path) -> None:
+    path.write_text(HEAD + "[optimisation]\nepochs = 2\nseed = 9\n")
+    recipe = read_recipe(path, ["optimisation.epochs=3", "optimisation.epochs=4", "name=c.d"])
+    assert (recipe.optimisation.epochs, recipe.optimisation.seed, recipe.name) == (4, 9, "c.d")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimisation.epoch=3", r"unknown key in .*: optimisation 'epoch'; did you mean 'epochs'\?"),
+        ("optimization.epochs=3", r"unknown key in .* 'optimization'; did you mean 'optimisation'\?"),
+        ("task=regresor", r"unknown task 'regresor'; did you mean 'regressor'\?"),
+        ("probe.precision=fp23", r"unknown precision in .*probe 'fp23'; did you mean 'fp32'\?"),
+    ],
+)
+def test_unknown_names_get_the_nearest_known_one(path: Path, override: str, message: str) -> None:
+    with pytest.raises(UnknownNameError, match=message):
+        read_recipe(path, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimisation.epochs=2.5", r"optimisation: epochs: expected a whole number, found 2\.5"),
+        ("optimisation.epochs=true", "expected a whole number, found True"),
+        ("optimisation.learning_rate=fast", "learning_rate: expected a number, found 'fast'"),
+        ("regressor.backbone=3", "backbone: expected a text, found 3"),
+        ("name=3", "name: expected a text, found 3"),
+        ("decoder.texts=a.txt", "texts: expected a list, found 'a.txt'"),
+        ("decoder.texts=[1]", "texts: expected a text, found 1"),
+        ('regressor.mean=["a"]', "mean: expected a number, found 'a'"),
+        ("probe=3", "probe: expected a section of keys, found 3"),
+        ("name.x=3", "'name' is a value, not a section"),
+        ("optimisation.epochs", "expected key=value, found 'optimisation.epochs'"),
+        ("optimisation.batch_size=0", "optimisation: batch_size: expected 1 or more, found 0"),
+        ("probe.epochs=-1", "probe: epochs: expected 0 or more, found -1"),
+    ],
+)
+def test_wrong_values(path: Path, override: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_recipe(path, [override])
+
+
+def test_a_recipe_needs_a_task_and_a_name(path: Path) -> None:
+    path.write_text("")
+    with pytest.raises(DataError, match="lacks task, name"):
+        read_recipe(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected a recipe \(TOML\) at .*none.toml: No such file"):
+        read_recipe(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("content", [b"task = regressor", b'task = "\xff"'])
+def test_not_toml(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is not TOML"):
+        read_recipe(path)
+
+
+def test_a_runs_folder_gives_its_recipe_back(path: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(path, ["regressor.mean=[0.1, 0.2, 0.3]", "probe.epochs=4"])
+    (tmp_path / "recipe.json").write_text(json.dumps(asdict(recipe)))
+    assert recipe_of_run(tmp_path) == recipe
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_a_folder_that_is_no_run(tmp_path: Path, content: "str | None") -> None:
+    if content is not None:
+        (tmp_path / "recipe.json").write_text(content)
+    with pytest.raises(DataError, match="expected the folder of a training run"):
+        recipe_of_run(tmp_path)
