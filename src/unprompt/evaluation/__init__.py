@@ -1,0 +1,1 @@
+"""How good a preset is, measured on pictures whose prompts are known."""

@@ -1,0 +1,1 @@
+"""The members of the ensemble: each looks at pictures in its own way, and votes."""

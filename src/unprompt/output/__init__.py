@@ -1,0 +1,1 @@
+"""Answers on their way out: records, and the files and streams that they are written to."""

@@ -1,0 +1,88 @@
+"""Answers as JSON objects: the one form that the command line, files and the service share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
+
+Record = dict[str, Any]
+
+_DIGITS = 6
+"""Decimals of a number: below what the models can tell apart, above what float32 keeps of a cosine."""
+
+
+def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Record:
+    """An answer as JSON: `source` and `error`, or the prompt with all that speaks for it.
+
+    Keys whose value nobody asked for or the file does not hold are left out. `embedding` adds the vector's 384 numbers.
+    """
+    if isinstance(result, Failure):
+        return failure_record(result)
+    record: Record = {
+        "source": result.source,
+        "prompt": result.prompt,
+        "origin": result.origin,
+        "similarity": None if result.similarity is None else rounded(result.similarity),
+        "candidates": [_candidate(candidate) for candidate in result.candidates],
+        "votes": [_vote(vote, result.vector) for vote in result.votes],
+    }
+    if result.written is not None:
+        record |= _written(result.written)
+    record["model"] = dict(result.model)
+    if embedding:
+        record["embedding"] = [rounded(number) for number in result.vector.tolist()]
+    return record
+
+
+def failure_record(failure: Failure) -> Record:
+    """`source` and `error` {kind, message}."""
+    return {"source": failure.source, "error": {"kind": failure.kind, "message": failure.message}}
+
+
+def metadata_record(source: str, written: WrittenPrompt | None) -> Record:
+    """What a file says; `tool` and `prompt` are null where it says nothing."""
+    if written is None:
+        return {"source": source, "tool": None, "prompt": None}
+    record = {"source": source, "tool": written.tool, "prompt": written.prompt}
+    return record | _written(written) | {"raw": written.raw}
+
+
+def scores_record(source: str, scores: Sequence[Candidate]) -> Record:
+    """How near each of some prompts comes to a picture."""
+    return {
+        "source": source,
+        "scores": [{"text": score.text, "similarity": rounded(score.similarity)} for score in scores],
+    }
+
+
+def rounded(number: float) -> float:
+    """The number as records show it."""
+    return round(float(number), _DIGITS)
+
+
+def _candidate(candidate: Candidate) -> Record:
+    return {"text": candidate.text, "similarity": rounded(candidate.similarity), "from": candidate.origin}
+
+
+def _vote(vote: Vote, fused: Vector) -> Record:
+    """`similarity` is the cosine of the member's vector to the answer's."""
+    record: Record = {"member": vote.member, "weight": rounded(vote.weight)}
+    if vote.vector is not None:
+        record["similarity"] = rounded(float(np.dot(vote.vector, fused)))
+    if vote.texts:
+        record["text"] = vote.texts[0]
+    return record
+
+
+def _written(written: WrittenPrompt) -> Record:
+    """`tool`, and `negative_prompt` and `settings` where the file has them."""
+    record: Record = {"tool": written.tool}
+    if written.negative_prompt:
+        record["negative_prompt"] = written.negative_prompt
+    if written.settings:
+        record["settings"] = dict(written.settings)
+    return record

@@ -1,0 +1,33 @@
+"""Records as people read them in a terminal. Nothing that a file says reaches it unescaped."""
+
+from __future__ import annotations
+
+from unprompt.images.sources import printable
+from unprompt.output.records import Record
+
+
+def prompt_line(record: Record, *, named: bool) -> str | None:
+    """The prompt; `named` puts the source and a tab in front. None for a failure."""
+    if "error" in record:
+        return None
+    prompt = printable(record["prompt"])
+    return f"{printable(record['source'])}\t{prompt}" if named else prompt
+
+
+def metadata_lines(record: Record) -> str | None:
+    """The source, and below it what the file says, a name and a value a line. None for a failure."""
+    if "error" in record:
+        return None
+    source = printable(record["source"])
+    if record["tool"] is None:
+        return f"{source}\n  no prompt is written in this file"
+    named = {"tool": record["tool"], "prompt": record["prompt"], "negative prompt": record.get("negative_prompt")}
+    rows = [*named.items(), *record.get("settings", {}).items()]
+    rows = [(printable(name), printable(str(value))) for name, value in rows if value is not None]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([source, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+
+def score_lines(record: Record) -> str:
+    """A cosine, a tab and a prompt a line."""
+    return "\n".join(f"{score['similarity']:.4f}\t{printable(score['text'])}" for score in record["scores"])

@@ -1,0 +1,44 @@
+"""What the tests of the command line share."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+# With importmode=importlib the tests are not on the path.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import tiny_models
+
+
+class Run(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preset whose only member is a tiny regressor."""
+    folder = tmp_path_factory.mktemp("preset")
+    return tiny_models.preset(folder / "tiny.toml", tiny_models.regressor(folder / "linear.tiny"))
+
+
+@pytest.fixture
+def unprompt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """Runs the command line in this process."""
+    from unprompt.cli.main import main
+
+    def run(*arguments: object) -> Run:
+        monkeypatch.setattr(sys, "argv", ["unprompt", *map(str, arguments)])
+        try:
+            code = main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return Run(code, *capsys.readouterr())
+
+    return run

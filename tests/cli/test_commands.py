@@ -1,0 +1,148 @@
+"""metadata, evaluate, train, models and presets."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+
+from unprompt.presets import preset_path
+
+Unprompt = Callable[..., Any]
+
+
+def test_metadata_as_text(unprompt: Unprompt, examples: Path) -> None:
+    run = unprompt("metadata", examples / "written.png", examples / "rocket.jpg")
+    assert run.code == 0
+    assert "  tool             AUTOMATIC1111\n" in run.out
+    assert f"{examples / 'rocket.jpg'}\n  no prompt is written in this file\n" in run.out
+
+
+def test_metadata_as_records(unprompt: Unprompt, examples: Path) -> None:
+    written, plain = json.loads(
+        unprompt("metadata", examples / "written.png", examples / "rocket.jpg", "--format", "json").out
+    )
+    assert (written["tool"], written["settings"]["Steps"]) == ("AUTOMATIC1111", 28)
+    assert "(full moon:1.2)" in written["raw"]
+    assert (plain["tool"], plain["prompt"]) == (None, None)
+
+
+def test_metadata_of_what_is_no_picture(unprompt: Unprompt, examples: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture")
+    run = unprompt("metadata", "none.png", text, examples / "rocket.jpg", "--format", "jsonl")
+    records = list(map(json.loads, run.out.splitlines()))
+    assert run.code == 3
+    assert [record.get("error", {}).get("kind") for record in records] == ["not-found", "not-a-picture", None]
+    assert len(run.err.splitlines()) == 2
+
+
+def test_metadata_of_a_damaged_picture_is_still_read(unprompt: Unprompt, examples: Path, tmp_path: Path) -> None:
+    data = (examples / "written.png").read_bytes()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(data[: len(data) // 2])
+    run = unprompt("metadata", broken)
+    assert run.code == 0
+    assert "AUTOMATIC1111" in run.out
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    paths = tiny_models.pictures(tmp_path / "pictures", 4)
+    path = tmp_path / "labelled.jsonl"
+    records = [
+        {"file_name": f"pictures/{each.name}", "prompt": "a [red] cat", "kind": f"[{each.suffix}]"} for each in paths
+    ]
+    path.write_text("\n".join(map(json.dumps, records)))
+    return path
+
+
+def test_evaluate(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.json"
+    run = unprompt("evaluate", labelled, "--by", "kind", "--json", out, "--no-text", "--preset", preset)
+    report = json.loads(out.read_text())
+    assert (run.code, run.err) == (0, "")
+    assert report["n"] == 4
+    assert set(report["groups"]) == {"[.png]", "[.jpg]", "[.webp]"}
+    assert all(text in run.out for text in ("[.png]", "all", "linear.tiny alone", f"{report['vector']['mean']:.4f}"))
+
+
+def test_evaluate_names_failures(unprompt: Unprompt, preset: Path, labelled: Path) -> None:
+    labelled.write_text(labelled.read_text() + '\n{"file_name": "none.png", "prompt": "none"}')
+    run = unprompt("evaluate", labelled, "--no-text", "--preset", preset)
+    assert run.code == 3
+    assert "none.png: expected a file" in run.err
+    assert "1 of 5 pictures failed" in run.err
+
+
+def test_evaluate_of_a_broken_file(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
+    run = unprompt("evaluate", tmp_path / "none.jsonl", "--preset", preset)
+    assert (run.code, run.out) == (2, "")
+    assert len(run.err.splitlines()) == 1
+
+
+def test_train_needs_torch(unprompt: Unprompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("unprompt.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    run = unprompt("train", tmp_path / "none.toml")
+    assert (run.code, run.out) == (2, "")
+    assert "pip install 'unprompt[torch]'" in run.err
+
+
+@pytest.mark.torch
+def test_train_of_a_missing_recipe(unprompt: Unprompt, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    run = unprompt("train", tmp_path / "none.toml", "-o", tmp_path / "run")
+    assert (run.code, run.out) == (2, ""), run.err
+    assert "expected a recipe" in run.err
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder with one tiny model."""
+    monkeypatch.setenv("UNPROMPT_MODELS", str(tmp_path / "models"))
+    return tiny_models.regressor(tmp_path / "models" / "linear.tiny").path
+
+
+def test_models_list(unprompt: Unprompt, models: Path) -> None:
+    run = unprompt("models", "list")
+    assert run.code == 0
+    assert all(text in run.out for text in ("linear.tiny", "all-MiniLM-L6-v2.unprompt", "Apache-2.0", str(models)))
+
+
+def test_models_verify(unprompt: Unprompt, models: Path) -> None:
+    run = unprompt("models", "verify", "linear.tiny", "all-MiniLM-L6-v2.unprompt")
+    assert (run.code, run.err) == (0, "")
+    assert json.loads((models / "config.json").read_text())["files"]["model.onnx"]["sha256"] in run.out
+
+
+def test_models_verify_names_all_that_is_wrong_at_once(unprompt: Unprompt, models: Path) -> None:
+    shutil.copytree(models, models.parent / "other.tiny")
+    (models / "model.onnx").write_bytes(b"damaged")
+    (models.parent / "other.tiny" / "model.onnx").unlink()
+    run = unprompt("models", "verify", "linear.tiny", "other.tiny", "linear.tny")
+    assert run.code == 2
+    assert "damaged" in run.err
+    assert "is missing" in run.err
+    assert "did you mean 'linear.tiny'" in run.err
+    assert len(run.err.splitlines()) == 3
+
+
+def test_presets_list(unprompt: Unprompt) -> None:
+    run = unprompt("presets", "list")
+    assert run.code == 0
+    assert "embedded" in run.out
+
+
+def test_presets_show(unprompt: Unprompt, preset: Path) -> None:
+    assert unprompt("presets", "show", "embedded") == (0, preset_path("embedded").read_text(), "")
+    assert unprompt("presets", "show", preset).out == preset.read_text()
+    run = unprompt("presets", "show", "embeded")
+    assert (run.code, run.out) == (2, "")
+    assert "did you mean 'embedded'" in run.err

@@ -1,0 +1,223 @@
+"""`unprompt PATH...`: what comes out, where, and with which exit code."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+
+Unprompt = Callable[..., Any]
+
+PROMPT = "a full moon rising over blue mountains, reflected in a calm lake, starry night sky, flat vector illustration"
+
+
+def process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())"]
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+
+
+def test_one_picture_gives_its_prompt_alone(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    assert unprompt(examples / "written.png", "--preset", preset) == (0, PROMPT + "\n", "")
+
+
+def test_predict_is_the_default_command(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    written = examples / "written.png"
+    named = unprompt("predict", written, "--preset", preset)
+    assert unprompt(written, "--preset", preset) == named
+    assert unprompt("--preset", preset, written) == named
+    assert unprompt("--format", "json", "--preset", preset, written).out.startswith("[\n")
+
+
+def test_a_file_called_like_a_command(
+    unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(examples / "written.png", "score")
+    assert unprompt("./score", "--preset", preset).out == PROMPT + "\n"
+
+
+def test_several_pictures_have_a_line_each(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    written = examples / "written.png"
+    run = unprompt(written, written, "--preset", preset)
+    assert run.out == f"{written}\t{PROMPT}\n" * 2
+
+
+def test_a_folder_names_its_pictures(unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path) -> None:
+    shutil.copy(examples / "written.png", tmp_path)
+    assert unprompt(tmp_path, "--preset", preset).out == f"{tmp_path / 'written.png'}\t{PROMPT}\n"
+
+
+def test_records_and_embeddings(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    run = unprompt(examples, "--no-text", "--format", "jsonl", "--embedding", "--preset", preset)
+    records = [json.loads(line) for line in run.out.splitlines()]
+    assert run.code == 0
+    assert [Path(record["source"]).name for record in records] == sorted(path.name for path in examples.glob("*.*g"))
+    assert {record["origin"] for record in records} == {"prediction", "metadata"}
+    assert all(len(record["embedding"]) == 384 for record in records)
+    assert all(sum(x * x for x in record["embedding"]) == pytest.approx(1, abs=1e-4) for record in records)
+
+
+def test_ignore_metadata(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    options = ("--ignore-metadata", "--no-text", "--format", "jsonl", "--preset", preset)
+    record = json.loads(unprompt(examples / "written.png", *options).out)
+    assert record["origin"] == "prediction"
+    assert "negative_prompt" not in record
+
+
+def test_vectors_without_a_place_are_remarked(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    run = unprompt(examples / "rocket.jpg", "--no-text", "--preset", preset)
+    assert (run.code, run.out) == (0, "\n")
+    assert "add --format jsonl" in run.err
+    assert unprompt(examples / "rocket.jpg", "--no-text", "--preset", preset, "--quiet").err == ""
+
+
+def test_some_failed(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    run = unprompt("none.png", examples / "written.png", "--preset", preset, "--format", "jsonl")
+    failed, answered = map(json.loads, run.out.splitlines())
+    assert run.code == 3
+    assert failed == {"source": "none.png", "error": {"kind": "not-found", "message": failed["error"]["message"]}}
+    assert answered["prompt"] == PROMPT
+    assert run.err.startswith("unprompt: none.png: expected a file")
+    assert len(run.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["not-found", "not-a-picture", "truncated", "too-large"])
+def test_bad_pictures(unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "bad.jpg"
+    whole = (examples / "rocket.jpg").read_bytes()
+    content = {"not-a-picture": b"text", "truncated": whole[: len(whole) // 2], "too-large": whole}
+    if kind in content:
+        path.write_bytes(content[kind])
+    run = unprompt(path, "--pixel-limit-mp", 0.01, "--preset", preset, "--format", "json")
+    if kind == "truncated":
+        run = unprompt(path, "--no-text", "--preset", preset, "--format", "json")
+    assert run.code == 3
+    assert json.loads(run.out)[0]["error"]["kind"] == kind
+    assert len(run.err.splitlines()) == 1
+
+
+def test_text_of_a_failure_goes_to_standard_error(unprompt: Unprompt, preset: Path) -> None:
+    run = unprompt("no\x1bne.png", "--preset", preset)
+    assert (run.code, run.out) == (3, "")
+    assert "no\\x1bne.png: expected a file" in run.err
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.json", "["), ("a.jsonl", "{"), ("a.txt", PROMPT)])
+def test_the_format_follows_the_file(
+    unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path, name: str, start: str
+) -> None:
+    run = unprompt(examples / "written.png", "-o", tmp_path / name, "--preset", preset)
+    assert run == (0, "", "")
+    assert (tmp_path / name).read_text().startswith(start)
+
+
+def test_what_was_computed_is_kept(unprompt: Unprompt, examples: Path, tmp_path: Path) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.tiny")
+    weights = bytearray((model.path / "model.onnx").read_bytes())
+    weights[100] ^= 1
+    (model.path / "model.onnx").write_bytes(weights)
+    preset = tiny_models.preset(tmp_path / "own.toml", model)
+    out = tmp_path / "out.json"
+    run = unprompt(examples / "written.png", examples / "rocket.jpg", "--preset", preset, "-o", out)
+    assert run.code == 2
+    assert "another sha256" in run.err
+    assert len(run.err.splitlines()) == 1
+    assert [record["prompt"] for record in json.loads(out.read_text())] == [PROMPT]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a.png", "--preset", "embeded"], "did you mean 'embedded'"),
+        (["a.png", "--preset", "none.toml"], "expected a preset"),
+        (["a.png", "--batch-size", "0"], "--batch-size"),
+        (["a.png", "--format", "yaml"], "yaml"),
+        (["a.png", "--no-txt"], "--no-text"),
+        (["predict"], "PATH"),
+    ],
+)
+def test_what_is_not_understood(unprompt: Unprompt, arguments: list[str], said: str) -> None:
+    run = unprompt(*arguments)
+    assert (run.code, run.out) == (2, "")
+    assert said in run.err
+    assert "Traceback" not in run.err
+
+
+def test_empty_folder(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
+    run = unprompt(tmp_path, "--preset", preset)
+    assert (run.code, run.out) == (2, "")
+    assert "no pictures in the folder" in run.err
+
+
+def test_preset_that_needs_an_extra(unprompt: Unprompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.tiny")
+    preset = tiny_models.preset(tmp_path / "large.toml", model, requires='["torch"]')
+    monkeypatch.setitem(sys.modules, "torch", None)
+    run = unprompt("a.png", "--preset", preset)
+    assert (run.code, run.out) == (2, "")
+    assert "pip install 'unprompt[torch]'" in run.err
+
+
+def test_a_picture_is_never_overwritten(unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path) -> None:
+    picture = Path(shutil.copy(examples / "written.png", tmp_path / "a.png"))
+    run = unprompt(picture, "-o", picture, "--preset", preset)
+    assert run.code == 2
+    assert "overwrite a picture" in run.err
+    assert picture.read_bytes() == (examples / "written.png").read_bytes()
+
+
+def test_a_file_that_cannot_be_written(unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path) -> None:
+    run = unprompt(examples / "written.png", "-o", tmp_path / "none" / "a.txt", "--preset", preset)
+    assert (run.code, run.out) == (2, "")
+    assert "cannot write" in run.err
+
+
+def test_score(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    run = unprompt("score", examples / "rocket.jpg", "a rocket", "a cat", "--preset", preset)
+    assert run.code == 0
+    assert [line.split("\t")[1] for line in run.out.splitlines()] == ["a rocket", "a cat"]
+    assert all(-1 <= float(line.split("\t")[0]) <= 1 for line in run.out.splitlines())
+    one = json.loads(unprompt("score", examples / "rocket.jpg", "x", "--preset", preset, "--format", "jsonl").out)
+    assert [score["text"] for score in one["scores"]] == ["x"]
+    assert unprompt("score", "none.png", "a cat", "--preset", preset).code == 3
+
+
+def test_standard_input_and_streams(preset: Path, examples: Path) -> None:
+    with (examples / "written.png").open("rb") as picture:
+        run = process("-", "none.png", "--preset", preset, stdin=picture)
+    assert run.returncode == 3
+    assert run.stdout == f"-\t{PROMPT}\n"
+    assert run.stderr.startswith("unprompt: none.png: ")
+
+
+def test_a_closed_pipe_ends_it_quietly(preset: Path, examples: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    written = str(examples / "written.png")
+    command = [sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())"]
+    arguments = [written, written, "--preset", str(preset), "--format", "json"]
+    run = subprocess.run([*command, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_the_path_to_a_prediction_is_light(preset: Path, examples: Path) -> None:
+    code = (
+        "import sys; from unprompt.cli.main import main; assert not main();"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    arguments = [str(examples / "rocket.jpg"), "--preset", str(preset), "--format", "jsonl"]
+    # main() ends by SystemExit where typer has done its work.
+    code = code.replace("assert not main();", "\ntry: main()\nexcept SystemExit as end: assert not end.code\n")
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    answer, modules = run.stdout.splitlines()
+    assert json.loads(answer)["prompt"]
+    loaded = set(modules.split())
+    assert loaded.isdisjoint({"torch", "transformers", "timm", "open_clip", "rich"})
+    assert "onnxruntime" in loaded

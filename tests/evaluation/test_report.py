@@ -1,0 +1,129 @@
+"""Scores on labelled pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+
+from unprompt import Prediction, Unprompter, embed, load
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.evaluation.labelled import read_labelled
+from unprompt.evaluation.report import NO_GROUP, evaluate
+
+
+@pytest.fixture(scope="module")
+def unprompter(tmp_path_factory: pytest.TempPathFactory) -> Unprompter:
+    folder = tmp_path_factory.mktemp("models")
+    models = [tiny_models.regressor(folder / f"linear.{seed}", seed=seed) for seed in (1, 2)]
+    return load(tiny_models.preset(folder / "tiny.toml", *models))
+
+
+def labelled(path: Path, records: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    paths = tiny_models.pictures(tmp_path / "pictures", 5)
+    records: list[dict[str, Any]] = [
+        {
+            "file_name": f"pictures/{path.name}",
+            "prompt": f"picture {number}",
+            "kind": ("photo", "generated")[number % 2],
+        }
+        for number, path in enumerate(paths)
+    ]
+    del records[4]["kind"]
+    records.append({"file_name": "pictures/none.png", "prompt": "none", "kind": "photo"})
+    return labelled(tmp_path / "labelled.jsonl", records)
+
+
+def test_the_report(unprompter: Unprompter, file: Path) -> None:
+    report = evaluate(unprompter, file, by="kind", text=False)
+    records = read_labelled(file)[:5]
+    answers = list(unprompter.predict([record.path for record in records], text=False))
+    vectors = np.stack([answer.vector for answer in answers if isinstance(answer, Prediction)])
+    scores = (embed([record.prompt for record in records]) * vectors).sum(axis=1)
+
+    assert list(report) == ["n", "vector", "text", "members", "groups", "failures"]
+    assert report["n"] == 5
+    assert report["vector"]["mean"] == pytest.approx(scores.mean(), abs=1e-5)
+    assert report["vector"]["low"] < report["vector"]["mean"] < report["vector"]["high"]
+    assert report["text"] is None
+    assert set(report["members"]) == {"linear.1", "linear.2"}
+    assert {name: group["n"] for name, group in report["groups"].items()} == {NO_GROUP: 1, "generated": 2, "photo": 2}
+    assert report["groups"]["generated"]["vector"]["mean"] == pytest.approx(scores[[1, 3]].mean(), abs=1e-5)
+    assert [failure["error"]["kind"] for failure in report["failures"]] == ["not-found"]
+
+
+def test_no_groups_unless_asked_for(unprompter: Unprompter, file: Path) -> None:
+    assert evaluate(unprompter, file, text=False)["groups"] == {}
+
+
+def test_the_sentences_own_score(unprompter: Unprompter, file: Path) -> None:
+    report = evaluate(unprompter, file, by="kind", limit=3)
+    answers = list(unprompter.predict([record.path for record in read_labelled(file, 3)]))
+    sentences = embed([answer.prompt for answer in answers if isinstance(answer, Prediction)])
+    true = embed([record.prompt for record in read_labelled(file, 3)])
+    assert report["text"]["mean"] == pytest.approx((true * sentences).sum(axis=1).mean(), abs=1e-5)
+    assert report["groups"]["photo"]["text"] is not None
+
+
+def test_limit(unprompter: Unprompter, file: Path) -> None:
+    heard: list[int] = []
+    assert evaluate(unprompter, file, text=False, limit=2, advance=heard.append)["n"] == 2
+    assert heard == [2, 2]
+
+
+def test_all_failed(unprompter: Unprompter, tmp_path: Path) -> None:
+    file = labelled(tmp_path / "none.jsonl", [{"file_name": "none.png", "prompt": "none"}])
+    report = evaluate(unprompter, file)
+    assert (report["n"], report["vector"], report["text"], report["members"]) == (0, None, None, {})
+
+
+def test_what_the_file_says_is_not_looked_at(unprompter: Unprompter, tmp_path: Path, examples: Path) -> None:
+    record = {"file_name": str(examples / "written.png"), "prompt": "a full moon"}
+    report = evaluate(unprompter, labelled(tmp_path / "one.jsonl", [record]), text=False)
+    assert set(report["members"]) == {"linear.1", "linear.2"}
+
+
+def test_unknown_field(unprompter: Unprompter, file: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'kind'"):
+        evaluate(unprompter, file, by="knd")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('{"file_name": "a.png", "prompt": "a"}\n\nnot json\n', ":3: expected a JSON object"),
+        ('["a.png", "a"]', ":1: expected a JSON object.*found list"),
+        ('{"file_name": "a.png"}', ":1: expected 'prompt' to be a text, found None"),
+        ('{"prompt": "a", "file_name": 3}', ":1: expected 'file_name' to be a text, found 3"),
+        ('{"file_name": ".", "prompt": "a"}', ":1: expected file_name to be one picture, found the folder"),
+        ("[" * 100_000, ":1: expected a JSON object"),
+        ("\n", "is empty"),
+    ],
+)
+def test_broken_records_are_named(tmp_path: Path, lines: str, said: str) -> None:
+    path = tmp_path / "broken.jsonl"
+    path.write_text(lines)
+    with pytest.raises(DataError, match=said):
+        read_labelled(path)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected labelled pictures"):
+        read_labelled(tmp_path / "none.jsonl")
+    (tmp_path / "latin.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="UTF-8"):
+        read_labelled(tmp_path / "latin.jsonl")
+
+
+def test_a_file_called_dash_is_no_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    labelled(Path("dash.jsonl"), [{"file_name": "-", "prompt": "a"}])
+    assert read_labelled(Path("dash.jsonl"))[0].path == "./-"

@@ -1,0 +1,101 @@
+"""Answers as JSON objects."""
+
+import json
+
+import numpy as np
+
+from unprompt.output.records import metadata_record, to_record
+from unprompt.output.text import metadata_lines, prompt_line, score_lines
+from unprompt.output.writers import to_json
+from unprompt.prediction import Candidate, Failure, Prediction, Vote, WrittenPrompt
+
+VECTOR = np.eye(384, dtype=np.float32)[0]
+MODEL = {"unprompt": "1", "preset": "p", "preset_hash": "h", "models": {"m": "i"}}
+WRITTEN = WrittenPrompt("AUTOMATIC1111", "a cat", negative_prompt="a dog", settings={"Steps": 20}, raw="a (cat:1.2)")
+
+
+def prediction(**changes: object) -> Prediction:
+    values = {
+        "source": "a.png",
+        "prompt": "a cat",
+        "origin": "prediction",
+        "vector": VECTOR,
+        "similarity": 0.123456789,
+        "candidates": (Candidate("a cat", 0.123456789, "decoder"), Candidate("a dog", 0.1, "clip")),
+        "votes": (Vote("regressor", 2 / 3, vector=VECTOR), Vote("clip", 1 / 3, texts=("a dog", "a cow"))),
+        "written": None,
+        "model": MODEL,
+    }
+    return Prediction(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_prediction() -> None:
+    assert to_record(prediction()) == {
+        "source": "a.png",
+        "prompt": "a cat",
+        "origin": "prediction",
+        "similarity": 0.123457,
+        "candidates": [
+            {"text": "a cat", "similarity": 0.123457, "from": "decoder"},
+            {"text": "a dog", "similarity": 0.1, "from": "clip"},
+        ],
+        "votes": [
+            {"member": "regressor", "weight": 0.666667, "similarity": 1.0},
+            {"member": "clip", "weight": 0.333333, "text": "a dog"},
+        ],
+        "model": MODEL,
+    }
+
+
+def test_the_embedding_comes_when_asked_for() -> None:
+    record = to_record(prediction(), embedding=True)
+    assert record["embedding"] == VECTOR.tolist()
+    assert json.loads(to_json(record)) == record
+
+
+def test_what_the_file_says_comes_along() -> None:
+    record = to_record(prediction(origin="metadata", written=WRITTEN))
+    assert (record["tool"], record["negative_prompt"], record["settings"]) == ("AUTOMATIC1111", "a dog", {"Steps": 20})
+    assert list(record)[-1] == "model"
+
+
+def test_without_text() -> None:
+    record = to_record(prediction(prompt="", similarity=None, candidates=()))
+    assert (record["prompt"], record["similarity"], record["candidates"]) == ("", None, [])
+
+
+def test_a_failure() -> None:
+    record = to_record(Failure("a.png", "truncated", "it ends early"), embedding=True)
+    assert record == {"source": "a.png", "error": {"kind": "truncated", "message": "it ends early"}}
+    assert prompt_line(record, named=True) is None
+    assert metadata_lines(record) is None
+
+
+def test_prompt_lines() -> None:
+    assert prompt_line(to_record(prediction()), named=False) == "a cat"
+    assert prompt_line(to_record(prediction()), named=True) == "a.png\ta cat"
+
+
+def test_nothing_reaches_a_terminal_unescaped() -> None:
+    record = to_record(prediction(source="a\x1b[2J.png", prompt="red\x1b[31m\nline\ttab\x9b"))
+    assert prompt_line(record, named=True) == "a\\x1b[2J.png\tred\\x1b[31m\\nline\\ttab\\x9b"
+    hostile = metadata_record("a", WrittenPrompt("A", "p", settings={"S\x1b": "\x1b]0;title\x07"}))
+    assert "\x1b" not in str(metadata_lines(hostile))
+
+
+def test_metadata() -> None:
+    assert metadata_record("a.png", None) == {"source": "a.png", "tool": None, "prompt": None}
+    record = metadata_record("a.png", WRITTEN)
+    assert record["raw"] == "a (cat:1.2)"
+    lines = str(metadata_lines(record)).splitlines()
+    assert lines[0] == "a.png"
+    assert [line.split(maxsplit=1)[0] for line in lines[1:]] == ["tool", "prompt", "negative", "Steps"]
+    assert len({line.index(value) for line, value in zip(lines[1:], WRITTEN_VALUES, strict=True)}) == 1
+    assert "no prompt is written" in str(metadata_lines(metadata_record("a.png", None)))
+
+
+WRITTEN_VALUES = ("AUTOMATIC1111", "a cat", "a dog", "20")
+
+
+def test_scores() -> None:
+    assert score_lines({"scores": [{"text": "a\ncat", "similarity": 0.5}]}) == "0.5000\ta\\ncat"

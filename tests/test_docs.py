@@ -1,0 +1,80 @@
+"""The reference of the command line says what the code does."""
+
+import importlib.util
+import subprocess
+import sys
+from enum import Enum
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import pytest
+import typer
+
+
+@pytest.fixture(scope="module")
+def generator(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_cli", root / "docs" / "generate_cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Size(Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    app = typer.Typer(help="Says things.", add_completion=False)
+    colours = typer.Typer(help="Colours.")
+    app.add_typer(colours, name="colours")
+
+    @app.command()
+    def greet(
+        names: Annotated[list[str], typer.Argument(help="Whom to greet.")],
+        size: Annotated[Size, typer.Option(metavar="small|large")],
+        how: Annotated[str, typer.Option("--how", "-w", help="hello|goodbye.")] = "hello",
+        loud: Annotated[bool, typer.Option(help="Shout.")] = False,
+        secret: Annotated[bool, typer.Option(hidden=True)] = False,
+    ) -> None:
+        """Greet people.
+
+        In the order given.
+        """
+
+    @colours.command("list")
+    def list_colours() -> None:
+        """List the colours."""
+
+    @app.command(hidden=True)
+    def debug() -> None:
+        """Not for readers."""
+
+    return app
+
+
+def test_every_command_has_a_section(generator: ModuleType, app: typer.Typer) -> None:
+    page = generator.render(app, "say")
+    sections = [line for line in page.splitlines() if line.startswith("## ")]
+    assert sections == ["## `say`", "## `say greet`", "## `say colours`", "## `say colours list`"]
+    assert "Greet people.\n\nIn the order given.\n" in page
+
+
+def test_parameters_are_listed(generator: ModuleType, app: typer.Typer) -> None:
+    page = generator.render(app, "say")
+    assert "say greet [OPTIONS] NAMES...\n" in page
+    assert "| `NAMES...` | Whom to greet. |\n" in page
+    assert "| `-w, --how HOW` | hello\\|goodbye. Default: hello. |\n" in page
+    assert "| `--loud / --no-loud` | Shout. |\n" in page
+    assert "| `--size small\\|large` | Required. |\n" in page
+    assert "secret" not in page
+
+
+def test_page_is_up_to_date(root: Path) -> None:
+    command = [sys.executable, root / "docs" / "generate_cli.py", "--check"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,95 @@
+"""Presets: what is read, and what is refused."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from unprompt.errors import DataError, MissingExtraError, UnknownNameError, UnpromptError
+from unprompt.presets import load_preset, preset_names
+
+MEMBER = '[[members]]\nkind = "regressor"\nmodel = "a.tag"\n'
+WORDING = '[wording]\ndecoder = "d.tag"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "own.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_preset_of_the_package_is_sound() -> None:
+    assert "embedded" in preset_names()
+    for name in preset_names():
+        preset = load_preset(name)
+        assert preset.name == name
+        assert preset.description
+        assert sum(member.weight for member in preset.members) == pytest.approx(1)
+
+
+def test_embedded_needs_no_extra() -> None:
+    assert load_preset("embedded").requires == ()
+
+
+def test_weights_are_brought_to_one(tmp_path: Path) -> None:
+    second = MEMBER + 'name = "other"\nweight = 3\n'
+    preset = load_preset(written(tmp_path, MEMBER + "weight = 1\n" + second + WORDING))
+    assert [(member.name, member.weight) for member in preset.members] == [("regressor", 0.25), ("other", 0.75)]
+    assert preset.models() == ("a.tag", "a.tag", "d.tag")
+
+
+def test_identity_follows_the_content(tmp_path: Path) -> None:
+    first = load_preset(written(tmp_path, MEMBER + WORDING))
+    again = load_preset(written(tmp_path, MEMBER + WORDING))
+    other = load_preset(written(tmp_path, "# changed\n" + MEMBER + WORDING))
+    assert first == again
+    assert first.identity != other.identity
+
+
+def test_a_preset_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_preset("embedded").name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("wordng = 1\n" + MEMBER + WORDING, UnknownNameError, "did you mean 'wording'"),
+        (MEMBER + "wieght = 1\n" + WORDING, UnknownNameError, "did you mean 'weight'"),
+        (MEMBER + WORDING + "decodr = 1\n", UnknownNameError, "did you mean 'decoder'"),
+        ('[[members]]\nkind = "regresor"\nmodel = "a"\n' + WORDING, UnknownNameError, "did you mean 'regressor'"),
+        ('requires = ["trch"]\n' + MEMBER + WORDING, UnknownNameError, "did you mean 'torch'"),
+        (MEMBER + "weight = 0\n" + WORDING, DataError, "weight above 0, found 0"),
+        (MEMBER + "weight = inf\n" + WORDING, DataError, "weight above 0"),
+        (MEMBER + "weight = nan\n" + WORDING, DataError, "weight above 0"),
+        (MEMBER + 'weight = "1"\n' + WORDING, DataError, "weight above 0"),
+        (MEMBER + MEMBER + WORDING, DataError, "two members are called 'regressor'"),
+        ("members = []\n" + WORDING, DataError, r"one \[\[members\]\] or more"),
+        (WORDING, DataError, "lacks 'members'"),
+        (MEMBER, DataError, "lacks 'wording'"),
+        ('[[members]]\nkind = "regressor"\n' + WORDING, DataError, "lacks 'model'"),
+        (MEMBER + '[wording]\ndecoder = ["d"]\n', DataError, "decoder to be a str"),
+        ("not toml", DataError, "is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, error: type[UnpromptError], said: str) -> None:
+    with pytest.raises(error, match=said):
+        load_preset(written(tmp_path, text))
+
+
+def test_unknown_preset_offers_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'embedded'"):
+        load_preset("embeded")
+
+
+def test_missing_file() -> None:
+    with pytest.raises(DataError, match="check the path"):
+        load_preset("nowhere/none.toml")
+
+
+def test_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = load_preset(written(tmp_path, 'requires = ["torch"]\n' + MEMBER + WORDING))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"'own' needs the extra \[torch\]: pip install"):
+        preset.check_extras()

@@ -1,0 +1,288 @@
+"""Pictures to predictions: order, batches, failures, laziness."""
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))  # with importmode=importlib the tests are not on the path
+
+import tiny_models
+
+from unprompt import Failure, Prediction, Unprompter, embed, load
+from unprompt.errors import DataError, MissingExtraError, ModelError, PictureError, UnknownNameError
+from unprompt.presets import MEMBER_KINDS, load_preset
+from unprompt.unprompter import _AHEAD, _KINDS
+
+PROMPT = "a full moon rising over blue mountains, reflected in a calm lake, starry night sky, flat vector illustration"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("unprompter")
+
+
+@pytest.fixture(scope="module")
+def preset(folder: Path) -> Path:
+    models = [tiny_models.regressor(folder / f"linear.{seed}", seed=seed) for seed in (1, 2)]
+    return tiny_models.preset(folder / "tiny.toml", *models, weights=(3.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def unprompter(preset: Path) -> Unprompter:
+    return load(preset)
+
+
+@pytest.fixture(scope="module")
+def pictures(folder: Path) -> list[Path]:
+    return tiny_models.pictures(folder / "pictures", 36)
+
+
+def vectors(unprompter: Unprompter, paths: list[Path], **options: int) -> dict[str, np.ndarray]:
+    answers = list(unprompter.predict(paths, text=False, **options))
+    assert [answer.source for answer in answers] == list(map(str, paths))
+    return {answer.source: answer.vector for answer in answers if isinstance(answer, Prediction)}
+
+
+def test_a_prediction_without_text(unprompter: Unprompter, pictures: list[Path]) -> None:
+    (answer,) = unprompter.predict(pictures[0], text=False)
+    assert isinstance(answer, Prediction)
+    assert (answer.prompt, answer.similarity, answer.candidates) == ("", None, ())
+    assert (answer.origin, answer.written) == ("prediction", None)
+    assert [(vote.member, vote.weight) for vote in answer.votes] == [("linear.1", 0.75), ("linear.2", 0.25)]
+    total = sum(vote.weight * vote.vector for vote in answer.votes if vote.vector is not None)
+    assert np.allclose(answer.vector, total / np.linalg.norm(total), atol=1e-6)
+    assert answer.vector.shape == (384,)
+    assert answer.vector.dtype == np.float32
+
+
+def test_a_prediction_with_words(unprompter: Unprompter, pictures: list[Path]) -> None:
+    (answer,) = unprompter.predict(pictures[0], top=3)
+    assert isinstance(answer, Prediction)
+    similarities = [candidate.similarity for candidate in answer.candidates]
+    assert 1 <= len(similarities) <= 3
+    assert similarities == sorted(similarities, reverse=True)
+    assert (answer.prompt, answer.similarity) == (answer.candidates[0].text, similarities[0])
+    assert answer.similarity == pytest.approx(float(embed([answer.prompt])[0] @ answer.vector), abs=1e-5)
+    assert set(answer.model["models"]) == {"linear.1", "linear.2", "tiny.words", "all-MiniLM-L6-v2.unprompt"}
+
+
+def test_a_prediction_says_what_computed_it(unprompter: Unprompter, pictures: list[Path], preset: Path) -> None:
+    (answer,) = unprompter.predict(pictures[0], text=False)
+    assert answer.model["preset"] == "tiny"
+    assert answer.model["preset_hash"] == load_preset(preset).identity
+    assert set(answer.model["models"]) == {"linear.1", "linear.2"}
+
+
+def test_batch_size_and_order_change_nothing(unprompter: Unprompter, pictures: list[Path]) -> None:
+    alone = vectors(unprompter, pictures, batch_size=1)
+    shuffled = random.Random(0).sample(pictures, len(pictures))
+    for other in (
+        vectors(unprompter, pictures, batch_size=7),
+        vectors(unprompter, pictures, batch_size=32),
+        vectors(unprompter, shuffled, batch_size=7),
+    ):
+        assert other.keys() == alone.keys()
+        assert max(np.abs(alone[name] - other[name]).max() for name in alone) < 1e-5
+
+
+def test_batch_size_changes_no_word(unprompter: Unprompter, pictures: list[Path]) -> None:
+    alone = [
+        answer.prompt for answer in unprompter.predict(pictures[:6], batch_size=1) if isinstance(answer, Prediction)
+    ]
+    batch = [
+        answer.prompt for answer in unprompter.predict(pictures[:6], batch_size=4) if isinstance(answer, Prediction)
+    ]
+    assert len(alone) == 6
+    assert alone == batch
+
+
+def test_failures_stand_in_their_places(unprompter: Unprompter, pictures: list[Path], tmp_path: Path) -> None:
+    text = tmp_path / "notes.png"
+    text.write_text("no picture")
+    inputs = [tmp_path / "none.png", pictures[0], text, pictures[1]]
+    answers = list(unprompter.predict(inputs, text=False))
+    assert [answer.source for answer in answers] == list(map(str, inputs))
+    kinds = [answer.kind if isinstance(answer, Failure) else "" for answer in answers]
+    assert kinds == ["not-found", "", "not-a-picture", ""]
+
+
+def test_too_large_is_a_failure(unprompter: Unprompter, pictures: list[Path]) -> None:
+    (answer,) = unprompter.predict(pictures[0], text=False, pixel_limit_mp=0.001)
+    assert isinstance(answer, Failure)
+    assert answer.kind == "too-large"
+
+
+def test_an_empty_folder_comes_after_what_was_before_it(
+    unprompter: Unprompter, pictures: list[Path], tmp_path: Path
+) -> None:
+    answers = unprompter.predict([pictures[0], pictures[1], tmp_path, pictures[2]], text=False)
+    assert [next(answers).source, next(answers).source] == list(map(str, pictures[:2]))
+    with pytest.raises(DataError, match="no pictures"):
+        next(answers)
+
+
+def test_what_the_callers_own_generator_raises_is_theirs(unprompter: Unprompter, pictures: list[Path]) -> None:
+    def inputs() -> Iterator[Path]:
+        yield pictures[0]
+        raise RuntimeError("mine")
+
+    answers = unprompter.predict(inputs(), text=False)
+    assert isinstance(next(answers), Prediction)
+    with pytest.raises(RuntimeError, match="mine"):
+        next(answers)
+
+
+def test_only_a_bounded_number_is_read_ahead(unprompter: Unprompter) -> None:
+    read = 0
+
+    def inputs() -> Iterator[np.ndarray]:
+        nonlocal read
+        for number in range(10_000):
+            read += 1
+            yield np.full((40, 40, 3), number % 256, np.uint8)
+
+    answers = unprompter.predict(inputs(), text=False, batch_size=4)
+    next(answers)
+    assert read <= 4 + _AHEAD + 1
+    answers.close()
+    assert read <= 4 + _AHEAD + 1
+
+
+def test_what_needs_no_model_does_not_pile_up_behind_what_does(unprompter: Unprompter, pictures: list[Path]) -> None:
+    read = 0
+
+    def inputs() -> Iterator[Path]:
+        nonlocal read
+        yield pictures[0]
+        for _ in range(10_000):
+            read += 1
+            yield Path("none.png")
+
+    next(unprompter.predict(inputs(), text=False, batch_size=4))
+    assert read <= 4 + _AHEAD + 1
+
+
+def test_pictures_in_memory(unprompter: Unprompter, pictures: list[Path]) -> None:
+    path = pictures[0]
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+        image.load()
+        answers = list(unprompter.predict([path, path.read_bytes(), image, pixels], text=False))
+    first, *others = [answer.vector for answer in answers if isinstance(answer, Prediction)]
+    assert len(others) == 3
+    assert all(np.allclose(first, other, atol=1e-6) for other in others)
+
+
+def test_no_pictures_no_answers(unprompter: Unprompter) -> None:
+    assert list(unprompter.predict([])) == []
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"top": 0}])
+def test_senseless_options_show_at_once(unprompter: Unprompter, options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="of 1 or more"):
+        unprompter.predict([], **options)
+
+
+def test_a_written_prompt_is_the_answer(unprompter: Unprompter, examples: Path) -> None:
+    (answer,) = unprompter.predict(examples / "written.png")
+    assert isinstance(answer, Prediction)
+    assert (answer.prompt, answer.origin, answer.similarity) == (PROMPT, "metadata", 1.0)
+    assert answer.written is not None
+    assert answer.written.negative_prompt
+    assert np.allclose(answer.vector, embed([PROMPT])[0], atol=1e-6)
+    assert [(vote.member, vote.weight, vote.texts) for vote in answer.votes] == [("metadata", 1.0, (PROMPT,))]
+    assert set(answer.model["models"]) == {"all-MiniLM-L6-v2.unprompt"}
+
+
+def test_a_written_prompt_needs_no_image_model(preset: Path, examples: Path) -> None:
+    fresh = load(preset)
+    list(fresh.predict(examples / "written.png"))
+    assert not any("_session" in vars(member) for member in fresh._members)
+
+
+def test_a_written_prompt_may_be_ignored(unprompter: Unprompter, examples: Path) -> None:
+    (answer,) = unprompter.predict(examples / "written.png", ignore_metadata=True, text=False)
+    assert isinstance(answer, Prediction)
+    assert (answer.origin, answer.written) == ("prediction", None)
+
+
+def test_score_is_the_cosine_to_the_prediction(unprompter: Unprompter, examples: Path) -> None:
+    (answer,) = unprompter.predict(examples / "written.png", ignore_metadata=True, text=False)
+    scores = unprompter.score(examples / "written.png", ["a moon", "a cat"])
+    assert isinstance(answer, Prediction)
+    assert [score.text for score in scores] == ["a moon", "a cat"]
+    assert np.allclose([score.similarity for score in scores], embed(["a moon", "a cat"]) @ answer.vector, atol=1e-6)
+
+
+def test_score_of_what_is_no_picture(unprompter: Unprompter, examples: Path) -> None:
+    with pytest.raises(PictureError, match=r"none\.png: expected a file"):
+        unprompter.score("none.png", ["a cat"])
+    with pytest.raises(ValueError, match="expected one picture"):
+        unprompter.score(examples, ["a cat"])
+
+
+def test_damaged_weights_keep_what_was_answered(preset: Path, tmp_path: Path, examples: Path) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.broken")
+    weights = model.path / "model.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    answers = load(tiny_models.preset(tmp_path / "broken.toml", model)).predict(
+        [examples / "written.png", examples / "rocket.jpg"], text=False
+    )
+    assert isinstance(next(answers), Prediction)
+    with pytest.raises(ModelError, match="another sha256"):
+        next(answers)
+
+
+def test_unknown_model(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('[[members]]\nkind = "regressor"\nmodel = "all-MiniLM-L6-v2.unpromt"\n[wording]\ndecoder = "d"\n')
+    with pytest.raises(UnknownNameError, match=r"did you mean 'all-MiniLM-L6-v2\.unprompt'"):
+        load(path)
+
+
+def test_every_kind_of_a_preset_can_be_made() -> None:
+    assert set(_KINDS) == set(MEMBER_KINDS)
+
+
+def test_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.tiny")
+    path = tiny_models.preset(tmp_path / "large.toml", model, requires='["torch"]')
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"\[torch\]"):
+        load(path)
+
+
+@pytest.fixture
+def embedded() -> Unprompter:
+    from unprompt.models.registry import EMBEDDED
+
+    if lacking := [name for name in load_preset("embedded").models() if not (EMBEDDED / name).is_dir()]:
+        pytest.skip(f"the package lacks its models {', '.join(lacking)}")
+    return load()
+
+
+def test_the_embedded_preset_answers(embedded: Unprompter, examples: Path) -> None:
+    answers = list(embedded.predict(examples, top=3))
+    for answer in answers:
+        assert isinstance(answer, Prediction)
+        assert answer.prompt
+        assert np.linalg.norm(answer.vector) == pytest.approx(1, abs=1e-5)
+        similarities = [candidate.similarity for candidate in answer.candidates]
+        assert 1 <= len(similarities) <= 3
+        assert similarities == sorted(similarities, reverse=True)
+        assert answer.similarity == similarities[0]
+        assert answer.similarity == pytest.approx(float(embed([answer.prompt])[0] @ answer.vector), abs=1e-4)
+
+
+def test_batch_size_and_order_change_no_word(embedded: Unprompter, examples: Path) -> None:
+    paths = sorted(examples.glob("*.jpg"))
+    alone = {answer.source: answer for answer in embedded.predict(paths, batch_size=1)}
+    for answer in embedded.predict(paths[::-1], batch_size=3):
+        assert isinstance(answer, Prediction)
+        assert answer.prompt == alone[answer.source].prompt
+        assert np.allclose(answer.vector, alone[answer.source].vector, atol=1e-5)
