@@ -1,0 +1,98 @@
+"""How long a fresh process takes to answer, and how much memory, beside what `import torch` alone takes.
+
+The commands take turns, so that a busy machine slows all of them alike; the table gives medians.
+
+python benchmarks/cold_start.py [--repetitions N] [--picture FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+PICTURE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
+UNPROMPT = str(Path(sys.executable).with_name("unprompt"))
+YARDSTICK = "import torch"
+BYTES_PER_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # see getrusage(2)
+
+
+@dataclass
+class Series:
+    """One command's measurements."""
+
+    name: str
+    command: list[str]
+    seconds: list[float] = field(default_factory=list)
+    peak_mb: list[float] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Measure one process, from its start to its end."""
+        start = time.perf_counter()
+        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        elapsed = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"{' '.join(self.command)} ended with exit code {process.returncode}: nothing was measured")
+        self.seconds.append(elapsed)
+        self.peak_mb.append(usage.ru_maxrss * BYTES_PER_RSS_UNIT / 1e6)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--picture", type=Path, default=PICTURE)
+    options = parser.parse_args()
+
+    series = [
+        Series(f"unprompt {options.picture.name}", [UNPROMPT, str(options.picture)]),
+        Series("unprompt --help", [UNPROMPT, "--help"]),
+        Series("python -c pass", [sys.executable, "-c", "pass"]),
+    ]
+    if importlib.util.find_spec("torch"):
+        series.insert(0, Series(f'python -c "{YARDSTICK}"', [sys.executable, "-c", YARDSTICK]))
+
+    for entry in series:
+        entry.run()  # once unmeasured: the first reading of the files from disk is the machine's, not the command's
+        entry.seconds.clear()
+        entry.peak_mb.clear()
+    for _ in range(options.repetitions):
+        for entry in series:
+            entry.run()
+
+    yardstick = next((median(entry.seconds) for entry in series if YARDSTICK in entry.name), None)
+    title = f"Cold start: medians of {options.repetitions} runs, taking turns"
+    table = Table("command", title=title, title_justify="left")
+    for heading in ("seconds", "least to most", f"of {YARDSTICK}", "peak memory"):
+        table.add_column(heading, justify="right")
+    for entry in series:
+        middle = median(entry.seconds)
+        table.add_row(
+            entry.name,
+            f"{middle:.2f}",
+            f"{min(entry.seconds):.2f} to {max(entry.seconds):.2f}",
+            f"{middle / yardstick:.2f}" if yardstick else "-",
+            f"{median(entry.peak_mb):.0f} MB",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    if yardstick is None:
+        console.print(
+            "torch is not installed here, so there is nothing to compare with: pip install 'unprompt[torch]'",
+            markup=False,
+        )
+
+
+if __name__ == "__main__":
+    main()
