@@ -127,6 +127,17 @@ class Unprompter:
     def _wording(self) -> Wording:
         return Wording(self.encoder, Decoder(self._decoder_folder, self._threads))
 
+    @contextlib.contextmanager
+    def _wording_loading(self, top: int) -> Iterator[None]:
+        """Loads what words the answers while the members load and vote: a tenth of the time of a first answer."""
+        if not top or "_wording" in self.__dict__:
+            yield
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="unprompt-load") as loader:
+            loading = loader.submit(lambda: self._wording.load())
+            yield
+            loading.result()
+
     @functools.cached_property
     def _decoder_folder(self) -> ModelFolder:
         return find_model(self.preset.wording.decoder)
@@ -183,7 +194,8 @@ class Unprompter:
     def _predicted(self, pictures: Sequence[Picture], top: int) -> list[Prediction]:
         if not pictures:
             return []
-        votes = self._votes(pictures)
+        with self._wording_loading(top):
+            votes = self._votes(pictures)
         fused = np.stack([fuse(cast) for cast in votes])  # (pictures, 384)
         model = self._model(self._folders(with_words=top > 0))
         return [

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from unprompt.prediction import Candidate, Vector
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.text.tokenizers import fits_clip
+from unprompt.text.tokenizers import fits_clip, load_clip_tokenizer
 from unprompt.text.words import FUNCTION_WORDS, Words
 
 # Measured on validation pictures; see the model card of the decoder.
@@ -67,6 +67,11 @@ class Wording:
 
     def __init__(self, encoder: SentenceEncoder, decoder: Decoder) -> None:
         self._encoder, self._decoder = encoder, decoder
+
+    def load(self) -> None:
+        """Loads what is otherwise loaded when the first sentence needs it."""
+        self._decoder.words  # noqa: B018
+        load_clip_tokenizer()
 
     def choose(self, fused: npt.NDArray[np.float32], offers: Sequence[Sequence[Offer]]) -> list[tuple[Candidate, ...]]:
         """Candidates for each fused vector (n, 384), nearest first; `offers` holds what members offer for each."""

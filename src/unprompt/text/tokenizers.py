@@ -19,7 +19,7 @@ def count_clip_tokens(text: str) -> int:
     """Tokens of a text in CLIP's own byte-pair encoding, start and end not counted."""
     # A lone surrogate is no text: the tokenizer would refuse it.
     readable = text.encode("utf-8", "replace").decode("utf-8")
-    return len(_clip_tokenizer().encode(readable, add_special_tokens=False))
+    return len(load_clip_tokenizer().encode(readable, add_special_tokens=False))
 
 
 def fits_clip(text: str) -> bool:
@@ -31,7 +31,8 @@ def fits_clip(text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _clip_tokenizer() -> Tokenizer:
+def load_clip_tokenizer() -> Tokenizer:
+    """CLIP's tokenizer, read once. Raises ModelError where its file is damaged."""
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(find_model(CLIP_TOKENIZER).file("tokenizer.json")))
