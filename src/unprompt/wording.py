@@ -70,7 +70,7 @@ class Wording:
 
     def load(self) -> None:
         """Loads what is otherwise loaded when the first sentence needs it."""
-        self._decoder.words  # noqa: B018
+        _ = self._decoder.words
         load_clip_tokenizer()
 
     def choose(self, fused: npt.NDArray[np.float32], offers: Sequence[Sequence[Offer]]) -> list[tuple[Candidate, ...]]:
@@ -84,7 +84,7 @@ class Wording:
         pool.add([(words.texts[int(np.argmax(words.vectors @ target))], "decoder")])
         pool.add((_fitting(text), origin) for text, origin in offered)
         pool.add(self._decoded(target))
-        _edit(pool, words)
+        _walk(pool, words)
         return pool.ranked()
 
     def _decoded(self, aim: Vector) -> list[Offer]:
@@ -129,7 +129,7 @@ class _Edit:
     removed: str = ""
 
 
-def _edit(pool: _Pool, words: Words) -> None:
+def _walk(pool: _Pool, words: Words) -> None:
     """Walks from the best sentence to nearer ones, an edit at a time."""
     texts = [candidate.text for candidate in pool.ranked()]
     phrases = list(dict.fromkeys(phrase for text in texts for phrase in (*_parts(text), *_phrases(text))))
@@ -138,6 +138,8 @@ def _edit(pool: _Pool, words: Words) -> None:
     for _ in range(EDITS):
         start = pool.vectors[best]
         edits = _edits(best, fragments.promising(start, pool.target))
+        if not edits:  # a word or two, and no other fragment to add
+            break
         tried = fragments.most_promising(edits, start, pool.target)
         pool.add((text, "edited") for text in tried if fits_clip(text))
         nearest = pool.best()

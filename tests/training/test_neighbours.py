@@ -29,8 +29,17 @@ def test_the_nearest_are_those_of_the_cluster_without_the_text_itself(tmp_path: 
 def test_they_are_found_once(tmp_path: Path) -> None:
     vectors = _clusters()
     nearest = Neighbours(vectors, 5, tmp_path, seed=1).of(vectors, "train")
-    assert [path.suffixes for path in tmp_path.iterdir()] == [[".npy"]]
-    assert np.array_equal(Neighbours(vectors, 5, tmp_path, seed=1).of(-vectors, "train"), nearest)
+    (kept,) = tmp_path.iterdir()
+    np.save(kept, nearest[::-1])  # so that reading it can be told from finding them again
+    assert np.array_equal(Neighbours(vectors, 5, tmp_path, seed=1).of(vectors, "train"), nearest[::-1])
+
+
+def test_other_texts_of_the_same_number_do_not_find_them(tmp_path: Path) -> None:
+    vectors = _clusters()
+    nearest = Neighbours(vectors, 5, tmp_path, seed=1).of(vectors, "train")
+    turned = Neighbours(vectors, 5, tmp_path, seed=1).of(np.roll(vectors, 6, axis=0), "train")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert np.array_equal(np.sort(turned), np.sort(np.roll(nearest, 6, axis=0)))
 
 
 def test_mixtures_lie_between(tmp_path: Path) -> None:

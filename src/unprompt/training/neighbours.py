@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from unprompt.prediction import Vector
+from unprompt.training.targets import kept
 
 POOL = 20_000
 """Texts among which neighbours are looked for, drawn once: enough to be near, few enough for a matrix product."""
@@ -29,16 +31,12 @@ class Neighbours:
 
     def of(self, vectors: Vector, name: str) -> npt.NDArray[np.int32]:
         """Places in the pool (n, count) of the nearest texts of each vector (n, 384); `name` is that of the cache."""
-        path = self._cache / f"neighbours-{name}-{len(vectors)}-{self._count}.npy"
-        if path.exists():
-            found: npt.NDArray[np.int32] = np.load(path, allow_pickle=False)
-            return found
-        parts = [self._nearest(vectors[at : at + ROWS]) for at in range(0, len(vectors), ROWS)]
-        nearest = np.concatenate(parts)
-        temporary = path.with_suffix(".part.npy")
-        np.save(temporary, nearest)
-        temporary.replace(path)
-        return nearest
+        # Other texts of the same number must not find these, so the name holds what was compared.
+        key = hashlib.sha256(self._pool.tobytes() + vectors.tobytes()).hexdigest()[:16]
+        return kept(
+            self._cache / f"neighbours-{name}-{self._count}-{key}.npy",
+            lambda: np.concatenate([self._nearest(vectors[at : at + ROWS]) for at in range(0, len(vectors), ROWS)]),
+        )
 
     def mix(self, vectors: Vector, nearest: npt.NDArray[np.int32], rng: np.random.Generator) -> Vector:
         """Vectors (n, 384), each moved towards the mean of some of its nearest by a random share; unit length."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,25 @@ def target_vectors(texts: Sequence[str], cache: Path) -> npt.NDArray[np.float32]
     if not texts:
         raise DataError("there are no texts to learn from")
     key = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"vectors-{key}.npy"
+
+    def encode() -> npt.NDArray[np.float32]:
+        encoder = SentenceEncoder.embedded()
+        parts = [encoder.encode(texts[at : at + TEXTS_AT_A_TIME]) for at in range(0, len(texts), TEXTS_AT_A_TIME)]
+        return np.concatenate(parts)
+
+    return kept(cache / f"vectors-{key}.npy", encode)
+
+
+def kept(path: Path, compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The array in `path`; where there is none yet, what `compute` gives, written whole or not at all."""
     if path.exists():
-        found: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
-        return found
-    encoder = SentenceEncoder.embedded()
-    parts = [encoder.encode(texts[at : at + TEXTS_AT_A_TIME]) for at in range(0, len(texts), TEXTS_AT_A_TIME)]
-    vectors = np.concatenate(parts)
+        return np.asarray(np.load(path, allow_pickle=False))
+    computed = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part.npy")
-    np.save(temporary, vectors)
+    np.save(temporary, computed)
     temporary.replace(path)
-    return vectors
+    return computed
 
 
 def read_records(path: Path, *needed: str) -> Iterator[dict[str, Any]]:
