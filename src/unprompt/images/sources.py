@@ -1,80 +1,125 @@
-"""What to read: files, folders, standard input, bytes, pictures and arrays in memory; nothing is opened yet."""
+"""What to read: files, folders, patterns, lists, archives, addresses, standard input, and pictures in memory.
+
+Nothing is opened before its turn, and nothing is kept of what was given, so a million pictures need no more memory
+than their names.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, Union
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from unprompt.errors import DataError, PictureError
+from unprompt.images.files import Bytes, LocalFile, Unavailable
+from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
+
+if TYPE_CHECKING:
+    import threading
+
+    from unprompt.images.web import WebLimits
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
-Input: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | Pixels
-
-PICTURE_SUFFIXES = frozenset(
-    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
-)
-"""What makes a file in a folder a picture. A file that is named outright may be called anything."""
+Input: TypeAlias = Union[str, "os.PathLike[str]", bytes, Image.Image, Pixels, "ImageRef"]
 
 STANDARD_INPUT = "-"
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
-FILE_LIMIT_MB = 512
-"""A file is read whole (its hash and its metadata need every byte), so its size bounds the memory."""
+_Kind: TypeAlias = Literal["standard input", "folder", "archive", "file", "address", "list", "pattern"]
+
+_ADDRESS = re.compile("https?://", re.IGNORECASE)
+_WILDCARD = re.compile(r"[*?\[]")
+_SEPARATORS = re.compile(f"[{re.escape(os.sep + (os.altsep or ''))}]")
+# What a name in an output folder may not hold: it would end the name, or leave the folder.
+_UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]' if os.name == "nt" else r"\x00")
+
+
+class Readable(Protocol):
+    """One picture's file, wherever it lies."""
+
+    def read(self) -> bytes:
+        """The file's bytes. Raises PictureError."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageRef:
     """One picture to read.
 
-    `source` is the name shown to people. `content` is a file's path (str), a file's bytes, a Pillow picture, or
-    pixels (height, width, 3) uint8.
+    `source` is the name shown to people and kept in records. `content` is what to read, a Pillow picture, or pixels
+    (height, width, 3) uint8. `below` is where the picture lies below the argument that named it, for outputs that keep
+    the tree: a relative path with "/" that never leads out of a folder; "" where there is no name.
     """
 
     source: str
-    content: str | bytes | Image.Image | Pixels
+    content: Readable | Image.Image | Pixels
+    below: str = ""
 
     def read(self) -> bytes:
-        """The file's bytes.
+        """The file's bytes. Raises PictureError; TypeError where the picture never was a file."""
+        if isinstance(self.content, (Image.Image, np.ndarray)):
+            raise TypeError(f"{printable(self.source)} is a picture in memory and has no bytes to read")
+        return self.content.read()
 
-        Raises PictureError (not-found, unreadable, too-large); TypeError where the picture never was a file.
-        """
-        if isinstance(self.content, str):
-            return _read_file(self.content)
-        if isinstance(self.content, bytes):
-            _check_file_size(len(self.content))
-            return self.content
-        raise TypeError(f"{printable(self.source)} is a picture in memory and has no bytes to read")
+    @property
+    def file(self) -> str | None:
+        """The path, where the picture is a file of its own on disk."""
+        return self.content.path if isinstance(self.content, LocalFile) else None
 
 
-def image_refs(inputs: Input | Iterable[Input]) -> Iterator[ImageRef]:
+def image_refs(inputs: Input | Iterable[Input], *, web: WebLimits | None = None) -> Iterator[ImageRef]:
     """What to read, one picture at a time, in the order of the inputs.
 
-    A path stands for itself, even where no file is: that shows when it is decoded. A folder stands for the pictures
-    below it, naturally sorted; hidden ones and folders behind links are left out. "-" is standard input. What has no
-    name is called by its position among the inputs, from 0. Raises DataError at a folder without pictures.
+    A path or text is, in this order: "-" (standard input: a picture or a list, by its content); what exists by this
+    name; an address that begins with http:// or https://; "@" and a list file; a pattern with * ? [ or **; else a path
+    all the same. A folder stands for the pictures and tars below it, naturally sorted; hidden ones and folders behind
+    links are left out. A tar stands for the pictures in it. What has no name is called by its position among the
+    inputs, from 0.
+
+    What is named and cannot be had fails when it is read. Raises TypeError for what is no input at all.
     """
-    if isinstance(inputs, (str, os.PathLike, bytes, Image.Image, np.ndarray)):
-        inputs = [inputs]
-    for position, item in enumerate(inputs):
-        if isinstance(item, (str, os.PathLike)):
-            yield from _named(os.fsdecode(item))
+    for position, item in enumerate(_listed(inputs)):
+        if isinstance(item, ImageRef):
+            yield item
+        elif isinstance(item, (str, os.PathLike)):
+            yield from _named(os.fsdecode(item), web)
         elif isinstance(item, bytes):
-            yield ImageRef(f"<bytes {position}>", item)
+            yield ImageRef(f"<bytes {position}>", Bytes(item))
         elif isinstance(item, Image.Image):
             name = os.fsdecode(getattr(item, "filename", ""))
-            yield ImageRef(name or f"<picture {position}>", item)
+            yield ImageRef(name or f"<picture {position}>", item, relative_name(os.path.basename(name)))
         elif isinstance(item, np.ndarray):
             yield ImageRef(f"<array {position}>", item)
         else:
             raise TypeError(f"expected a path, bytes, a Pillow picture or an array, found {type(item).__name__}")
+
+
+def count(inputs: Input | Iterable[Input], stop: threading.Event | None = None) -> int | None:
+    """How many pictures `image_refs` would give, without opening one.
+
+    None where that shows only while reading (standard input, pipes, compressed tars), where counting would use the
+    inputs up, and once `stop` is set. In a list, a name that ends like a picture counts as one, unseen.
+    """
+    inputs = _listed(inputs)
+    if isinstance(inputs, Iterator):
+        return None
+    total = 0
+    for item in inputs:
+        number = _count_named(os.fsdecode(item), stop) if isinstance(item, (str, os.PathLike)) else 1
+        if number is None or (stop is not None and stop.is_set()):
+            return None
+        total += number
+    return total
+
+
+def may_be_many(name: str) -> bool:
+    """Whether an argument may stand for more than one picture: all but files and addresses may."""
+    return _kind(name, in_list=False) not in ("file", "address")
 
 
 def printable(text: str) -> str:
@@ -85,81 +130,159 @@ def printable(text: str) -> str:
     )
 
 
-def _named(name: str) -> Iterator[ImageRef]:
-    """The pictures that one argument names. Addresses, patterns and list files belong here as well."""
-    if name == STANDARD_INPUT:
-        # One byte past the limit tells too much from just enough.
-        yield ImageRef(name, sys.stdin.buffer.read(FILE_LIMIT_MB * 1_000_000 + 1))
-    elif os.path.isdir(name):
-        yield from _folder(name)
-    else:
-        yield ImageRef(name, name)
+def relative_name(name: str) -> str:
+    """A stranger's name as a relative path with "/" that stays where it is put; may be empty."""
+    parts = _SEPARATORS.split(name)
+    return "/".join(_UNSAFE.sub("_", part) for part in parts if part not in ("", ".", ".."))
 
 
-def _folder(folder: str) -> Iterator[ImageRef]:
-    empty = True
-    for path in _pictures_below(folder):
-        empty = False
-        yield ImageRef(path, path)
-    if empty:
-        raise DataError(
-            f"no pictures in the folder {printable(folder)}; expected files that end in "
-            f"{', '.join(sorted(PICTURE_SUFFIXES))}"
-        )
+def _listed(inputs: Input | Iterable[Input]) -> Iterable[Input]:
+    if isinstance(inputs, (str, os.PathLike, bytes, Image.Image, np.ndarray, ImageRef)):
+        return [inputs]
+    return inputs
 
 
-def _pictures_below(folder: str) -> Iterator[str]:
+def _kind(name: str, in_list: bool) -> _Kind:
+    """What an argument is. In a list there are no lists and no standard input: such names are files."""
+    if name == STANDARD_INPUT and not in_list:
+        return "standard input"
     try:
-        with os.scandir(folder) as entries:
-            seen = sorted((entry for entry in entries if not entry.name.startswith(".")), key=_natural_order)
-    except OSError:
-        # One closed folder must not stop the rest: it goes on as a name, and fails when it is decoded.
-        yield folder
-        return
-    for entry in seen:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _pictures_below(entry.path)
-        elif os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES:
-            yield entry.path
-
-
-def _natural_order(entry: os.DirEntry[str]) -> tuple[list[str | int], str]:
-    """A key that puts 2.png before 10.png; the plain name settles what differs in case alone."""
-    # Splitting at digits leaves text at even places and numbers at odd ones, so like is compared with like.
-    parts = re.split(r"([0-9]+)", entry.name.casefold())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], entry.name
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        # Opening a pipe or a device could wait for ever, so the kind of file is asked first.
-        status = os.stat(path)
-        _check_regular(status.st_mode)
-        _check_file_size(status.st_size)
-        with open(path, "rb") as file:
-            return file.read()
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the path
-        raise PictureError("not-found", "expected a file, found none by this name; check the path") from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise PictureError(
-            "unreadable", f"expected a file that can be read, found: {reason}; check its permissions"
-        ) from error
-
-
-def _check_regular(mode: int) -> None:
-    if stat.S_ISREG(mode):
-        return
+        mode = os.stat(name).st_mode
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return "file" if os.path.lexists(name) else _kind_of_missing(name, in_list)
     if stat.S_ISDIR(mode):
-        found = "a folder, or one that may not be listed; give the picture's own path or check the permissions"
+        return "folder"
+    return "archive" if name.lower().endswith(ARCHIVE_SUFFIXES) else "file"
+
+
+def _kind_of_missing(name: str, in_list: bool) -> _Kind:
+    if _ADDRESS.match(name):
+        return "address"
+    if name.startswith("@"):
+        return "file" if in_list else "list"
+    if _WILDCARD.search(name):
+        return "pattern"
+    return "file"
+
+
+def _named(name: str, web: WebLimits | None, *, in_list: bool = False) -> Iterator[ImageRef]:
+    """The pictures that one argument, or one line of a list, names."""
+    kind = _kind(name, in_list)
+    if kind == "standard input":
+        from unprompt.images.lists import standard_input
+
+        yield from _unfolded(standard_input(), web)
+    elif kind == "list":
+        from unprompt.images.lists import listed
+
+        yield from _unfolded(listed(name[1:]), web)
+    elif kind == "folder" or kind == "pattern":
+        yield from _found(name, kind)
+    elif kind == "archive":
+        from unprompt.images.archives import members
+
+        yield from _or_nothing(members(name), name, "the archive", "unpack it and look")
+    elif kind == "address":
+        yield _at_address(name, web)
     else:
-        found = "a pipe, socket or device; give the picture's own path"
-    raise PictureError("unreadable", f"expected a file that can be read, found {found}")
+        # A list names files of one tree, and those of the same name must not share one output.
+        yield ImageRef(name, LocalFile(name), relative_name(name if in_list else _base(name)))
 
 
-def _check_file_size(size: int) -> None:
-    if size > FILE_LIMIT_MB * 1_000_000:
-        raise PictureError(
-            "too-large",
-            f"expected a file of at most {FILE_LIMIT_MB} MB, found {size / 1_000_000:,.0f} MB or more; save it smaller",
-        )
+def _unfolded(entries: Iterable[str | ImageRef], web: WebLimits | None) -> Iterator[ImageRef]:
+    for entry in entries:
+        if isinstance(entry, ImageRef):
+            yield entry
+        else:
+            yield from _named(entry, web, in_list=True)
+
+
+def _found(name: str, kind: Literal["folder", "pattern"]) -> Iterator[ImageRef]:
+    from unprompt.images.folders import matching, pictures_below
+
+    if kind == "folder":
+        yield from _or_nothing(_files(pictures_below(name)), name, "the folder", "check the path")
+    else:
+        yield from _or_nothing(_files(matching(name)), name, "what this pattern matches", "check the pattern")
+
+
+def _files(found: Iterable[tuple[str, str]]) -> Iterator[ImageRef]:
+    for path, below in found:
+        if below.lower().endswith(ARCHIVE_SUFFIXES):
+            from unprompt.images.archives import members
+
+            yield from members(path, os.path.dirname(below))
+        else:
+            yield ImageRef(path, LocalFile(path), relative_name(below))
+
+
+def _or_nothing(refs: Iterable[ImageRef], name: str, where: str, advice: str) -> Iterator[ImageRef]:
+    """The same, or one that fails where there are none: an argument without an answer must show."""
+    empty = True
+    for ref in refs:
+        empty = False
+        yield ref
+    if empty:
+        expected = f"expected files that end in {', '.join(sorted(PICTURE_SUFFIXES))}"
+        yield ImageRef(name, Unavailable("no-pictures", f"no pictures in {where}; {expected}; {advice}"))
+
+
+def _at_address(url: str, web: WebLimits | None) -> ImageRef:
+    from unprompt.images.web import WebAddress, WebLimits
+
+    path = re.split("[?#]", url.partition("://")[2], maxsplit=1)[0]
+    _host, _, below = path.partition("/")
+    return ImageRef(url, WebAddress(url, web or WebLimits()), relative_name(below.rpartition("/")[2]))
+
+
+def _base(path: str) -> str:
+    return os.path.basename(path.rstrip(os.sep)) or path
+
+
+def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = False) -> int | None:
+    if in_list and name.lower().endswith(tuple(PICTURE_SUFFIXES)) and not _WILDCARD.search(name):
+        return 1  # asking the disk about a million names costs more than it tells
+    kind = _kind(name, in_list)
+    if kind == "standard input":
+        return None
+    if kind == "folder" or kind == "pattern":
+        from unprompt.images.folders import matching, pictures_below
+
+        walk = pictures_below if kind == "folder" else matching
+        return _count_files((path for path, _below in walk(name, in_order=False)), stop)
+    if kind == "archive":
+        from unprompt.images.archives import count_members
+
+        number = count_members(name, stop)
+        return None if number is None else max(number, 1)
+    if kind == "list":
+        from unprompt.images.lists import listed, may_be_read_twice
+
+        return _count_entries(listed(name[1:]), stop) if may_be_read_twice(name[1:]) else None
+    return 1
+
+
+def _count_files(paths: Iterable[str], stop: threading.Event | None) -> int | None:
+    total = 0
+    for path in paths:
+        if stop is not None and stop.is_set():
+            return None
+        number: int | None = 1
+        if path.lower().endswith(ARCHIVE_SUFFIXES):
+            from unprompt.images.archives import count_members
+
+            number = count_members(path, stop)
+        if number is None:
+            return None
+        total += number
+    return max(total, 1)  # where nothing is, that is said
+
+
+def _count_entries(entries: Iterable[str | ImageRef], stop: threading.Event | None) -> int | None:
+    total = 0
+    for entry in entries:
+        number = _count_named(entry, stop, in_list=True) if isinstance(entry, str) else 1
+        if number is None or (stop is not None and stop.is_set()):
+            return None
+        total += number
+    return total
