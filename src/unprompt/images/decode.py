@@ -8,15 +8,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
-    ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -28,15 +29,18 @@ from PIL import (
 
 from unprompt.errors import PictureError
 from unprompt.images import metadata
+from unprompt.images.costs import check_time, memory_mb
+from unprompt.images.formats import format_of
+from unprompt.images.rgb import exchanges_sides, orientation_of, rgb_pixels, upright
+from unprompt.images.room import Room
 from unprompt.images.sources import ImageRef, Pixels, printable
 from unprompt.prediction import Failure, WrittenPrompt
 
-DRAFT_MARGIN = 4
-"""A large picture is reduced while it is decoded, but its shorter side stays this many times what the model needs.
+MEMORY_LIMIT_MB = 264.0
+"""Memory that decoding one picture may take: a PNG of 57 megapixels, a WebP of 4096 x 4096."""
 
-Against full decoding, the model's input then differs by 0.3 grey levels in the mean (of 255; mosaics of 256-pixel
-pictures as JPEG, bicubic to 224), about what rounding to bytes costs. At a margin of 3 it is 0.45, at 2 it is 1.1.
-"""
+_FILES_MB = 64
+"""Files that are held while they are decoded, in all threads together; a larger one is read alone."""
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
@@ -63,16 +67,7 @@ _FORMATS: dict[str, type[ImageFile.ImageFile]] = {
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS_OF_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"})
 
-# What lays a picture upright, by its EXIF orientation.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,58 +89,116 @@ class Picture:
 
 
 def decode(
-    ref: ImageRef, *, shorter_side: int | None = None, pixel_limit_mp: float = 100.0, read_metadata: bool = True
-) -> Picture | Failure:
+    ref: ImageRef,
+    *,
+    shorter_side: int | None = None,
+    pixel_limit_mp: float = 100.0,
+    memory_limit_mb: float = MEMORY_LIMIT_MB,
+    read_metadata: bool = True,
+    known: Callable[[str], Known | None] | None = None,
+) -> Picture | Known | Failure:
     """Read one picture; never raises for what a file holds.
 
-    `shorter_side` is how many pixels the model needs: larger pictures may come reduced (see DRAFT_MARGIN); None keeps
-    every pixel. `pixel_limit_mp` is in millions of pixels and is held against the header, before any is decoded.
-    The kinds of Failure are those of PictureError. Safe to call from many threads.
+    `shorter_side` is how many pixels the model needs: the shorter side of a larger picture is reduced to no less; None
+    keeps every pixel. `pixel_limit_mp`, in millions of pixels, and `memory_limit_mb`, beside the file itself, are held
+    against the header, before anything is decoded. `known` is asked by the picture's sha256 first; what it gives is
+    given in the picture's place, and nothing is decoded. The kinds of Failure are those of PictureError. Safe to call
+    from many threads: the large pictures are then decoded one at a time.
     """
+    limits = _Limits(pixel_limit_mp, memory_limit_mb)
     try:
-        return _decode(ref, shorter_side, pixel_limit_mp, read_metadata)
+        if isinstance(ref.content, (Image.Image, np.ndarray)):
+            return _decode_memory(ref.source, ref.content, shorter_side, limits, known)
+        with _FILES.taken(_file_mb(ref)):
+            data = ref.read()
+            sha256 = hashlib.sha256(data).hexdigest()
+            if known is not None and (answer := known(sha256)) is not None:
+                return answer
+            pixels, size, name = _decode_file(data, shorter_side, limits)
+            written = metadata.read(data) if read_metadata else None
+        return Picture(ref.source, pixels, size, name, sha256, written)
     except PictureError as error:
         return Failure(ref.source, error.kind, str(error))
 
 
-def _decode(ref: ImageRef, shorter_side: int | None, pixel_limit_mp: float, read_metadata: bool) -> Picture:
-    if isinstance(ref.content, (Image.Image, np.ndarray)):
-        return _decode_memory(ref.source, ref.content, shorter_side, pixel_limit_mp)
-    data = ref.read()
-    name = _format(data)
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a picture may cost."""
+
+    pixels_mp: float
+    memory_mb: float
+
+    def check_pixels(self, size: tuple[int, int]) -> None:
+        width, height = size
+        if width * height > self.pixels_mp * 1_000_000:
+            raise PictureError(
+                "too-large",
+                f"expected at most {self.pixels_mp:g} megapixels, found {width * height / 1_000_000:,.1f} "
+                f"({width} x {height}); save it smaller or raise the pixel limit",
+            )
+
+    def check_memory(self, needed_mb: float) -> None:
+        if needed_mb > self.memory_mb:
+            raise PictureError(
+                "too-large",
+                f"expected a picture that takes at most {self.memory_mb:,.0f} MB to decode, found one that takes "
+                f"{needed_mb:,.0f} MB; save it smaller or raise the memory limit",
+            )
+
+
+_ROOM = Room(MEMORY_LIMIT_MB)
+_FILES = Room(_FILES_MB)
+
+
+def _file_mb(ref: ImageRef) -> float:
+    """The file's size, where it is known before it is read."""
+    try:
+        return 0.0 if ref.file is None else os.path.getsize(ref.file) / 1_000_000
+    except (OSError, ValueError):  # reading it says why
+        return 0.0
+
+
+def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tuple[Pixels, tuple[int, int], str]:
+    """The pixels, upright and reduced, the size (width, height) of the whole picture, and the format."""
+    name = format_of(data)
     with _broken_data(name):
         image = _FORMATS[name](io.BytesIO(_bare_png(data) if name == "PNG" else data))
-        _check_pixel_count(image.size, pixel_limit_mp)
-        factor = _reduction(image.size, shorter_side)
-        drafted = factor if name == "JPEG" else 1  # the others have no cheaper way to a smaller picture
-        image.draft(None, (image.width // drafted, image.height // drafted))
-        rgb = _upright_rgb(image)
-    return Picture(
-        source=ref.source,
-        pixels=_pixels(rgb, factor // drafted),
-        size=(rgb.width * drafted, rgb.height * drafted),  # the factor divides both sides
-        format=name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        written=metadata.read(data) if read_metadata else None,
-    )
+        size = image.size
+        limits.check_pixels(size)
+        check_time(image, data)
+        factor = _reduction(size, shorter_side)
+        drafted = _draft_factor(size, factor) if name == "JPEG" else 1  # the others have no cheaper way to be smaller
+        needed_mb = memory_mb(image, drafted)
+        limits.check_memory(needed_mb)
+        with _ROOM.taken(needed_mb):
+            image.draft(None, (size[0] // drafted, size[1] // drafted))
+            lying = rgb_pixels(image, (size[0] / drafted, size[1] / drafted), _reduced(size, factor))
+            orientation = orientation_of(image)
+            pixels = upright(lying, orientation)
+        if drafted == 1:
+            size = image.size  # Pillow turns a TIFF while loading it
+        return pixels, size[::-1] if exchanges_sides(orientation) else size, name
 
 
 def _decode_memory(
-    source: str, content: Image.Image | Pixels, shorter_side: int | None, pixel_limit_mp: float
-) -> Picture:
+    source: str,
+    content: Image.Image | Pixels,
+    shorter_side: int | None,
+    limits: _Limits,
+    known: Callable[[str], Known | None] | None,
+) -> Picture | Known:
     """A picture that the caller holds. One that Pillow opened from a file may still be undecoded, and broken."""
     image = _from_array(content) if isinstance(content, np.ndarray) else content
-    _check_pixel_count(image.size, pixel_limit_mp)
+    limits.check_pixels(image.size)
     with _broken_data(image.format or "picture"):
-        rgb = _upright_rgb(image)
-    return Picture(
-        source=source,
-        pixels=_pixels(rgb, _reduction(rgb.size, shorter_side)),
-        size=rgb.size,
-        format=image.format,
-        sha256=hashlib.sha256(rgb.tobytes()).hexdigest(),
-        written=None,
-    )
+        rgb = upright(rgb_pixels(image, image.size, image.size), orientation_of(image))
+        sha256 = hashlib.sha256(rgb.tobytes()).hexdigest()
+        if known is not None and (answer := known(sha256)) is not None:
+            return answer
+        size = (rgb.shape[1], rgb.shape[0])
+        factor = _reduction(size, shorter_side)
+        pixels = rgb if factor == 1 else rgb_pixels(Image.fromarray(rgb), size, _reduced(size, factor))
+    return Picture(source, pixels, size, image.format, sha256, None)
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
@@ -154,18 +207,6 @@ def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
     raise PictureError(
         "not-a-picture",
         f"expected an array (height, width, 3) of uint8, RGB; found {array.shape} of {array.dtype}; convert it first",
-    )
-
-
-def _format(data: bytes) -> str:
-    """The format by the first bytes. A file's name says nothing."""
-    for name in _FORMATS:
-        _, accept = Image.OPEN[name]
-        if accept is not None and accept(data[:16]):
-            return name
-    found = f"data that begins with {data[:12]!r}" if data else "an empty file"
-    raise PictureError(
-        "not-a-picture", f"expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF, found {found}; convert it to one of these"
     )
 
 
@@ -192,16 +233,6 @@ def _broken_data(name: str) -> Iterator[None]:
         ) from error
 
 
-def _check_pixel_count(size: tuple[int, int], limit_mp: float) -> None:
-    width, height = size
-    if width * height > limit_mp * 1_000_000:
-        raise PictureError(
-            "too-large",
-            f"expected at most {limit_mp:g} megapixels, found {width * height / 1_000_000:,.1f} ({width} x {height}); "
-            "save it smaller or raise the pixel limit",
-        )
-
-
 def _bare_png(data: bytes) -> bytes:
     """The PNG with only the chunks that its pixels depend on.
 
@@ -215,87 +246,26 @@ def _bare_png(data: bytes) -> bytes:
         if name in _PNG_CHUNKS_OF_PIXELS:
             kept.append(data[position:end])
         position = end
-    return b"".join(kept)
+    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
 
 
 def _reduction(size: tuple[int, int], shorter_side: int | None) -> int:
-    """By how much both sides can shrink at no cost in quality: 8, 4, 2 or 1, as JPEG's own scaling does.
-
-    Only a factor that divides both sides: a rest at the edge would stretch the picture, which the model's input shows
-    (up to 6 grey levels in the mean). Generators and cameras make sides that are multiples of 8.
-    """
+    """By how much both sides shrink: 8, 4, 2 or 1, as JPEG's own scaling does."""
     if shorter_side is None:
         return 1
-    enough = DRAFT_MARGIN * shorter_side
-    fitting = (f for f in (8, 4, 2) if size[0] % f == 0 == size[1] % f and min(size) // f >= enough)
-    return next(fitting, 1)
+    return next((factor for factor in (8, 4, 2) if min(size) >= factor * shorter_side), 1)
 
 
-def _pixels(rgb: Image.Image, factor: int) -> Pixels:
-    return np.array(rgb.reduce(factor) if factor > 1 else rgb)
+def _reduced(size: tuple[int, int], factor: int) -> tuple[int, int]:
+    return max(1, round(size[0] / factor)), max(1, round(size[1] / factor))
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    # Read before loading, which empties the list. Only a GIF's frame may cover less than the picture.
-    covered = image.tile[0][1] if isinstance(image, GifImagePlugin.GifImageFile) and image.tile else None
-    image.load()
-    rgb = _on_white(image)
-    if covered is not None and covered != (0, 0, *image.size):
-        canvas = Image.new("RGB", image.size, "white")
-        canvas.paste(rgb.crop(covered), covered)
-        rgb = canvas
-    turn = _UPRIGHT.get(_orientation(image))
-    return rgb if turn is None else rgb.transpose(turn)
+def _draft_factor(size: tuple[int, int], factor: int) -> int:
+    """What a JPEG's own scaling may do of a reduction.
 
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8. Pillow has turned a TIFF by now, and says 1."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # damaged EXIF says nothing, and viewers show such a picture as it lies
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """Any mode -> RGB, with white where the picture is transparent."""
-    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        return _eight_bits(image).convert("RGB")
-    if image.mode == "LAB":
-        return _from_lab(image)
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    if image.mode in ("La", "PA"):
-        image = image.convert("LA" if image.mode == "La" else "RGBA")
-    rgba = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(rgba, mask=rgba.getchannel("A"))
-    return white
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16 or 32 bits a pixel -> 8, scaled; Pillow's own conversion clips at 255."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=np.inf, neginf=0)  # (height, width)
-    grey = np.rint(values * (255 / _white_level(image, values))).clip(0, 255).astype(np.uint8)
-    if (transparent := image.info.get("transparency")) is not None:
-        grey[values == transparent] = 255
-    return Image.fromarray(grey)
-
-
-def _white_level(image: Image.Image, values: npt.NDArray[np.float32]) -> float:
-    """The value that means white. Where the mode leaves it open: the lowest customary one that nothing exceeds."""
-    if image.mode.startswith("I;16"):
-        twelve = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(258) == (12,)  # bits a sample
-        return 4095.0 if twelve else 65535.0
-    brightest = float(values.max(initial=0, where=np.isfinite(values)))
-    customary = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0, 2.0**31 - 1)
-    return next((level for level in customary if level >= brightest), brightest)
-
-
-def _from_lab(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms  # rare, and loads a library of its own
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert converted is not None  # only a conversion in place gives none
-    return converted
+    Where a side leaves a rest, the last column or row stands for less than the others, which stretches the picture.
+    Then half of the reduction is left to averaging, which knows how wide the picture is.
+    """
+    if factor == 1 or size[0] % factor == 0 == size[1] % factor:
+        return factor
+    return factor // 2

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture, decode
+from unprompt.images.files import LocalFile
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.images.sources import ImageRef
 from unprompt.models.backbones import Regressor
@@ -182,7 +183,7 @@ def preprocessing_of(options: RegressorRecipe) -> Preprocessing:
 
 def read_pixels(path: str) -> npt.NDArray[np.uint8]:
     """The pixels of a training picture; DataError where there are none: a training set is not expected to be broken."""
-    picture = decode(ImageRef(path, path), read_metadata=False)
+    picture = decode(ImageRef(path, LocalFile(path)), read_metadata=False)
     if not isinstance(picture, Picture):
         raise DataError(f"{picture.source}: {picture.message}")
     return picture.pixels

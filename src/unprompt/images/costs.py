@@ -1,0 +1,90 @@
+"""What decoding a picture takes, told by its header: memory, and what would take minutes."""
+
+from __future__ import annotations
+
+import re
+
+from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
+
+from unprompt.errors import PictureError
+
+# Bytes a pixel that Pillow and the formats' own libraries hold at once, measured at 50 to 100 megapixels. Pillow keeps
+# 4 of any colour picture; WebP and AVIF have copies beside it.
+_BYTES_A_PIXEL = {"WEBP": 15.5, "AVIF": 11.5}
+_BYTES_A_PIXEL_ELSE = 4.6
+
+_SCAN_LIMIT = 100  # of a JPEG: encoders write about ten, libtiff stops here, and each may cost as much as a picture
+_FILL_LIMIT = 1_000_000  # bytes that say nothing before a JPEG's markers; Pillow steps over them one at a time
+_RLE_LIMIT_MP = 16.0  # Pillow unpacks run lengths of BMP in Python, 0.1 s a megapixel
+
+# Outside the pixels of a JPEG a marker is FF and anything but 00 and FF; inside, FF00 and FFD0 to FFD7 are pixels.
+_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+_WITHOUT_LENGTH = b"\x01\xd8"
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+
+_TILE_WIDTH, _TILE_LENGTH, _ROWS_PER_STRIP, _BITS_PER_SAMPLE, _PLANES = 322, 323, 278, 258, 284
+_SEPARATE_PLANES = 2
+
+
+def memory_mb(image: ImageFile.ImageFile, drafted: int = 1) -> float:
+    """Memory that decoding takes beside the file's own bytes, roughly; a JPEG's is `drafted` times smaller each way."""
+    pixels_mp = image.width * image.height / 1_000_000
+    needed = pixels_mp * _BYTES_A_PIXEL.get(image.format or "", _BYTES_A_PIXEL_ELSE) / drafted**2
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and image.info.get("progressive"):
+        needed += pixels_mp * _coefficient_bytes(image)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        needed += _part_mb(image)
+    return needed
+
+
+def check_time(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Refuses, as too large, the few kinds of file that are small and take minutes. Raises PictureError."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        scans, fill = _scans(data)
+        if scans > _SCAN_LIMIT or fill > _FILL_LIMIT:
+            found = f"more than {_SCAN_LIMIT} scans" if scans > _SCAN_LIMIT else f"{fill:,} bytes of filling"
+            raise PictureError(
+                "too-large",
+                f"expected a JPEG of at most {_SCAN_LIMIT} scans, found one with {found}, as no camera writes; save it "
+                "anew",
+            )
+    compressed = image.format == "BMP" and image.tile and image.tile[0].codec_name == "bmp_rle"
+    if compressed and image.width * image.height > _RLE_LIMIT_MP * 1_000_000:
+        raise PictureError(
+            "too-large",
+            f"expected a compressed BMP of at most {_RLE_LIMIT_MP:g} megapixels, found {image.width} x {image.height}; "
+            "save it as PNG",
+        )
+
+
+def _scans(data: bytes) -> tuple[int, int]:
+    """How many scans a JPEG has before its end, one past the limit at most, and how many bytes fill the space before
+    its markers. What follows the end, such as the film of a moving photo, is not looked at.
+    """
+    scans = fill = position = 0
+    while scans <= _SCAN_LIMIT and (marker := _MARKER.search(data, position)):
+        kind, position = marker[0][-1], marker.end()
+        fill += len(marker[0]) - 2
+        if kind == _END_OF_IMAGE:
+            break
+        if kind not in _WITHOUT_LENGTH:
+            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+        scans += kind == _START_OF_SCAN
+    return scans, fill
+
+
+def _coefficient_bytes(image: JpegImagePlugin.JpegImageFile) -> float:
+    """A progressive JPEG's coefficients, 2 bytes each, are all held, however small the picture comes out."""
+    sampling = [(across, down) for _id, across, down, _table in image.layer]
+    widest, highest = max(across for across, _ in sampling), max(down for _, down in sampling)
+    return 2 * sum(across * down for across, down in sampling) / (widest * highest)
+
+
+def _part_mb(image: TiffImagePlugin.TiffImageFile) -> float:
+    """What libtiff unpacks at once: a tile or a strip, whatever is left of it inside the picture."""
+    tags = image.tag_v2
+    width, height = tags.get(_TILE_WIDTH), tags.get(_TILE_LENGTH)
+    if width is None or height is None:
+        width, height = image.width, min(tags.get(_ROWS_PER_STRIP, image.height), image.height)
+    bits = tags.get(_BITS_PER_SAMPLE, (1,))
+    return float(width * height * (max(bits) if tags.get(_PLANES) == _SEPARATE_PLANES else sum(bits)) / 8 / 1_000_000)
