@@ -16,7 +16,7 @@ import numpy.typing as npt
 from unprompt.prediction import Candidate, Vector
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.text.tokenizers import fits_clip, load_clip_tokenizer
+from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, fits_clip, load_clip_tokenizer
 from unprompt.text.words import FUNCTION_WORDS, Words
 
 # Measured on validation pictures; see the model card of the decoder.
@@ -199,8 +199,5 @@ def _phrases(text: str) -> list[str]:
 
 
 def _fitting(text: str) -> str:
-    """The text, cut at a comma, or else at a word, so that CLIP reads all of it."""
-    while not fits_clip(text):
-        shorter, comma, _ = text.rpartition(",")
-        text = shorter.rstrip() if comma else text.rpartition(" ")[0]
-    return text
+    """The text, cut so that CLIP reads all of it."""
+    return cut_to_tokens(text, CLIP_CONTENT_TOKENS)

@@ -1,12 +1,19 @@
-"""Records to streams: whole JSON, flushed as they come."""
+"""Records to streams and files: whole JSON and tables, flushed as they come."""
 
+import csv
 import io
 import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unprompt.output.writers import to_json, writer
+from unprompt.errors import DataError
+from unprompt.output.files import OutputBusyError
+from unprompt.output.writers import open_writer, to_json, writer
 
 RECORDS: list[dict[str, Any]] = [{"source": "a.png", "n": 1}, {"source": "b.png", "error": {}}]
 
@@ -49,11 +56,11 @@ def test_text_is_what_the_record_says() -> None:
     assert written("text", RECORDS) == "a.png\n"
 
 
-@pytest.mark.parametrize("format", ["text", "json", "jsonl"])
+@pytest.mark.parametrize("format", ["text", "json", "jsonl", "csv"])
 def test_each_record_is_flushed(format: Any) -> None:
     stream = Watched()
     opened = writer(format, stream, line)
-    opened.write(RECORDS[0])
+    opened.write({"source": "a.png", "prompt": ""})
     assert "a.png" in stream.flushed[-1]
 
 
@@ -69,3 +76,152 @@ def test_json_shows_scripts_and_hides_what_a_terminal_obeys() -> None:
 def test_no_number_that_json_lacks() -> None:
     with pytest.raises(ValueError, match="JSON"):
         to_json({"similarity": float("nan")})
+
+
+ANSWER: dict[str, Any] = {
+    "source": "a.png",
+    "prompt": 'a "cat", by night',
+    "origin": "metadata",
+    "similarity": 0.123457,
+    "candidates": [],
+    "votes": [],
+    "tool": "AUTOMATIC1111",
+    "negative_prompt": "dog",
+    "settings": {"Seed": 1, "Größe": "1x1"},
+    "model": {},
+}
+FAILED = {"source": "b\udcff.png", "error": {"kind": "truncated", "message": "it ends early"}}
+COLUMNS = "source,prompt,origin,similarity,tool,negative_prompt,settings,error_kind,error_message"
+
+
+def table(records: list[dict[str, Any]], **columns: bool) -> str:
+    stream = io.StringIO()
+    opened = writer("csv", stream, line, **columns)
+    for record in records:
+        opened.write(record)
+    opened.close()
+    return stream.getvalue()
+
+
+def test_csv() -> None:
+    text = table([ANSWER, FAILED])
+    assert text.splitlines() == [
+        COLUMNS,
+        'a.png,"a ""cat"", by night",metadata,0.123457,AUTOMATIC1111,dog,"{""Seed"": 1, ""Größe"": ""1x1""}",,',
+        "b\\udcff.png,,,,,,,truncated,it ends early",
+    ]
+    assert "\r" not in text
+    first, second = csv.DictReader(io.StringIO(text))
+    assert first["prompt"] == ANSWER["prompt"]
+    assert json.loads(first["settings"]) == ANSWER["settings"]
+    assert (second["prompt"], second["similarity"]) == ("", "")
+
+
+def test_a_table_of_nothing_has_its_head() -> None:
+    assert table([]) == COLUMNS + "\n"
+
+
+def test_columns_that_are_asked_for() -> None:
+    (row,) = csv.DictReader(
+        io.StringIO(table([ANSWER | {"text": "t", "embedding": [0.5, 1]}], text=True, embedding=True))
+    )
+    assert list(row)[:3] == ["source", "prompt", "text"]
+    assert row["text"] == "t"
+    assert json.loads(row["embedding"]) == [0.5, 1]
+
+
+def test_csv_keeps_line_ends_and_formulas_and_escapes_what_breaks_files() -> None:
+    prompt = "=1+1\r\nline\ttab\rreturn \0 \x1b[2J \x9b \ud800 猫 👨‍👩‍👧"
+    text = table([ANSWER | {"prompt": prompt, "settings": {"a": "\x1b\x9b\ud800\n"}}])
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert row["prompt"] == "=1+1\nline\ttab\\u000dreturn \\u0000 \\u001b[2J \\u009b \\ud800 猫 👨‍👩‍👧"
+    assert json.loads(row["settings"]) == {"a": "\x1b\x9b\ud800\n"}
+    text.encode()
+
+
+def test_a_table_holds_answers_alone() -> None:
+    with pytest.raises(DataError, match="use --format text, json or jsonl"):
+        table([{"source": "a.png", "scores": []}])
+
+
+def test_a_row_of_metadata() -> None:
+    (row,) = csv.DictReader(io.StringIO(table([{"source": "a.png", "tool": None, "prompt": None}])))
+    assert set(row.values()) == {"a.png", ""}
+
+
+def test_parquet_is_no_stream() -> None:
+    with pytest.raises(DataError, match="-o FILE"):
+        writer("parquet", io.StringIO(), line)
+    with pytest.raises(DataError, match="-o FILE"), open_writer("parquet", None, line):
+        pass
+
+
+def written_to(path: Path, format: Any, records: Iterable[dict[str, Any]], *, resume: bool = False) -> str:
+    with open_writer(format, str(path), line, resume=resume) as opened:
+        for record in records:
+            opened.write(record)
+    return path.read_text(encoding="utf-8")
+
+
+FORMATS = pytest.mark.parametrize("format", ["text", "json", "jsonl", "csv"])
+ANSWERS = [ANSWER | {"source": f"{number}.png"} for number in range(5)]
+
+
+@FORMATS
+def test_a_resumed_file_is_the_unbroken_one(tmp_path: Path, format: Any) -> None:
+    whole = written_to(tmp_path / "whole", format, [*ANSWERS, FAILED])
+    for size in range(0, len(whole.encode()) + 1, 7):
+        (tmp_path / "torn").write_bytes(whole.encode()[:size])
+        assert written_to(tmp_path / "torn", format, [*ANSWERS, FAILED], resume=True) == whole
+    assert written_to(tmp_path / "whole", format, ANSWERS[:2], resume=True) == written_to(
+        tmp_path / "short", format, ANSWERS[:2]
+    )
+
+
+@FORMATS
+def test_an_interrupted_run_keeps_what_it_wrote_and_what_it_has_not_reached(tmp_path: Path, format: Any) -> None:
+    path = tmp_path / "answers"
+    two = written_to(tmp_path / "two", format, ANSWERS[:2])
+
+    def interrupted(*, resume: bool) -> str:
+        def records() -> Iterator[dict[str, Any]]:
+            yield from ANSWERS[:2]
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            written_to(path, format, records(), resume=resume)
+        return path.read_text(encoding="utf-8")
+
+    assert interrupted(resume=False) == two
+    whole = written_to(path, format, ANSWERS)
+    assert interrupted(resume=True) == whole
+    assert interrupted(resume=False) == two
+
+
+def test_one_file_has_one_writer(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.jsonl")
+    with open_writer("jsonl", path, line), pytest.raises(OutputBusyError), open_writer("csv", path, line):
+        pass
+
+
+def test_a_file_ends_where_it_could_not_be_written(tmp_path: Path, largest_file: Any) -> None:
+    path = tmp_path / "a.json"
+    with largest_file(1000), pytest.raises(DataError, match="--resume"):
+        written_to(path, "json", [ANSWER] * 20)
+    assert path.stat().st_size == 1000
+    assert json.loads(written_to(path, "json", [ANSWER] * 20, resume=True)) == [ANSWER] * 20
+
+
+def test_standard_output_is_flushed_and_stays_open() -> None:
+    code = (
+        "import sys; from unprompt.output.writers import open_writer\n"
+        "for format in ('jsonl', 'csv', 'json', 'text'):\n"
+        "    with open_writer(format, None, lambda record: record['prompt']) as opened:\n"
+        "        opened.write({'source': 'a', 'prompt': 'p'})\n"
+        "    print('---')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    jsonl, table, array, text, _ = run.stdout.split("---\n")
+    assert json.loads(jsonl) == json.loads(array)[0] == {"source": "a", "prompt": "p"}
+    assert table == f"{COLUMNS}\na,p,,,,,,,\n"
+    assert text == "p\n"

@@ -1,8 +1,12 @@
 """Lengths in CLIP's tokens."""
 
+import random
+
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
-from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens, fits_clip
+from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens, cut_to_tokens, fits_clip
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,46 @@ def test_it_fits_if_its_tokens_are_few(text: str) -> None:
 def test_a_lone_surrogate_counts_as_a_question_mark() -> None:
     assert count_clip_tokens("a cat \ud83d") == count_clip_tokens("a cat ?")
     assert not fits_clip("cat \ud83d " * 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "cut"),
+    [
+        ("a cat, a dog", 5, "a cat, a dog"),
+        ("a cat, a dog", 4, "a cat"),
+        ("a cat , a dog", 2, "a cat"),
+        ("a black cat, a dog", 2, "a black"),
+        ("a cat", 0, ""),
+        ("photographically", 1, ""),
+        (", a cat", 2, ""),
+        ("猫" * 9, 3, ""),
+    ],
+)
+def test_cuts(text: str, limit: int, cut: str) -> None:
+    assert cut_to_tokens(text, limit) == cut
+
+
+def test_what_stands_around_it_counts() -> None:
+    assert cut_to_tokens("a cat, a dog", 6, before="my ", after=" !") == "a cat"
+    assert cut_to_tokens("a cat, a dog", 7, before="my ", after=" !") == "a cat, a dog"
+
+
+def test_no_longer_cut_would_fit() -> None:
+    choice = random.Random(0)
+    words = ["cat", "(red:1.2)", "oil-painting", "4k", "by", "'x'", "...", "!!", "é", "猫", "<lora:a:1>", "a_b"]
+    for _ in range(50):
+        parts = [" ".join(choice.choices(words, k=choice.randint(0, 6))) for _ in range(choice.randint(1, 30))]
+        text = choice.choice([", ", ",", " , "]).join(parts)
+        for limit in (CLIP_CONTENT_TOKENS, 20, 3):
+            expected = text
+            while count_clip_tokens(expected) > limit:
+                before, comma, _ = expected.rpartition(",")
+                expected = before.rstrip() if comma else expected.rpartition(" ")[0]
+            assert cut_to_tokens(text, limit) == expected
+
+
+@hypothesis.given(text=st.text(), limit=st.integers(0, 9))
+def test_any_text_can_be_cut(text: str, limit: int) -> None:
+    cut = cut_to_tokens(text, limit)
+    assert count_clip_tokens(cut) <= limit
+    assert text.startswith(cut)

@@ -7,11 +7,11 @@ from unprompt.output.records import Record
 
 
 def prompt_line(record: Record, *, named: bool) -> str | None:
-    """The prompt; `named` puts the source and a tab in front. None for a failure."""
+    """The phrased text, or else the prompt; `named` puts the source and a tab in front. None for a failure."""
     if "error" in record:
         return None
-    prompt = printable(record["prompt"])
-    return f"{printable(record['source'])}\t{prompt}" if named else prompt
+    text = printable(record["text"] if "text" in record else record["prompt"])
+    return f"{printable(record['source'])}\t{text}" if named else text
 
 
 def metadata_lines(record: Record) -> str | None:

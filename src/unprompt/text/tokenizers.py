@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,24 @@ def count_clip_tokens(text: str) -> int:
 
 def fits_clip(text: str) -> bool:
     """Whether CLIP reads all of a text."""
-    # No token is shorter than a letter of ASCII, so many texts need not be encoded to know; others may be normalised to
-    # more letters than they have.
-    short = text.isascii() and len(text) <= CLIP_CONTENT_TOKENS
-    return short or count_clip_tokens(text) <= CLIP_CONTENT_TOKENS
+    return _fits(text, CLIP_CONTENT_TOKENS)
+
+
+def cut_to_tokens(text: str, limit: int, *, before: str = "", after: str = "") -> str:
+    """The text, cut at a comma, or else at a word, so that with `before` and `after` it has at most `limit` tokens.
+
+    As much of it as fits; empty where not even one word does.
+    """
+    if _fits(before + text + after, limit):
+        return text
+
+    def too_long(place: int) -> bool:
+        return not _fits(before + text[:place].rstrip() + after, limit)
+
+    places = [0, *_places(" ", text.partition(",")[0].rstrip()), *_places(",", text)]
+    # The less is left, the fewer are its tokens, so the last place that fits is found by halving: a prompt may have
+    # thousands of commas.
+    return text[: places[bisect_left(places, True, lo=1, key=too_long) - 1]].rstrip()
 
 
 @lru_cache(maxsize=1)
@@ -36,3 +51,14 @@ def load_clip_tokenizer() -> Tokenizer:
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(find_model(CLIP_TOKENIZER).file("tokenizer.json")))
+
+
+def _fits(text: str, limit: int) -> bool:
+    # No token is shorter than a letter of ASCII, so many texts need not be encoded to know; others may be normalised to
+    # more letters than they have.
+    short = text.isascii() and len(text) <= limit
+    return short or count_clip_tokens(text) <= limit
+
+
+def _places(mark: str, text: str) -> list[int]:
+    return [place for place, character in enumerate(text) if character == mark]

@@ -1,0 +1,156 @@
+"""A prediction as bytes, exact to the bit, and back. Nothing in the bytes can run.
+
+    CRC-32 of the rest: 4 bytes | zlib( length of the JSON: 4 bytes | JSON: UTF-8 | vectors: (1 + votes with one, 384) )
+
+All numbers are little-endian, those of vectors float32. zlib's own checksum misses a flipped bit now and then, hence
+the other one. The vectors of votes are stored as their bits' exclusive or with the answer's: where a member comes close
+to the answer, most of these bits are zeros, and zlib takes them away.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.prediction import EMBEDDING_SIZE, Candidate, Prediction, Vector, Vote, WrittenPrompt
+
+_LIMIT_BYTES = 256 * 2**20
+"""An answer of more is damaged: this is several times the longest text that metadata may hold, kept several times."""
+
+_NUMBER = struct.Struct("<I")
+# Unlike JSON's own escapes, this keeps two lone surrogates apart from the one character that they would make together.
+_ENCODING = ("utf-8", "surrogatepass")
+
+_Bits = npt.NDArray[np.uint32]
+
+
+def pack(prediction: Prediction) -> bytes:
+    """All that a prediction says. Raises ValueError where a vector is not (384,) float32."""
+    vectors = [prediction.vector, *(vote.vector for vote in prediction.votes if vote.vector is not None)]
+    content = json.dumps(_content(prediction), ensure_ascii=False, separators=(",", ":")).encode(*_ENCODING)
+    body = zlib.compress(_NUMBER.pack(len(content)) + content + _bits(vectors).tobytes())
+    return _NUMBER.pack(zlib.crc32(body)) + body
+
+
+def unpack(packed: bytes) -> Prediction:
+    """The prediction that was packed. Raises ValueError where the bytes are damaged."""
+    try:
+        data = _decompressed(packed)
+        (length,) = _NUMBER.unpack_from(data)
+        content = json.loads(data[_NUMBER.size : _NUMBER.size + length].decode(*_ENCODING))
+        return _prediction(content, _vectors(data[_NUMBER.size + length :]))
+    except (zlib.error, struct.error, ValueError, LookupError, TypeError, StopIteration, RecursionError) as error:
+        raise ValueError(f"expected a packed answer, found damaged bytes: {error}") from error
+
+
+def _content(prediction: Prediction) -> dict[str, Any]:
+    written = prediction.written
+    return {
+        "source": prediction.source,
+        "prompt": prediction.prompt,
+        "origin": prediction.origin,
+        "similarity": prediction.similarity,
+        "candidates": [[candidate.text, candidate.similarity, candidate.origin] for candidate in prediction.candidates],
+        "votes": [[vote.member, vote.weight, vote.vector is not None, vote.texts] for vote in prediction.votes],
+        "written": None if written is None else _written_content(written),
+        "model": dict(prediction.model),
+    }
+
+
+def _written_content(written: WrittenPrompt) -> dict[str, Any]:
+    return {
+        "tool": written.tool,
+        "prompt": written.prompt,
+        "negative_prompt": written.negative_prompt,
+        "settings": dict(written.settings),
+        "raw": written.raw,
+        "weighted": written.weighted,
+    }
+
+
+def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Prediction:
+    written, similarity = content["written"], content["similarity"]
+    return Prediction(
+        source=_text(content["source"]),
+        prompt=_text(content["prompt"]),
+        origin=_origin(content["origin"]),
+        vector=next(vectors),
+        similarity=None if similarity is None else _number(similarity),
+        candidates=tuple(
+            Candidate(_text(text), _number(similarity), _text(origin))
+            for text, similarity, origin in content["candidates"]
+        ),
+        votes=tuple(
+            # A list first: a generator would turn the StopIteration of missing vectors into a RuntimeError.
+            [
+                Vote(_text(member), _number(weight), next(vectors) if has_vector else None, tuple(map(_text, texts)))
+                for member, weight, has_vector, texts in content["votes"]
+            ]
+        ),
+        written=None if written is None else _written(written),
+        model=dict(content["model"]),
+    )
+
+
+def _written(content: dict[str, Any]) -> WrittenPrompt:
+    negative = content["negative_prompt"]
+    return WrittenPrompt(
+        tool=_text(content["tool"]),
+        prompt=_text(content["prompt"]),
+        negative_prompt=None if negative is None else _text(negative),
+        settings=dict(content["settings"]),
+        raw=_text(content["raw"]),
+        weighted=bool(content["weighted"]),
+    )
+
+
+def _bits(vectors: list[Vector]) -> _Bits:
+    """The vectors as they are stored, (vectors, 384)."""
+    for vector in vectors:
+        if vector.shape != (EMBEDDING_SIZE,) or vector.dtype != np.float32:
+            raise ValueError(f"expected a vector ({EMBEDDING_SIZE},) float32, found {vector.shape} {vector.dtype}")
+    bits = np.stack(vectors).astype("<f4").view("<u4")
+    bits[1:] ^= bits[0]
+    return bits
+
+
+def _vectors(data: bytes) -> Iterator[Vector]:
+    """The vectors that were stored, each an array of its own."""
+    bits = np.frombuffer(data, "<u4").reshape(-1, EMBEDDING_SIZE).copy()
+    bits[1:] ^= bits[0]
+    return (row.copy() for row in bits.view("<f4").astype(np.float32, copy=False))
+
+
+def _decompressed(packed: bytes) -> bytes:
+    (checksum,), body = _NUMBER.unpack_from(packed), packed[_NUMBER.size :]
+    if zlib.crc32(body) != checksum:
+        raise ValueError("the checksum is another")
+    stream = zlib.decompressobj()
+    data = stream.decompress(body, _LIMIT_BYTES)
+    if not stream.eof:
+        raise ValueError("it ends early, or is larger than an answer can be")
+    return data
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, found {type(value).__name__}")
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"expected a number, found {type(value).__name__}")
+    return value
+
+
+def _origin(value: object) -> Literal["metadata", "prediction"]:
+    if value not in ("metadata", "prediction"):
+        raise ValueError(f"expected metadata or prediction, found {value!r}")
+    return value

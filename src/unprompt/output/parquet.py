@@ -1,0 +1,111 @@
+"""Answers as a parquet file, by pyarrow: the extra [parquet]."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from unprompt.errors import DataError, MissingExtraError
+from unprompt.images.sources import printable
+from unprompt.output.files import check_no_picture, move_over, open_locked, write_all, write_errors
+from unprompt.output.records import Record
+from unprompt.output.tables import table_columns, table_row, without_surrogates
+from unprompt.prediction import EMBEDDING_SIZE
+
+GROUP_ROWS = 1000
+GROUP_BYTES = 8_000_000
+"""A row group is written when it has so many rows or so much in them; until then it is in memory."""
+
+
+class ParquetWriter:
+    """The columns of csv, typed, and `candidates` and `votes` as JSON; a number or text that is missing is null.
+
+    A parquet file can be read only when it has its end. So it grows beside its place, as .NAME.part, and takes that
+    place when it is closed: after an interruption too, with the answers until then. A killed run leaves the part, which
+    the next one overwrites, and what lay in the place before.
+
+    Raises MissingExtraError; OutputBusyError, DataError where the file cannot be written.
+    """
+
+    def __init__(self, path: str, *, text: bool = False, embedding: bool = False) -> None:
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError as error:
+            raise MissingExtraError("a parquet file", "parquet") from error
+        check_no_picture(path)
+        self._path = os.path.realpath(path)  # a link stays: what it points to is replaced
+        if os.path.exists(self._path) and not os.path.isfile(self._path):
+            raise DataError(f"expected a plain file for parquet, found {printable(path)}; choose another -o")
+        folder, name = os.path.split(self._path)
+        self._part = os.path.join(folder, f".{name}.part")
+        columns = (*table_columns(text=text, embedding=embedding), "candidates", "votes")
+        types = {"similarity": pyarrow.float64(), "embedding": pyarrow.list_(pyarrow.float32(), EMBEDDING_SIZE)}
+        self._schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
+        self._new_batch = pyarrow.RecordBatch.from_pydict
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+        self._file = open_locked(self._part)
+        self._file.truncate(0)
+        self._writer = parquet.ParquetWriter(_Whole(self._file), self._schema, compression="zstd")
+
+    def write(self, record: Record) -> None:
+        """Take one record; its row group is written when it is large enough. Raises DataError where it cannot be."""
+        row = table_row(record)
+        cells = {name: _readable(row[name]) for name in self._schema.names}
+        self._rows.append(cells)
+        self._bytes += sum(len(cell) if isinstance(cell, str) else 8 for cell in cells.values())
+        self._bytes += 4 * EMBEDDING_SIZE * ("embedding" in cells)
+        if len(self._rows) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
+            self._write_group()
+
+    def close(self) -> None:
+        """Write what is left and the end of the file, and put it in its place. Raises DataError."""
+        if self._file.closed:  # an error was raised before, and there is nothing to put anywhere
+            return
+        if self._rows:
+            self._write_group()
+        with self._dropped_on_error():
+            self._writer.close()
+            move_over(self._file, self._part, self._path)
+
+    def _write_group(self) -> None:
+        columns = {name: [row[name] for row in self._rows] for name in self._schema.names}
+        self._rows, self._bytes = [], 0
+        with self._dropped_on_error():
+            self._writer.write_batch(self._new_batch(columns, schema=self._schema))
+
+    @contextlib.contextmanager
+    def _dropped_on_error(self) -> Iterator[None]:
+        """Gives the part up where an error leaves it without an end."""
+        try:
+            with write_errors(self._path):
+                yield
+        except DataError:
+            with contextlib.suppress(OSError):
+                os.unlink(self._part)
+            self._writer.is_open = False  # it would write its end when it is collected
+            self._file.close()
+            raise
+
+
+class _Whole(io.RawIOBase):
+    """Writes all that it is given: pyarrow does not look at how much a file took."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__()
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        write_all(self._file, data)
+        return len(data)
+
+
+def _readable(cell: Any) -> Any:
+    return without_surrogates(cell) if isinstance(cell, str) else cell

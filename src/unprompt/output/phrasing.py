@@ -1,0 +1,174 @@
+"""The text that a user wants of an answer: a template around the prompt, replacements, a prefix, a suffix, a length."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.images.sources import STANDARD_INPUT, printable
+from unprompt.output.records import Record
+from unprompt.text.tokenizers import count_clip_tokens, cut_to_tokens
+
+_NO_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_NAME = re.compile(r"\w[\w -]*")
+_MISTYPED = 0.8
+"""How like the name of a field another name is (difflib's ratio) that must be meant for it, and not for a setting."""
+
+_BRACES = "write {name} for a field, {{ and }} for braces themselves"
+_EMPTY = "\0"
+"""Stands where a field was empty, until the commas around it are gone; one line of text never holds it."""
+
+_STYLE_SETTINGS = ("style", "styles")
+
+
+def one_line(text: str) -> str:
+    """The text with line ends and other control characters as spaces, and none around it."""
+    return _NO_LINE.sub(" ", text).strip()
+
+
+class Phrasing:
+    """Turns an answer's record into a line of text.
+
+    First the `replacements` (old, new) are made in the prompt, in their order. Then the `template` is filled in:
+    `{prompt}`, `{negative_prompt}`, `{source}`, `{name}` (of the file, without its suffix), `{folder}` (its name),
+    `{tool}`, `{origin}`, `{similarity}`, `{style}`; any other name is a setting that the file holds ("CFG scale" is
+    `{cfg_scale}`). An empty field takes the comma along that parts nothing any more. `prefix` and `suffix` come around
+    that, as they are, and what is between them is cut, at a comma or else at a word, so that CLIP counts no more than
+    `max_tokens` (it reads 75).
+
+    Raises DataError (a broken template, nothing to replace, no room), UnknownNameError (a mistyped field).
+    """
+
+    def __init__(
+        self,
+        template: str | None = None,
+        prefix: str = "",
+        suffix: str = "",
+        replacements: Sequence[tuple[str, str]] = (),
+        max_tokens: int | None = None,
+    ) -> None:
+        self._template = _parsed(template) if template is not None else [("", "prompt")]
+        self._before, self._after = _NO_LINE.sub(" ", prefix), _NO_LINE.sub(" ", suffix)
+        self._replacements = replacements
+        self._max_tokens = max_tokens
+        if any(not old for old, _ in replacements):
+            raise DataError("expected a text to replace, found an empty one; give OLD and NEW")
+        if max_tokens is not None and max_tokens < (needed := count_clip_tokens(self._before + self._after) + 1):
+            raise DataError(
+                f"expected room for one token of the prompt beside prefix and suffix, {needed} tokens in all, found a "
+                f"limit of {max_tokens}; raise it, or shorten the two"
+            )
+
+    def __call__(self, record: Record) -> str:
+        """The line for an answer; a failure has none. Raises KeyError for a record without a prompt."""
+        text = self._filled_in(record)
+        if self._max_tokens is not None:
+            text = cut_to_tokens(text, self._max_tokens, before=self._before, after=self._after)
+        return (self._before + text + self._after).strip()
+
+    def _filled_in(self, record: Record) -> str:
+        settings = _settings(record)
+        pieces = []
+        for literal, field in self._template:
+            pieces.append(literal)
+            if field == "prompt":
+                pieces.append(self._prompt(record) or _EMPTY)
+            elif field is not None:
+                value = _FIELDS[field](record, settings) if field in _FIELDS else settings.get(field)
+                pieces.append(one_line(_shown(value)) or _EMPTY)
+        return _closed_up("".join(pieces))
+
+    def _prompt(self, record: Record) -> str:
+        prompt: str = record["prompt"]
+        for old, new in self._replacements:
+            prompt = prompt.replace(old, new)
+        return one_line(prompt)
+
+
+_Field = Callable[[Record, Mapping[str, Any]], Any]
+_FIELDS: Mapping[str, _Field] = {
+    "negative_prompt": lambda record, settings: record.get("negative_prompt"),
+    "source": lambda record, settings: record["source"],
+    "name": lambda record, settings: _name(record["source"]),
+    "folder": lambda record, settings: _folder(record["source"]),
+    "tool": lambda record, settings: record.get("tool"),
+    "origin": lambda record, settings: record.get("origin"),
+    "similarity": lambda record, settings: record.get("similarity"),
+    "style": lambda record, settings: next((settings[name] for name in _STYLE_SETTINGS if settings.get(name)), None),
+}
+"""What fills a field, from the record and its settings; the prompt is filled in with its replacements."""
+
+
+def _parsed(template: str) -> list[tuple[str, str | None]]:
+    """Literal texts, each with the field that follows it, if one does."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise DataError(f"cannot read the template {printable(template)}: {error}; {_BRACES}") from error
+    parsed: list[tuple[str, str | None]] = []
+    for literal, field, spec, conversion in parts:
+        if field is not None and (spec or conversion or not _NAME.fullmatch(field.strip()) or field.isdecimal()):
+            raise DataError(f"expected a plain name between braces, found {printable(template)}; {_BRACES}")
+        parsed.append((_NO_LINE.sub(" ", literal), None if field is None else _known(_folded(field))))
+    if all(field is None for _, field in parsed):
+        raise DataError(f"expected a template with a field, such as {{prompt}}, found none in {printable(template)}")
+    return parsed
+
+
+def _known(field: str) -> str:
+    """The field, unless its name is nearly one of the fixed ones."""
+    fixed = ("prompt", *_FIELDS)
+    if field in fixed or field in _STYLE_SETTINGS:
+        return field
+    if difflib.get_close_matches(field, fixed, n=1, cutoff=_MISTYPED):
+        raise UnknownNameError("template field", field, fixed)
+    return field
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    """The file's settings by the names that they have in templates."""
+    return {_folded(name): value for name, value in record.get("settings", {}).items()}
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().casefold())
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _name(source: str) -> str:
+    return os.path.splitext(os.path.basename(_path(source)))[0]
+
+
+def _folder(source: str) -> str:
+    """The name of the folder that a picture lies in; of a relative path too, which may not say it."""
+    path = _path(source)
+    if path != source:
+        return os.path.basename(os.path.dirname(path))
+    if source == STANDARD_INPUT or re.fullmatch(r"<.*>", source):  # never was in a folder
+        return ""
+    return os.path.basename(os.path.dirname(os.path.abspath(source)))
+
+
+def _path(source: str) -> str:
+    """The path of an address; any other source is one."""
+    address = re.match(r"https?://[^/?#]*([^?#]*)", source, re.IGNORECASE)
+    return unquote(address[1]) if address else source
+
+
+def _closed_up(text: str) -> str:
+    """The text without its empty places, and without the commas that parted nothing but them."""
+    if _EMPTY not in text:
+        return text
+    text = re.sub(rf",[ {_EMPTY}]*{_EMPTY}[ {_EMPTY}]*(?=,|$)", "", text)
+    text = re.sub(rf"^[ {_EMPTY}]*{_EMPTY}[ {_EMPTY}]*(,|$)", "", text)
+    # Looking behind keeps a prompt of very many spaces from taking very long.
+    return re.sub(rf"(?<! ) *{_EMPTY}", "", text).strip()

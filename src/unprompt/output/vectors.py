@@ -1,0 +1,140 @@
+"""Vectors on their way out: a .npy file that grows, and beside it which picture each row belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from types import TracebackType
+
+import numpy as np
+from numpy.lib import format as npy
+
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+from unprompt.output.files import open_continued, open_locked, write_all, write_errors
+from unprompt.output.writers import to_json
+from unprompt.prediction import EMBEDDING_SIZE, Vector
+
+_DTYPE = np.dtype("<f4")
+_ROW_BYTES = EMBEDDING_SIZE * _DTYPE.itemsize
+
+
+class VectorFile:
+    """Rows (n, 384) float32, unit length, in FILE.npy, and a line {"row", "source"} for each in FILE.sources.jsonl.
+
+    `numpy.load` reads it at any time, even after a kill: its head tells only of rows that are there, with their lines.
+    A resumed run writes all rows again; while they equal those that lie there, nothing changes. `close` cuts off what
+    nobody wrote again, `release` leaves it. As a context it closes after success and releases after an error.
+
+    Raises OutputBusyError; DataError where a file cannot be written, or is not called .npy.
+    """
+
+    def __init__(self, path: str, *, resume: bool = False) -> None:
+        stem, suffix = os.path.splitext(path)
+        if suffix.lower() != ".npy":
+            raise DataError(f"expected a file for vectors that ends in .npy, found {printable(path)}")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise DataError(f"expected a plain file for vectors, found {printable(path)}; choose another")
+        self._path = path
+        self._rows = 0
+        with contextlib.ExitStack() as opening:
+            self._file = opening.enter_context(open_locked(path))
+            self._promised = _rows_in(self._file) if resume else 0
+            if not self._promised:
+                self._promise(0)
+                self._cut_off()
+            fresh = not self._promised
+            self._sources = opening.enter_context(open_continued(f"{stem}.sources.jsonl", fresh=fresh))
+            opening.pop_all()
+
+    def write(self, source: str, vector: Vector) -> None:
+        """Add a row (384,). Raises DataError where it cannot be written."""
+        line = to_json({"row": self._rows, "source": source}) + "\n"
+        data = np.asarray(vector, _DTYPE).reshape(EMBEDDING_SIZE).tobytes()
+        if self._rows < self._promised:
+            if self._sources.holds(line) and self._holds(data):
+                self._add_source(line)
+                return
+            self._promise(self._rows)  # what lies behind is of another run
+        with write_errors(self._path):
+            self._file.seek(_place(self._rows))
+            write_all(self._file, data)
+        self._add_source(line)
+        self._promise(self._rows)
+
+    def close(self) -> None:
+        """Cut off what nobody wrote again, and let others in. Raises DataError."""
+        try:
+            if self._promised != self._rows:
+                self._promise(self._rows)
+            self._cut_off()
+            self._sources.close()
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let others in, and leave what lies behind the last row."""
+        self._sources.release()
+        self._file.close()
+
+    def __enter__(self) -> VectorFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.release()
+
+    def _add_source(self, line: str) -> None:
+        self._sources.write(line)
+        self._sources.flush()
+        self._rows += 1
+
+    def _promise(self, rows: int) -> None:
+        """Let the head say how many rows there are."""
+        with write_errors(self._path):
+            self._file.seek(0)
+            write_all(self._file, _head(rows))
+        self._promised = rows
+
+    def _cut_off(self) -> None:
+        """Leave nothing behind the last row."""
+        with write_errors(self._path):
+            self._file.truncate(_place(self._rows))
+
+    def _holds(self, data: bytes) -> bool:
+        self._file.seek(_place(self._rows))
+        return self._file.read(_ROW_BYTES) == data
+
+
+def _head(rows: int) -> bytes:
+    """The head of a .npy file; numpy pads it, so that it is as long for any number of rows."""
+    head = io.BytesIO()
+    npy.write_array_header_1_0(
+        head, {"descr": npy.dtype_to_descr(_DTYPE), "fortran_order": False, "shape": (rows, EMBEDDING_SIZE)}
+    )
+    return head.getvalue()
+
+
+_HEAD_BYTES = len(_head(0))
+
+
+def _place(row: int) -> int:
+    return _HEAD_BYTES + row * _ROW_BYTES
+
+
+def _rows_in(file: io.FileIO) -> int:
+    """Rows that a file of ours promises and has; 0 for any other file."""
+    head = file.read(_HEAD_BYTES)
+    with contextlib.suppress(ValueError):  # no head at all
+        stream = io.BytesIO(head)
+        npy.read_magic(stream)
+        (rows, *_), _, _ = npy.read_array_header_1_0(stream)
+        if head == _head(rows):
+            present = (os.fstat(file.fileno()).st_size - _HEAD_BYTES) // _ROW_BYTES
+            return min(rows, present)
+    return 0
