@@ -12,7 +12,7 @@ import pytest
 
 # A part imports parts of its own level and of those above it in this list, never of those below.
 LEVELS = (
-    {"prediction", "errors"},
+    {"prediction", "errors", "answers"},
     {"images", "text", "models", "vocabulary"},
     {"members", "presets"},
     {"ensemble", "wording"},

@@ -1,8 +1,9 @@
 """Pictures to predictions: order, batches, failures, laziness."""
 
 import random
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # with importmode=importlib the 
 import tiny_models
 
 from unprompt import Failure, Prediction, Unprompter, embed, load
-from unprompt.errors import DataError, MissingExtraError, ModelError, PictureError, UnknownNameError
+from unprompt.answers import RecentAnswers
+from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
 from unprompt.presets import MEMBER_KINDS, load_preset
-from unprompt.unprompter import _AHEAD, _KINDS
+from unprompt.unprompter import _DECODERS_LIMIT, _KINDS, _WAITING_LIMIT
+
+AHEAD = 4 + 2 * _DECODERS_LIMIT  # at a batch of four
 
 PROMPT = "a full moon rising over blue mountains, reflected in a calm lake, starry night sky, flat vector illustration"
 
@@ -117,13 +121,50 @@ def test_too_large_is_a_failure(unprompter: Unprompter, pictures: list[Path]) ->
     assert answer.kind == "too-large"
 
 
-def test_an_empty_folder_comes_after_what_was_before_it(
-    unprompter: Unprompter, pictures: list[Path], tmp_path: Path
-) -> None:
-    answers = unprompter.predict([pictures[0], pictures[1], tmp_path, pictures[2]], text=False)
-    assert [next(answers).source, next(answers).source] == list(map(str, pictures[:2]))
-    with pytest.raises(DataError, match="no pictures"):
-        next(answers)
+def test_an_empty_folder_fails_in_its_place(unprompter: Unprompter, pictures: list[Path], tmp_path: Path) -> None:
+    answers = list(unprompter.predict([pictures[0], tmp_path, pictures[1]], text=False))
+    assert [answer.source for answer in answers] == list(map(str, (pictures[0], tmp_path, pictures[1])))
+    assert isinstance(answers[1], Failure)
+    assert answers[1].kind == "no-pictures"
+
+
+def test_a_copy_is_computed_once(unprompter: Unprompter, pictures: list[Path], tmp_path: Path) -> None:
+    class Counted(RecentAnswers):
+        stored = 0
+
+        def put(self, answers: Mapping[str, Prediction]) -> None:
+            self.stored += len(answers)
+            super().put(answers)
+
+    copies = [Path(shutil.copy(pictures[0], tmp_path / f"{number}.png")) for number in range(20)]
+    counted = Counted()
+    inputs = [pictures[1], *copies, pictures[2]]
+    answers = list(unprompter.predict(inputs, text=False, batch_size=3, answers=counted))
+    assert counted.stored == 3
+    assert [answer.source for answer in answers] == list(map(str, inputs))
+    again = list(unprompter.predict(copies[0], text=False))
+    assert all(isinstance(answer, Prediction) for answer in answers)
+    assert all(np.array_equal(answer.vector, again[0].vector) for answer in answers[1:-1])
+
+
+def test_answers_are_kept_from_an_earlier_run(unprompter: Unprompter, pictures: list[Path]) -> None:
+    kept = RecentAnswers()
+    (first,) = unprompter.predict(pictures[0], text=False, answers=kept)
+    (second,) = unprompter.predict(pictures[0].read_bytes(), text=False, answers=kept)
+    assert isinstance(second, Prediction)
+    assert second.source == "<bytes 0>"
+    assert second.vector is first.vector
+
+
+def test_only_the_latest_answers_are_remembered(unprompter: Unprompter, pictures: list[Path]) -> None:
+    kept = RecentAnswers(limit=2)
+    answers = dict(zip("abc", unprompter.predict(pictures[:3], text=False), strict=True))
+    kept.put({"a": answers["a"]})
+    kept.put({"b": answers["b"]})
+    assert kept.get("a") is answers["a"]
+    kept.put({"c": answers["c"]})
+    assert kept.get("b") is None
+    assert kept.get("a") is answers["a"]
 
 
 def test_what_the_callers_own_generator_raises_is_theirs(unprompter: Unprompter, pictures: list[Path]) -> None:
@@ -148,9 +189,9 @@ def test_only_a_bounded_number_is_read_ahead(unprompter: Unprompter) -> None:
 
     answers = unprompter.predict(inputs(), text=False, batch_size=4)
     next(answers)
-    assert read <= 4 + _AHEAD + 1
+    assert read <= 4 + AHEAD + 1
     answers.close()
-    assert read <= 4 + _AHEAD + 1
+    assert read <= 4 + AHEAD + 1
 
 
 def test_what_needs_no_model_does_not_pile_up_behind_what_does(unprompter: Unprompter, pictures: list[Path]) -> None:
@@ -164,7 +205,7 @@ def test_what_needs_no_model_does_not_pile_up_behind_what_does(unprompter: Unpro
             yield Path("none.png")
 
     next(unprompter.predict(inputs(), text=False, batch_size=4))
-    assert read <= 4 + _AHEAD + 1
+    assert read <= _WAITING_LIMIT + AHEAD + 1
 
 
 def test_pictures_in_memory(unprompter: Unprompter, pictures: list[Path]) -> None:

@@ -13,6 +13,7 @@ EXIT_FINE = 0
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
 
 
 class UnpromptError(Exception):
@@ -54,7 +55,9 @@ class DataError(UnpromptError):
 class PictureError(UnpromptError):
     """One picture cannot be read; becomes a `Failure` of that picture.
 
-    `kind` is a short fixed word: not-found, not-a-picture, truncated, too-large, unreadable.
+    `kind` is one of a few fixed words. Of what is read: not-found, no-pictures, not-a-picture, truncated, too-large,
+    unreadable, changed (while it was read). Of addresses: bad-url, forbidden-address, offline, timeout, unreachable,
+    too-many-redirects. Of sidecars: no-place, same-sidecar, unwritable.
     """
 
     exit_code = EXIT_SOME_FAILED

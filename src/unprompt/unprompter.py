@@ -1,4 +1,4 @@
-"""Pictures to predictions: the only door to the models. Batches, order, failures."""
+"""Pictures to predictions: the only door to the models. Batches, order, copies, failures."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from unprompt import __version__
+from unprompt.answers import Answers, RecentAnswers
 from unprompt.ensemble import fuse
 from unprompt.errors import PictureError
-from unprompt.images.decode import Picture, decode
+from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.sources import ImageRef, Input, image_refs
 from unprompt.members.member import Member
 from unprompt.members.regressor import Regressor
@@ -31,12 +32,12 @@ from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.wording import Wording
 
-BATCH_LIMIT_MB = 256
-"""A batch is closed early when its pixels take this much memory: few pictures are large, but they may come together."""
+PIXELS_LIMIT_MB = 128
+"""Decoded pictures that wait, and a batch, are bounded by their memory as well: large ones may come together."""
 
-_DECODERS = min(os.cpu_count() or 1, 8)
-# While the models look at one batch, the decoders get this far into the next one.
-_AHEAD = 2 * _DECODERS
+_DECODERS_LIMIT = 8
+_WAITING_LIMIT = 64
+"""Answers that wait for a picture before them whose batch is not full yet."""
 
 _KINDS: Mapping[str, Callable[..., Member]] = {"regressor": Regressor}
 
@@ -45,18 +46,18 @@ _KINDS: Mapping[str, Callable[..., Member]] = {"regressor": Regressor}
 class _InputError:
     """The inputs broke off: what came before is answered first, then this is raised."""
 
-    error: Exception
+    error: BaseException
 
 
-_Decoded: TypeAlias = Picture | Failure | _InputError
+_Read: TypeAlias = Picture | Prediction | Failure
 
 
 def load(preset: str | Path = DEFAULT_PRESET, *, threads: int = 0, offline: bool = False) -> Unprompter:
     """The unprompter of a preset, given by name or as a .toml file.
 
-    `threads` are those of each model, 0: one a core. `offline` forbids every download in this process, by
-    HF_HUB_OFFLINE. Raises UnknownNameError (preset, key, model), DataError (a broken preset), MissingExtraError,
-    ModelError (a broken model folder; damaged weights show when they are first needed).
+    `threads` are those of each model, and as many decode pictures meanwhile; 0: one a core. `offline` forbids every
+    download in this process, by HF_HUB_OFFLINE. Raises UnknownNameError (preset, key, model), DataError (a broken
+    preset), MissingExtraError, ModelError (a broken model folder; damaged weights show when they are first needed).
     """
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -84,25 +85,35 @@ class Unprompter:
         text: bool = True,
         top: int = 5,
         pixel_limit_mp: float = 100.0,
+        memory_limit_mb: float = MEMORY_LIMIT_MB,
+        answers: Answers | None = None,
     ) -> Generator[Prediction | Failure, None, None]:
         """One answer a picture, in input order, while it goes; memory stays the same however many there are.
 
-        `inputs` are paths, folders, bytes, Pillow pictures or arrays (height, width, 3) uint8, one or many; a few are
-        read ahead. A prompt that the file itself holds is the answer, and no image model is asked, unless
-        `ignore_metadata`. Without `text` only vectors are predicted. `top` is how many candidates are kept.
+        `inputs` are what `image_refs` takes, one or many: paths, folders, addresses, bytes, Pillow pictures or arrays
+        (height, width, 3) uint8; a few are read ahead. A prompt that the file itself holds is the answer, and no image
+        model is asked, unless `ignore_metadata`. Without `text` only vectors are predicted. `top` is how many
+        candidates are kept. `pixel_limit_mp` and `memory_limit_mb` are what one picture may have and take: see
+        `decode`. `answers` remembers what was answered with the same settings: a copy of such a picture is not looked
+        at again; None remembers the latest of this call.
 
-        A picture that cannot be read is a Failure. Raised while iterating, after all that came before is answered:
-        DataError (a folder without pictures), TypeError (no picture at all), ModelError (damaged weights).
+        What cannot be read is a Failure. Raised while iterating, after all that came before is answered: TypeError (no
+        picture at all), ModelError (damaged weights), and what `inputs` and `answers` raise.
         """
         if batch_size < 1 or top < 1:
             raise ValueError(f"expected batch_size and top of 1 or more, found {batch_size} and {top}")
+        answers = RecentAnswers() if answers is None else answers
         read = functools.partial(
             decode,
             shorter_side=self._shorter_side(),
             pixel_limit_mp=pixel_limit_mp,
+            memory_limit_mb=memory_limit_mb,
             read_metadata=not ignore_metadata,
+            known=answers.get,
         )
-        return self._answers(_decoded_ahead(image_refs(inputs), read), batch_size, top if text else 0)
+        return self._answers(
+            self._read_ahead(image_refs(inputs), read, batch_size), batch_size, top if text else 0, answers
+        )
 
     def score(self, picture: Input, prompts: Sequence[str]) -> tuple[Candidate, ...]:
         """How near each prompt comes to one picture, in the order given; what the file says is not looked at.
@@ -117,6 +128,24 @@ class Unprompter:
             raise PictureError(answer.kind, f"{answer.source}: {answer.message}")
         cosines = self.encoder.encode(prompts) @ answer.vector  # (prompts,)
         return tuple(Candidate(prompt, float(cosine), "given") for prompt, cosine in zip(prompts, cosines, strict=True))
+
+    def _read_ahead(
+        self, refs: Iterator[ImageRef], read: Callable[[ImageRef], _Read], batch_size: int
+    ) -> Generator[_Read | _InputError, None, None]:
+        """The pictures in order, decoded in threads: while the models look at one batch, the next one is made ready."""
+        decoders = min(self._threads or os.cpu_count() or 1, _DECODERS_LIMIT)
+        ahead = batch_size + 2 * decoders
+        waiting: deque[Future[_Read] | _InputError] = deque()
+        pool = ThreadPoolExecutor(decoders, thread_name_prefix="unprompt-decode")
+        try:
+            for ref in _until_error(refs):
+                waiting.append(ref if isinstance(ref, _InputError) else pool.submit(_named, read, ref))
+                while len(waiting) > ahead or _megabytes(map(_if_done, waiting)) > PIXELS_LIMIT_MB:
+                    yield _finished(waiting.popleft())
+            while waiting:
+                yield _finished(waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     @functools.cached_property
     def encoder(self) -> SentenceEncoder:
@@ -146,36 +175,51 @@ class Unprompter:
         sides = [member.shorter_side for member in self._members]
         return None if None in sides else max(side for side in sides if side is not None)
 
+    def identity(self, *, text: bool) -> Mapping[str, Any]:
+        """All that computes an answer: the version, the preset, and each model by its hash."""
+        return self._model(
+            {folder.name: folder for folder in (*self._folders(with_words=text), self.encoder.folder)}.values()
+        )
+
     def _answers(
-        self, decoded: Generator[_Decoded, None, None], batch_size: int, top: int
+        self, items: Generator[_Read | _InputError, None, None], batch_size: int, top: int, answers: Answers
     ) -> Generator[Prediction | Failure, None, None]:
-        """What is answered at once waits only for pictures before it; these wait until a batch is full."""
-        waiting: list[Picture | Prediction | Failure] = []
-        with contextlib.closing(decoded):
-            for item in decoded:
+        """What is answered already waits only for pictures before it; these wait until a batch is full."""
+        waiting: list[_Read] = []
+        with contextlib.closing(items):
+            for item in items:
                 if isinstance(item, _InputError):
-                    yield from self._flushed(waiting, top)
+                    yield from self._flushed(waiting, top, answers)
                     raise item.error
-                answer = self._without_models(item)
+                answer = self._without_models(item, answers)
                 if not waiting and not isinstance(answer, Picture):
                     yield answer
                     continue
                 waiting.append(answer)
-                if len(waiting) >= batch_size or _megabytes(waiting) > BATCH_LIMIT_MB:
-                    yield from self._flushed(waiting, top)
+                if _is_full(waiting, batch_size):
+                    yield from self._flushed(waiting, top, answers)
                     waiting = []
-        yield from self._flushed(waiting, top)
+            yield from self._flushed(waiting, top, answers)
 
-    def _flushed(self, waiting: Sequence[Picture | Prediction | Failure], top: int) -> Iterator[Prediction | Failure]:
-        predictions = iter(self._predicted([item for item in waiting if isinstance(item, Picture)], top))
+    def _flushed(self, waiting: Sequence[_Read], top: int, answers: Answers) -> Iterator[Prediction | Failure]:
+        pictures = {item.sha256: item for item in waiting if isinstance(item, Picture)}
+        # A copy may have been read while the answer to the first was still being computed.
+        known = {sha256: answer for sha256 in pictures if (answer := answers.get(sha256)) is not None}
+        unknown = {sha256: picture for sha256, picture in pictures.items() if sha256 not in known}
+        new = dict(zip(unknown, self._predicted(list(unknown.values()), top), strict=True))
+        if new:
+            answers.put(new)
+        found = known | new
         for item in waiting:
-            yield next(predictions) if isinstance(item, Picture) else item
+            yield replace(found[item.sha256], source=item.source) if isinstance(item, Picture) else item
 
-    def _without_models(self, item: Picture | Failure) -> Picture | Prediction | Failure:
+    def _without_models(self, item: _Read, answers: Answers) -> _Read:
         """The answer that needs no image model, if there is one."""
-        if isinstance(item, Picture) and item.written is not None and item.written.prompt:
-            return self._from_metadata(item.source, item.written)
-        return item
+        if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
+            return item
+        answer = self._from_metadata(item.source, item.written)
+        answers.put({item.sha256: answer})
+        return answer
 
     def _from_metadata(self, source: str, written: WrittenPrompt) -> Prediction:
         (vector,) = self.encoder.encode([written.prompt])
@@ -247,29 +291,30 @@ def _member(spec: MemberSpec, threads: int) -> Member:
     return _KINDS[spec.kind](find_model(spec.model), name=spec.name, weight=spec.weight, threads=threads)
 
 
-def _megabytes(items: Iterable[Picture | Prediction | Failure]) -> float:
+def _is_full(waiting: Sequence[_Read], batch_size: int) -> bool:
+    pictures = sum(isinstance(item, Picture) for item in waiting)
+    return pictures >= batch_size or len(waiting) >= _WAITING_LIMIT or _megabytes(waiting) > PIXELS_LIMIT_MB
+
+
+def _megabytes(items: Iterable[object]) -> float:
     return sum(item.pixels.nbytes for item in items if isinstance(item, Picture)) / 1e6
 
 
-def _decoded_ahead(
-    refs: Iterator[ImageRef], read: Callable[[ImageRef], Picture | Failure]
-) -> Generator[_Decoded, None, None]:
-    """The pictures in order, decoded in threads, at most _AHEAD of them before they are asked for."""
+def _named(read: Callable[[ImageRef], _Read], ref: ImageRef) -> _Read:
+    """What is known already may have had another name."""
+    item = read(ref)
+    return replace(item, source=ref.source) if isinstance(item, Prediction) else item
 
-    def decoded(item: ImageRef | _InputError) -> _Decoded:
-        return item if isinstance(item, _InputError) else read(item)
 
-    waiting: deque[Future[_Decoded]] = deque()
-    pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="unprompt-decode")
-    try:
-        for item in _until_error(refs):
-            waiting.append(pool.submit(decoded, item))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _if_done(item: Future[_Read] | _InputError) -> _Read | None:
+    return item.result() if isinstance(item, Future) and item.done() and item.exception() is None else None
+
+
+def _finished(item: Future[_Read] | _InputError) -> _Read | _InputError:
+    if isinstance(item, _InputError):
+        return item
+    error = item.exception()
+    return item.result() if error is None else _InputError(error)
 
 
 def _until_error(refs: Iterator[ImageRef]) -> Iterator[ImageRef | _InputError]:

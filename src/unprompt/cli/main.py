@@ -16,7 +16,7 @@ from unprompt.errors import EXIT_INTERNAL, UnpromptError
 
 EPILOG = (
     "Exit codes: 0 all is fine, 1 a fault of unprompt, 2 the command cannot be done as it was asked for, "
-    "3 some pictures failed and the others were answered. "
+    "3 some pictures failed and the others were answered, 130 interrupted. "
     "A file that is called like a command is reached by ./NAME."
 )
 

@@ -14,16 +14,43 @@ class Format(str, Enum):
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+class RecordFormat(str, Enum):
+    """How records that fit no table are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+class Existing(str, Enum):
+    """What becomes of a sidecar that is there."""
+
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+    APPEND = "append"
+    PREPEND = "prepend"
 
 
 Paths: TypeAlias = Annotated[
-    list[str], typer.Argument(metavar="PATH", help="Pictures and folders of pictures; - is standard input.")
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="Pictures, folders, tars, 'patterns*.png', http(s) addresses, @LIST with a name a line; - is standard "
+        "input: a picture or a list.",
+    ),
 ]
 PresetName: TypeAlias = Annotated[
     str, typer.Option("--preset", metavar="NAME|FILE", help="Which models answer: a preset's name, or a .toml file.")
 ]
 Threads: TypeAlias = Annotated[
-    int, typer.Option("--threads", metavar="N", min=0, help="Threads of each model; 0 is one a core.")
+    int,
+    typer.Option(
+        "--threads", metavar="N", min=0, help="Threads of each model, and as many that decode; 0 is one a core."
+    ),
 ]
 BatchSize: TypeAlias = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, help="Pictures that go through a model at once.")
@@ -35,10 +62,27 @@ OutputFile: TypeAlias = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to standard output.")
 ]
 OutputFormat: TypeAlias = Annotated[
-    Format | None,
+    RecordFormat | None,
     typer.Option(
         "--format",
         metavar="text|json|jsonl",
         help="How answers are written. Left out: by the ending of --output FILE, else text.",
     ),
+]
+AnswerFormat: TypeAlias = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        metavar="text|json|jsonl|csv|parquet",
+        help="How answers are written. Left out: by the ending of --output FILE, else text.",
+    ),
+]
+AllowPrivateUrls: TypeAlias = Annotated[
+    bool, typer.Option("--allow-private-urls", help="Also read addresses of this machine and of private networks.")
+]
+UrlTimeout: TypeAlias = Annotated[
+    float, typer.Option("--url-timeout-s", metavar="N", min=0.1, help="Seconds that one address may take in all.")
+]
+UrlLimit: TypeAlias = Annotated[
+    float, typer.Option("--url-limit-mb", metavar="N", min=0.001, help="Megabytes above which an address is refused.")
 ]

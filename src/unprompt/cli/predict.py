@@ -3,46 +3,120 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unprompt.cli.options import (
+    AllowPrivateUrls,
+    AnswerFormat,
     BatchSize,
-    Format,
+    Existing,
     NoText,
     Offline,
-    OutputFile,
     OutputFormat,
     Paths,
     PresetName,
     Quiet,
     Threads,
+    UrlLimit,
+    UrlTimeout,
 )
-from unprompt.cli.terminal import format_of, progress, say, say_failure, writing
-from unprompt.errors import EXIT_SOME_FAILED
+from unprompt.cli.outputs import OutputOptions, kept_answers, remark_on_vectors
+from unprompt.cli.run import Run
+from unprompt.cli.terminal import writing
+from unprompt.errors import DataError
+
+if TYPE_CHECKING:
+    from unprompt.output.phrasing import Phrasing
+
+FEW = 8
+"""Pictures named one by one that need neither a bar nor a summary."""
 
 
 def predict(
     paths: Paths,
     preset: PresetName = "embedded",
-    format: OutputFormat = None,
-    output: OutputFile = None,
+    format: AnswerFormat = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            help="Write there instead of to standard output; with --sidecar, the folder that the sidecars go to.",
+        ),
+    ] = None,
+    sidecar: Annotated[
+        bool, typer.Option("--sidecar", help="Write a .txt beside each picture, or under -o DIR with the tree kept.")
+    ] = False,
+    existing: Annotated[
+        Existing,
+        typer.Option(
+            "--existing", metavar="skip|overwrite|append|prepend", help="What becomes of a sidecar that is there."
+        ),
+    ] = Existing.SKIP,
+    vectors: Annotated[
+        str | None,
+        typer.Option(
+            "--vectors", metavar="FILE.npy", help="Also write the vectors there, and their order to FILE.sources.jsonl."
+        ),
+    ] = None,
+    failures: Annotated[
+        str | None,
+        typer.Option(
+            "--failures", metavar="FILE.jsonl", help="Also write what failed there; @FILE.jsonl tries it again."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where an earlier run with this output stopped; answers stay in a journal beside it.",
+        ),
+    ] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first picture that fails.")] = False,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            metavar="TEXT",
+            help="What a text says: {prompt}, {negative_prompt}, {name}, {folder}, {source}, {tool}, {origin}, "
+            "{similarity}, {style}, or a setting of the file such as {seed}.",
+        ),
+    ] = None,
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Put this in front of each text.")] = "",
+    suffix: Annotated[str, typer.Option("--suffix", metavar="TEXT", help="Put this behind each text.")] = "",
+    replace: Annotated[
+        list[str] | None,
+        typer.Option("--replace", metavar="OLD=NEW", help="Replace OLD in the prompts; may be given several times."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", metavar="N", min=1, help="Cut texts at a comma to N tokens of CLIP; it reads 75."),
+    ] = None,
     batch_size: BatchSize = 8,
     threads: Threads = 0,
     ignore_metadata: Annotated[
         bool, typer.Option("--ignore-metadata", help="Predict even where the file itself holds its prompt.")
     ] = False,
     embedding: Annotated[
-        bool, typer.Option("--embedding", help="Add the 384 numbers of the vector to each JSON record.")
+        bool, typer.Option("--embedding", help="Add the 384 numbers of the vector to each record.")
     ] = False,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Candidates to keep in a JSON record.")] = 5,
     no_text: NoText = False,
     pixel_limit_mp: Annotated[
         float, typer.Option("--pixel-limit-mp", metavar="N", min=0, help="Megapixels above which a picture is refused.")
     ] = 100.0,
+    memory_limit_mb: Annotated[
+        float,
+        typer.Option(
+            "--memory-limit-mb", metavar="N", min=1, help="Megabytes; a picture that takes more to decode is refused."
+        ),
+    ] = 264.0,
+    url_timeout_s: UrlTimeout = 30.0,
+    url_limit_mb: UrlLimit = 64.0,
+    allow_private_urls: AllowPrivateUrls = False,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,36 +125,56 @@ def predict(
     The word `predict` may be left out. One picture gives its prompt; several give a line each: the path, a tab, the
     prompt. Where the file itself holds its prompt, that is the answer.
     """
-    from unprompt.output.records import to_record
-    from unprompt.output.text import prompt_line
-    from unprompt.prediction import Failure
+    from unprompt.images.web import WebLimits
     from unprompt.unprompter import load
 
-    named = len(paths) > 1 or os.path.isdir(paths[0])
+    alone = paths[0] if len(paths) == 1 else None
+    options = OutputOptions(format, output, sidecar, existing, vectors, failures, embedding, resume, alone)
+    options.check()
+    phrasing = _phrasing(template, prefix, suffix, replace or [], max_tokens)
     unprompter = load(preset, threads=threads, offline=offline)
-    answers = unprompter.predict(
-        paths,
-        batch_size=batch_size,
-        ignore_metadata=ignore_metadata,
-        text=not no_text,
-        top=top,
-        pixel_limit_mp=pixel_limit_mp,
-    )
-    if format_of(format, output) is Format.TEXT and (no_text or embedding) and not quiet:
-        say("unprompt: vectors are not written as text; add --format jsonl")
-    failed = 0
-    line = functools.partial(prompt_line, named=named)
-    # Lines that come one by one to a terminal are progress enough, and a bar would run through them.
-    bar = progress("pictures", wanted=named and not quiet and (output is not None or not sys.stdout.isatty()))
-    with writing(format, output, line) as writer, bar as advance:
-        for answer in answers:
-            writer.write(to_record(answer, embedding=embedding))
-            if isinstance(answer, Failure):
-                failed += 1
-                say_failure(answer)
-            advance(None)
-    if failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+    if not quiet:
+        remark_on_vectors(options, no_text=no_text)
+    web = WebLimits(url_timeout_s, url_limit_mb, allow_private=allow_private_urls, offline=offline)
+    run = Run(paths, web, options, phrasing, watched=not quiet and _are_many(paths), fail_fast=fail_fast)
+    with kept_answers(
+        options, unprompter.identity(text=not no_text), text=not no_text, top=top, ignore_metadata=ignore_metadata
+    ) as answers:
+        code = run.answer(
+            functools.partial(
+                unprompter.predict,
+                batch_size=batch_size,
+                ignore_metadata=ignore_metadata,
+                text=not no_text,
+                top=top,
+                pixel_limit_mp=pixel_limit_mp,
+                memory_limit_mb=memory_limit_mb,
+                answers=answers,
+            )
+        )
+    raise typer.Exit(code)
+
+
+def _are_many(paths: list[str]) -> bool:
+    """Whether these can stand for more pictures than one waits for without asking how far it is."""
+    from unprompt.images.sources import may_be_many
+
+    return len(paths) > FEW or any(map(may_be_many, paths))
+
+
+def _phrasing(
+    template: str | None, prefix: str, suffix: str, replace: list[str], max_tokens: int | None
+) -> Phrasing | None:
+    """None where texts are the prompts as they are."""
+    if template is None and not prefix and not suffix and not replace and max_tokens is None:
+        return None
+    from unprompt.output.phrasing import Phrasing
+
+    pairs = [pair.partition("=") for pair in replace]
+    for old, equals, _new in pairs:
+        if not equals:
+            raise DataError(f"expected OLD=NEW after --replace, found {old!r}")
+    return Phrasing(template, prefix, suffix, [(old, new) for old, _, new in pairs], max_tokens)
 
 
 def score(

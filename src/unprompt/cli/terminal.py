@@ -7,18 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import typer
 
-from unprompt.cli.options import Format
-from unprompt.errors import EXIT_FINE, DataError
+from unprompt.cli.options import Format, RecordFormat
+from unprompt.errors import EXIT_FINE
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unprompt.output.records import Record
-    from unprompt.output.writers import Writer
+    from unprompt.output.writers import Line, Writer
     from unprompt.prediction import Failure
 
 
@@ -43,37 +42,23 @@ def show(table: Table) -> None:
         sys.stdout.flush()
 
 
-def format_of(format: Format | None, output: str | None) -> Format:
+def format_of(format: Format | RecordFormat | None, output: str | None) -> Format:
     """The format that was asked for or, where none was, the one that the file's ending says."""
     ending = Path(output or "").suffix.lower().removeprefix(".")
-    return format or (Format(ending) if ending in ("json", "jsonl") else Format.TEXT)
+    known = {choice.value for choice in Format}
+    return Format(format.value) if format else Format(ending) if ending in known else Format.TEXT
 
 
 @contextlib.contextmanager
-def writing(format: Format | None, output: str | None, line: Callable[[Record], str | None]) -> Iterator[Writer]:
+def writing(format: RecordFormat | None, output: str | None, line: Line) -> Iterator[Writer]:
     """A writer to the file `output` or to standard output. What was written is kept, whatever happens inside.
 
     Raises DataError where the file cannot be written.
     """
-    from unprompt.output.writers import writer
+    from unprompt.output.writers import open_writer
 
-    with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(_opened(output)) if output else sys.stdout
-        stack.enter_context(quiet_pipe())
-        opened = writer(format_of(format, output).value, stream, line)
-        stack.callback(opened.close)
-        yield opened
-
-
-def _opened(output: str) -> TextIO:
-    from unprompt.images.sources import PICTURE_SUFFIXES
-
-    if Path(output).suffix.lower() in PICTURE_SUFFIXES:
-        raise DataError(f"expected a file for answers after -o, found {output}, which would overwrite a picture")
-    try:
-        return open(output, "w", encoding="utf-8")  # the caller's stack closes it
-    except OSError as error:
-        raise DataError(f"cannot write {output}: {error.strerror}") from error
+    with quiet_pipe(), open_writer(format_of(format, output).value, output, line) as writer:
+        yield writer
 
 
 @contextlib.contextmanager

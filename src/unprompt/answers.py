@@ -1,0 +1,46 @@
+"""Answers by what a picture holds: nothing is computed twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Protocol
+
+from unprompt.prediction import Prediction
+
+RECENT = 4096
+"""Answers that are remembered where nothing else is asked for: about 5 KB each, 20 MB in all."""
+
+
+class Answers(Protocol):
+    """Remembers predictions by the sha256 of the picture's file; all of them made with the same settings."""
+
+    def get(self, sha256: str) -> Prediction | None:
+        """The answer to this content, whatever the picture was called then. Called by many threads."""
+
+    def put(self, answers: Mapping[str, Prediction]) -> None:
+        """Remembers answers by their sha256."""
+
+
+class RecentAnswers:
+    """The latest answers, in memory."""
+
+    def __init__(self, limit: int = RECENT) -> None:
+        self._limit = limit
+        self._answers: OrderedDict[str, Prediction] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, sha256: str) -> Prediction | None:
+        """The answer, which then counts as the latest."""
+        with self._lock:
+            if sha256 in self._answers:
+                self._answers.move_to_end(sha256)
+            return self._answers.get(sha256)
+
+    def put(self, answers: Mapping[str, Prediction]) -> None:
+        """Remembers these and forgets what was not asked for the longest."""
+        with self._lock:
+            self._answers.update(answers)
+            while len(self._answers) > self._limit:
+                self._answers.popitem(last=False)

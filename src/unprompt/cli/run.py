@@ -1,0 +1,107 @@
+"""One run over many pictures: what is named is read, answered, written and counted."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import typer
+
+from unprompt.cli.interrupts import Interrupts
+from unprompt.cli.outputs import OutputOptions, Outputs, opened
+from unprompt.cli.progress import Tally, counted, shown
+from unprompt.cli.terminal import say, say_failure
+from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from unprompt.images.sources import ImageRef
+    from unprompt.images.web import WebLimits
+    from unprompt.output.phrasing import Phrasing
+    from unprompt.prediction import Failure, Prediction
+
+Answer: TypeAlias = "Prediction | Failure"
+Predict: TypeAlias = "Callable[[Iterable[ImageRef]], Generator[Answer, None, None]]"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to read and where the answers go. `watched` shows how far it is, and what became of all in the end."""
+
+    paths: Sequence[str]
+    web: WebLimits
+    options: OutputOptions
+    phrasing: Phrasing | None
+    watched: bool
+    fail_fast: bool
+
+    def answer(self, predict: Predict) -> int:
+        """Answers all pictures by `predict`, one answer a picture in their order; the exit code."""
+        tally = Tally()
+        try:
+            with (
+                Interrupts() as interrupts,
+                opened(self.options, self.phrasing) as outputs,
+                self._shown(tally) as advance,
+            ):
+                for ref, answer in interrupts.between(self._answers(predict, outputs, tally)):
+                    written = outputs.write(ref, answer)
+                    tally.add(written)
+                    advance()
+                    if not _is_fine(written) and self.fail_fast:
+                        raise typer.Exit(EXIT_SOME_FAILED)
+        except KeyboardInterrupt:
+            self._say_interrupted(tally)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        if self.watched and tally.done > 1:
+            say(f"unprompt: {tally.summary()}")
+        if tally.found_nothing:
+            return EXIT_USAGE
+        return EXIT_SOME_FAILED if tally.failed else EXIT_FINE
+
+    def _answers(
+        self, predict: Predict, outputs: Outputs, tally: Tally
+    ) -> Generator[tuple[ImageRef, Answer], None, None]:
+        """Each answer with what it answers: `predict` keeps the order, so whatever it took first is answered first."""
+        from unprompt.images.sources import image_refs
+
+        taken: deque[ImageRef] = deque()
+
+        def refs() -> Iterator[ImageRef]:
+            for found in image_refs(self.paths, web=self.web):
+                ref = outputs.wanted(found)
+                if ref is None:
+                    tally.skipped += 1
+                else:
+                    taken.append(ref)
+                    yield ref
+
+        with contextlib.closing(predict(refs())) as answers:
+            for answer in answers:
+                yield taken.popleft(), answer
+
+    @contextlib.contextmanager
+    def _shown(self, tally: Tally) -> Iterator[Callable[[], None]]:
+        if not self.watched:
+            yield lambda: None
+            return
+        # Lines that come one by one to a terminal are progress enough, and a bar would run through them.
+        to_terminal = self.options.output is None and not self.options.sidecar and sys.stdout.isatty()
+        with counted(self.paths, tally), shown(tally, bar=not to_terminal) as advance:
+            yield advance
+
+    def _say_interrupted(self, tally: Tally) -> None:
+        advice = "; go on with --resume" if self.options.can_resume else ""
+        say(f"unprompt: interrupted: {tally.line()}; what was answered is kept{advice}")
+
+
+def _is_fine(answer: Answer) -> bool:
+    from unprompt.prediction import Failure
+
+    if isinstance(answer, Failure):
+        say_failure(answer)
+        return False
+    return True
