@@ -9,13 +9,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test lint wheel docs bench clean
+.PHONY: demo test fuzz lint wheel docs bench clean
 
 demo: $(VENV)/core.stamp
 	$(BIN)/unprompt examples
 
 # pytest comes last, so that its closing line is the last one.
-test: lint wheel docs
+test: lint wheel docs fuzz
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.stamp
@@ -29,6 +29,13 @@ wheel: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate_cli.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# What CI has time for: two to three minutes on two cores. FUZZ_SEED=2 makes other inputs.
+FUZZ_INPUTS ?= 100000
+FUZZ_SEED ?= 1
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python tests/fuzz/run.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED) --jobs 2
+	$(BIN)/python tests/fuzz/coverage_guided.py --runs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 
 bench: $(VENV)/core.stamp
 	$(BIN)/python benchmarks/cold_start.py
@@ -48,5 +55,5 @@ $(VENV)/core.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
-	$(INSTALL) --editable '.[torch,dev,docs]'
+	$(INSTALL) --editable '.[torch,dev,docs,fuzz]'
 	@touch $@

@@ -7,9 +7,9 @@ import math
 import re
 from typing import Any
 
-_LENGTH_LIMIT = 4_000_000  # characters; the largest ComfyUI graphs seen are a few hundred thousand
+_LENGTH_LIMIT = 2_000_000  # characters; the largest ComfyUI graphs seen are a few hundred thousand
 _DEPTH_LIMIT = 64
-_CONTAINER_LIMIT = 400_000
+_CONTAINER_LIMIT = 100_000
 
 
 def parse(text: str | None) -> Any:
@@ -43,6 +43,8 @@ def _within_limits(text: str) -> bool:
             depth, containers = depth + 1, containers + 1
             if depth > _DEPTH_LIMIT or containers > _CONTAINER_LIMIT:
                 return False
+        elif not depth:
+            return False
         else:
             depth -= 1
     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -17,11 +17,13 @@ from unprompt.images.metadata import exif, xmp
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-_PNG_TEXT_KINDS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
+_PNG_TEXT_KINDS = (b"tEXt", b"zTXt", b"iTXt")
 _WEBP_TEXT_KINDS = (b"EXIF", b"XMP ")
 _TEXT_LIMIT_BYTES = 8 * 2**20
 _TEXT_CHUNK_LIMIT = 1_000
 _CHUNK_LIMIT = 100_000
+_BLOCK_LIMIT_BYTES = 2 * _TEXT_LIMIT_BYTES
+_TRIES = 8  # blocks of EXIF, and of XMP, that are looked into; a file has one of each
 _DEFLATE_RATIO = 1032  # the most that a byte of deflate can stand for
 _EXIF_HEADER = b"Exif\x00\x00"
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
@@ -61,8 +63,8 @@ def is_webp(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and body of each whole chunk, those after the pixels included; the body is empty where it holds no text.
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Type of each whole chunk, those after the pixels included, and where its body starts and ends.
 
     Checksums are not looked at.
     """
@@ -74,11 +76,11 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start, position = position + 8, position + 12 + length
         if start + length > len(data):
             return
-        yield kind, data[start : start + length] if kind in _PNG_TEXT_KINDS else b""
+        yield kind, start, start + length
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and body of each whole RIFF chunk; of a chunk that holds no text the first 16 bytes."""
+    """Type and body of each whole RIFF chunk; of a vast text only its beginning, of other chunks 16 bytes."""
     position = 12
     for _ in range(_CHUNK_LIMIT):
         if position + 8 > len(data):
@@ -87,7 +89,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start, position = position + 8, position + 8 + length + length % 2
         if start + length > len(data):
             return
-        yield kind, data[start : start + (length if kind in _WEBP_TEXT_KINDS else min(length, 16))]
+        yield kind, data[start : start + min(length, _BLOCK_LIMIT_BYTES if kind in _WEBP_TEXT_KINDS else 16)]
 
 
 def decode(body: bytes) -> str:
@@ -110,20 +112,21 @@ def inflate(body: bytes, limit: int, *, wbits: int = zlib.MAX_WBITS) -> tuple[by
 
 def _from_png(data: bytes) -> Fields:
     text: dict[str, str] = {}
-    tags: Mapping[str, str] = {}
     budget, count = _TEXT_LIMIT_BYTES, 0
-    for kind, body in png_chunks(data):
-        if kind == b"eXIf":
-            tags = tags or exif.read(body.removeprefix(_EXIF_HEADER))
-        elif body:
-            count += 1
-            if count > _TEXT_CHUNK_LIMIT or budget <= 0:
-                break
-            keyword, value, cost = _text_chunk(kind, body, budget)
-            budget -= cost
-            if value is not None:
-                text.setdefault(keyword, value)
-    return Fields(text, tags, xmp.read(text.pop(_XMP_KEYWORD, "")))
+    for kind, start, end in png_chunks(data):
+        if kind not in _PNG_TEXT_KINDS or not 0 < end - start <= _BLOCK_LIMIT_BYTES:
+            continue
+        count += 1
+        if count > _TEXT_CHUNK_LIMIT or budget <= 0:
+            break
+        keyword, value, cost = _text_chunk(kind, data[start:end], budget)
+        budget -= cost
+        if value is not None:
+            text.setdefault(keyword, value)
+    blocks = (
+        data[start : min(end, start + _BLOCK_LIMIT_BYTES)] for kind, start, end in png_chunks(data) if kind == b"eXIf"
+    )
+    return Fields(text, _read_exif(blocks), xmp.read(text.pop(_XMP_KEYWORD, "")))
 
 
 def _text_chunk(kind: bytes, body: bytes, budget: int) -> tuple[str, str | None, int]:
@@ -146,17 +149,14 @@ def _text_chunk(kind: bytes, body: bytes, budget: int) -> tuple[str, str | None,
 
 
 def _from_jpeg(data: bytes) -> Fields:
-    text: dict[str, str] = {}
-    tags: Mapping[str, str] = {}
-    properties: Mapping[str, str] = {}
-    for marker, body in _jpeg_segments(data):
-        if marker == 0xFE:
-            text.setdefault("Comment", decode(body).rstrip("\x00"))
-        elif marker == 0xE1 and body.startswith(_EXIF_HEADER) and not tags:
-            tags = exif.read(body[len(_EXIF_HEADER) :])
-        elif marker == 0xE1 and body.startswith(_XMP_HEADER) and not properties:
-            properties = xmp.read(decode(body[len(_XMP_HEADER) :]))
-    return Fields(text, tags, properties)
+    segments = list(_jpeg_segments(data))
+    comment = next((decode(body).rstrip("\x00") for marker, body in segments if marker == 0xFE), None)
+    app1 = [body for marker, body in segments if marker == 0xE1]
+    return Fields(
+        {} if comment is None else {"Comment": comment},
+        _read_exif(body for body in app1 if body.startswith(_EXIF_HEADER)),
+        _read_xmp(body[len(_XMP_HEADER) :] for body in app1 if body.startswith(_XMP_HEADER)),
+    )
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -177,20 +177,25 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _from_webp(data: bytes) -> Fields:
-    tags: Mapping[str, str] = {}
-    properties: Mapping[str, str] = {}
-    for kind, body in webp_chunks(data):
-        if kind == b"EXIF" and not tags:
-            tags = exif.read(body.removeprefix(_EXIF_HEADER))
-        elif kind == b"XMP " and not properties:
-            properties = xmp.read(decode(body))
-    return Fields(exif=tags, xmp=properties)
+    return Fields(
+        exif=_read_exif(body for kind, body in webp_chunks(data) if kind == b"EXIF"),
+        xmp=_read_xmp(body for kind, body in webp_chunks(data) if kind == b"XMP "),
+    )
 
 
 def _from_avif(data: bytes) -> Fields:
     # The EXIF item is known by TIFF's signature: the tables of items are long to walk, and Pillow's reader warns.
-    for signature in islice(re.finditer(rb"II\*\x00|MM\x00\*", data), 16):
-        tags = exif.read(data[signature.start() : signature.start() + _TEXT_LIMIT_BYTES])
-        if tags:
-            return Fields(exif=tags)
-    return Fields()
+    starts = (signature.start() for signature in re.finditer(rb"II\*\x00|MM\x00\*", data))
+    return Fields(exif=_read_exif(data[start : start + _BLOCK_LIMIT_BYTES] for start in starts))
+
+
+def _read_exif(blocks: Iterable[bytes]) -> Mapping[str, str]:
+    """The tags of the first block that has any."""
+    found = (exif.read(block.removeprefix(_EXIF_HEADER)) for block in islice(blocks, _TRIES))
+    return next(filter(None, found), {})
+
+
+def _read_xmp(blocks: Iterable[bytes]) -> Mapping[str, str]:
+    """The properties of the first block that has any."""
+    found = (xmp.read(decode(block)) for block in islice(blocks, _TRIES))
+    return next(filter(None, found), {})

@@ -6,6 +6,7 @@ the magic ends in "comp". Source: NovelAI/novelai-image-metadata, nai_meta.py, a
 
 from __future__ import annotations
 
+import struct
 import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -14,12 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.images.metadata import bounded_json
-from unprompt.images.metadata.fields import PNG_SIGNATURE, Fields, decode, inflate, is_webp, webp_chunks
+from unprompt.images.metadata.fields import (
+    PNG_SIGNATURE,
+    Fields,
+    decode,
+    inflate,
+    is_webp,
+    png_chunks,
+    webp_chunks,
+)
 
 if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
+    from PIL.Image import Image
 
-_PIXEL_LIMIT = 100_000_000
+# Generators make a few megapixels. Pillow needs 4 bytes a pixel for a PNG, but nearly 20 for a WebP.
+_PNG_PIXEL_LIMIT = 2**24
+_WEBP_PIXEL_LIMIT = 2**22
 _TEXT_LIMIT_BYTES = 8 * 2**20
 _GZIP = zlib.MAX_WBITS | 16
 _MAGICS = {
@@ -29,16 +40,18 @@ _MAGICS = {
     b"stealth_rgbcomp": True,
 }
 _MAGIC_BYTES = 15
+_HEAD_BYTES = _MAGIC_BYTES + 4  # and the length
+_ALPHA, _COLOUR = slice(3, 4), slice(0, 3)
+# What Pillow's plugins are known to raise.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 
 Pixels = npt.NDArray[np.uint8]
 
 
 def reveal(data: bytes) -> Fields | None:
-    """The hidden texts of a PNG or WebP with an alpha channel, or None. Decodes the picture, up to 100 megapixels."""
-    pixels = _pixels(data)
-    if pixels is None:
-        return None
-    text = _hidden_text(pixels[:, :, 3:]) or _hidden_text(pixels[:, :, :3])
+    """The hidden texts of a PNG (up to 16 megapixels) or a WebP (up to 4) with an alpha channel, or None."""
+    picture = _opened(data)
+    text = None if picture is None else _hidden_text(picture)
     if text is None:
         return None
     entries = bounded_json.parse_object(text)
@@ -47,66 +60,102 @@ def reveal(data: bytes) -> Fields | None:
     return Fields({key: value for key, value in entries.items() if isinstance(value, str)})
 
 
-def _hidden_text(channels: Pixels) -> str | None:
-    """What the lowest bits of these channels (height, width, channels) spell after a magic, or None."""
-    head = _bytes(channels, 0, _MAGIC_BYTES + 4)
-    compressed = _MAGICS.get(head[:_MAGIC_BYTES])
-    if compressed is None or len(head) < _MAGIC_BYTES + 4:
-        return None
-    length = int.from_bytes(head[_MAGIC_BYTES:], "big") // 8
-    if length > _TEXT_LIMIT_BYTES:
-        return None
-    body = _bytes(channels, _MAGIC_BYTES + 4, length)
-    text = inflate(body, _TEXT_LIMIT_BYTES, wbits=_GZIP)[0] if compressed else body
-    return decode(text) if text else None
+def _hidden_text(picture: Image) -> str | None:
+    """What the lowest bits of alpha or of colour spell after a magic, or None."""
+    for channels in (_ALPHA, _COLOUR):
+        head = _bytes(picture, channels, 0, _HEAD_BYTES)
+        if len(head) < _HEAD_BYTES or (compressed := _MAGICS.get(head[:_MAGIC_BYTES])) is None:
+            continue
+        length = int.from_bytes(head[_MAGIC_BYTES:], "big") // 8
+        if length > _TEXT_LIMIT_BYTES:
+            continue
+        body = _bytes(picture, channels, _HEAD_BYTES, length)
+        text = inflate(body, _TEXT_LIMIT_BYTES, wbits=_GZIP)[0] if compressed else body
+        if text:
+            return decode(text)
+    return None
 
 
-def _bytes(channels: Pixels, start: int, count: int) -> bytes:
+def _bytes(picture: Image, channels: slice, start: int, count: int) -> bytes:
     """`count` bytes from byte `start` on; fewer where the picture ends."""
-    height, _, depth = channels.shape
-    column_bits = height * depth
+    column_bits = picture.height * len(range(4)[channels])
     first, last = start * 8, (start + count) * 8
-    left, right = first // column_bits, -(-last // column_bits)
-    bits = channels[:, left:right].transpose(1, 0, 2).ravel() & 1
+    left, right = first // column_bits, min(-(-last // column_bits), picture.width)
+    if left >= right:
+        return b""
+    columns: Pixels = np.asarray(picture.crop((left, 0, right, picture.height)))[:, :, channels]
+    bits = columns.transpose(1, 0, 2).ravel() & 1
     wanted = bits[first - left * column_bits : last - left * column_bits]
     return np.packbits(wanted[: len(wanted) // 8 * 8]).tobytes()
 
 
-def _pixels(data: bytes) -> Pixels | None:
-    """(height, width, 4), or None where there is no alpha channel or the picture is broken or too large."""
-    if not _has_alpha(data):
-        return None
+def _opened(data: bytes) -> Image | None:
+    """The decoded picture, RGBA; None where nothing can be hidden in it, or where it is broken or too large."""
     from PIL.Image import DecompressionBombError
 
-    broken = (DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, zlib.error)
     try:
-        with _open(data) as picture:
-            width, height = picture.size
-            if picture.mode != "RGBA" or not 0 < width * height <= _PIXEL_LIMIT:
-                return None
-            return np.asarray(picture)
-    except broken:  # what Pillow's plugins are known to raise
+        if data.startswith(PNG_SIGNATURE):
+            return _opened_png(data)
+        return _opened_webp(data) if is_webp(data) else None
+    except (DecompressionBombError, *_BROKEN):
         return None
 
 
-def _has_alpha(data: bytes) -> bool:
-    if data.startswith(PNG_SIGNATURE):
-        # Eight bits, colour type RGBA. Pillow warns about broken animations; no tool hides a text in one.
-        return data[24:26] == b"\x08\x06" and b"acTL" not in data
-    if not is_webp(data):
-        return False
-    kind, body = next(webp_chunks(data), (b"", b""))
-    if kind == b"VP8X":
-        return bool(body[:1]) and bool(body[0] & 0x10)
-    return kind == b"VP8L" and len(body) > 4 and bool(body[4] & 0x10)
+def _opened_png(data: bytes) -> Image | None:
+    # Eight bits, colour type RGBA, no interlacing: what generators write. The picture is decoded whole only if its top
+    # holds a magic, so a transparent picture of any other origin costs little.
+    width, height, kind, _, interlaced = struct.unpack_from(">II2sHB", data.ljust(29, b"\0"), 16)
+    if kind != b"\x08\x06" or interlaced or not 0 < width * height <= _PNG_PIXEL_LIMIT:
+        return None
+    top = _png_rows(data, width, min(height, _HEAD_BYTES * 8))
+    if not _holds_magic(top):
+        return None
+    return _png_rows(data, width, height)
 
 
-def _open(data: bytes) -> ImageFile:
-    # The plugins' classes are used directly: Image.open warns about large pictures, and the limit here is our own.
-    if data.startswith(PNG_SIGNATURE):
-        from PIL.PngImagePlugin import PngImageFile
+def _holds_magic(top: Image) -> bool:
+    return any(_bytes(top, channels, 0, _MAGIC_BYTES) in _MAGICS for channels in (_ALPHA, _COLOUR))
 
-        return PngImageFile(BytesIO(data))
+
+def _png_rows(data: bytes, width: int, rows: int) -> Image:
+    """The upper rows of a PNG. Text, profiles and animation are left out: Pillow warns of them, or raises."""
+    from PIL.PngImagePlugin import PngImageFile
+
+    header = struct.pack(">II5B", width, rows, 8, 6, 0, 0, 0)
+    missing = rows * (1 + 4 * width) * 9 // 8 + 2**16  # more than any encoder makes of incompressible pixels
+    parts: list[bytes] = []
+    for kind, start, end in png_chunks(data):
+        if kind == b"IDAT" and missing > 0:
+            parts.append(data[start : min(end, start + missing)])
+            missing -= len(parts[-1])
+    chunks = ((b"IHDR", header), (b"IDAT", b"".join(parts)), (b"IEND", b""))
+    file = PNG_SIGNATURE + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    picture = PngImageFile(BytesIO(file))
+    picture.load()
+    return picture
+
+
+def _opened_webp(data: bytes) -> Image | None:
     from PIL.WebPImagePlugin import WebPImageFile
 
-    return WebPImageFile(BytesIO(data))
+    # The header is asked first: Pillow reserves a canvas, warns or raises while opening.
+    kind, head = next(webp_chunks(data), (b"", b""))
+    if not 0 < _clear_pixels(kind, head.ljust(10, b"\0")) <= _WEBP_PIXEL_LIMIT:
+        return None
+    picture = WebPImageFile(BytesIO(data))
+    if picture.mode != "RGBA" or picture.width * picture.height > _WEBP_PIXEL_LIMIT:  # other chunks may say otherwise
+        return None
+    picture.load()
+    return picture
+
+
+def _clear_pixels(kind: bytes, head: bytes) -> int:
+    """How many pixels the first chunk of a WebP promises; none where it knows no transparency."""
+    if kind == b"VP8X" and head[0] & 0x10:
+        return (int.from_bytes(head[4:7], "little") + 1) * (int.from_bytes(head[7:10], "little") + 1)
+    if kind == b"VP8L" and head[4] & 0x10:
+        sides = int.from_bytes(head[1:5], "little")
+        return ((sides & 0x3FFF) + 1) * ((sides >> 14 & 0x3FFF) + 1)
+    return 0

@@ -1,0 +1,192 @@
+"""Small real files that the fuzzer starts from: every format that is decoded, and every tool's metadata.
+
+They are made at run time with Pillow (16 to 64 pixels a side, so that one takes well under a millisecond to decode) and
+from the pictures in examples/; no seed lies in the repository.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from layouts import (
+    draw_things_xmp,
+    itext,
+    jpeg,
+    jpeg_exif,
+    lossless_webp,
+    pillow_exif,
+    png,
+    stealth,
+    text,
+    user_comment,
+    webp_exif,
+    ztext,
+)
+from PIL import Image
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+INFOTEXT = (
+    "a (red:1.2) fox, <lora:fur:0.8>, [snow|rain]\nNegative prompt: blurry, ((text))\n"
+    'Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64, Lora hashes: "fur: 1a2b, x: 3", Version: v1.9.4'
+)
+GRAPH = {
+    "3": {
+        "class_type": "KSampler",
+        "inputs": {"seed": 5, "steps": 20, "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]},
+    },
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": ["8", 0], "clip": ["4", 1]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": ["4", 1]}},
+    "8": {"class_type": "StringConcat", "inputs": {"string_a": "a fox", "string_b": ["9", 0], "delimiter": ", "}},
+    "9": {"class_type": "Text", "inputs": {"value": "in the snow"}},
+}
+SWARM = {"sui_image_params": {"prompt": "a fox", "negativeprompt": "blurry", "seed": 3, "steps": 25}}
+EASY = {"prompt": "a fox", "negative_prompt": "blurry", "seed": 5, "use_stable_diffusion_model": "x", "tiling": None}
+FOOOCUS = {
+    "prompt": "a fox",
+    "negative_prompt": "",
+    "full_prompt": ["a fox, sharp"],
+    "base_model": "x",
+    "version": "v2",
+}
+INVOKE = {"positive_prompt": "a (red)1.3 fox++", "negative_prompt": "x", "model": {"name": "sd1.5"}, "seed": 42}
+INVOKE_2 = {"model_weights": "sd-1.5", "image": {"prompt": [{"prompt": "a fox [blurry]", "weight": 1}], "steps": 50}}
+NOVELAI = {
+    "prompt": "1girl, {{fox ears}}, 1.3::snow::",
+    "uc": "lowres",
+    "steps": 28,
+    "scale": 5.0,
+    "v4_prompt": {"caption": {"base_caption": "2girls", "char_captions": [{"char_caption": "girl, fox"}]}},
+}
+NOVELAI_ENTRIES = {
+    "Description": "1girl, {{fox ears}}",
+    "Software": "NovelAI",
+    "Source": "NovelAI Diffusion V4.5",
+    "Comment": json.dumps(NOVELAI),
+}
+
+
+@functools.cache
+def pictures() -> dict[str, list[bytes]]:
+    """Files by format; each in the modes and layouts that Pillow can write."""
+    photo = _example(48, 32)
+    clear = photo.convert("RGBA")
+    clear.putalpha(photo.convert("L"))
+    modes = {mode: photo.convert(mode) for mode in ("RGB", "L", "1", "P", "CMYK", "I", "F")}
+    modes |= {"RGBA": clear, "LA": clear.convert("LA"), "LAB": Image.new("LAB", (24, 16), (90, 120, 140))}
+    modes["I;16"] = Image.fromarray(np.asarray(modes["L"]).astype(np.uint16) << 6)
+    tiny = photo.resize((16, 16))
+    frames: dict[str, Any] = {"save_all": True, "append_images": [tiny.rotate(90), tiny.rotate(180)], "duration": 40}
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return {
+        "PNG": [
+            *(_saved(modes[mode], "PNG") for mode in ("RGB", "RGBA", "L", "LA", "1", "P", "I;16")),
+            _saved(modes["P"], "PNG", transparency=bytes(range(0, 250, 5))),
+            _saved(tiny, "PNG", exif=exif, icc_profile=bytes(300)),
+            _saved(tiny, "PNG", **frames),
+        ],
+        "JPEG": [
+            *(_saved(modes[mode], "JPEG") for mode in ("RGB", "L", "CMYK")),
+            *(_saved(photo, "JPEG", progressive=True, subsampling=kind) for kind in (0, 2)),
+            _saved(photo, "JPEG", exif=exif, restart_marker_blocks=2, comment=b"a fox"),
+            _saved(modes["CMYK"], "JPEG", progressive=True, optimize=True, icc_profile=bytes(300)),
+        ],
+        "WEBP": [
+            _saved(photo, "WEBP", method=0),
+            _saved(clear, "WEBP", method=0, exif=exif),
+            _saved(clear, "WEBP", lossless=True, method=0),
+            _saved(tiny, "WEBP", method=0, **frames),
+        ],
+        "GIF": [
+            _saved(modes["P"], "GIF"),
+            _saved(modes["L"], "GIF", interlace=0, transparency=3, comment=b"a fox"),
+            _saved(tiny, "GIF", disposal=2, **frames),
+        ],
+        "BMP": [_saved(modes[mode], "BMP") for mode in ("RGB", "RGBA", "L", "1", "P")],
+        "TIFF": [
+            *(
+                _saved(modes[mode], "TIFF")
+                for mode in ("RGB", "RGBA", "L", "LA", "1", "P", "CMYK", "I", "F", "I;16", "LAB")
+            ),
+            *(
+                _saved(photo, "TIFF", compression=name)
+                for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma")
+            ),
+            *(_saved(modes["1"], "TIFF", compression=name) for name in ("group3", "group4", "tiff_ccitt")),
+            _saved(photo, "TIFF", compression="tiff_lzw", big_tiff=True, exif=exif),
+            _saved(tiny, "TIFF", save_all=True, append_images=[tiny]),
+        ],
+        "AVIF": [
+            _saved(tiny, "AVIF", speed=10, max_threads=1, exif=exif),
+            _saved(clear.resize((16, 24)), "AVIF", speed=10, max_threads=1),
+            _saved(tiny, "AVIF", speed=10, max_threads=1, **frames),
+        ],
+    }
+
+
+@functools.cache
+def metadata() -> dict[str, list[bytes]]:
+    """Files by container; each holds what one of the tools writes."""
+    comments = [json.dumps(entries) for entries in (SWARM, EASY, FOOOCUS, NOVELAI_ENTRIES)]
+    xmp = draw_things_xmp({"c": "a fox", "uc": "blurry", "seed": 42}, "a fox&#xA;-blurry&#xA;Steps: 8, Seed: 42, A: 1")
+    exifs = [
+        *(user_comment(value, order=order) for value in (INFOTEXT, *comments) for order in "<>"),
+        pillow_exif({0x0110: "prompt:" + json.dumps(GRAPH), 0x010F: "workflow:{}"}),
+        pillow_exif({0x9286: json.dumps(FOOOCUS), 0x0131: "Fooocus v2.5.3", 0x927C: "fooocus"}),
+    ]
+    return {
+        "PNG": [
+            png(text("parameters", INFOTEXT)),
+            png(ztext("parameters", INFOTEXT.encode()), text("postprocessing", "Postprocess upscale by: 4")),
+            png(itext("parameters", json.dumps(SWARM))),
+            png(text("parameters", json.dumps(FOOOCUS)), text("fooocus_scheme", "fooocus")),
+            png(text("prompt", json.dumps(GRAPH)), text("workflow", "{}")),
+            png(text("invokeai_metadata", json.dumps(INVOKE))),
+            png(text("sd-metadata", json.dumps(INVOKE_2)), text("Dream", '"a fox [blurry]" -s 50 -S 42 -A k_lms')),
+            png(*(text(key, str(value)) for key, value in EASY.items())),
+            png(*(text(key, value) for key, value in NOVELAI_ENTRIES.items())),
+            png(itext("XML:com.adobe.xmp", xmp, compressed=True)),
+            png(after=(text("parameters", INFOTEXT),)),
+            png(pixels=stealth(json.dumps(NOVELAI_ENTRIES), width=32)),
+            png(pixels=stealth("a fox\nSteps: 2", magic=b"stealth_rgbinfo", width=16, height=24)),
+            _saved(_example(16, 16), "PNG", exif=b"Exif\0\0" + exifs[0]),
+            png(text("parameters", _written_in_the_example())),
+        ],
+        "JPEG": [
+            *map(jpeg_exif, exifs),
+            jpeg((0xFE, json.dumps(FOOOCUS).encode())),
+            jpeg((0xFE, INFOTEXT.encode())),
+            jpeg((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp.encode())),
+        ],
+        "WEBP": [
+            *map(webp_exif, exifs[:8]),
+            _saved(_example(16, 16), "WEBP", xmp=xmp),
+            lossless_webp(stealth("a fox\nSteps: 2", width=16)),
+        ],
+        "TIFF": [*exifs],
+        "AVIF": [_saved(_example(16, 16), "AVIF", speed=10, exif=b"Exif\0\0" + tags) for tags in exifs[:3]],
+    }
+
+
+def _written_in_the_example() -> str:
+    with Image.open(EXAMPLES / "written.png") as image:
+        return image.info["parameters"]
+
+
+@functools.cache
+def _example(width: int, height: int) -> Image.Image:
+    with Image.open(EXAMPLES / "chelsea.jpg") as image:
+        return image.convert("RGB").resize((width, height))
+
+
+def _saved(image: Image.Image, name: str, **options: Any) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, name, **options)
+    return buffer.getvalue()

@@ -1,0 +1,98 @@
+"""What is fuzzed, and what must hold of every answer; whatever is raised here is a fault."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from fuzz.inputs import Target
+
+from unprompt.images.decode import Picture, decode
+from unprompt.images.metadata.composing import LONGEST_PROMPT
+from unprompt.images.metadata.reader import find  # without the net under `read`, which would hide our own faults
+from unprompt.images.sources import image_refs
+from unprompt.prediction import Failure, WrittenPrompt
+
+PIXEL_LIMIT_MP = 2.0
+"""Low, so that a header that promises much costs the fuzzer little; the limit itself is tested elsewhere."""
+
+TOOLS = frozenset(
+    {
+        "AUTOMATIC1111", "ComfyUI", "Draw Things", "Easy Diffusion", "Fooocus", "Forge", "InvokeAI", "NovelAI",
+        "RuinedFooocus", "SD.Next", "SwarmUI",
+    }
+)  # fmt: skip
+FORMATS = frozenset({"PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"})
+KINDS = frozenset({"not-a-picture", "truncated", "too-large"})
+"""Those of PictureError that bytes can lead to."""
+
+_SHORTER_SIDES = (None, 4, 224)
+_MARKS_OF_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def check_metadata(data: bytes) -> None:
+    """The readers answer, without a warning, and what they answer can be shown and written anywhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = find(data)
+    if found is not None:
+        _check_written(found)
+
+
+def check_decode(data: bytes) -> None:
+    """`decode` answers with a Picture or a Failure that hold what their documentation promises."""
+    shorter_side = _SHORTER_SIDES[len(data) % len(_SHORTER_SIDES)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of damaged tags; the picture may be fine
+        (ref,) = image_refs(data)
+        result = decode(ref, shorter_side=shorter_side, pixel_limit_mp=PIXEL_LIMIT_MP, read_metadata=False)
+    assert result.source == ref.source
+    if isinstance(result, Failure):
+        assert result.kind in KINDS, result
+        assert result.message.isprintable(), result
+        assert result.message, result
+    else:
+        _check_picture(result, data, shorter_side)
+
+
+CHECKS: dict[Target, Callable[[bytes], None]] = {"metadata": check_metadata, "decode": check_decode}
+
+
+def _check_written(found: WrittenPrompt) -> None:
+    assert found.tool in TOOLS, found.tool
+    assert found.prompt, "an empty prompt is none"
+    negative = [] if found.negative_prompt is None else [found.negative_prompt]
+    assert negative != [""], "an empty negative prompt is None"
+    for text in (found.prompt, *negative, *found.settings, *map(str, found.settings.values())):
+        _check_shown(text)
+    assert len(found.prompt) <= LONGEST_PROMPT
+    assert len(found.settings) <= 100
+    for value in found.settings.values():
+        assert isinstance(value, (str, int, float)), value
+    json.dumps([found.raw, dict(found.settings)], allow_nan=False, ensure_ascii=False).encode()
+
+
+def _check_shown(text: str) -> None:
+    """Nothing in it drives a terminal or breaks a line, and white space is single."""
+    assert isinstance(text, str), text
+    assert text == " ".join(text.split()), text
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs") or character in _MARKS_OF_DIRECTION:
+            raise AssertionError(f"{character!r} in {text!r}")
+
+
+def _check_picture(found: Picture, data: bytes, shorter_side: int | None) -> None:
+    width, height = found.size
+    assert found.format in FORMATS, found.format
+    assert found.written is None
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
+    assert 0 < width * height <= PIXEL_LIMIT_MP * 1_000_000
+    assert found.pixels.dtype == np.uint8
+    rows, columns, channels = found.pixels.shape
+    assert channels == 3
+    assert (rows <= height and columns <= width) if shorter_side else (columns, rows) == found.size
+    assert min(rows, columns) >= min(width, height, shorter_side or min(width, height))
