@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from unprompt import __version__
 from unprompt.answers import Answers, RecentAnswers
 from unprompt.ensemble import fuse
@@ -25,6 +23,7 @@ from unprompt.members.regressor import Regressor
 from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
 from unprompt.models.folder import ModelFolder
+from unprompt.models.onnx import core_count
 from unprompt.models.registry import find_model
 from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
 from unprompt.presets import DEFAULT_PRESET, MemberSpec, Preset, load_preset
@@ -129,11 +128,26 @@ class Unprompter:
         cosines = self.encoder.encode(prompts) @ answer.vector  # (prompts,)
         return tuple(Candidate(prompt, float(cosine), "given") for prompt, cosine in zip(prompts, cosines, strict=True))
 
+    def identity(self, *, text: bool) -> Mapping[str, Any]:
+        """All that computes an answer: the version, the preset, and each model by its hash."""
+        return self._model(
+            {folder.name: folder for folder in (*self._folders(with_words=text), self.encoder.folder)}.values()
+        )
+
+    @functools.cached_property
+    def encoder(self) -> SentenceEncoder:
+        """What turns sentences into vectors."""
+        return SentenceEncoder.embedded(self._threads)
+
+    def _shorter_side(self) -> int | None:
+        sides = [member.shorter_side for member in self._members]
+        return None if None in sides else max(side for side in sides if side is not None)
+
     def _read_ahead(
         self, refs: Iterator[ImageRef], read: Callable[[ImageRef], _Read], batch_size: int
     ) -> Generator[_Read | _InputError, None, None]:
         """The pictures in order, decoded in threads: while the models look at one batch, the next one is made ready."""
-        decoders = min(self._threads or os.cpu_count() or 1, _DECODERS_LIMIT)
+        decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
         ahead = batch_size + 2 * decoders
         waiting: deque[Future[_Read] | _InputError] = deque()
         pool = ThreadPoolExecutor(decoders, thread_name_prefix="unprompt-decode")
@@ -146,40 +160,6 @@ class Unprompter:
                 yield _finished(waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
-
-    @functools.cached_property
-    def encoder(self) -> SentenceEncoder:
-        """What turns sentences into vectors."""
-        return SentenceEncoder.embedded(self._threads)
-
-    @functools.cached_property
-    def _wording(self) -> Wording:
-        return Wording(self.encoder, Decoder(self._decoder_folder, self._threads))
-
-    @contextlib.contextmanager
-    def _wording_loading(self, top: int) -> Iterator[None]:
-        """Loads what words the answers while the members load and vote: a tenth of the time of a first answer."""
-        if not top or "_wording" in self.__dict__:
-            yield
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="unprompt-load") as loader:
-            loading = loader.submit(lambda: self._wording.load())
-            yield
-            loading.result()
-
-    @functools.cached_property
-    def _decoder_folder(self) -> ModelFolder:
-        return find_model(self.preset.wording.decoder)
-
-    def _shorter_side(self) -> int | None:
-        sides = [member.shorter_side for member in self._members]
-        return None if None in sides else max(side for side in sides if side is not None)
-
-    def identity(self, *, text: bool) -> Mapping[str, Any]:
-        """All that computes an answer: the version, the preset, and each model by its hash."""
-        return self._model(
-            {folder.name: folder for folder in (*self._folders(with_words=text), self.encoder.folder)}.values()
-        )
 
     def _answers(
         self, items: Generator[_Read | _InputError, None, None], batch_size: int, top: int, answers: Answers
@@ -202,16 +182,24 @@ class Unprompter:
             yield from self._flushed(waiting, top, answers)
 
     def _flushed(self, waiting: Sequence[_Read], top: int, answers: Answers) -> Iterator[Prediction | Failure]:
-        pictures = {item.sha256: item for item in waiting if isinstance(item, Picture)}
-        # A copy may have been read while the answer to the first was still being computed.
-        known = {sha256: answer for sha256 in pictures if (answer := answers.get(sha256)) is not None}
-        unknown = {sha256: picture for sha256, picture in pictures.items() if sha256 not in known}
-        new = dict(zip(unknown, self._predicted(list(unknown.values()), top), strict=True))
-        if new:
-            answers.put(new)
-        found = known | new
+        found: dict[str, Prediction] = {}
+        unknown: dict[str, Picture] = {}
         for item in waiting:
-            yield replace(found[item.sha256], source=item.source) if isinstance(item, Picture) else item
+            if isinstance(item, Picture):
+                # A copy may have been read while the answer to the first was still being computed.
+                if (answer := answers.get(item.sha256)) is not None:
+                    found[item.sha256] = answer
+                else:
+                    unknown.setdefault(item.sha256, item)
+        predictions = self._predicted(list(unknown.values()), top)
+        for item in waiting:
+            if isinstance(item, Picture):
+                if item.sha256 not in found:
+                    found[item.sha256] = next(predictions)
+                    answers.put({item.sha256: found[item.sha256]})
+                yield replace(found[item.sha256], source=item.source)
+            else:
+                yield item
 
     def _without_models(self, item: _Read, answers: Answers) -> _Read:
         """The answer that needs no image model, if there is one."""
@@ -235,15 +223,17 @@ class Unprompter:
             model=self._model([self.encoder.folder]),
         )
 
-    def _predicted(self, pictures: Sequence[Picture], top: int) -> list[Prediction]:
+    def _predicted(self, pictures: Sequence[Picture], top: int) -> Iterator[Prediction]:
+        """Votes on all of them together; then each is answered as it is worded, which takes longer."""
         if not pictures:
-            return []
+            return
         with self._wording_loading(top):
             votes = self._votes(pictures)
-        fused = np.stack([fuse(cast) for cast in votes])  # (pictures, 384)
         model = self._model(self._folders(with_words=top > 0))
-        return [
-            Prediction(
+        for picture, cast in zip(pictures, votes, strict=True):
+            vector = fuse(cast)
+            candidates = self._candidates(vector, cast) if top else ()
+            yield Prediction(
                 source=picture.source,
                 prompt=candidates[0].text if candidates else "",
                 origin="prediction",
@@ -254,21 +244,34 @@ class Unprompter:
                 written=picture.written,
                 model=model,
             )
-            for picture, cast, vector, candidates in zip(
-                pictures, votes, fused, self._words(fused, votes, top), strict=True
-            )
-        ]
 
     def _votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
         """Each picture's votes, in the order of the members."""
         return list(zip(*(member.vote(pictures) for member in self._members), strict=True))
 
-    def _words(self, fused: Vector, votes: Sequence[Sequence[Vote]], top: int) -> Sequence[tuple[Candidate, ...]]:
-        if not top:
-            return [()] * len(votes)
-        return self._wording.choose(
-            fused, [[(text, vote.member) for vote in cast for text in vote.texts] for cast in votes]
-        )
+    def _candidates(self, vector: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
+        offers = [(text, vote.member) for vote in votes for text in vote.texts]
+        (candidates,) = self._wording.choose(vector[None], [offers])
+        return candidates
+
+    @functools.cached_property
+    def _wording(self) -> Wording:
+        return Wording(self.encoder, Decoder(self._decoder_folder, self._threads))
+
+    @contextlib.contextmanager
+    def _wording_loading(self, top: int) -> Iterator[None]:
+        """Loads what words the answers while the members load and vote: a tenth of the time of a first answer."""
+        if not top or "_wording" in self.__dict__:
+            yield
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="unprompt-load") as loader:
+            loading = loader.submit(lambda: self._wording.load())
+            yield
+            loading.result()
+
+    @functools.cached_property
+    def _decoder_folder(self) -> ModelFolder:
+        return find_model(self.preset.wording.decoder)
 
     def _folders(self, *, with_words: bool) -> list[ModelFolder]:
         """The models behind a prediction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -76,6 +77,7 @@ def main() -> int:
     """Run the command line on sys.argv; returns the exit code, or raises SystemExit with it."""
     # Pictures come damaged: what Pillow has to say about that is said once, by us.
     warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a prompt may hold what the terminal's encoding cannot

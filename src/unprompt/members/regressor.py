@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -14,7 +13,7 @@ from unprompt.errors import ModelError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.models.folder import ModelFolder
-from unprompt.models.onnx import session
+from unprompt.models.onnx import core_count, session
 from unprompt.prediction import EMBEDDING_SIZE, Vote
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Regressor:
         self.name = name
         self.folder = folder
         self._weight = weight
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or core_count()
         self._preprocessing = _preprocessing_of(folder)
 
     @property

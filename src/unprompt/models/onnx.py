@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,13 @@ from unprompt.errors import ModelError
 
 if TYPE_CHECKING:
     import onnxruntime
+
+
+def core_count() -> int:
+    """The cores that this process may use, which a container may hold to fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
