@@ -54,6 +54,10 @@ class Interrupts:
                     item = next(items)
                 except StopIteration:
                     return
+                except Exception as error:
+                    if self._asked_s is not None:  # compiled modules make an ImportError of it
+                        raise KeyboardInterrupt from error
+                    raise
                 finally:
                     self._waiting = False
                 yield item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +51,21 @@ class OutputOptions:
         if self.resume and not self.can_resume:
             raise DataError("--resume needs a place for its journal: -o FILE, --vectors FILE, or --sidecar with -o DIR")
 
+    def check_lists(self, paths: Sequence[str]) -> None:
+        """Raises DataError where a list that is read would be written meanwhile."""
+        for path in paths:
+            for written in filter(None, (self.output, self.failures)):
+                if path.startswith("@") and os.path.realpath(path[1:]) == os.path.realpath(written):
+                    raise DataError(f"expected another file to write than the list that is read, found {path} for both")
+
     @property
     def journal(self) -> str | None:
         """The path of the journal; None where nothing lasts that it could lie beside."""
         if self.sidecar:
             return None if self.output is None else os.path.join(self.output, JOURNAL_OF_SIDECARS)
         place = self.output or self.vectors
-        return None if place is None or _is_stream(place) else place + JOURNAL_SUFFIX
+        # A link may lead from where no journal can be, as /dev/stdout does.
+        return None if place is None or _is_stream(place) else os.path.realpath(place) + JOURNAL_SUFFIX
 
     @property
     def can_resume(self) -> bool:
@@ -180,10 +188,11 @@ def opened(options: OutputOptions, phrasing: Phrasing | None) -> Iterator[Output
     with contextlib.ExitStack() as stack:
         stack.enter_context(quiet_pipe())
         records = sidecars = vectors = failures = None
-        if options.failures is not None:
-            failures = stack.enter_context(open_continued(options.failures, fresh=True))
+        # The only one that another run may be writing although nobody else has the journal: what follows is emptied.
         if options.vectors is not None:
             vectors = stack.enter_context(VectorFile(options.vectors, resume=options.resume))
+        if options.failures is not None:
+            failures = stack.enter_context(open_continued(options.failures, fresh=not options.resume))
         if options.sidecar:
             sidecars = Sidecars(options.output, options.existing.value)
         if not options.sidecar or options.format is not None:

@@ -40,6 +40,7 @@ class Run:
 
     def answer(self, predict: Predict) -> int:
         """Answers all pictures by `predict`, one answer a picture in their order; the exit code."""
+        self.options.check_lists(self.paths)
         tally = Tally()
         try:
             with (

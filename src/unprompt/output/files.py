@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import os
 import stat
@@ -48,12 +49,18 @@ def replace_atomically(path: str, data: bytes) -> None:
     The mode of an existing file is kept. A symbolic link is itself replaced, never followed. Raises DataError, and
     leaves the old file and nothing else.
     """
-    temporary = os.path.join(os.path.dirname(path), f".unprompt-{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    folder, name = os.path.split(path)
+    # One name for each file, so that what a kill leaves is taken up by the next run; a digest never is too long.
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    temporary = os.path.join(folder, f".unprompt-{digest}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
     try:
-        with write_errors(path), io.FileIO(os.open(temporary, flags, _NEW_FILE_MODE), "w") as file:
-            write_all(file, data)
-            move_over(file, temporary, path)
+        with write_errors(path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            with io.FileIO(os.open(temporary, flags, _NEW_FILE_MODE), "w") as file:
+                write_all(file, data)
+                move_over(file, temporary, path)
     finally:
         # Still there only where it did not move: after an error or Ctrl-C.
         with contextlib.suppress(OSError):
@@ -149,6 +156,13 @@ def write_all(file: io.FileIO, data: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
+def check_not_deleted(file: io.FileIO, path: str) -> None:
+    """Raises DataError where an open file has no name any more: what was written to it is lost when it is closed."""
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+        raise DataError(f"expected {printable(path)}, found that it was deleted while it was written; run it again")
+
+
 def open_continued(path: str, *, fresh: bool = False) -> ContinuedFile:
     """The file that a run writes its answers to, after the run that was broken off. `fresh` forgets what it holds.
 
@@ -216,6 +230,7 @@ class ContinuedFile:
             self.flush()
             if self.replaying and not self._broken:
                 self._file.truncate()
+            check_not_deleted(self._file, self._path)
         finally:
             self.release()
 

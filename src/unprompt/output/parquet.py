@@ -47,7 +47,7 @@ class ParquetWriter:
         self._schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
         self._new_batch = pyarrow.RecordBatch.from_pydict
         self._rows: list[dict[str, Any]] = []
-        self._bytes = 0
+        self._bytes = self._count = 0
         self._file = open_locked(self._part)
         self._file.truncate(0)
         self._writer = parquet.ParquetWriter(_Whole(self._file), self._schema, compression="zstd")
@@ -57,6 +57,7 @@ class ParquetWriter:
         row = table_row(record)
         cells = {name: _readable(row[name]) for name in self._schema.names}
         self._rows.append(cells)
+        self._count += 1
         self._bytes += sum(len(cell) if isinstance(cell, str) else 8 for cell in cells.values())
         self._bytes += 4 * EMBEDDING_SIZE * ("embedding" in cells)
         if len(self._rows) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
@@ -72,6 +73,20 @@ class ParquetWriter:
             self._writer.close()
             move_over(self._file, self._part, self._path)
 
+    def break_off(self) -> None:
+        """Close it after an interruption; what lies in its place stays there if it has more rows. Raises DataError."""
+        if self._rows_in_place() > self._count:
+            self._drop()
+        else:
+            self.close()
+
+    def _rows_in_place(self) -> int:
+        from pyarrow import parquet
+
+        with contextlib.suppress(OSError, ValueError):  # nothing lies there, or no parquet file
+            return int(parquet.read_metadata(self._path).num_rows)
+        return 0
+
     def _write_group(self) -> None:
         columns = {name: [row[name] for row in self._rows] for name in self._schema.names}
         self._rows, self._bytes = [], 0
@@ -85,11 +100,14 @@ class ParquetWriter:
             with write_errors(self._path):
                 yield
         except DataError:
-            with contextlib.suppress(OSError):
-                os.unlink(self._part)
-            self._writer.is_open = False  # it would write its end when it is collected
-            self._file.close()
+            self._drop()
             raise
+
+    def _drop(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._part)
+        self._writer.is_open = False  # it would write its end when it is collected
+        self._file.close()
 
 
 class _Whole(io.RawIOBase):

@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
-from unprompt.output.files import open_continued, open_locked, write_all, write_errors
+from unprompt.output.files import check_not_deleted, open_continued, open_locked, write_all, write_errors
 from unprompt.output.writers import to_json
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
@@ -69,6 +69,7 @@ class VectorFile:
             if self._promised != self._rows:
                 self._promise(self._rows)
             self._cut_off()
+            check_not_deleted(self._file, self._path)
             self._sources.close()
         finally:
             self.release()

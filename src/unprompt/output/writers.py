@@ -107,8 +107,13 @@ def open_writer(
     if format == "parquet" and output is not None:
         from unprompt.output.parquet import ParquetWriter
 
-        with contextlib.closing(ParquetWriter(output, text=text, embedding=embedding)) as parquet:
+        parquet = ParquetWriter(output, text=text, embedding=embedding)
+        try:
             yield parquet
+        except BaseException:
+            parquet.break_off() if resume else parquet.close()
+            raise
+        parquet.close()
     elif output is None:
         with contextlib.closing(writer(format, sys.stdout, line, text=text, embedding=embedding)) as opened:
             yield opened
