@@ -4,6 +4,8 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import tiny_models
 from unprompt import Failure, Prediction, Unprompter, embed, load
 from unprompt.answers import RecentAnswers
 from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
+from unprompt.prediction import WrittenPrompt
 from unprompt.presets import MEMBER_KINDS, load_preset
 from unprompt.unprompter import _DECODERS_LIMIT, _KINDS, _WAITING_LIMIT
 
@@ -156,6 +159,46 @@ def test_answers_are_kept_from_an_earlier_run(unprompter: Unprompter, pictures: 
     assert second.vector is first.vector
 
 
+def test_copies_in_batches_that_overlap_are_computed_once(
+    unprompter: Unprompter, pictures: list[Path], tmp_path: Path
+) -> None:
+    class Forgetful(RecentAnswers):
+        """Remembers nothing, as a journal whose rows are all damaged."""
+
+        def put(self, answers: Mapping[str, Prediction]) -> None: ...
+
+    inputs = [pictures[number % 5] for number in range(60)]
+    once = vectors(unprompter, pictures[:5])
+    for kept in (RecentAnswers(), RecentAnswers(limit=1), Forgetful()):
+        answers = list(unprompter.predict(inputs, text=False, batch_size=4, answers=kept))
+        assert [answer.source for answer in answers] == list(map(str, inputs))
+        for answer in answers:
+            assert isinstance(answer, Prediction)
+            assert np.array_equal(answer.vector, once[answer.source])
+
+
+def test_two_calls_may_share_their_answers(unprompter: Unprompter, pictures: list[Path]) -> None:
+    kept = RecentAnswers()
+    expected = vectors(unprompter, pictures)
+    orders = [random.Random(seed).sample(pictures, len(pictures)) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        runs = pool.map(lambda order: list(unprompter.predict(order, text=False, batch_size=3, answers=kept)), orders)
+        for answers in runs:
+            for answer in answers:
+                assert isinstance(answer, Prediction)
+                assert np.array_equal(answer.vector, expected[answer.source])
+
+
+def test_answers_that_say_very_much_are_not_remembered(unprompter: Unprompter, pictures: list[Path]) -> None:
+    (answer,) = unprompter.predict(pictures[0], text=False)
+    assert isinstance(answer, Prediction)
+    kept = RecentAnswers()
+    kept.put({"short": replace(answer, written=WrittenPrompt("tool", "a cat", raw="x" * 100))})
+    kept.put({"long": replace(answer, written=WrittenPrompt("tool", "a cat", raw="x" * 100_000))})
+    assert kept.get("short") is not None
+    assert kept.get("long") is None
+
+
 def test_only_the_latest_answers_are_remembered(unprompter: Unprompter, pictures: list[Path]) -> None:
     kept = RecentAnswers(limit=2)
     answers = dict(zip("abc", unprompter.predict(pictures[:3], text=False), strict=True))
@@ -205,7 +248,7 @@ def test_what_needs_no_model_does_not_pile_up_behind_what_does(unprompter: Unpro
             yield Path("none.png")
 
     next(unprompter.predict(inputs(), text=False, batch_size=4))
-    assert read <= _WAITING_LIMIT + AHEAD + 1
+    assert read <= 2 * _WAITING_LIMIT + AHEAD + 1
 
 
 def test_pictures_in_memory(unprompter: Unprompter, pictures: list[Path]) -> None:

@@ -12,6 +12,9 @@ from unprompt.prediction import Prediction
 RECENT = 4096
 """Answers that are remembered where nothing else is asked for: about 5 KB each, 20 MB in all."""
 
+WRITTEN_LIMIT = 4096
+"""Characters that a file may say for its answer to be remembered in memory; a stranger's may say megabytes."""
+
 
 class Answers(Protocol):
     """Remembers predictions by the sha256 of the picture's file; all of them made with the same settings."""
@@ -39,8 +42,16 @@ class RecentAnswers:
             return self._answers.get(sha256)
 
     def put(self, answers: Mapping[str, Prediction]) -> None:
-        """Remembers these and forgets what was not asked for the longest."""
+        """Remembers these, but for those that say very much, and forgets what was not asked for the longest."""
         with self._lock:
-            self._answers.update(answers)
+            self._answers.update({sha256: answer for sha256, answer in answers.items() if _is_short(answer)})
             while len(self._answers) > self._limit:
                 self._answers.popitem(last=False)
+
+
+def _is_short(answer: Prediction) -> bool:
+    written = answer.written
+    if written is None:
+        return True
+    texts = (written.prompt, written.negative_prompt or "", written.raw, *map(str, written.settings.values()))
+    return sum(map(len, texts)) <= WRITTEN_LIMIT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections import deque
@@ -31,12 +30,15 @@ from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.wording import Wording
 
-PIXELS_LIMIT_MB = 128
+PIXELS_LIMIT_MB = 64
 """Decoded pictures that wait, and a batch, are bounded by their memory as well: large ones may come together."""
 
 _DECODERS_LIMIT = 8
 _WAITING_LIMIT = 64
 """Answers that wait for a picture before them whose batch is not full yet."""
+
+_BATCHES = 2
+"""Batches that are voted on at once: when one thread has no picture left of the first, it takes one of the second."""
 
 _KINDS: Mapping[str, Callable[..., Member]] = {"regressor": Regressor}
 
@@ -51,12 +53,21 @@ class _InputError:
 _Read: TypeAlias = Picture | Prediction | Failure
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What waits for an answer, in order; the pictures among it that are looked at, by their sha256; their votes."""
+
+    items: Sequence[_Read]
+    new: Mapping[str, Picture]
+    votes: Future[list[tuple[Vote, ...]]]
+
+
 def load(preset: str | Path = DEFAULT_PRESET, *, threads: int = 0, offline: bool = False) -> Unprompter:
     """The unprompter of a preset, given by name or as a .toml file.
 
-    `threads` are those of each model, and as many decode pictures meanwhile; 0: one a core. `offline` forbids every
-    download in this process, by HF_HUB_OFFLINE. Raises UnknownNameError (preset, key, model), DataError (a broken
-    preset), MissingExtraError, ModelError (a broken model folder; damaged weights show when they are first needed).
+    `threads` are those of each model, and as many, up to 8, decode pictures meanwhile; 0: one a core. `offline`
+    forbids every download in this process, by HF_HUB_OFFLINE. Raises UnknownNameError (preset, key, model), DataError
+    (a broken preset), MissingExtraError, ModelError (a broken model folder; damaged weights show when first needed).
     """
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -155,51 +166,78 @@ class Unprompter:
             for ref in _until_error(refs):
                 waiting.append(ref if isinstance(ref, _InputError) else pool.submit(_named, read, ref))
                 while len(waiting) > ahead or _megabytes(map(_if_done, waiting)) > PIXELS_LIMIT_MB:
-                    yield _finished(waiting.popleft())
+                    yield _outcome(waiting.popleft())
             while waiting:
-                yield _finished(waiting.popleft())
+                yield _outcome(waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
     def _answers(
         self, items: Generator[_Read | _InputError, None, None], batch_size: int, top: int, answers: Answers
     ) -> Generator[Prediction | Failure, None, None]:
-        """What is answered already waits only for pictures before it; these wait until a batch is full."""
+        """What is answered already waits only for pictures before it; these wait until a batch is full.
+
+        While one batch is worded and written, the members look at the next one: no core waits for the last picture.
+        """
         waiting: list[_Read] = []
-        with contextlib.closing(items):
+        batches: deque[_Batch] = deque()
+        voters = ThreadPoolExecutor(_BATCHES, thread_name_prefix="unprompt-vote")
+        try:
             for item in items:
                 if isinstance(item, _InputError):
-                    yield from self._flushed(waiting, top, answers)
+                    batches.append(self._begun(waiting, batches, voters, answers))
+                    while batches:
+                        yield from self._finished(batches.popleft(), top, answers)
                     raise item.error
                 answer = self._without_models(item, answers)
-                if not waiting and not isinstance(answer, Picture):
+                if not waiting and not batches and not isinstance(answer, Picture):
                     yield answer
                     continue
                 waiting.append(answer)
                 if _is_full(waiting, batch_size):
-                    yield from self._flushed(waiting, top, answers)
+                    batches.append(self._begun(waiting, batches, voters, answers))
                     waiting = []
-            yield from self._flushed(waiting, top, answers)
+                while batches and (len(batches) == _BATCHES or batches[0].votes.done()):
+                    yield from self._finished(batches.popleft(), top, answers)
+                if not batches and not any(isinstance(item, Picture) for item in waiting):
+                    yield from self._finished(self._begun(waiting, (), voters, answers), top, answers)
+                    waiting = []
+            batches.append(self._begun(waiting, batches, voters, answers))
+            while batches:
+                yield from self._finished(batches.popleft(), top, answers)
+        finally:
+            voters.shutdown(wait=False, cancel_futures=True)
+            items.close()
 
-    def _flushed(self, waiting: Sequence[_Read], top: int, answers: Answers) -> Iterator[Prediction | Failure]:
-        found: dict[str, Prediction] = {}
-        unknown: dict[str, Picture] = {}
-        for item in waiting:
-            if isinstance(item, Picture):
-                # A copy may have been read while the answer to the first was still being computed.
-                if (answer := answers.get(item.sha256)) is not None:
-                    found[item.sha256] = answer
-                else:
-                    unknown.setdefault(item.sha256, item)
-        predictions = self._predicted(list(unknown.values()), top)
-        for item in waiting:
-            if isinstance(item, Picture):
-                if item.sha256 not in found:
-                    found[item.sha256] = next(predictions)
-                    answers.put({item.sha256: found[item.sha256]})
-                yield replace(found[item.sha256], source=item.source)
-            else:
+    def _begun(
+        self, items: Sequence[_Read], before: Iterable[_Batch], voters: ThreadPoolExecutor, answers: Answers
+    ) -> _Batch:
+        """A batch whose pictures the members look at: those that nobody has answered, nor is about to."""
+        new: dict[str, Picture] = {}
+        for item in items:
+            if not isinstance(item, Picture) or any(item.sha256 in batch.new for batch in before):
+                continue
+            # A copy may have been read while the answer to the first was still being computed.
+            if answers.get(item.sha256) is None:
+                new.setdefault(item.sha256, item)
+        return _Batch(items, new, voters.submit(self._votes, list(new.values())))
+
+    def _finished(self, batch: _Batch, top: int, answers: Answers) -> Iterator[Prediction | Failure]:
+        """Each is answered and kept as it is worded, which takes longer than the votes."""
+        if top and batch.new:
+            self._wording.load()  # while the members load and vote: a tenth of the time of a first answer
+        places = {sha256: place for place, sha256 in enumerate(batch.new)}
+        for item in batch.items:
+            if not isinstance(item, Picture):
                 yield item
+                continue
+            answer = answers.get(item.sha256)
+            if answer is None:
+                # What was about to be answered by an earlier batch may be forgotten again.
+                votes = batch.votes.result() if item.sha256 in places else self._votes([item])
+                answer = self._predicted(item, votes[places.get(item.sha256, 0)], top)
+                answers.put({item.sha256: answer})
+            yield replace(answer, source=item.source)
 
     def _without_models(self, item: _Read, answers: Answers) -> _Read:
         """The answer that needs no image model, if there is one."""
@@ -223,30 +261,25 @@ class Unprompter:
             model=self._model([self.encoder.folder]),
         )
 
-    def _predicted(self, pictures: Sequence[Picture], top: int) -> Iterator[Prediction]:
-        """Votes on all of them together; then each is answered as it is worded, which takes longer."""
-        if not pictures:
-            return
-        with self._wording_loading(top):
-            votes = self._votes(pictures)
-        model = self._model(self._folders(with_words=top > 0))
-        for picture, cast in zip(pictures, votes, strict=True):
-            vector = fuse(cast)
-            candidates = self._candidates(vector, cast) if top else ()
-            yield Prediction(
-                source=picture.source,
-                prompt=candidates[0].text if candidates else "",
-                origin="prediction",
-                vector=vector,
-                similarity=candidates[0].similarity if candidates else None,
-                candidates=candidates[:top],
-                votes=cast,
-                written=picture.written,
-                model=model,
-            )
+    def _predicted(self, picture: Picture, votes: tuple[Vote, ...], top: int) -> Prediction:
+        vector = fuse(votes)
+        candidates = self._candidates(vector, votes) if top else ()
+        return Prediction(
+            source=picture.source,
+            prompt=candidates[0].text if candidates else "",
+            origin="prediction",
+            vector=vector,
+            similarity=candidates[0].similarity if candidates else None,
+            candidates=candidates[:top],
+            votes=votes,
+            written=picture.written,
+            model=self._model(self._folders(with_words=top > 0)),
+        )
 
     def _votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
         """Each picture's votes, in the order of the members."""
+        if not pictures:
+            return []
         return list(zip(*(member.vote(pictures) for member in self._members), strict=True))
 
     def _candidates(self, vector: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
@@ -257,17 +290,6 @@ class Unprompter:
     @functools.cached_property
     def _wording(self) -> Wording:
         return Wording(self.encoder, Decoder(self._decoder_folder, self._threads))
-
-    @contextlib.contextmanager
-    def _wording_loading(self, top: int) -> Iterator[None]:
-        """Loads what words the answers while the members load and vote: a tenth of the time of a first answer."""
-        if not top or "_wording" in self.__dict__:
-            yield
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="unprompt-load") as loader:
-            loading = loader.submit(lambda: self._wording.load())
-            yield
-            loading.result()
 
     @functools.cached_property
     def _decoder_folder(self) -> ModelFolder:
@@ -313,7 +335,7 @@ def _if_done(item: Future[_Read] | _InputError) -> _Read | None:
     return item.result() if isinstance(item, Future) and item.done() and item.exception() is None else None
 
 
-def _finished(item: Future[_Read] | _InputError) -> _Read | _InputError:
+def _outcome(item: Future[_Read] | _InputError) -> _Read | _InputError:
     if isinstance(item, _InputError):
         return item
     error = item.exception()

@@ -196,6 +196,72 @@ def test_standard_input_and_streams(preset: Path, examples: Path) -> None:
     assert run.stderr.startswith("unprompt: none.png: ")
 
 
+def test_a_closed_standard_error_stops_nothing(preset: Path, examples: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    arguments = ["none.png", examples / "written.png", "gone.png", "--preset", preset, "-o", out, "--batch-size", 1]
+    command = [sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())"]
+    read, write = os.pipe()
+    os.close(read)
+    run = subprocess.run([*command, *map(str, arguments)], stdout=write, stderr=write, timeout=120)
+    os.close(write)
+    assert run.returncode == 3
+    assert len(out.read_text().splitlines()) == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_standard_output_is_said(preset: Path, examples: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())"]
+        arguments = [str(examples / "written.png"), "--format", "jsonl", "--preset", str(preset)]
+        run = subprocess.run([*command, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert run.returncode == 2
+    assert "cannot write to standard output" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_options_that_do_not_go_together(unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path) -> None:
+    picture, base = examples / "written.png", ("--preset", preset)
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(b"not to be lost")
+    for arguments, said in (
+        (("--sidecar", "--no-text"), "sidecars hold sentences"),
+        (("--sidecar", "--vectors", tmp_path / "v.npy"), "--existing overwrite"),
+        (("--existing", "append"), "add --sidecar"),
+        (("--resume",), "needs a place"),
+        (("-o", archive), "overwrite"),
+        (("--replace", "cat"), "OLD=NEW"),
+    ):
+        run = unprompt(picture, *arguments, *base)
+        assert (run.code, run.out) == (2, "")
+        assert said in run.err
+        assert len(run.err.splitlines()) == 1
+    assert archive.read_bytes() == b"not to be lost"
+
+
+def test_dash_is_standard_output(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    assert unprompt(examples / "written.png", "-o", "-", "--preset", preset) == (0, PROMPT + "\n", "")
+
+
+def test_defaults_are_those_of_the_library(unprompt: Unprompt) -> None:
+    import inspect
+
+    from unprompt import Unprompter
+    from unprompt.cli.predict import predict
+    from unprompt.images.web import WebLimits
+
+    command = {name: parameter.default for name, parameter in inspect.signature(predict).parameters.items()}
+    library = inspect.signature(Unprompter.predict).parameters
+    shared = command.keys() & library.keys() - {"self"}
+    assert {name: command[name] for name in shared} == {name: library[name].default for name in shared}
+    assert (command["url_timeout_s"], command["url_limit_mb"]) == (WebLimits().timeout_s, WebLimits().limit_mb)
+
+
+def test_a_password_in_an_address_is_not_repeated(unprompt: Unprompt, preset: Path) -> None:
+    run = unprompt("https://me:secret@example.org/a.png", "--preset", preset, "--format", "jsonl")
+    assert run.code == 3
+    assert "secret" not in run.out + run.err
+
+
 def test_a_closed_pipe_ends_it_quietly(preset: Path, examples: Path) -> None:
     read, write = os.pipe()
     os.close(read)

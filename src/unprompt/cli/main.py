@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from unprompt.cli import evaluate, metadata, models, predict, presets, train
-from unprompt.errors import EXIT_INTERNAL, UnpromptError
+from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
 
 EPILOG = (
     "Exit codes: 0 all is fine, 1 a fault of unprompt, 2 the command cannot be done as it was asked for, "
@@ -81,14 +81,25 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a prompt may hold what the terminal's encoding cannot
+    if sys.stdout is None:  # closed by the caller, who wants none of it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process runs
     try:
         app(prog_name="unprompt")
     except UnpromptError as error:
         print(f"unprompt: {_one_line(error)}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        return _fault(error)
+        return EXIT_INTERRUPTED if _is_interrupt(error) else _fault(error)
     return 0
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind it: compiled modules make an ImportError of one that comes while they load."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _fault(error: Exception) -> int:

@@ -53,7 +53,10 @@ Threads: TypeAlias = Annotated[
     ),
 ]
 BatchSize: TypeAlias = Annotated[
-    int, typer.Option("--batch-size", metavar="N", min=1, help="Pictures that go through a model at once.")
+    int,
+    typer.Option(
+        "--batch-size", metavar="N", min=1, help="Pictures that are collected before the models look at them."
+    ),
 ]
 Offline: TypeAlias = Annotated[bool, typer.Option("--offline", help="Never download anything.")]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict vectors alone, no sentences.")]

@@ -28,7 +28,10 @@ JOURNAL_OF_SIDECARS = ".unprompt.journal"
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What the user asked for. `alone` is the one source whose line of text needs no name in front of it."""
+    """What the user asked for.
+
+    `alone` is the one source whose line of text needs no name in front of it, `words` whether texts say anything.
+    """
 
     format: Format | None
     output: str | None
@@ -39,6 +42,7 @@ class OutputOptions:
     embedding: bool
     resume: bool
     alone: str | None
+    words: bool
 
     def check(self) -> None:
         """Raises DataError where two options cannot go together."""
@@ -48,13 +52,20 @@ class OutputOptions:
             )
         if self.existing is not Existing.SKIP and not self.sidecar:
             raise DataError("--existing says what becomes of sidecars; add --sidecar")
+        if self.sidecar and self.vectors is not None and self.existing is Existing.SKIP:
+            raise DataError(
+                "a picture that is skipped has no vector; with --vectors, --sidecar needs --existing overwrite"
+            )
+        if self.sidecar and not self.words:
+            raise DataError("sidecars hold sentences; leave out --no-text, or say with --template what they hold")
         if self.resume and not self.can_resume:
             raise DataError("--resume needs a place for its journal: -o FILE, --vectors FILE, or --sidecar with -o DIR")
 
     def check_lists(self, paths: Sequence[str]) -> None:
         """Raises DataError where a list that is read would be written meanwhile."""
         for path in paths:
-            for written in filter(None, (self.output, self.failures)):
+            order = self.vectors and os.path.splitext(self.vectors)[0] + ".sources.jsonl"
+            for written in filter(None, (self.output, self.failures, order)):
                 if path.startswith("@") and os.path.realpath(path[1:]) == os.path.realpath(written):
                     raise DataError(f"expected another file to write than the list that is read, found {path} for both")
 
@@ -66,6 +77,13 @@ class OutputOptions:
         place = self.output or self.vectors
         # A link may lead from where no journal can be, as /dev/stdout does.
         return None if place is None or _is_stream(place) else os.path.realpath(place) + JOURNAL_SUFFIX
+
+    @property
+    def writes_records(self) -> bool:
+        """Whether each answer is a record somewhere; sidecars or vectors may be all that was asked for."""
+        if self.format is not None or (self.output is not None and not self.sidecar):
+            return True
+        return not self.sidecar and (self.vectors is None or self.words)
 
     @property
     def can_resume(self) -> bool:
@@ -96,7 +114,7 @@ def kept_answers(
     with contextlib.ExitStack() as leaving:
         leaving.callback(_leave, journal)
         if not options.resume and not journal.is_empty():
-            raise DataError(f"an earlier run left answers in {path}; go on with --resume, or delete it to start anew")
+            raise DataError(f"answers of an earlier run are in {path}; go on with --resume, or delete it to start anew")
         yield journal
         if not options.resume:
             journal.close_and_remove()
@@ -195,7 +213,7 @@ def opened(options: OutputOptions, phrasing: Phrasing | None) -> Iterator[Output
             failures = stack.enter_context(open_continued(options.failures, fresh=not options.resume))
         if options.sidecar:
             sidecars = Sidecars(options.output, options.existing.value)
-        if not options.sidecar or options.format is not None:
+        if options.writes_records:
             output = None if options.sidecar else options.output
             records = stack.enter_context(
                 open_writer(

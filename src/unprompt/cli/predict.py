@@ -24,7 +24,7 @@ from unprompt.cli.options import (
 )
 from unprompt.cli.outputs import OutputOptions, kept_answers, remark_on_vectors
 from unprompt.cli.run import Run
-from unprompt.cli.terminal import writing
+from unprompt.cli.terminal import return_memory, writing
 from unprompt.errors import DataError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def predict(
         typer.Option(
             "--memory-limit-mb", metavar="N", min=1, help="Megabytes; a picture that takes more to decode is refused."
         ),
-    ] = 264.0,
+    ] = 200.0,
     url_timeout_s: UrlTimeout = 30.0,
     url_limit_mb: UrlLimit = 64.0,
     allow_private_urls: AllowPrivateUrls = False,
@@ -129,9 +129,12 @@ def predict(
     from unprompt.unprompter import load
 
     alone = paths[0] if len(paths) == 1 else None
-    options = OutputOptions(format, output, sidecar, existing, vectors, failures, embedding, resume, alone)
-    options.check()
+    output = None if output == "-" else output  # as other tools have it
     phrasing = _phrasing(template, prefix, suffix, replace or [], max_tokens)
+    words = not no_text or template is not None
+    options = OutputOptions(format, output, sidecar, existing, vectors, failures, embedding, resume, alone, words)
+    options.check()
+    return_memory()
     unprompter = load(preset, threads=threads, offline=offline)
     if not quiet:
         remark_on_vectors(options, no_text=no_text)

@@ -40,6 +40,8 @@ class Run:
 
     def answer(self, predict: Predict) -> int:
         """Answers all pictures by `predict`, one answer a picture in their order; the exit code."""
+        from unprompt.prediction import Failure
+
         self.options.check_lists(self.paths)
         tally = Tally()
         try:
@@ -52,8 +54,10 @@ class Run:
                     written = outputs.write(ref, answer)
                     tally.add(written)
                     advance()
-                    if not _is_fine(written) and self.fail_fast:
-                        raise typer.Exit(EXIT_SOME_FAILED)
+                    if isinstance(written, Failure):
+                        say_failure(written)
+                        if self.fail_fast:
+                            raise typer.Exit(EXIT_SOME_FAILED)
         except KeyboardInterrupt:
             self._say_interrupted(tally)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -77,7 +81,7 @@ class Run:
                 if ref is None:
                     tally.skipped += 1
                 else:
-                    taken.append(ref)
+                    taken.append(ref.emptied())
                     yield ref
 
         with contextlib.closing(predict(refs())) as answers:
@@ -97,12 +101,3 @@ class Run:
     def _say_interrupted(self, tally: Tally) -> None:
         advice = "; go on with --resume" if self.options.can_resume else ""
         say(f"unprompt: interrupted: {tally.line()}; what was answered is kept{advice}")
-
-
-def _is_fine(answer: Answer) -> bool:
-    from unprompt.prediction import Failure
-
-    if isinstance(answer, Failure):
-        say_failure(answer)
-        return False
-    return True

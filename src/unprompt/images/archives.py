@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-UNPACKED_LIMIT_MB = 64
+UNPACKED_LIMIT_MB = 16
 """A picture in a gzipped tar is held from its turn in the stream until it is decoded, and some wait together."""
 
 SKIPPED_LIMIT_MB = 512

@@ -10,7 +10,7 @@ from unprompt.errors import PictureError
 
 # Bytes a pixel that Pillow and the formats' own libraries hold at once, measured at 50 to 100 megapixels. Pillow keeps
 # 4 of any colour picture; WebP and AVIF have copies beside it.
-_BYTES_A_PIXEL = {"WEBP": 15.5, "AVIF": 11.5}
+_BYTES_A_PIXEL = {"WEBP": 16.2, "AVIF": 11.5}
 _BYTES_A_PIXEL_ELSE = 4.6
 
 _SCAN_LIMIT = 100  # of a JPEG: encoders write about ten, libtiff stops here, and each may cost as much as a picture

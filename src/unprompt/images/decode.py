@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -36,11 +35,29 @@ from unprompt.images.room import Room
 from unprompt.images.sources import ImageRef, Pixels, printable
 from unprompt.prediction import Failure, WrittenPrompt
 
-MEMORY_LIMIT_MB = 264.0
-"""Memory that decoding one picture may take: a PNG of 57 megapixels, a WebP of 4096 x 4096."""
+MEMORY_LIMIT_MB = 200.0
+"""Memory that decoding one picture may take: a PNG of 43 megapixels, a WebP of 12, nearly any JPEG."""
 
 _FILES_MB = 64
 """Files that are held while they are decoded, in all threads together; a larger one is read alone."""
+
+_READS_LIMIT = 1_000_000  # half a second; the largest file in the smallest pieces that encoders write takes a tenth
+_PNG_RUNS_LIMIT = 100_000  # stretches of chunks between others
+
+
+class _File(io.BytesIO):
+    """A picture's file, from which so many times is read: Pillow walks over blocks and filling a step at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads_left = _READS_LIMIT
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Raises PictureError (too-large) after too many."""
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            raise _too_fragmented()
+        return super().read(size)
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
@@ -77,7 +94,7 @@ class Picture:
     `pixels` (height, width, 3) uint8 RGB, upright, on white; reduced where the file is far larger than was asked for.
     `size` (width, height) is the file's own, as a viewer shows it. `format` is "PNG", "JPEG", "WEBP", "GIF", "BMP",
     "TIFF" or "AVIF", None where there was no file. `sha256` (hex) is of the file's bytes or, without a file, of the
-    full-size RGB pixels. `written` is the prompt that the file itself holds.
+    text "width height " and the full-size RGB pixels. `written` is the prompt that the file itself holds.
     """
 
     source: str
@@ -109,7 +126,7 @@ def decode(
     try:
         if isinstance(ref.content, (Image.Image, np.ndarray)):
             return _decode_memory(ref.source, ref.content, shorter_side, limits, known)
-        with _FILES.taken(_file_mb(ref)):
+        with _FILES.taken(ref.size_mb):
             data = ref.read()
             sha256 = hashlib.sha256(data).hexdigest()
             if known is not None and (answer := known(sha256)) is not None:
@@ -150,19 +167,11 @@ _ROOM = Room(MEMORY_LIMIT_MB)
 _FILES = Room(_FILES_MB)
 
 
-def _file_mb(ref: ImageRef) -> float:
-    """The file's size, where it is known before it is read."""
-    try:
-        return 0.0 if ref.file is None else os.path.getsize(ref.file) / 1_000_000
-    except (OSError, ValueError):  # reading it says why
-        return 0.0
-
-
 def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tuple[Pixels, tuple[int, int], str]:
     """The pixels, upright and reduced, the size (width, height) of the whole picture, and the format."""
     name = format_of(data)
     with _broken_data(name):
-        image = _FORMATS[name](io.BytesIO(_bare_png(data) if name == "PNG" else data))
+        image = _FORMATS[name](_File(_bare_png(data) if name == "PNG" else data))
         size = image.size
         limits.check_pixels(size)
         check_time(image, data)
@@ -191,8 +200,10 @@ def _decode_memory(
     image = _from_array(content) if isinstance(content, np.ndarray) else content
     limits.check_pixels(image.size)
     with _broken_data(image.format or "picture"):
+        if isinstance(image, ImageFile.ImageFile):  # it may still be undecoded
+            limits.check_memory(memory_mb(image))
         rgb = upright(rgb_pixels(image, image.size, image.size), orientation_of(image))
-        sha256 = hashlib.sha256(rgb.tobytes()).hexdigest()
+        sha256 = hashlib.sha256(f"{rgb.shape[1]} {rgb.shape[0]} ".encode() + rgb.tobytes()).hexdigest()
         if known is not None and (answer := known(sha256)) is not None:
             return answer
         size = (rgb.shape[1], rgb.shape[0])
@@ -239,14 +250,27 @@ def _bare_png(data: bytes) -> bytes:
     Pillow unpacks text and colour profiles while opening, and gives up on a picture whose text is long or damaged. A
     viewer shows it all the same, and generators write long texts.
     """
-    kept, position, name = [_PNG_SIGNATURE], len(_PNG_SIGNATURE), b""
+    whole = memoryview(data)
+    kept, start, position, name = [], 0, len(_PNG_SIGNATURE), b""
     while position < len(data) and name != b"IEND":
         name = data[position + 4 : position + 8]
         end = position + 12 + int.from_bytes(data[position : position + 4], "big")  # length, name, data, checksum
-        if name in _PNG_CHUNKS_OF_PIXELS:
-            kept.append(data[position:end])
+        if name not in _PNG_CHUNKS_OF_PIXELS:
+            if start < position:
+                kept.append(whole[start:position])
+            start = end
         position = end
-    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
+        if len(kept) > _PNG_RUNS_LIMIT:
+            raise _too_fragmented()
+    if not kept and start == 0:
+        return data
+    return b"".join([*kept, whole[start:position]])
+
+
+def _too_fragmented() -> PictureError:
+    return PictureError(
+        "too-large", "expected a picture in pieces as encoders write them, found a million of them; save it anew"
+    )
 
 
 def _reduction(size: tuple[int, int], shorter_side: int | None) -> int:

@@ -97,7 +97,7 @@ def picture_bytes(file: io.BufferedReader, size: int) -> bytes:
 
     Raises PictureError (not-a-picture) before more than the first bytes are read.
     """
-    head = file.read(min(HEAD_SIZE, size))
+    head = file.read(min(HEAD_SIZE, size)) or b""  # None: a file of the system that has nothing to say yet
     format_of(head)
     file.seek(-len(head), os.SEEK_CUR)
     return file.read(size)

@@ -11,20 +11,25 @@ class Room:
     """So much memory for all: who needs more than is left waits, and who needs more than all of it works alone."""
 
     def __init__(self, limit_mb: float) -> None:
-        self._limit_mb = limit_mb
-        self._taken_mb = 0.0
+        self._limit = _bytes(limit_mb)
+        self._taken = 0
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def taken(self, needed_mb: float) -> Iterator[None]:
         """Holds memory while the block runs; waits until there is some. Not to be nested."""
-        needed_mb = min(needed_mb, self._limit_mb)
+        needed = min(_bytes(needed_mb), self._limit)
         with self._changed:
-            self._changed.wait_for(lambda: self._taken_mb + needed_mb <= self._limit_mb)
-            self._taken_mb += needed_mb
+            self._changed.wait_for(lambda: self._taken + needed <= self._limit)
+            self._taken += needed
         try:
             yield
         finally:
             with self._changed:
-                self._taken_mb -= needed_mb
+                self._taken -= needed
                 self._changed.notify_all()
+
+
+def _bytes(megabytes: float) -> int:
+    """Whole, for a sum of fractions need not come back to 0, and whoever needs all the room would wait for ever."""
+    return round(megabytes * 1_000_000)

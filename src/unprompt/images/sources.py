@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, Union
 
 import numpy as np
@@ -65,6 +65,21 @@ class ImageRef:
         if isinstance(self.content, (Image.Image, np.ndarray)):
             raise TypeError(f"{printable(self.source)} is a picture in memory and has no bytes to read")
         return self.content.read()
+
+    def emptied(self) -> ImageRef:
+        """The same names without what was to be read, which may be megabytes; a file on disk keeps its path."""
+        return self if self.file is not None else replace(self, content=Unavailable("not-found", "no longer kept"))
+
+    @property
+    def size_mb(self) -> float:
+        """Megabytes of the picture's file, where that is known before it is read, else 0."""
+        if isinstance(self.content, LocalFile):
+            try:
+                return os.path.getsize(self.content.path) / 1_000_000
+            except (OSError, ValueError):  # reading it says why
+                return 0.0
+        size = getattr(self.content, "size", 0)  # a member of an archive
+        return size / 1_000_000 if isinstance(size, int) else 0.0
 
     @property
     def file(self) -> str | None:
@@ -232,7 +247,8 @@ def _at_address(url: str, web: WebLimits | None) -> ImageRef:
 
     path = re.split("[?#]", url.partition("://")[2], maxsplit=1)[0]
     _host, _, below = path.partition("/")
-    return ImageRef(url, WebAddress(url, web or WebLimits()), relative_name(below.rpartition("/")[2]))
+    shown = re.sub("//[^/?#]*@", "//***@", url)  # a password is refused, and must not be repeated
+    return ImageRef(shown, WebAddress(url, web or WebLimits()), relative_name(below.rpartition("/")[2]))
 
 
 def _base(path: str) -> str:

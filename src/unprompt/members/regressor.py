@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -36,6 +37,7 @@ class Regressor:
         self._weight = weight
         self._threads = threads or core_count()
         self._preprocessing = _preprocessing_of(folder)
+        self._loading = threading.Lock()
 
     @property
     def shorter_side(self) -> int:
@@ -48,9 +50,9 @@ class Regressor:
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""
-        if len(pictures) == 1:
-            return [self._vote(pictures[0])]
-        return list(self._workers.map(self._vote, pictures))
+        with self._loading:
+            workers = self._workers
+        return list(workers.map(self._vote, pictures))
 
     def _vote(self, picture: Picture) -> Vote:
         pixels = preprocess(picture.pixels, self._preprocessing)[None]  # (1, 3, input_size, input_size)
@@ -59,7 +61,7 @@ class Regressor:
 
     @cached_property
     def _workers(self) -> ThreadPoolExecutor:
-        _ = self._session  # loaded once, not by all of them at the same time
+        _ = self._session  # loaded here, and not by all of them at the same time
         return ThreadPoolExecutor(self._threads, thread_name_prefix=f"unprompt-{self.name}")
 
     @cached_property

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from unprompt.errors import DataError
-from unprompt.images.sources import PICTURE_SUFFIXES, printable
+from unprompt.images.sources import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES, printable
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -50,9 +50,9 @@ def replace_atomically(path: str, data: bytes) -> None:
     leaves the old file and nothing else.
     """
     folder, name = os.path.split(path)
-    # One name for each file, so that what a kill leaves is taken up by the next run; a digest never is too long.
+    # One name for each file and process: two of them must not write the same one. A digest never is too long.
     digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
-    temporary = os.path.join(folder, f".unprompt-{digest}.tmp")
+    temporary = os.path.join(folder, f".unprompt-{digest}-{os.getpid()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
     try:
         with write_errors(path):
@@ -84,8 +84,8 @@ def move_over(file: io.FileIO, temporary: str, path: str) -> None:
 
 
 def check_no_picture(path: str) -> None:
-    """Raises DataError where `path` is named like a picture: `-o *.png` would overwrite one."""
-    if os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES:
+    """Raises DataError where `path` is named like what is read: `-o *.png` would overwrite a picture, or an archive."""
+    if path.lower().endswith((*PICTURE_SUFFIXES, *ARCHIVE_SUFFIXES)):
         raise DataError(f"expected a file for answers, found {printable(path)}, which would overwrite a picture")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unprompt.output.writers import Stream
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NO_CELL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NO_CELL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What no cell of a csv file may hold: some readers stop at it, and a terminal would obey it."""
 
 
