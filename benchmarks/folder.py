@@ -98,12 +98,23 @@ def run(folder: Path, limit: int, *options: str) -> tuple[float, float]:
         command = [UNPROMPT, f"@{names}", "-o", str(Path(place, "out.jsonl")), "--quiet", *options]
         start = time.perf_counter()
         process = subprocess.Popen(command)
-        _, status, usage = os.wait4(process.pid, 0)
+        memory = 0.0
+        while process.poll() is None:
+            memory = max(memory, peak_mb(process.pid))
+            time.sleep(0.01)
         elapsed = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             sys.exit(f"{' '.join(command)} ended with exit code {process.returncode}: nothing was measured")
-        return elapsed, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+        return elapsed, memory
+
+
+def peak_mb(process: int) -> float:
+    """The most memory that a running process has had; what the system tells of one that ended counts its parent's."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:  # it has just ended, or this is no Linux
+        return 0.0
+    return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024 / 1e6
 
 
 def rate(folder: Path, count: int, few: int, *options: str) -> float:
@@ -172,10 +183,9 @@ def first_answer(folder: Path, listed: int) -> tuple[float, float]:
             assert process.stdout is not None
             process.stdout.readline()
             elapsed = time.perf_counter() - start
-            status = Path(f"/proc/{process.pid}/status")
-            memory = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+            memory = peak_mb(process.pid)
             process.kill()
-        return elapsed, int(memory.split()[1]) * 1024 / 1e6
+        return elapsed, memory
 
 
 def main() -> None:
