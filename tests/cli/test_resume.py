@@ -80,7 +80,7 @@ def test_killed_at_random_moments(proof: Proof, case: Case) -> None:
     assert not report.faults
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
 def test_ended_at_many_moments(proof: Proof, case: Case, how: signal.Signals) -> None:
@@ -112,8 +112,8 @@ def test_what_a_kill_leaves_of_a_sidecar_is_taken_up(
     ("name", "signals"),
     [
         ("json", [signal.SIGINT]),
-        pytest.param("json", [signal.SIGTERM, signal.SIGTERM], marks=pytest.mark.slow),
-        pytest.param("parquet", [signal.SIGTERM], marks=pytest.mark.slow),
+        pytest.param("json", [signal.SIGTERM, signal.SIGTERM], marks=pytest.mark.proof),
+        pytest.param("parquet", [signal.SIGTERM], marks=pytest.mark.proof),
         ("parquet", [signal.SIGINT, signal.SIGTERM, signal.SIGINT]),
     ],
 )
@@ -178,7 +178,7 @@ def disk(folder: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("kilobytes", [36, 120, *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 400, 28))])
+@pytest.mark.parametrize("kilobytes", [36, 120, *(pytest.param(n, marks=pytest.mark.proof) for n in range(4, 400, 28))])
 def test_a_full_disk(proof: Proof, tmp_path: Path, kilobytes: int) -> None:
     whole, _ = proof.unbroken(ALL_AT_ONCE)
     folder = tmp_path / "disk"
@@ -206,7 +206,10 @@ def test_a_full_disk(proof: Proof, tmp_path: Path, kilobytes: int) -> None:
     [
         (("-o", "a.jsonl"), ("-o", "a.jsonl")),
         (("-o", "a.jsonl", "--vectors", "v.npy"), ("-o", "b.jsonl", "--vectors", "v.npy", "--failures", "f.jsonl")),
-        (("--sidecar", "-o", "tree"), ("--sidecar", "-o", "tree", "--existing", "overwrite")),
+        (
+            ("--sidecar", "-o", "tree", "--template", "{name}"),
+            ("--sidecar", "-o", "tree", "--template", "{name}", "--existing", "overwrite"),
+        ),
     ],
 )
 def test_two_at_once(preset: Path, few: Path, tmp_path: Path, first: tuple[str], second: tuple[str]) -> None:
@@ -217,6 +220,7 @@ def test_two_at_once(preset: Path, few: Path, tmp_path: Path, first: tuple[str],
         assert process.stdin
         print(few / "part0" / "0000.png", file=process.stdin, flush=True)
         while not list(tmp_path.rglob("*.journal")) or (first[0] == "--vectors" and not (tmp_path / "v.npy").exists()):
+            assert process.poll() is None
             time.sleep(0.01)
         time.sleep(0.5)  # until it has its locks
         before = files_in(tmp_path)

@@ -58,7 +58,7 @@ class Size:
 
 
 SMALL = Size(megapixels=4, webp_megapixels=1, megabytes=4, text_megabytes=12, fragment_megabytes=8, chunks=5_000)
-FULL = Size(megapixels=43, webp_megapixels=12, megabytes=60, text_megabytes=200, fragment_megabytes=60, chunks=100_000)
+FULL = Size(megapixels=39, webp_megapixels=11, megabytes=60, text_megabytes=200, fragment_megabytes=60, chunks=100_000)
 
 
 @dataclass(frozen=True, slots=True)

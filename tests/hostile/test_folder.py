@@ -76,7 +76,7 @@ def test_cut_after_every_byte(format: str) -> None:
         assert isinstance(found, Picture) or found.kind in ("not-a-picture", "truncated")
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_large_ones_with_the_embedded_models(tmp_path: Path) -> None:
     outcomes = build(tmp_path, FULL)
     try:

@@ -113,7 +113,7 @@ def predict(
         typer.Option(
             "--memory-limit-mb", metavar="N", min=1, help="Megabytes; a picture that takes more to decode is refused."
         ),
-    ] = 200.0,
+    ] = 180.0,
     url_timeout_s: UrlTimeout = 30.0,
     url_limit_mb: UrlLimit = 64.0,
     allow_private_urls: AllowPrivateUrls = False,

@@ -35,8 +35,8 @@ from unprompt.images.room import Room
 from unprompt.images.sources import ImageRef, Pixels, printable
 from unprompt.prediction import Failure, WrittenPrompt
 
-MEMORY_LIMIT_MB = 200.0
-"""Memory that decoding one picture may take: a PNG of 43 megapixels, a WebP of 12, nearly any JPEG."""
+MEMORY_LIMIT_MB = 180.0
+"""Memory that decoding one picture may take: a PNG of 39 megapixels, a WebP of 11, nearly any JPEG."""
 
 _FILES_MB = 64
 """Files that are held while they are decoded, in all threads together; a larger one is read alone."""

@@ -49,22 +49,35 @@ def replace_atomically(path: str, data: bytes) -> None:
     The mode of an existing file is kept. A symbolic link is itself replaced, never followed. Raises DataError, and
     leaves the old file and nothing else.
     """
-    folder, name = os.path.split(path)
-    # One name for each file and process: two of them must not write the same one. A digest never is too long.
-    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
-    temporary = os.path.join(folder, f".unprompt-{digest}-{os.getpid()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
-    try:
-        with write_errors(path):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            with io.FileIO(os.open(temporary, flags, _NEW_FILE_MODE), "w") as file:
+    with write_errors(path):
+        file, temporary = _open_temporary(path)
+        with file:
+            try:
+                file.truncate(0)
                 write_all(file, data)
                 move_over(file, temporary, path)
-    finally:
-        # Still there only where it did not move: after an error or Ctrl-C.
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+
+
+def _open_temporary(path: str) -> tuple[io.FileIO, str]:
+    """An open, locked file beside `path`, and its own path.
+
+    It has one name for each `path`, so that what a kill leaves is taken up by the next run; only where another process
+    is writing there at this moment is it a name of this process's own.
+    """
+    folder, name = os.path.split(path)
+    # A digest never is too long.
+    stem = os.path.join(folder, f".unprompt-{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}")
+    shared, own = f"{stem}.tmp", f"{stem}-{os.getpid()}.tmp"
+    if os.path.lexists(shared) and not stat.S_ISREG(os.lstat(shared).st_mode):
+        os.unlink(shared)  # a link would be followed, and a pipe would wait
+    try:
+        return open_locked(shared), shared
+    except OutputBusyError:
+        return io.FileIO(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _NEW_FILE_MODE), "w"), own
 
 
 def move_over(file: io.FileIO, temporary: str, path: str) -> None:
