@@ -446,6 +446,12 @@ def test_a_jpeg_that_takes_minutes_is_refused(hostile: bytes) -> None:
     assert failure(hostile).kind == "too-large"
 
 
+def test_filling_that_no_marker_ends_is_passed_once() -> None:
+    data = encoded(scene(48, 32), "JPEG", progressive=True)
+    # Hours, where each byte begins a new search.
+    assert decode(ref_of(data[:-2] + b"\xff" * 2_000_000)) is not None
+
+
 def test_what_follows_a_jpeg_is_not_looked_at() -> None:
     film = np.random.default_rng(0).bytes(10_000_000)  # a moving photo; 150 pairs of bytes in it look like a scan
     assert picture(encoded(scene(40, 30), "JPEG") + film).size == (40, 30)

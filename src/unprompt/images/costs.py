@@ -18,7 +18,7 @@ _FILL_LIMIT = 1_000_000  # bytes that say nothing before a JPEG's markers; Pillo
 _RLE_LIMIT_MP = 16.0  # Pillow unpacks run lengths of BMP in Python, 0.1 s a megapixel
 
 # Outside the pixels of a JPEG a marker is FF and anything but 00 and FF; inside, FF00 and FFD0 to FFD7 are pixels.
-_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _WITHOUT_LENGTH = b"\x01\xd8"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
@@ -63,8 +63,9 @@ def _scans(data: bytes) -> tuple[int, int]:
     """
     scans = fill = position = 0
     while scans <= _SCAN_LIMIT and (marker := _MARKER.search(data, position)):
-        kind, position = marker[0][-1], marker.end()
-        fill += len(marker[0]) - 2
+        between = data[position : marker.start()]
+        fill += len(between) - len(between.rstrip(b"\xff"))
+        kind, position = marker[0][1], marker.end()
         if kind == _END_OF_IMAGE:
             break
         if kind not in _WITHOUT_LENGTH:

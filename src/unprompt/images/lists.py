@@ -65,7 +65,7 @@ def standard_input() -> Iterator[Entry]:
         elif _is_picture(head):
             # One byte past the limit tells too much from just enough.
             yield ImageRef(name, Bytes(lines.rest(FILE_LIMIT_MB * 1_000_000 + 1)))
-        elif b"\0" not in head and _CONTROL.search(_first_line(head)):
+        elif _CONTROL.search(_first_line(head)):
             yield ImageRef(name, Bytes(head))  # nothing that could be a list: decoding it says why
         else:
             yield from _or_nothing(_entries(lines, name), name)
