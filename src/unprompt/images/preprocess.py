@@ -68,16 +68,19 @@ def preprocess(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> n
     The same numbers as torchvision's Resize, CenterCrop, ToTensor and Normalize give for a Pillow picture, which is
     what timm evaluates with.
     """
-    image = Image.fromarray(pixels)
-    if preprocessing.resize == "squash":
-        square = _resized(image, (preprocessing.input_size, preprocessing.input_size), preprocessing)
-    else:
-        square = _shortest(image, preprocessing)
+    square = fit_square(Image.fromarray(pixels), preprocessing)
     channels = np.asarray(square).transpose(2, 0, 1).astype(np.float32, order="C")  # (3, size, size)
     channels /= 255
     channels -= np.array(preprocessing.mean, dtype=np.float32)[:, None, None]
     channels /= np.array(preprocessing.std, dtype=np.float32)[:, None, None]
     return channels
+
+
+def fit_square(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """The picture as the square of `input_size` that the model sees, before its numbers are normalised."""
+    if preprocessing.resize == "squash":
+        return _resized(image, (preprocessing.input_size, preprocessing.input_size), preprocessing)
+    return _shortest(image, preprocessing)
 
 
 def _shortest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
