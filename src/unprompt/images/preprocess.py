@@ -13,8 +13,8 @@ from PIL import Image
 
 from unprompt.errors import ModelError
 
-_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-_CHOICES = {"resize": ("shortest", "squash"), "interpolation": tuple(_FILTERS), "crop": ("center",)}
+INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_CHOICES = {"resize": ("shortest", "squash"), "interpolation": tuple(INTERPOLATIONS), "crop": ("center",)}
 
 _LONGEST_ASPECT = 64
 """Beyond this ratio only the middle is resized: a file of 1 x 65,000 pixels would unfold to gigabytes."""
@@ -107,7 +107,7 @@ def _middle(image: Image.Image, shorter: int) -> Image.Image:
 
 
 def _resized(image: Image.Image, size: tuple[int, int], preprocessing: Preprocessing) -> Image.Image:
-    return image if image.size == size else image.resize(size, _FILTERS[preprocessing.interpolation])
+    return image if image.size == size else image.resize(size, INTERPOLATIONS[preprocessing.interpolation])
 
 
 def _whole_number(key: str, value: Any) -> int:
