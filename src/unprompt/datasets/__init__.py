@@ -1,0 +1,1 @@
+"""Pictures with their prompts: reading, cleaning, de-duplicating, splitting and making them."""

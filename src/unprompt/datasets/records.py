@@ -1,0 +1,133 @@
+"""What every layout of a data set comes to: a record, and from it a pair or the fault that it has."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from unprompt.images.files import LocalFile
+from unprompt.images.sources import ImageRef, printable, relative_name
+
+PROMPT_KEYS = ("prompt", "text", "caption")
+"""What the field with the prompt is called; the first that a record has."""
+
+_SHOWN = 80  # characters of what was found
+_SHARED, _SHARED_LENGTH = 4096, 64  # texts that are kept to be shared, and their characters
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SEPARATORS = re.compile(f"[{re.escape('/' + os.sep + (os.altsep or ''))}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture and its prompt.
+
+    `name` is unique within the data set: the file's name, the archive's member, or the file and row. `picture` is read
+    at any time, in any order, by several threads. `fields` are all others of the record: kind, group, seed, ...;
+    `captions`, where there are any, are a list of texts, and `group` a whole number or None.
+    """
+
+    name: str
+    prompt: str
+    picture: ImageRef
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a part of a data set gives no pair.
+
+    `kind`: broken-record, wrong-columns, empty-prompt, duplicate-name, outside-folder, missing-file, broken-picture,
+    broken-file (what comes behind is lost). `where` is the file with the line, row or key.
+    """
+
+    kind: str
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One picture of a data set, with all that is said of it; nothing is checked yet."""
+
+    where: str
+    name: str
+    picture: ImageRef
+    fields: dict[str, Any]
+
+
+def pair_of(record: Record) -> Pair | Fault:
+    """The pair that a record holds. `fields` is taken over."""
+    fields = record.fields
+    key = next((key for key in PROMPT_KEYS if key in fields), None)
+    if key is None:
+        return wrong_columns(record.where, "a prompt", PROMPT_KEYS, fields)
+    prompt = fields.pop(key)
+    if prompt is None or (isinstance(prompt, str) and not prompt.strip()):
+        return Fault("empty-prompt", record.where, f"expected {key!r} to be a text, found an empty one; fill it in")
+    if not is_text(prompt):
+        return _broken(record.where, key, "a text", prompt)
+    captions = fields.get("captions")
+    if captions is not None and not (isinstance(captions, list) and all(is_text(caption) for caption in captions)):
+        return _broken(record.where, "captions", "a list of texts", captions)
+    group = fields.get("group")
+    if group is not None and (not isinstance(group, int) or isinstance(group, bool)):
+        return _broken(record.where, "group", "a whole number", group)
+    return Pair(record.name, prompt, record.picture, fields)
+
+
+def picture_beside(folder: str, name: object, where: str) -> tuple[str, ImageRef] | Fault:
+    """The file `name` below a folder, called by its path from there. Names that lead out of the folder are faults."""
+    if not is_text(name) or "\0" in name:
+        return _broken(where, "file_name", "a text", name)
+    parts = [part for part in _SEPARATORS.split(name) if part not in ("", ".")]
+    if os.path.isabs(name) or os.path.splitdrive(name)[0] or ".." in parts:
+        message = f"expected a path within {printable(folder)}, found {shown(name)}; put the picture there"
+        return Fault("outside-folder", where, message)
+    if not parts:
+        return Fault("missing-file", where, f"expected 'file_name' to be a picture's path, found {shown(name)}")
+    plain = "/".join(parts)
+    plain = name if plain == name else plain  # a million names need not be held twice
+    path = os.path.join(folder, plain)
+    below = relative_name(plain)
+    return plain, ImageRef(path, LocalFile(path), plain if below == plain else below)
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether it is a text that can be written as UTF-8: half a character can not."""
+    return isinstance(value, str) and not _SURROGATE.search(value)
+
+
+def wrong_columns(where: str, what: str, expected: Collection[str], found: Collection[str]) -> Fault:
+    """The fault of a table or record that lacks the field with its picture or its prompt."""
+    names = ", ".join(repr(name) for name in expected)
+    message = f"expected {what} in {names}, found {shown(', '.join(map(str, found)) or 'nothing')}; rename the field"
+    return Fault("wrong-columns", where, message)
+
+
+def shown(value: object) -> str:
+    """A stranger's value as a message may repeat it: short, and with nothing in it that a terminal obeys."""
+    text = printable(value[: _SHOWN + 1] if isinstance(value, str) else repr(value))
+    return repr(value) if value is None else text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _broken(where: str, key: str, expected: str, value: object) -> Fault:
+    return Fault("broken-record", where, f"expected {key!r} to be {expected}, found {shown(value)}; mend the record")
+
+
+class SharedTexts:
+    """One object for equal short texts: a parser makes a new one for each key and value of a million records."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The same record of shared texts."""
+        return {self._one(key): self._one(value) if isinstance(value, str) else value for key, value in record.items()}
+
+    def _one(self, text: str) -> str:
+        if len(text) > _SHARED_LENGTH:
+            return text
+        return self._known.setdefault(text, text) if len(self._known) < _SHARED else self._known.get(text, text)

@@ -1,0 +1,157 @@
+"""Lists of pictures with their prompts: JSON lines and CSV, among them Hugging Face's metadata of a folder."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from unprompt.datasets.records import (
+    PROMPT_KEYS,
+    Fault,
+    Record,
+    SharedTexts,
+    picture_beside,
+    shown,
+    wrong_columns,
+)
+from unprompt.errors import DataError, PictureError
+from unprompt.images.files import opened
+from unprompt.images.lists import LINE_LIMIT
+from unprompt.images.metadata.bounded_json import parse
+from unprompt.images.sources import printable
+
+TABLE_SUFFIXES = (".jsonl", ".csv")
+METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
+"""What a table is called that describes the folder it lies in (Hugging Face's ImageFolder)."""
+
+_NAME_KEY = "file_name"
+_EXAMPLE = '{"file_name": "a.png", "prompt": "a cat in a hat"}'
+_BOM = b"\xef\xbb\xbf"
+
+
+def table_records(path: str, root: str) -> Iterator[Record | Fault]:
+    """The records of a table, in its order; each is named by its picture's path below `root`, a folder above it.
+
+    Raises DataError where the file cannot be read.
+    """
+    folder = os.path.dirname(path)
+    inside = os.path.relpath(folder or os.curdir, root or os.curdir)
+    rows = _csv_rows(path) if path.lower().endswith(".csv") else _json_rows(path)
+    for row in rows:
+        if isinstance(row, Fault):
+            yield row
+            continue
+        where, fields = row
+        if _NAME_KEY not in fields:
+            yield wrong_columns(where, "a picture", [_NAME_KEY], fields)
+            continue
+        found = picture_beside(folder, fields.pop(_NAME_KEY), where)
+        if isinstance(found, Fault):
+            yield found
+        else:
+            name, picture = found
+            yield Record(where, name if inside == os.curdir else f"{inside}/{name}", picture, fields)
+
+
+def _json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
+    share = SharedTexts()
+    for where, line in _lines(path):
+        if isinstance(line, Fault):
+            yield line
+        elif line.strip():
+            record = parse(line)
+            if isinstance(record, dict):
+                yield where, share.fields(record)
+            else:
+                yield Fault("broken-record", where, f"expected a JSON object such as {_EXAMPLE}, found {shown(line)}")
+
+
+def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
+    faults: list[Fault] = []
+    reader = csv.reader(_csv_lines(path, faults), strict=True)
+    header: list[str] | None = None
+    share = SharedTexts()
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            found = printable(str(error))
+            row = []
+            faults.append(
+                Fault("broken-record", f"{printable(path)}:{reader.line_num}", f"expected a row of CSV, found: {found}")
+            )
+        yield from faults
+        faults.clear()
+        if row is None:
+            return
+        where = f"{printable(path)}:{reader.line_num}"
+        if header is None and row:
+            header = row
+            if fault := _header_fault(header, where):
+                yield fault
+                return
+        elif row and header is not None and len(row) != len(header):
+            expected = f"expected {len(header)} cells, as in the first line, found {len(row)}"
+            yield Fault("broken-record", where, f"{expected}; put cells that hold a comma or a quote into quotes")
+        elif row and header is not None:
+            yield _typed(where, share.fields(dict(zip(header, row, strict=True))))
+
+
+def _header_fault(header: list[str], where: str) -> Fault | None:
+    if len(set(header)) < len(header):
+        return Fault("wrong-columns", where, f"expected each column once, found {shown(', '.join(header))}")
+    if _NAME_KEY not in header:
+        return wrong_columns(where, "a column of pictures", [_NAME_KEY], header)
+    if not any(key in header for key in PROMPT_KEYS):
+        return wrong_columns(where, "a column of prompts", PROMPT_KEYS, header)
+    return None
+
+
+def _typed(where: str, cells: dict[str, Any]) -> tuple[str, dict[str, Any]] | Fault:
+    """The cells with `group` as the number, and `captions` as the JSON list, that their texts are."""
+    for key in ("group", "captions"):
+        if text := cells.get(key):
+            value = parse(text)
+            if value is None:
+                expected = "a whole number" if key == "group" else 'a JSON list such as ["a cat", "a hat"]'
+                return Fault("broken-record", where, f"expected {key!r} to be {expected}, found {shown(text)}")
+            cells[key] = value
+        elif text == "":
+            cells[key] = None
+    return where, cells
+
+
+def _csv_lines(path: str, faults: list[Fault]) -> Iterator[str]:
+    """The lines for the CSV reader, and a blank one for each that cannot be one."""
+    for _where, line in _lines(path):
+        if isinstance(line, Fault):
+            faults.append(line)
+            yield "\n"
+        else:
+            yield line
+
+
+def _lines(path: str) -> Iterator[tuple[str, str | Fault]]:
+    """The lines of a UTF-8 file, with their places. Raises DataError where the file cannot be read."""
+    try:
+        with opened(path) as file:
+            number = 0
+            while line := file.readline(LINE_LIMIT + 1):
+                number += 1
+                where = f"{printable(path)}:{number}"
+                yield where, _text(line.removeprefix(_BOM) if number == 1 else line, where)
+                while len(line) > LINE_LIMIT and not line.endswith(b"\n"):
+                    line = file.readline(LINE_LIMIT + 1)
+    except PictureError as error:
+        raise DataError(f"expected a data set at {printable(path)}: {error}") from error
+
+
+def _text(line: bytes, where: str) -> str | Fault:
+    if len(line) > LINE_LIMIT:
+        return Fault("broken-record", where, f"expected a line of at most {LINE_LIMIT:,} bytes, found a longer one")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Fault("broken-record", where, f"expected a line of UTF-8, found {error.reason}; save the file as UTF-8")
