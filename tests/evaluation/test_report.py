@@ -1,6 +1,7 @@
 """Scores on labelled pictures."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 import tiny_models
 
 from unprompt import Prediction, Unprompter, embed, load
+from unprompt.datasets.pairs import Pair, checked_pairs
 from unprompt.errors import DataError, UnknownNameError
-from unprompt.evaluation.labelled import read_labelled
 from unprompt.evaluation.report import NO_GROUP, evaluate
 
 
@@ -24,6 +25,10 @@ def unprompter(tmp_path_factory: pytest.TempPathFactory) -> Unprompter:
 def labelled(path: Path, records: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
+
+
+def pairs_of(file: Path) -> list[Pair]:
+    return checked_pairs(file, skip_bad=True)[0]
 
 
 @pytest.fixture
@@ -44,8 +49,8 @@ def file(tmp_path: Path) -> Path:
 
 def test_the_report(unprompter: Unprompter, file: Path) -> None:
     report = evaluate(unprompter, file, by="kind", text=False)
-    records = read_labelled(file)[:5]
-    answers = list(unprompter.predict([record.path for record in records], text=False))
+    records = pairs_of(file)
+    answers = list(unprompter.predict([record.picture for record in records], text=False))
     vectors = np.stack([answer.vector for answer in answers if isinstance(answer, Prediction)])
     scores = (embed([record.prompt for record in records]) * vectors).sum(axis=1)
 
@@ -66,16 +71,17 @@ def test_no_groups_unless_asked_for(unprompter: Unprompter, file: Path) -> None:
 
 def test_the_sentences_own_score(unprompter: Unprompter, file: Path) -> None:
     report = evaluate(unprompter, file, by="kind", limit=3)
-    answers = list(unprompter.predict([record.path for record in read_labelled(file, 3)]))
+    records = pairs_of(file)[:3]
+    answers = list(unprompter.predict([record.picture for record in records]))
     sentences = embed([answer.prompt for answer in answers if isinstance(answer, Prediction)])
-    true = embed([record.prompt for record in read_labelled(file, 3)])
+    true = embed([record.prompt for record in records])
     assert report["text"]["mean"] == pytest.approx((true * sentences).sum(axis=1).mean(), abs=1e-5)
     assert report["groups"]["photo"]["text"] is not None
 
 
 def test_limit(unprompter: Unprompter, file: Path) -> None:
     heard: list[int] = []
-    assert evaluate(unprompter, file, text=False, limit=2, advance=heard.append)["n"] == 2
+    assert evaluate(unprompter, file, text=False, limit=2, advance=lambda answer, total: heard.append(total))["n"] == 2
     assert heard == [2, 2]
 
 
@@ -86,7 +92,8 @@ def test_all_failed(unprompter: Unprompter, tmp_path: Path) -> None:
 
 
 def test_what_the_file_says_is_not_looked_at(unprompter: Unprompter, tmp_path: Path, examples: Path) -> None:
-    record = {"file_name": str(examples / "written.png"), "prompt": "a full moon"}
+    shutil.copy(examples / "written.png", tmp_path)
+    record = {"file_name": "written.png", "prompt": "a full moon"}
     report = evaluate(unprompter, labelled(tmp_path / "one.jsonl", [record]), text=False)
     assert set(report["members"]) == {"linear.1", "linear.2"}
 
@@ -96,34 +103,16 @@ def test_unknown_field(unprompter: Unprompter, file: Path) -> None:
         evaluate(unprompter, file, by="knd")
 
 
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        ('{"file_name": "a.png", "prompt": "a"}\n\nnot json\n', ":3: expected a JSON object"),
-        ('["a.png", "a"]', ":1: expected a JSON object.*found list"),
-        ('{"file_name": "a.png"}', ":1: expected 'prompt' to be a text, found None"),
-        ('{"prompt": "a", "file_name": 3}', ":1: expected 'file_name' to be a text, found 3"),
-        ('{"file_name": ".", "prompt": "a"}', ":1: expected file_name to be one picture, found the folder"),
-        ("[" * 100_000, ":1: expected a JSON object"),
-        ("\n", "is empty"),
-    ],
-)
-def test_broken_records_are_named(tmp_path: Path, lines: str, said: str) -> None:
-    path = tmp_path / "broken.jsonl"
-    path.write_text(lines)
-    with pytest.raises(DataError, match=said):
-        read_labelled(path)
+def test_the_first_fault_is_an_error(unprompter: Unprompter, file: Path) -> None:
+    file.write_text(file.read_text() + '{"file_name": "a.png"}\n')
+    with pytest.raises(DataError, match=r"labelled\.jsonl:7: expected a prompt in 'prompt'"):
+        evaluate(unprompter, file, text=False)
+    assert evaluate(unprompter, file, text=False, limit=6)["n"] == 5
 
 
-def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected labelled pictures"):
-        read_labelled(tmp_path / "none.jsonl")
-    (tmp_path / "latin.jsonl").write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match="UTF-8"):
-        read_labelled(tmp_path / "latin.jsonl")
-
-
-def test_a_file_called_dash_is_no_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    labelled(Path("dash.jsonl"), [{"file_name": "-", "prompt": "a"}])
-    assert read_labelled(Path("dash.jsonl"))[0].path == "./-"
+def test_no_pairs_are_an_error(unprompter: Unprompter, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(DataError, match=r"expected pictures with prompts in .*empty\.jsonl, found none"):
+        evaluate(unprompter, tmp_path / "empty.jsonl")
+    with pytest.raises(DataError, match=r"expected a data set at .*none\.jsonl: expected a file, found none"):
+        evaluate(unprompter, tmp_path / "none.jsonl")

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unprompt.cli.options import BatchSize, NoText, Offline, PresetName, Quiet, Threads
-from unprompt.cli.terminal import progress, say, show
+from unprompt.cli.progress import Tally, shown
+from unprompt.cli.terminal import say, show
 from unprompt.errors import EXIT_SOME_FAILED, DataError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from unprompt.prediction import Failure, Prediction
+
 
 def evaluate(
-    file: Annotated[
-        Path,
+    dataset: Annotated[
+        str,
         typer.Argument(
-            metavar="FILE.jsonl",
-            help='A line for each picture, such as {"file_name": "a.png", "prompt": "a cat in a hat"}, with any other '
-            "fields; file names are relative to the file.",
+            metavar="DATASET",
+            help="Pictures with their prompts: a .jsonl, .csv or .parquet file, WebDataset tars, a folder of these, or "
+            "hub:OWNER/NAME.",
         ),
     ],
     preset: PresetName = "embedded",
@@ -48,8 +52,17 @@ def evaluate(
     from unprompt.unprompter import load
 
     unprompter = load(preset, threads=threads, offline=offline)
-    with progress("pictures", wanted=not quiet) as advance:
-        report = score(unprompter, file, by=by, limit=limit, text=not no_text, batch_size=batch_size, advance=advance)
+    tally = Tally()
+    with shown(tally, bar=True) if not quiet else contextlib.nullcontext(lambda: None) as show_progress:
+
+        def advance(answer: Prediction | Failure, total: int) -> None:
+            tally.total = total
+            tally.add(answer)
+            show_progress()
+
+        report = score(
+            unprompter, dataset, by=by, limit=limit, text=not no_text, batch_size=batch_size, advance=advance
+        )
     if json is not None:
         _write(report, json)
     show(_table(report, preset))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from unprompt.errors import UnknownNameError
-from unprompt.evaluation.labelled import Labelled, read_labelled
+from unprompt.datasets.pairs import Fault, Pair, read_pairs
+from unprompt.errors import DataError, UnknownNameError
 from unprompt.evaluation.metrics import bootstrap, cosine
 from unprompt.output.records import failure_record, rounded
 from unprompt.prediction import Failure, Prediction
@@ -32,24 +33,24 @@ class _Score:
 
 def evaluate(
     unprompter: Unprompter,
-    path: Path,
+    source: str | Path,
     *,
     by: str | None = None,
     limit: int | None = None,
     text: bool = True,
     batch_size: int = 8,
-    advance: Callable[[int], None] = lambda total: None,
+    advance: Callable[[Prediction | Failure, int], None] = lambda answer, total: None,
 ) -> Report:
-    """Scores on the labelled pictures of a JSON lines file; what the pictures' files say is never looked at.
+    """Scores on the pairs of a data set, as `read_pairs` takes it; what the pictures' files say is never looked at.
 
     The report is {n, vector {mean, low, high}, text {..}, members {name: {..}}, groups {value of the field `by`: {n,
     vector, text}}, failures [{source, error}]}: mean cosines with bootstrap intervals of 95 %, null where nothing was
-    scored. Without `text` no sentences are made. `advance` hears after each picture how many there are. Raises
-    DataError for a broken file, UnknownNameError where no record has the field `by`.
+    scored. Without `text` no sentences are made. `advance` hears of each answer, and of how many there will be. Raises
+    DataError at the data set's first fault, UnknownNameError where no record has the field `by`.
     """
-    records = read_labelled(path, limit)
+    records = _sound_pairs(source, limit)
     if by is not None and not any(by in record.fields for record in records):
-        raise UnknownNameError(f"field in {path}", by, {key for record in records for key in record.fields})
+        raise UnknownNameError(f"field in {source}", by, {key for record in records for key in record.fields})
     scores: list[_Score] = []
     failures: list[Failure] = []
     for record, answer in _answers(unprompter, records, text, batch_size):
@@ -57,19 +58,31 @@ def evaluate(
             failures.append(answer)
         else:
             scores.append(_score(unprompter, record, answer, by))
-        advance(len(records))
+        advance(answer, len(records))
     return _report(scores, failures)
 
 
+def _sound_pairs(source: str | Path, limit: int | None) -> list[Pair]:
+    """The first pairs; a fault is an error, for scores of what is left would be those of another data set."""
+    pairs = []
+    for item in islice(read_pairs(source), limit):
+        if isinstance(item, Fault):
+            raise DataError(f"{item.where}: {item.message}")
+        pairs.append(item)
+    if not pairs:
+        raise DataError(f"expected pictures with prompts in {source}, found none; check the path")
+    return pairs
+
+
 def _answers(
-    unprompter: Unprompter, records: Sequence[Labelled], text: bool, batch_size: int
-) -> Iterator[tuple[Labelled, Prediction | Failure]]:
-    paths = [record.path for record in records]
-    answers = unprompter.predict(paths, ignore_metadata=True, text=text, batch_size=batch_size)
+    unprompter: Unprompter, records: Sequence[Pair], text: bool, batch_size: int
+) -> Iterator[tuple[Pair, Prediction | Failure]]:
+    pictures = [record.picture for record in records]
+    answers = unprompter.predict(pictures, ignore_metadata=True, text=text, batch_size=batch_size)
     return zip(records, answers, strict=True)
 
 
-def _score(unprompter: Unprompter, record: Labelled, answer: Prediction, by: str | None) -> _Score:
+def _score(unprompter: Unprompter, record: Pair, answer: Prediction, by: str | None) -> _Score:
     texts = [record.prompt, answer.prompt] if answer.prompt else [record.prompt]
     true, *chosen = unprompter.encoder.encode(texts)  # (384,) each
     return _Score(
