@@ -114,7 +114,7 @@ def test_missing_key_is_named(key: str) -> None:
 
 
 def test_unknown_key_is_named() -> None:
-    with pytest.raises(ModelError, match="unknown crop_pct; expected crop, input_size"):
+    with pytest.raises(ModelError, match="unknown crop_pct; expected crop, crop_share, input_size"):
         Preprocessing.from_config(CONFIG | {"crop_pct": 0.9})
 
 

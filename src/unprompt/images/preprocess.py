@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -19,13 +19,18 @@ _CHOICES = {"resize": ("shortest", "squash"), "interpolation": tuple(INTERPOLATI
 _LONGEST_ASPECT = 64
 """Beyond this ratio only the middle is resized: a file of 1 x 65,000 pixels would unfold to gigabytes."""
 
+_LEAST_CROP_SHARE = 0.25
+"""No model crops more; the smaller the share, the larger the picture that is resized and thrown away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """How a model wants to see a picture; a part of its config.json.
 
     `input_size` is the side of the square in pixels. "shortest" brings the shorter side to it and crops the middle,
-    "squash" brings both sides to it. `mean` and `std` are for red, green, blue, on the scale of 0 to 1.
+    "squash" brings both sides to it. With a `crop_share` below 1 the picture is made larger than the square by so much
+    that the square is this share of the side (timm's crop_pct). `mean` and `std` are for red, green, blue, on the scale
+    of 0 to 1.
     """
 
     input_size: int
@@ -34,12 +39,13 @@ class Preprocessing:
     crop: Literal["center"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    crop_share: float = 1.0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
         """Read what `to_config` writes. Raises ModelError at a key that is missing, unknown or of no use."""
         expected = {field.name for field in fields(cls)}
-        if missing := expected - config.keys():
+        if missing := {field.name for field in fields(cls) if field.default is MISSING} - config.keys():
             raise ModelError(f"the model's preprocessing lacks {_listed(missing)}; expected {_listed(expected)}")
         if unknown := config.keys() - expected:
             raise ModelError(f"the model's preprocessing has unknown {_listed(unknown)}; expected {_listed(expected)}")
@@ -55,18 +61,41 @@ class Preprocessing:
             crop=config["crop"],
             mean=_three_numbers("mean", config["mean"]),
             std=_three_numbers("std", config["std"], above=0.0),
+            crop_share=_share("crop_share", config.get("crop_share", 1.0)),
         )
 
     def to_config(self) -> dict[str, Any]:
-        """The same as a JSON object."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """The same as a JSON object; a crop share of 1 goes without saying."""
+        config = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if self.crop_share == 1:
+            del config["crop_share"]
+        return config
+
+    @property
+    def resized_side(self) -> int:
+        """To how many pixels the shorter side ("squash": both sides) is brought before the square is cut out."""
+        return math.floor(self.input_size / self.crop_share)
+
+
+PUBLISHED_VIT = Preprocessing(
+    input_size=224,
+    resize="shortest",
+    interpolation="bilinear",
+    crop="center",
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+)
+"""What the ViT member of the published ensemble sees: torchvision's Resize(224), ToTensor and Normalize by ImageNet.
+
+It was shown square pictures alone and crops nothing; where a picture is not square, ours is its middle.
+"""
 
 
 def preprocess(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
     """(height, width, 3) uint8 RGB -> (3, input_size, input_size) float32, contiguous.
 
     The same numbers as torchvision's Resize, CenterCrop, ToTensor and Normalize give for a Pillow picture, which is
-    what timm evaluates with.
+    what timm and open_clip evaluate with.
     """
     square = fit_square(Image.fromarray(pixels), preprocessing)
     channels = np.asarray(square).transpose(2, 0, 1).astype(np.float32, order="C")  # (3, size, size)
@@ -79,20 +108,26 @@ def preprocess(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> n
 def fit_square(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     """The picture as the square of `input_size` that the model sees, before its numbers are normalised."""
     if preprocessing.resize == "squash":
-        return _resized(image, (preprocessing.input_size, preprocessing.input_size), preprocessing)
-    return _shortest(image, preprocessing)
+        image = _resized(image, (preprocessing.resized_side, preprocessing.resized_side), preprocessing)
+    else:
+        image = _shortest(image, preprocessing)
+    return _middle_square(image, preprocessing.input_size)
 
 
 def _shortest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The shorter side at `input_size`, then the middle square; rounded as torchvision rounds."""
-    side = preprocessing.input_size
+    """The shorter side at `resized_side`; rounded as torchvision rounds."""
+    side = preprocessing.resized_side
     shorter, longer = sorted(image.size)
     if longer > _LONGEST_ASPECT * shorter:
         image = _middle(image, shorter)
         shorter, longer = sorted(image.size)
     unfolded = int(side * longer / shorter)
     size = (side, unfolded) if image.width <= image.height else (unfolded, side)
-    image = _resized(image, size, preprocessing)
+    return _resized(image, size, preprocessing)
+
+
+def _middle_square(image: Image.Image, side: int) -> Image.Image:
+    """The middle, rounded as torchvision rounds."""
     left, top = round((image.width - side) / 2), round((image.height - side) / 2)
     return image.crop((left, top, left + side, top + side))
 
@@ -114,6 +149,14 @@ def _whole_number(key: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise ModelError(f"the model's preprocessing has {key} = {value!r}; expected a whole number above 0")
+
+
+def _share(key: str, value: Any) -> float:
+    if _is_number(value) and _LEAST_CROP_SHARE <= value <= 1:
+        return float(value)
+    raise ModelError(
+        f"the model's preprocessing has {key} = {value!r}; expected a number from {_LEAST_CROP_SHARE} to 1"
+    )
 
 
 def _three_numbers(key: str, value: Any, above: float = -math.inf) -> tuple[float, float, float]:
