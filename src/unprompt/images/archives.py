@@ -30,6 +30,9 @@ UNPACKED_LIMIT_MB = 16
 SKIPPED_LIMIT_MB = 512
 """How much of a gzipped tar is passed over in search of the next picture: a few seconds, where a bomb takes hours."""
 
+TEXT_LIMIT = 1 << 20
+"""Bytes of a text beside a picture; prompts with all that a generator knows take some thousands."""
+
 _BLOCK = 512
 _CHUNK = 1 << 16
 _HEADER_LIMIT = 1 << 20  # bytes of an extended header; names and times need some hundreds
@@ -54,6 +57,11 @@ class TarMember:
     size: int
     archive_stamp: tuple[int, int]
 
+    @property
+    def size_mb(self) -> float:
+        """The member's size."""
+        return self.size / 1_000_000
+
     def read(self) -> bytes:
         """The member's bytes.
 
@@ -76,13 +84,22 @@ def members(path: str, below: str = "") -> Iterator[ImageRef]:
     """
     folder = "/".join(part for part in (below, _stem(path)) if part)
     try:
-        with opened(path) as file:
-            stream = _stream(file)
-            for member in _pictures(stream):
-                content = stream.content(path, member)
-                yield ImageRef(f"{path}/{member.name}", content, relative_name(f"{folder}/{member.name}"))
+        for name, content in files(path):
+            yield ImageRef(f"{path}/{name}", content, relative_name(f"{folder}/{name}"))
     except PictureError as error:
         yield ImageRef(path, Unavailable(error.kind, str(error)))
+
+
+def files(path: str, texts: frozenset[str] = frozenset()) -> Iterator[tuple[str, TarMember | Bytes | Unavailable]]:
+    """The names and contents of a tar's pictures, as `members` gives them, and of its files with the suffixes `texts`.
+
+    Texts are read as the tar is walked. Raises PictureError where it cannot be read, or not to its end.
+    """
+    with opened(path) as file:
+        stream = _stream(file)
+        for member in _visible(stream, PICTURE_SUFFIXES | texts):
+            is_text = _suffix(member.name) in texts
+            yield member.name, _text_content(stream, member) if is_text else stream.content(path, member)
 
 
 def count_members(path: str, stop: threading.Event | None = None) -> int | None:
@@ -93,7 +110,7 @@ def count_members(path: str, stop: threading.Event | None = None) -> int | None:
             stream = _stream(file)
             if isinstance(stream, _Gzipped):
                 return None
-            for member in _pictures(stream):
+            for member in _visible(stream, PICTURE_SUFFIXES):
                 stream.content(path, member)
                 total += 1
                 if stop is not None and stop.is_set():
@@ -240,12 +257,26 @@ class _Member:
     size: int
 
 
-def _pictures(stream: _Stream) -> Iterator[_Member]:
+def _visible(stream: _Stream, suffixes: frozenset[str]) -> Iterator[_Member]:
     for member in _regular_files(stream):
         parts = [part for part in member.name.split("/") if part not in ("", ".", "..")]
         hidden = any(part.startswith(".") for part in parts)
-        if parts and not hidden and os.path.splitext(parts[-1])[1].lower() in PICTURE_SUFFIXES:
+        if parts and not hidden and _suffix(parts[-1]) in suffixes:
             yield member
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _text_content(stream: _Stream, member: _Member) -> Bytes | Unavailable:
+    if member.size > TEXT_LIMIT:
+        found = f"found one of {member.size:,}"
+        return Unavailable("too-large", f"expected a text of at most {TEXT_LIMIT:,} bytes, {found}; shorten it")
+    data = stream.read(member.size)
+    if len(data) < member.size:
+        raise _truncated("one that ends early")
+    return Bytes(data)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,98 @@
+"""Tars in the manner of WebDataset: 000.jpg, and behind it 000.txt with the prompt, 000.json with fields, or both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+from typing import Any, TypeAlias
+
+from unprompt.datasets.records import Fault, Record, shown
+from unprompt.errors import DataError, PictureError
+from unprompt.images.archives import TarMember, files
+from unprompt.images.files import Bytes, Unavailable
+from unprompt.images.formats import PICTURE_SUFFIXES
+from unprompt.images.metadata.bounded_json import parse
+from unprompt.images.sources import ImageRef, printable, relative_name
+
+HELD_LIMIT_MB = 512
+"""Pictures of gzipped tars are held in memory, since nothing in them can be read without all that comes before."""
+
+_Content: TypeAlias = TarMember | Bytes | Unavailable
+_FILES_LIMIT = 16  # of a sample
+_TEXT, _JSON = ".txt", ".json"
+
+
+def archive_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]:
+    """The samples of tars, each named by its picture's path below `root`, as if the tars were folders.
+
+    As for WebDataset, the files of a sample stand side by side, and share their name up to the first dot. Raises
+    DataError where gzipped tars hold more than HELD_LIMIT_MB.
+    """
+    held = 0
+    for path in paths:
+        shard = os.path.relpath(path, root or os.curdir)
+        try:
+            for key, sample in groupby(files(path, frozenset({_TEXT, _JSON})), lambda file: _key(file[0])):
+                item = _record(path, shard, key, list(islice(sample, _FILES_LIMIT + 1)))
+                if isinstance(item, Record) and isinstance(item.picture.content, Bytes):
+                    held += len(item.picture.content.data)
+                if held > HELD_LIMIT_MB * 1_000_000:
+                    raise DataError(
+                        f"expected at most {HELD_LIMIT_MB} MB of pictures in gzipped tars, which have to be held in "
+                        f"memory, found more up to {printable(path)}; gunzip them to plain tars"
+                    )
+                yield item
+        except PictureError as error:
+            yield Fault("broken-file", printable(path), str(error))
+
+
+def _record(path: str, shard: str, key: str, sample: list[tuple[str, _Content]]) -> Record | Fault:
+    where = printable(f"{path}/{key}")
+    if len(sample) > _FILES_LIMIT:
+        return Fault("broken-record", where, f"expected at most {_FILES_LIMIT} files of one name, found more")
+    parts = {name[len(key) :].lower(): (name, content) for name, content in sample}
+    if len(parts) < len(sample):
+        names = ", ".join(name for name, _content in sample)
+        return Fault("duplicate-name", where, f"expected each file once, found {shown(names)}; keep one of each")
+    pictures = [part for suffix, part in parts.items() if suffix in PICTURE_SUFFIXES]
+    if len(pictures) != 1:
+        expected = f"expected one picture such as {shown(key)}.jpg beside its text, found {len(pictures)}"
+        return Fault("wrong-columns" if pictures else "missing-file", where, f"{expected}; pack one with each text")
+    if _TEXT not in parts and _JSON not in parts:
+        expected = f"expected a prompt in {shown(key)}.txt or {shown(key)}.json beside the picture, found neither"
+        return Fault("wrong-columns", where, f"{expected}; pack the files of a sample side by side")
+    fields = _fields(parts, where)
+    if isinstance(fields, Fault):
+        return fields
+    name, content = pictures[0]
+    below = relative_name(f"{shard}/{name}")
+    return Record(where, below, ImageRef(f"{path}/{name}", content, below), fields)
+
+
+def _fields(parts: dict[str, tuple[str, _Content]], where: str) -> dict[str, Any] | Fault:
+    """What the texts of a sample say; what the .txt says is the prompt."""
+    fields: dict[str, Any] = {}
+    for suffix in (_JSON, _TEXT):
+        if suffix not in parts:
+            continue
+        name, content = parts[suffix]
+        try:
+            text = content.read().decode("utf-8-sig")
+        except PictureError as error:
+            return Fault("broken-record", where, f"{shown(name)}: {error}")
+        except UnicodeDecodeError as error:
+            return Fault("broken-record", where, f"{shown(name)}: expected a text in UTF-8, found {error.reason}")
+        if suffix == _TEXT:
+            fields["prompt"] = text.strip()
+        elif isinstance(record := parse(text), dict):
+            fields.update(record)
+        else:
+            return Fault("broken-record", where, f"{shown(name)}: expected a JSON object, found {shown(text)}")
+    return fields
+
+
+def _key(name: str) -> str:
+    """The name up to the first dot in its last part."""
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.partition(".")[0]
