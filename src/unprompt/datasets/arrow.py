@@ -1,0 +1,147 @@
+"""Rows of Arrow tables, as parquet files and Hugging Face's data sets hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from unprompt.datasets.records import PROMPT_KEYS, Fault, shown, wrong_columns
+
+if TYPE_CHECKING:
+    import pyarrow
+
+BATCH_ROWS = 1024
+_ROW_LIMIT = 1 << 20  # bytes of a row's texts and numbers, as for a line of JSON
+_BATCH_LIMIT = 32 << 20  # bytes that are made Python's own at once
+_PICTURE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a table keeps what: `picture` is the column, `data` its bytes, `path` the names of files, if any."""
+
+    picture: str
+    data: str
+    path: str | None
+    fields: list[str]
+
+    @property
+    def beside_pictures(self) -> list[str]:
+        """All that is read without reading pictures."""
+        return [*self.fields, *([self.path] if self.path else [])]
+
+
+def columns_of(schema: pyarrow.Schema, where: str) -> Columns | Fault:
+    """The columns of a table of pictures: struct<bytes, path> as Hugging Face writes them, or plain bytes.
+
+    They are called "image", or are the only ones of their kind.
+    """
+    pictures = [field.name for field in schema if _holds_pictures(field.type)]
+    picture = _PICTURE if _PICTURE in pictures else pictures[0] if len(pictures) == 1 else None
+    if picture is None or schema.names.count(picture) > 1:
+        expected = f"expected one column {_PICTURE!r} of bytes, or of struct<bytes, path>"
+        return Fault("wrong-columns", where, f"{expected}, found {shown(', '.join(schema.names))}; rename or add it")
+    fields = [field.name for field in schema if schema.names.count(field.name) == 1 and _is_plain(field.type)]
+    if not any(key in fields for key in PROMPT_KEYS):
+        return wrong_columns(where, "a column of prompts", PROMPT_KEYS, schema.names)
+    kind = schema.field(picture).type
+    if not _is_struct(kind):
+        return Columns(picture, picture, None, fields)
+    has_path = kind.get_field_index("path") >= 0 and _is_text(kind.field("path").type)
+    return Columns(picture, f"{picture}.bytes", f"{picture}.path" if has_path else None, fields)
+
+
+def rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> Iterator[dict[str, Any] | None]:
+    """The fields of each row, with the picture's own name as `file_name`; None for one that cannot be read.
+
+    Times are texts. What is far larger unpacked than in the file is never unpacked whole.
+    """
+    import pyarrow
+    from pyarrow import compute
+
+    arrays = {name: _simple(batch.column(name)) for name in columns.fields}
+    if columns.path:
+        arrays.setdefault("file_name", compute.struct_field(batch.column(columns.picture), "path"))
+    yield from _rows(pyarrow.RecordBatch.from_pydict(arrays))
+
+
+def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | None]:
+    if sum(map(_size, batch.columns)) <= min(_BATCH_LIMIT, _ROW_LIMIT * len(batch)):
+        try:
+            yield from batch.to_pylist()
+            return
+        except UnicodeDecodeError:
+            pass
+    if len(batch) == 1:
+        yield None
+        return
+    half = len(batch) // 2
+    yield from _rows(batch.slice(0, half))
+    yield from _rows(batch.slice(half))
+
+
+def _size(array: pyarrow.Array) -> int:
+    """Bytes that the texts and numbers take once they are Python's own, where each has its own copy."""
+    import pyarrow
+    from pyarrow import compute
+
+    kind = array.type
+    if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
+        return 8 * len(array) + _size(array.flatten())
+    if pyarrow.types.is_dictionary(kind):
+        lengths = compute.binary_length(array.dictionary).take(array.indices)
+    elif _is_text(kind):
+        lengths = compute.binary_length(array)
+    else:
+        return 8 * len(array)
+    return 8 * len(array) + (compute.sum(lengths.cast("int64")).as_py() or 0)
+
+
+def _simple(array: pyarrow.Array) -> pyarrow.Array:
+    """The array with times as texts: Python's own cannot hold all of them, and JSON none."""
+    import pyarrow
+
+    if pyarrow.types.is_timestamp(array.type):
+        array = array.cast(pyarrow.timestamp(array.type.unit))  # in UTC: not every machine knows every time zone
+    if pyarrow.types.is_temporal(array.type):
+        array = array.cast(pyarrow.string(), safe=False)
+    return array
+
+
+def _holds_pictures(kind: pyarrow.DataType) -> bool:
+    if _is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0 and _is_bytes(kind.field("bytes").type))
+    return _is_bytes(kind)
+
+
+def _is_struct(kind: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    return bool(pyarrow.types.is_struct(kind))
+
+
+def _is_bytes(kind: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
+
+
+def _is_plain(kind: pyarrow.DataType) -> bool:
+    """Whether a column's values are those that JSON has: texts, numbers, truths, and lists of these; or times."""
+    import pyarrow
+
+    types = pyarrow.types
+    if types.is_list(kind) or types.is_large_list(kind):
+        kind = kind.value_type
+        return bool(_is_text(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+    numbers = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return bool(_is_text(kind) or numbers or types.is_timestamp(kind) or types.is_date(kind))

@@ -1,0 +1,173 @@
+"""Parquet files with pictures in them, by pyarrow: the extra [parquet]."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from unprompt.datasets.arrow import BATCH_ROWS, Columns, columns_of, rows_of
+from unprompt.datasets.records import Fault, Record
+from unprompt.errors import MissingExtraError, PictureError
+from unprompt.images.files import changed, check_size, opened, stamp
+from unprompt.images.formats import format_of
+from unprompt.images.sources import ImageRef, printable, relative_name
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyarrow import parquet
+
+HELD_LIMIT_MB = 256
+"""Pictures of the row groups that were read last stay in memory, for all data sets together; one always does."""
+
+GROUP_LIMIT_MB = 1024
+"""A picture cannot be read without its row group. Hugging Face writes groups of a hundred pictures."""
+
+_READ_BUFFER = 1 << 20
+_UNREADABLE_ROW = "expected texts in UTF-8, and at most 1 MB of them; found others"
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetPicture:
+    """A picture in a parquet file: the cell `data` of a row in a row group."""
+
+    path: str
+    stamp: tuple[int, int]
+    data: str
+    group: int
+    row: int
+
+    @property
+    def size_mb(self) -> float:
+        """Not known before its row group is read."""
+        return 0.0
+
+    def read(self) -> bytes:
+        """The picture's bytes. Safe to call from many threads.
+
+        Raises PictureError: not-found (there are none), not-a-picture, too-large, changed, unreadable.
+        """
+        data = _GROUPS.cell(self)
+        if data is None:
+            raise PictureError("not-found", "expected a picture's bytes, found none; fill them in")
+        check_size(len(data))
+        format_of(data)
+        return data
+
+
+class _RowGroups:
+    """The pictures of the row groups that were read last, for all threads."""
+
+    def __init__(self, limit_mb: int) -> None:
+        self._limit = limit_mb * 1_000_000
+        self._held: OrderedDict[tuple[object, ...], pyarrow.ChunkedArray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def cell(self, picture: ParquetPicture) -> bytes | None:
+        """The picture's bytes, if the row has any. Raises PictureError."""
+        key = (picture.path, picture.stamp, picture.data, picture.group)
+        with self._lock:
+            cells = self._held.pop(key, None)
+            if cells is None:
+                cells = _read_group(picture)
+            self._held[key] = cells
+            while len(self._held) > 1 and sum(cells.nbytes for cells in self._held.values()) > self._limit:
+                self._held.popitem(last=False)
+        data: bytes | None = cells[picture.row].as_py()
+        return data
+
+
+_GROUPS = _RowGroups(HELD_LIMIT_MB)
+
+
+def parquet_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]:
+    """The rows of parquet files, each named FILE/ROW below `root`, from row 0. Pictures are not read.
+
+    Raises MissingExtraError.
+    """
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError("a data set in parquet", "parquet") from error
+    for path in paths:
+        try:
+            yield from _file_records(path, root)
+        except PictureError as error:
+            yield Fault("broken-file", printable(path), str(error))
+        except (pyarrow.ArrowException, OSError, MemoryError) as error:
+            yield _broken(path, error)
+
+
+def _file_records(path: str, root: str) -> Iterator[Record | Fault]:
+    where, shard = printable(path), os.path.relpath(path, root or os.curdir)
+    with opened(path) as file:
+        written = stamp(os.fstat(file.fileno()))
+    with _parquet(path) as table:
+        columns = columns_of(table.schema_arrow, where)
+        if isinstance(columns, Fault):
+            yield columns
+            return
+        rows = 0
+        for group in range(table.num_row_groups):
+            for row, fields in enumerate(_group_rows(table, group, columns)):
+                place = f"{where}, row {rows + row}"
+                if fields is None:
+                    yield Fault("broken-record", place, _UNREADABLE_ROW)
+                    continue
+                picture = ParquetPicture(path, written, columns.data, group, row)
+                name = relative_name(f"{shard}/{rows + row}")
+                yield Record(place, name, ImageRef(f"{path}/{rows + row}", picture, name), fields)
+            rows += table.metadata.row_group(group).num_rows
+
+
+def _group_rows(table: parquet.ParquetFile, group: int, columns: Columns) -> Iterator[dict[str, Any] | None]:
+    for batch in table.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns.beside_pictures):
+        yield from rows_of(batch, columns)
+
+
+def _read_group(picture: ParquetPicture) -> pyarrow.ChunkedArray:
+    """The cells with the pictures of a row group. Raises PictureError."""
+    import pyarrow
+    from pyarrow import compute
+
+    with opened(picture.path) as file:
+        if stamp(os.fstat(file.fileno())) != picture.stamp:
+            raise changed("a parquet file")
+    try:
+        with _parquet(picture.path) as table:
+            _check_group(table.metadata.row_group(picture.group), picture.data)
+            cells = table.read_row_group(picture.group, columns=[picture.data]).column(0)
+            return compute.struct_field(cells, 0) if pyarrow.types.is_struct(cells.type) else cells
+    except (pyarrow.ArrowException, OSError, MemoryError) as error:
+        raise PictureError("unreadable", _broken(picture.path, error).message) from error
+
+
+def _check_group(group: parquet.RowGroupMetaData, data: str) -> None:
+    """Raises PictureError (too-large)."""
+    columns = map(group.column, range(group.num_columns))
+    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == data)
+    if size > GROUP_LIMIT_MB * 1_000_000:
+        expected = f"expected row groups with at most {GROUP_LIMIT_MB} MB of pictures, found {size / 1_000_000:,.0f} MB"
+        raise PictureError("too-large", f"{expected}; write the file anew with row_group_size=100")
+
+
+@contextlib.contextmanager
+def _parquet(path: str) -> Iterator[parquet.ParquetFile]:
+    """A parquet file. Equal values of a column stay one value: a small file may hold millions of a large one."""
+    from pyarrow import parquet
+
+    metadata = parquet.read_metadata(path)
+    leaves = (metadata.schema.column(index) for index in range(metadata.num_columns))
+    repeated = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+    options = {"metadata": metadata, "read_dictionary": repeated, "buffer_size": _READ_BUFFER, "pre_buffer": False}
+    with parquet.ParquetFile(path, **options) as table:
+        yield table
+
+
+def _broken(path: str, error: Exception) -> Fault:
+    found = printable(" ".join(str(error).split())) or type(error).__name__
+    return Fault("broken-file", printable(path), f"expected a whole parquet file, found: {found}; fetch it again")
