@@ -1,23 +1,153 @@
-"""Image networks that are trained here (torch; at prediction their ONNX exports run)."""
+"""Image networks by name, without a head: from timm and open_clip (torch)."""
 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unprompt.errors import DataError, MissingExtraError, UnknownNameError
+from unprompt.models import open_clip_backbone, timm_backbone
+from unprompt.models.backbone import CLASS_FLOOR, FEATURES, Backbone, Features, measure
+from unprompt.models.open_clip_backbone import OpenClipBackbone
+from unprompt.models.start_weights import HUB, RANDOM, find_weights, put_weights, read_weights
+from unprompt.models.timm_backbone import TimmBackbone
 from unprompt.models.torchvision_cure import cure_torchvision
 from unprompt.prediction import EMBEDDING_SIZE
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
 
-CLASS_FLOOR = 1e-4
-"""Added to class probabilities before the logarithm: below it, differences are noise."""
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+_LARGEST_NUMBER = 16_384  # of anything in options: wider and deeper than every network that there is
+_LONGEST_LIST = 16
+
+
+def build_backbone(
+    name: str,
+    *,
+    weights: str = RANDOM,
+    features: Features = "pooled",
+    input_size: int | None = None,
+    drop_path: float = 0.0,
+    options: Mapping[str, Any] = NO_OPTIONS,
+) -> Backbone:
+    """A network of timm or open_clip, `architecture` or `architecture.tag`; where both know a name, timm's is meant.
+
+    `weights`: "random", "hub" (those of the tag, from the cache or, where the network is allowed, the hub), or the path
+    of a safetensors file or of a folder with one. `features`: "pooled", what the model itself pools (open_clip: the
+    projected embedding at unit length); "tokens", the class token and the mean of the patches; "classes", these and
+    the log probabilities of the model's own classes. `input_size` in pixels; None: what the model was made for.
+    `options` are sizes that differ from the architecture's, such as depth and embed_dim in timm, embed_dim and
+    vision_cfg in open_clip.
+
+    Raises UnknownNameError for a name or an option that is not known, DataError for what does not fit together,
+    ModelError for weights that cannot be had, MissingExtraError without the extra [torch].
+    """
+    if features not in FEATURES:
+        raise UnknownNameError("features", features, FEATURES)
+    kind = _kind_of(name)
+    checked = _checked_options(name, options, kind)
+
+    def made() -> Backbone:
+        return kind(name, features=features, drop_path=drop_path, options=checked)
+
+    with torch.device("meta"):  # what does not fit shows here, before it costs memory or time
+        plan = made()
+        native = plan.preprocessing.input_size
+        plan.resize(input_size or native)
+        size = measure(plan)
+    backbone = made()
+    if weights == RANDOM:
+        backbone.resize(input_size or native)
+    elif weights == HUB:
+        put_weights(backbone, backbone.hub_weights(), f"the hub's {name}", input_size or native)
+    else:
+        put_weights(backbone, read_weights(find_weights(Path(weights))), weights, input_size or native)
+    backbone.size = size
+    return backbone
+
+
+def _kind_of(name: str) -> type[TimmBackbone | OpenClipBackbone]:
+    """Which library knows the name. Raises UnknownNameError with near names of both."""
+    cure_torchvision()
+    try:
+        import timm
+
+        architecture, _, tag = name.partition(".")
+        if timm.is_model(architecture) and (not tag or tag in _timm_tags(architecture)):
+            return TimmBackbone
+        import open_clip
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("an image backbone", "torch") from error
+    if architecture in open_clip.list_models():
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        if not tag or tag in tags:
+            return OpenClipBackbone
+        raise UnknownNameError(f"tag of {architecture}", tag, [*tags, *_timm_tags(architecture)])
+    if timm.is_model(architecture):
+        raise UnknownNameError(f"tag of {architecture}", tag, _timm_tags(architecture))
+    near = [
+        found
+        for known in (timm.list_models(), open_clip.list_models())
+        for found in difflib.get_close_matches(architecture, known, n=3, cutoff=0.5)
+    ]
+    raise UnknownNameError("backbone", name, near or ("vit_base_patch16_224", "ViT-L-14-336.openai"))
+
+
+def _timm_tags(architecture: str) -> list[str]:
+    import timm
+
+    return [name.partition(".")[2] for name in timm.list_models(f"{architecture}.*", pretrained=True)]
+
+
+def _checked_options(
+    name: str, options: Mapping[str, Any], kind: type[TimmBackbone | OpenClipBackbone]
+) -> dict[str, Any]:
+    """Options of which nothing can be but a size: they come out of recipes and of folders from elsewhere."""
+    if kind is TimmBackbone:
+        _check_sizes(name, options, timm_backbone.OPTIONS)
+        return dict(options)
+    _check_sizes(
+        name, {key: value for key, value in options.items() if key != "vision_cfg"}, open_clip_backbone.OPTIONS
+    )
+    vision = options.get("vision_cfg", {})
+    if not isinstance(vision, Mapping):
+        raise DataError(f"options of {name}: expected vision_cfg to be a table of sizes, found {vision!r}")
+    _check_sizes(name, vision, open_clip_backbone.VISION_OPTIONS)
+    return {**options, "vision_cfg": dict(vision)} if vision else dict(options)
+
+
+def _check_sizes(name: str, options: Mapping[str, Any], known: Iterable[str]) -> None:
+    for key, value in options.items():
+        if key not in known:
+            raise UnknownNameError(f"option of {name}", key, known)
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if len(values) > _LONGEST_LIST or not all(_is_size(key, item) for item in values):
+            raise DataError(
+                f"options of {name}: expected {key} to be a number from 0 to {_LARGEST_NUMBER}, or a list of at most "
+                f"{_LONGEST_LIST}, found {value!r}"
+            )
+
+
+def _is_size(key: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return key == "global_pool" or (key == "timm_model_name" and _is_timm_model(value))
+    return value is None or (isinstance(value, (bool, int, float)) and 0 <= value <= _LARGEST_NUMBER)
+
+
+def _is_timm_model(name: str) -> bool:
+    """Whether it is an architecture's plain name: timm takes others for addresses of the hub."""
+    import timm
+
+    return bool(timm.is_model(name))
 
 
 class Regressor(nn.Module):

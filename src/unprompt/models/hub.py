@@ -1,0 +1,31 @@
+"""Files of the Hugging Face hub: from its cache or, where the network is allowed, from the hub itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from unprompt.errors import ModelError
+
+
+def hub_file(repository: str, names: Sequence[str], what: str) -> Path:
+    """The first of these files that the repository has; in an error it is said to hold the weights of `what`.
+
+    Nothing is downloaded where HF_HUB_OFFLINE is set. Raises ModelError where none of the files can be had.
+    """
+    from huggingface_hub import constants, hf_hub_download, is_offline_mode
+
+    faults = []
+    for name in names:
+        try:
+            return Path(hf_hub_download(repository, name))
+        except (OSError, ValueError) as error:  # the hub's own errors are among these
+            faults.append(error)
+    if is_offline_mode():
+        way = "the network is off (HF_HUB_OFFLINE): unset it once"
+    else:
+        way = f"the hub gave none ({faults[-1]}): try again"
+    raise ModelError(
+        f"the weights of {what} are not here: expected {' or '.join(names)} of {repository} in "
+        f"{constants.HF_HUB_CACHE}; {way}, or name a safetensors file that you have"
+    )
