@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,11 @@ from unprompt.errors import ModelError
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _CHOICES = {"resize": ("shortest", "squash"), "interpolation": tuple(INTERPOLATIONS), "crop": ("center",)}
 
+View: TypeAlias = Literal["whole", "mirrored", "middle"]
+"""One way to look at a picture; a model may average what it sees in several."""
+
+_MIDDLE = 0.8
+"""The share of the side that the view of the middle keeps."""
 _LONGEST_ASPECT = 64
 """Beyond this ratio only the middle is resized: a file of 1 x 65,000 pixels would unfold to gigabytes."""
 
@@ -105,8 +110,12 @@ def preprocess(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> n
     return channels
 
 
-def fit_square(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The picture as the square of `input_size` that the model sees, before its numbers are normalised."""
+def fit_square(image: Image.Image, preprocessing: Preprocessing, view: View = "whole") -> Image.Image:
+    """The picture, or one view of it, as the square of `input_size` that the model sees, before it is normalised."""
+    if view == "mirrored":
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if view == "middle":
+        preprocessing = replace(preprocessing, crop_share=_MIDDLE * preprocessing.crop_share)
     if preprocessing.resize == "squash":
         image = _resized(image, (preprocessing.resized_side, preprocessing.resized_side), preprocessing)
     else:
