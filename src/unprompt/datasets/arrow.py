@@ -4,66 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from unprompt.datasets.records import PROMPT_KEYS, Fault, shown, wrong_columns
 
 if TYPE_CHECKING:
     import pyarrow
 
+Place: TypeAlias = tuple[str, ...]
+"""A column, and the part of it, if it is a struct."""
+
 BATCH_ROWS = 1024
+UNREADABLE_ROW = "expected texts in UTF-8, and at most 1 MB of them, found others; mend the row"
+
 _ROW_LIMIT = 1 << 20  # bytes of a row's texts and numbers, as for a line of JSON
 _BATCH_LIMIT = 32 << 20  # bytes that are made Python's own at once
 _PICTURE = "image"
+_TEXT, _JSON = "txt", "json"  # what Hugging Face makes of the files of a WebDataset
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a table keeps what: `picture` is the column, `data` its bytes, `path` the names of files, if any."""
+    """Where a table keeps what: the bytes of its pictures, and each field of a record; a column, or a part of one."""
 
-    picture: str
-    data: str
-    path: str | None
-    fields: list[str]
-
-    @property
-    def beside_pictures(self) -> list[str]:
-        """All that is read without reading pictures."""
-        return [*self.fields, *([self.path] if self.path else [])]
+    picture: Place
+    fields: dict[str, Place]
 
 
 def columns_of(schema: pyarrow.Schema, where: str) -> Columns | Fault:
     """The columns of a table of pictures: struct<bytes, path> as Hugging Face writes them, or plain bytes.
 
-    They are called "image", or are the only ones of their kind.
+    They are called "image", or are the only ones of their kind. Of `path`, `file_name` is made; of the columns that
+    Hugging Face makes of a WebDataset, "txt" is the prompt, and the parts of "json" are fields.
     """
-    pictures = [field.name for field in schema if _holds_pictures(field.type)]
+    kinds = {field.name: field.type for field in schema if schema.names.count(field.name) == 1}
+    pictures = [name for name, kind in kinds.items() if _holds_pictures(kind)]
     picture = _PICTURE if _PICTURE in pictures else pictures[0] if len(pictures) == 1 else None
-    if picture is None or schema.names.count(picture) > 1:
+    if picture is None:
         expected = f"expected one column {_PICTURE!r} of bytes, or of struct<bytes, path>"
         return Fault("wrong-columns", where, f"{expected}, found {shown(', '.join(schema.names))}; rename or add it")
-    fields = [field.name for field in schema if schema.names.count(field.name) == 1 and _is_plain(field.type)]
+    parts = {name: _parts(kind) for name, kind in kinds.items()}
+    fields: dict[str, Place] = {"file_name": (picture, "path")} if "path" in parts[picture] else {}
+    fields |= {part: (_JSON, part) for part in parts.get(_JSON, ())}
+    fields |= {name: (name,) for name, kind in kinds.items() if _is_plain(kind)}
+    if place := fields.pop(_TEXT, None):
+        fields["prompt"] = place
     if not any(key in fields for key in PROMPT_KEYS):
         return wrong_columns(where, "a column of prompts", PROMPT_KEYS, schema.names)
-    kind = schema.field(picture).type
-    if not _is_struct(kind):
-        return Columns(picture, picture, None, fields)
-    has_path = kind.get_field_index("path") >= 0 and _is_text(kind.field("path").type)
-    return Columns(picture, f"{picture}.bytes", f"{picture}.path" if has_path else None, fields)
+    return Columns((picture, "bytes") if _is_struct(kinds[picture]) else (picture,), fields)
 
 
 def rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> Iterator[dict[str, Any] | None]:
-    """The fields of each row, with the picture's own name as `file_name`; None for one that cannot be read.
+    """The fields of each row; None for one that cannot be read.
 
     Times are texts. What is far larger unpacked than in the file is never unpacked whole.
     """
     import pyarrow
+
+    arrays = {name: _simple(part_at(batch, place)) for name, place in columns.fields.items()}
+    yield from _rows(pyarrow.RecordBatch.from_pydict(arrays))
+
+
+def part_at(table: pyarrow.RecordBatch | pyarrow.Table, place: Place) -> pyarrow.Array | pyarrow.ChunkedArray:
+    """The cells of a column, or of a part of it."""
     from pyarrow import compute
 
-    arrays = {name: _simple(batch.column(name)) for name in columns.fields}
-    if columns.path:
-        arrays.setdefault("file_name", compute.struct_field(batch.column(columns.picture), "path"))
-    yield from _rows(pyarrow.RecordBatch.from_pydict(arrays))
+    column, *part = place
+    return compute.struct_field(table.column(column), part) if part else table.column(column)
 
 
 def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | None]:
@@ -107,6 +114,11 @@ def _simple(array: pyarrow.Array) -> pyarrow.Array:
     if pyarrow.types.is_temporal(array.type):
         array = array.cast(pyarrow.string(), safe=False)
     return array
+
+
+def _parts(kind: pyarrow.DataType) -> list[str]:
+    """The parts of a struct that may be fields."""
+    return [part.name for part in kind if _is_plain(part.type)] if _is_struct(kind) else []
 
 
 def _holds_pictures(kind: pyarrow.DataType) -> bool:

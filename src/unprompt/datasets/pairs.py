@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
+from unprompt.datasets.hub import HUB_PREFIX, hub_records
+from unprompt.datasets.parquet import PARQUET_SUFFIX, parquet_records
 from unprompt.datasets.records import Fault as Fault
 from unprompt.datasets.records import Pair as Pair
 from unprompt.datasets.records import Record, pair_of
 from unprompt.datasets.tables import METADATA_NAMES, TABLE_SUFFIXES, table_records
+from unprompt.datasets.tars import archive_records
 from unprompt.errors import DataError
 from unprompt.images.decode import decode
 from unprompt.images.folders import matching
-from unprompt.images.sources import ImageRef, printable
+from unprompt.images.sources import ARCHIVE_SUFFIXES, ImageRef, printable
 from unprompt.models.onnx import core_count
 from unprompt.prediction import Failure
+
+_WILDCARD = re.compile(r"[*?\[]")
+# Where the files of a data set lie in a folder, and how they end; the first that is found counts.
+_LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("metadata.*",), METADATA_NAMES),
+    (("*", "metadata.*"), METADATA_NAMES),
+    (("**", "*"), ARCHIVE_SUFFIXES),
+    (("**", "*.parquet"), (PARQUET_SUFFIX,)),
+)
 
 _CHECKED_SIDE = 32  # pixels: a JPEG is then read to its end, but most of its arithmetic is spared
 _AHEAD = 8  # pictures a thread that wait for their turn
@@ -28,9 +42,11 @@ _FAULTS_SHOWN = 3  # of a kind
 def read_pairs(source: str | Path) -> Iterator[Pair | Fault]:
     """The pairs of a data set, or what is wrong, in its order; no picture is opened.
 
-    A source is a file (.jsonl, .csv), or a folder with a metadata.jsonl or metadata.csv in it or one level down
-    (Hugging Face's ImageFolder). It is read as it is asked for; only the names are held, to find those that stand
-    twice. Raises DataError, at the first pair, where there is no data set.
+    A source is a .jsonl or .csv file that names pictures beside it; a folder with such a metadata file in it or one
+    level down (Hugging Face's ImageFolder); parquet files with pictures; tars as WebDataset packs them; a pattern or a
+    folder of either; or hub:OWNER/NAME, with /CONFIG and :SPLIT. It is read as it is asked for; only the names are
+    held, to find those that stand twice. Raises, at the first pair, DataError where there is no data set, and
+    MissingExtraError.
     """
     for item in _placed(source):
         yield item if isinstance(item, Fault) else item[1]
@@ -85,24 +101,44 @@ def _placed(source: str | Path) -> Iterator[tuple[str, Pair] | Fault]:
 
 
 def _records(source: str) -> Iterator[Record | Fault]:
-    """The records of a source, by what kind of source it is. Raises DataError."""
+    """The records of a source, by what kind of source it is. Raises DataError, MissingExtraError."""
+    if source.startswith(HUB_PREFIX):
+        return hub_records(source)
     if os.path.isdir(source):
-        for path in _tables(source):
-            yield from table_records(path, source)
-    elif source.lower().endswith(TABLE_SUFFIXES):
-        yield from table_records(source, os.path.dirname(source))
-    else:
-        raise DataError(
-            f"expected a data set (a .jsonl or .csv file, or a folder with a metadata.jsonl), found {printable(source)}"
-        )
+        return _folder_records(source)
+    if os.path.lexists(source):
+        return _file_records([source], os.path.dirname(source))
+    if not _WILDCARD.search(source):
+        raise DataError(f"expected a data set at {printable(source)}, found nothing there; check the path")
+    paths = [path for path, _below in matching(source)]
+    if not paths:
+        raise DataError(f"expected files that match {printable(source)}, found none; check the pattern")
+    return _file_records(paths, os.path.commonpath([os.path.dirname(path) for path in paths]))
 
 
-def _tables(folder: str) -> list[str]:
-    """The metadata files of a folder and of those in it."""
+def _folder_records(folder: str) -> Iterator[Record | Fault]:
+    """The records of the first kind of file that there is; beside tars often lie tables of what is in them."""
     fixed = glob.escape(folder)
-    patterns = [os.path.join(fixed, *deeper, "metadata.*") for deeper in ((), ("*",))]
-    found = [path for pattern in patterns for path, _below in matching(pattern)]
-    return [path for path in found if os.path.basename(path) in METADATA_NAMES]
+    for pattern, suffixes in _LAYOUTS:
+        below = [path for path, _below in matching(os.path.join(fixed, *pattern))]
+        if paths := [path for path in below if path.lower().endswith(suffixes)]:
+            return _file_records(paths, folder)
+    expected = "expected metadata.jsonl or metadata.csv in it or one level down, .tar or .parquet files"
+    raise DataError(f"{expected}, found none of these in the folder {printable(folder)}; name the file itself")
+
+
+def _file_records(paths: Sequence[str], root: str) -> Iterator[Record | Fault]:
+    """The records of files of one kind, named below `root`."""
+    names = [path.lower() for path in paths]
+    if all(name.endswith(ARCHIVE_SUFFIXES) for name in names):
+        return archive_records(paths, root)
+    if all(name.endswith(PARQUET_SUFFIX) for name in names):
+        return parquet_records(paths, root)
+    if all(name.endswith(TABLE_SUFFIXES) for name in names):
+        return chain.from_iterable(table_records(path, root) for path in paths)
+    kinds = ", ".join((*TABLE_SUFFIXES, PARQUET_SUFFIX, *ARCHIVE_SUFFIXES))
+    found = ", ".join(sorted({os.path.splitext(name)[1] or name for name in names}))
+    raise DataError(f"expected a folder, hub:OWNER/NAME, or files of one kind ({kinds}), found {printable(found)}")
 
 
 def _checked(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unprompt.datasets.arrow import BATCH_ROWS, Columns, columns_of, rows_of
+from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, Columns, Place, columns_of, part_at, rows_of
 from unprompt.datasets.records import Fault, Record
 from unprompt.errors import MissingExtraError, PictureError
 from unprompt.images.files import changed, check_size, opened, stamp
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow
     from pyarrow import parquet
 
+PARQUET_SUFFIX = ".parquet"
+
 HELD_LIMIT_MB = 256
 """Pictures of the row groups that were read last stay in memory, for all data sets together; one always does."""
 
@@ -28,16 +30,15 @@ GROUP_LIMIT_MB = 1024
 """A picture cannot be read without its row group. Hugging Face writes groups of a hundred pictures."""
 
 _READ_BUFFER = 1 << 20
-_UNREADABLE_ROW = "expected texts in UTF-8, and at most 1 MB of them; found others"
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetPicture:
-    """A picture in a parquet file: the cell `data` of a row in a row group."""
+    """A picture in a parquet file: the cell of a row in a row group."""
 
     path: str
     stamp: tuple[int, int]
-    data: str
+    place: Place
     group: int
     row: int
 
@@ -69,7 +70,7 @@ class _RowGroups:
 
     def cell(self, picture: ParquetPicture) -> bytes | None:
         """The picture's bytes, if the row has any. Raises PictureError."""
-        key = (picture.path, picture.stamp, picture.data, picture.group)
+        key = (picture.path, picture.stamp, picture.place, picture.group)
         with self._lock:
             cells = self._held.pop(key, None)
             if cells is None:
@@ -116,40 +117,40 @@ def _file_records(path: str, root: str) -> Iterator[Record | Fault]:
             for row, fields in enumerate(_group_rows(table, group, columns)):
                 place = f"{where}, row {rows + row}"
                 if fields is None:
-                    yield Fault("broken-record", place, _UNREADABLE_ROW)
+                    yield Fault("broken-record", place, UNREADABLE_ROW)
                     continue
-                picture = ParquetPicture(path, written, columns.data, group, row)
+                picture = ParquetPicture(path, written, columns.picture, group, row)
                 name = relative_name(f"{shard}/{rows + row}")
                 yield Record(place, name, ImageRef(f"{path}/{rows + row}", picture, name), fields)
             rows += table.metadata.row_group(group).num_rows
 
 
 def _group_rows(table: parquet.ParquetFile, group: int, columns: Columns) -> Iterator[dict[str, Any] | None]:
-    for batch in table.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns.beside_pictures):
+    beside_pictures = [".".join(place) for place in columns.fields.values()]
+    for batch in table.iter_batches(BATCH_ROWS, row_groups=[group], columns=beside_pictures):
         yield from rows_of(batch, columns)
 
 
 def _read_group(picture: ParquetPicture) -> pyarrow.ChunkedArray:
     """The cells with the pictures of a row group. Raises PictureError."""
     import pyarrow
-    from pyarrow import compute
 
     with opened(picture.path) as file:
         if stamp(os.fstat(file.fileno())) != picture.stamp:
             raise changed("a parquet file")
     try:
         with _parquet(picture.path) as table:
-            _check_group(table.metadata.row_group(picture.group), picture.data)
-            cells = table.read_row_group(picture.group, columns=[picture.data]).column(0)
-            return compute.struct_field(cells, 0) if pyarrow.types.is_struct(cells.type) else cells
+            column = ".".join(picture.place)
+            _check_group(table.metadata.row_group(picture.group), column)
+            return part_at(table.read_row_group(picture.group, columns=[column]), picture.place)
     except (pyarrow.ArrowException, OSError, MemoryError) as error:
         raise PictureError("unreadable", _broken(picture.path, error).message) from error
 
 
-def _check_group(group: parquet.RowGroupMetaData, data: str) -> None:
+def _check_group(group: parquet.RowGroupMetaData, name: str) -> None:
     """Raises PictureError (too-large)."""
     columns = map(group.column, range(group.num_columns))
-    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == data)
+    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == name)
     if size > GROUP_LIMIT_MB * 1_000_000:
         expected = f"expected row groups with at most {GROUP_LIMIT_MB} MB of pictures, found {size / 1_000_000:,.0f} MB"
         raise PictureError("too-large", f"{expected}; write the file anew with row_group_size=100")

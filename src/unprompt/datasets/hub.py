@@ -1,0 +1,160 @@
+"""Data sets of the Hugging Face Hub, and folders in their layouts, by its library: the extra [datasets]."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, columns_of, rows_of
+from unprompt.datasets.records import Fault, Record
+from unprompt.errors import DataError, MissingExtraError, PictureError
+from unprompt.images.files import LocalFile, check_size
+from unprompt.images.formats import format_of
+from unprompt.images.sources import ImageRef, printable, relative_name
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+HUB_PREFIX = "hub:"
+
+_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?::(?P<split>.+))?")
+_FORM = "hub:OWNER/NAME, hub:OWNER/NAME/CONFIG, each with :SPLIT, or hub:FOLDER"
+_SCRIPT = "Dataset scripts are no longer supported"  # what the library says from version 4 on
+_EXPORT = "refs/convert/parquet"  # where the hub keeps what such a script made
+
+
+@dataclass(frozen=True, slots=True)
+class HubPicture:
+    """A picture in a data set of the library, which reads single rows out of files mapped into memory."""
+
+    data: Dataset
+    column: str
+    row: int
+    roots: tuple[str, ...]
+
+    @property
+    def size_mb(self) -> float:
+        """Not known before it is read."""
+        return 0.0
+
+    def read(self) -> bytes:
+        """The picture's bytes. Safe to call from many threads.
+
+        Raises PictureError: not-found (there are none), not-a-picture, too-large, unreadable.
+        """
+        cell = self.data[self.row : self.row + 1].column(self.column)[0].as_py()
+        data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
+        if data is None and isinstance(path, str) and self._may_read(path):
+            return LocalFile(path).read()
+        if data is None:
+            raise PictureError("not-found", "expected a picture's bytes, found none; fill them in")
+        check_size(len(data))
+        format_of(data)
+        return bytes(data)
+
+    def _may_read(self, path: str) -> bool:
+        """Whether a path is one that the library made: a stranger's table may name any file of this machine."""
+        try:
+            real = os.path.realpath(path)
+        except ValueError:  # a NUL
+            return False
+        return any(real.startswith(os.path.join(os.path.realpath(root), "")) for root in self.roots)
+
+
+def hub_records(source: str) -> Iterator[Record | Fault]:
+    """The rows of hub:OWNER/NAME, with /CONFIG and :SPLIT where there are several, or hub:FOLDER; named SPLIT/ROW.
+
+    What is not on this machine yet is downloaded, unless HF_HUB_OFFLINE=1. No code of a data set is ever run. Raises
+    DataError, MissingExtraError.
+    """
+    try:
+        import datasets
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError as error:
+        raise MissingExtraError("a data set of the hub", "datasets") from error
+    name, config, split = _parts(source)
+    data = _load(source, name, config, split)
+    if isinstance(data, dict):  # of splits
+        if len(data) != 1:
+            expected = f"expected {printable(source)}:SPLIT with the name of one split"
+            raise DataError(f"{expected}; it has {', '.join(sorted(map(str, data)))}")
+        split, data = next(iter(data.items()))
+    caches = (HF_HUB_CACHE, os.fspath(datasets.config.HF_DATASETS_CACHE))
+    yield from _rows(data, f"{HUB_PREFIX}{printable(name)}:{split}", (name, *caches) if os.path.isdir(name) else caches)
+
+
+def _rows(data: Dataset, where: str, roots: tuple[str, ...]) -> Iterator[Record | Fault]:
+    columns = columns_of(data.features.arrow_schema, where)
+    if isinstance(columns, Fault):
+        yield columns
+        return
+    data = data.with_format("arrow")
+    split = relative_name(str(data.split))
+    batches = (batch for table in data.iter(BATCH_ROWS) for batch in table.to_batches())
+    rows = (fields for batch in batches for fields in rows_of(batch, columns))
+    for row, fields in enumerate(rows):
+        name, place = f"{split}/{row}", f"{where}, row {row}"
+        if fields is None:
+            yield Fault("broken-record", place, UNREADABLE_ROW)
+        else:
+            picture = HubPicture(data, columns.picture[0], row, roots)
+            yield Record(place, name, ImageRef(f"{where}/{row}", picture, name), fields)
+
+
+def _parts(source: str) -> tuple[str, str | None, str | None]:
+    """Folder or OWNER/NAME, configuration and split. Raises DataError."""
+    rest = source.removeprefix(HUB_PREFIX)
+    folder, _, split = rest.partition(":")
+    if os.path.isdir(rest):
+        return rest, None, None
+    if os.path.isdir(folder):
+        return folder, None, split or None
+    if not (found := _NAME.fullmatch(rest)):
+        raise DataError(f"expected {_FORM}, found {printable(source)}; check the name or the path")
+    return found["name"], found["config"], found["split"]
+
+
+def _load(source: str, name: str, config: str | None, split: str | None) -> Any:
+    """The library's Dataset, or a dict of one for each split. Raises DataError."""
+    import datasets
+
+    try:
+        with _quiet_unless_seen():
+            try:
+                return datasets.load_dataset(name, config, split=split)
+            except RuntimeError as error:
+                if _SCRIPT not in str(error) or os.path.isdir(name):
+                    raise
+                return datasets.load_dataset(name, revision=_EXPORT, data_dir=config, split=split)
+    # The library lets through what its readers and the network raise: errors of pyarrow, httpx, fsspec and json.
+    except Exception as error:
+        found = printable(" ".join(str(error.__cause__ or error).split())) or type(error).__name__
+        raise DataError(f"expected a data set at {printable(source)}, found: {found}; {_advice(error)}") from error
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, ConnectionError):
+        return "it is not on this machine, and the hub is forbidden (HF_HUB_OFFLINE) or out of reach"
+    if _SCRIPT in str(error):
+        return "what such a script makes has to be saved as parquet first: no code of a data set is run here"
+    return f"check the name: {_FORM}"
+
+
+@contextlib.contextmanager
+def _quiet_unless_seen() -> Iterator[None]:
+    """The library's progress bars only where somebody looks: downloads take long, and a log needs none."""
+    import datasets
+
+    if sys.stderr.isatty() or datasets.are_progress_bars_disabled():
+        yield
+        return
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()
