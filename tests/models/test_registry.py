@@ -19,7 +19,7 @@ def user_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_model_of_the_package_is_whole() -> None:
-    embedded = [model for model in all_models() if model.path.parent == EMBEDDED]
+    embedded = [model for model in all_models()[0] if model.path.parent == EMBEDDED]
     assert {SENTENCE_ENCODER, "clip_tokenizer.unprompt"} <= {model.name for model in embedded}
     for model in embedded:
         assert model.name == model.path.name
@@ -31,7 +31,7 @@ def test_every_model_of_the_package_is_whole() -> None:
 def test_a_model_of_the_user(user_models: Path) -> None:
     tiny_models.decoder(user_models / "words.tiny")
     assert find_model("words.tiny").path == user_models / "words.tiny"
-    assert "words.tiny" in [model.name for model in all_models()]
+    assert "words.tiny" in [model.name for model in all_models()[0]]
 
 
 def test_where_the_users_models_are(user_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_no_users_folder_is_no_fault(user_models: Path) -> None:
 def test_the_packages_models_cannot_be_replaced_unnoticed(user_models: Path) -> None:
     tiny_models.decoder(user_models / SENTENCE_ENCODER)
     assert find_model(SENTENCE_ENCODER).path == EMBEDDED / SENTENCE_ENCODER
-    assert [model.name for model in all_models()].count(SENTENCE_ENCODER) == 1
+    assert [model.name for model in all_models()[0]].count(SENTENCE_ENCODER) == 1
 
 
 def test_local_points_at_a_folder(tmp_path: Path) -> None:
@@ -83,7 +83,20 @@ def test_what_holds_no_config_is_no_model(user_models: Path) -> None:
     (user_models / "notes").mkdir()
     (user_models / "file.txt").write_text("x")
     model = tiny_models.decoder(user_models / "words.tiny")
-    assert {path.name for path in (found.path for found in all_models()) if path.parent == user_models} == {model.name}
+    assert {path.name for path in (found.path for found in all_models()[0]) if path.parent == user_models} == {
+        model.name
+    }
     shutil.rmtree(model.path)
     with pytest.raises(UnknownNameError):
         find_model("words.tiny")
+
+
+@pytest.mark.parametrize("config", ["{", "[]", '{"name": "a"}'])
+def test_one_broken_config_hides_no_other_model(user_models: Path, config: str) -> None:
+    tiny_models.decoder(user_models / "words.tiny")
+    (user_models / "broken.tiny").mkdir()
+    (user_models / "broken.tiny" / "config.json").write_text(config)
+    models, broken = all_models()
+    assert "words.tiny" in [model.name for model in models]
+    assert len(broken) == 1
+    assert str(user_models / "broken.tiny" / "config.json") in str(broken[0])

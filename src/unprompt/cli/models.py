@@ -36,11 +36,14 @@ def list_models() -> None:
     table.add_column("MB", justify="right")
     for heading in ("licence", "measured", "folder"):
         table.add_column(heading)
-    for model in all_models():
+    models, broken = all_models()
+    for model in models:
         config = model.config
-        cells = (model.name, config["architecture"], f"{_size(model) / 1e6:.1f}", config["licence"], _measured(config))
+        cells = (model.name, config["architecture"], _megabytes(config), config["licence"], _measured(config))
         table.add_row(*map(_plain, (*cells, model.path)))
     show(table)
+    for error in broken:
+        say(f"unprompt: {error}")
 
 
 @app.command()
@@ -62,8 +65,9 @@ def verify(
     table.add_column("bytes", justify="right")
     table.add_column("sha256", no_wrap=True)
     table.add_column("state")
-    broken: list[str] = []
-    for name in names or _needed():
+    wanted, unreadable = (names, []) if names else _needed()
+    broken = [str(error) for error in unreadable]
+    for name in wanted:
         try:
             checks = find_model(name).verify()
         except (ModelError, UnknownNameError) as error:
@@ -94,21 +98,27 @@ def export(
     print(model.path)
 
 
-def _needed() -> list[str]:
-    """All models that are there, and all that the presets of the package name."""
+def _needed() -> tuple[list[str], list[ModelError]]:
+    """All models that are there and all that the presets of the package name; what is there and cannot be read."""
     from unprompt.models.registry import SENTENCE_ENCODER, all_models
     from unprompt.presets import load_preset, preset_names
 
+    models, unreadable = all_models()
     named = [name for preset in preset_names() for name in load_preset(preset).models()]
-    return sorted({*(model.name for model in all_models()), *named, SENTENCE_ENCODER})
+    return sorted({*(model.path.name for model in models), *named, SENTENCE_ENCODER}), unreadable
 
 
-def _size(model: ModelFolder) -> int:
-    return sum(int(file["size"]) for file in model.config["files"].values())
+def _megabytes(config: Any) -> str:
+    try:
+        return f"{sum(int(file['size']) for file in config['files'].values()) / 1e6:.1f}"
+    except (KeyError, TypeError, ValueError, OverflowError):  # a config from elsewhere; verify says what is wrong
+        return "?"
 
 
 def _measured(config: Any) -> str:
-    scores = config.get("score") or {}
+    scores = config.get("score")
+    if not isinstance(scores, dict):
+        return ""
     return ", ".join(f"{name} {value}" for name, value in scores.items() if value is not None)
 
 

@@ -1,34 +1,52 @@
-"""The regressor: from pixels to the prompt's vector in one step, with onnxruntime."""
+"""The regressor: from pixels to the prompt's vector in one step."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from unprompt.errors import ModelError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.models.engine import Engine, open_engine, preprocessing_of
 from unprompt.models.folder import ModelFolder
-from unprompt.models.onnx import core_count, session
-from unprompt.prediction import EMBEDDING_SIZE, Vote
+from unprompt.models.onnx import core_count
+from unprompt.prediction import Vector, Vote
 
-if TYPE_CHECKING:
-    import onnxruntime
+VIEWS = ("whole", "mirrored", "middle")
+MIDDLE_SHARE = 0.875
+"""Of the side that the middle view keeps: the share that ImageNet models have always been tested with."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at a picture."""
+
+    preprocessing: Preprocessing
+    mirrored: bool = False
+
+    def pixels(self, picture: Picture) -> npt.NDArray[np.float32]:
+        """(3, input_size, input_size)"""
+        seen = preprocess(picture.pixels, self.preprocessing)
+        return np.ascontiguousarray(seen[:, :, ::-1]) if self.mirrored else seen
 
 
 class Regressor:
     """An image model whose answer is a unit vector (384,); it offers no texts.
 
-    Each picture goes through the model alone and on one core, several at a time: an answer is the same to the bit
-    whatever the batch and the number of threads, and no thread waits for another in the middle of the model.
+    On a CPU each picture goes through the model alone and on one core, several at a time: an answer is the same to the
+    bit whatever the batch and the number of threads, and no thread waits for another in the middle of the model. On a
+    GPU, which torch takes where there is one, pictures go in batches. Where the model's config names several `views`,
+    the answer is the mean of theirs, at unit length.
 
     Raises ModelError where the folder has no preprocessing; and at the first vote, which loads the weights, where these
-    are damaged or answer in another shape.
+    are damaged or answer in another shape, or MissingExtraError where they need torch.
     """
 
     def __init__(self, folder: ModelFolder, *, name: str, weight: float, threads: int = 0) -> None:
@@ -36,47 +54,64 @@ class Regressor:
         self.folder = folder
         self._weight = weight
         self._threads = threads or core_count()
-        self._preprocessing = _preprocessing_of(folder)
+        self._views = views_of(folder)
         self._loading = threading.Lock()
 
     @property
     def shorter_side(self) -> int:
-        """The side of the square that the model sees, in pixels.
+        """The side, in pixels, to which the model has a picture reduced.
 
         No more is asked for: ours learnt from pictures of 256 pixels, and larger ones that are first reduced to about
         that score the same (0.4944, and 0.4942 whole, on 400 of the validation pictures enlarged four times).
         """
-        return self._preprocessing.input_size
+        return max(view.preprocessing.resized_side for view in self._views)
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""
         with self._loading:
-            workers = self._workers
-        return list(workers.map(self._vote, pictures))
+            workers, engine = self._workers, self._engine
+        if not engine.batched:
+            return list(workers.map(self._vote, pictures))
+        if not pictures:
+            return []
+        pixels = np.concatenate(list(workers.map(self._pixels, pictures)))
+        vectors = engine.vectors(pixels).reshape(len(pictures), len(self._views), -1)
+        return [self._voted(views) for views in vectors]
 
     def _vote(self, picture: Picture) -> Vote:
-        pixels = preprocess(picture.pixels, self._preprocessing)[None]  # (1, 3, input_size, input_size)
-        ((vector,),) = self._session.run(["vectors"], {"pixels": pixels})
-        return Vote(self.name, self._weight, vector=np.array(vector, np.float32))
+        return self._voted(self._engine.vectors(self._pixels(picture)))
+
+    def _pixels(self, picture: Picture) -> npt.NDArray[np.float32]:
+        return np.stack([view.pixels(picture) for view in self._views])  # (views, 3, input_size, input_size)
+
+    def _voted(self, views: Vector) -> Vote:
+        """The vote of a picture whose views have these vectors (views, 384)."""
+        vector = np.array(views[0], np.float32)
+        if len(views) > 1:
+            mean = views.mean(axis=0)
+            vector = (mean / np.linalg.norm(mean)).astype(np.float32)
+        return Vote(self.name, self._weight, vector=vector)
 
     @cached_property
     def _workers(self) -> ThreadPoolExecutor:
-        _ = self._session  # loaded here, and not by all of them at the same time
-        return ThreadPoolExecutor(self._threads, thread_name_prefix=f"unprompt-{self.name}")
+        engine = self._engine  # loaded here, and not by all of them at the same time
+        name = f"unprompt-{self.name}"
+        return ThreadPoolExecutor(self._threads, thread_name_prefix=name, initializer=engine.prepare_thread)
 
     @cached_property
-    def _session(self) -> onnxruntime.InferenceSession:
-        loaded = session(self.folder.file("model.onnx"), threads=1)
-        outputs = {output.name: output.shape for output in loaded.get_outputs()}
-        if outputs.get("vectors", [None])[1:] != [EMBEDDING_SIZE]:
-            raise ModelError(
-                f"model {self.folder.name}: expected the output vectors (batch, {EMBEDDING_SIZE}), found {outputs}"
-            )
-        return loaded
+    def _engine(self) -> Engine:
+        return open_engine(self.folder)
 
 
-def _preprocessing_of(folder: ModelFolder) -> Preprocessing:
-    rules = folder.config.get("preprocessing")
-    if not isinstance(rules, dict):
-        raise ModelError(f"model {folder.name}: expected an image model, found a config without preprocessing")
-    return Preprocessing.from_config(rules)
+def views_of(folder: ModelFolder) -> tuple[View, ...]:
+    """The views that a model's config names; the whole picture alone where it names none. Raises ModelError."""
+    whole = preprocessing_of(folder)
+    names = folder.config.get("views", ["whole"])
+    if not isinstance(names, list) or not names or any(name not in VIEWS or names.count(name) > 1 for name in names):
+        raise ModelError(f"model {folder.name}: expected views to be some of {', '.join(VIEWS)}, found {names!r}")
+    known = {
+        "whole": View(whole),
+        "mirrored": View(whole, mirrored=True),
+        "middle": View(replace(whole, crop_share=whole.crop_share * MIDDLE_SHARE)),
+    }
+    return tuple(known[name] for name in names)

@@ -51,28 +51,36 @@ def build_backbone(
     Raises UnknownNameError for a name or an option that is not known, DataError for what does not fit together,
     ModelError for weights that cannot be had, MissingExtraError without the extra [torch].
     """
+    plan = plan_backbone(name, features=features, input_size=input_size, drop_path=drop_path, options=options)
+    backbone = type(plan)(name, features=features, drop_path=drop_path, options=plan.options)
+    side = plan.preprocessing.input_size
+    if weights == RANDOM:
+        backbone.resize(side)
+    elif weights == HUB:
+        put_weights(backbone, backbone.hub_weights(), f"the hub's {name}", side)
+    else:
+        put_weights(backbone, read_weights(find_weights(Path(weights))), weights, side)
+    backbone.size = plan.size
+    return backbone
+
+
+def plan_backbone(
+    name: str,
+    *,
+    features: Features = "pooled",
+    input_size: int | None = None,
+    drop_path: float = 0.0,
+    options: Mapping[str, Any] = NO_OPTIONS,
+) -> TimmBackbone | OpenClipBackbone:
+    """What `build_backbone` would build, on the device "meta": sizes and names without weights, at no cost."""
     if features not in FEATURES:
         raise UnknownNameError("features", features, FEATURES)
     kind = _kind_of(name)
-    checked = _checked_options(name, options, kind)
-
-    def made() -> Backbone:
-        return kind(name, features=features, drop_path=drop_path, options=checked)
-
-    with torch.device("meta"):  # what does not fit shows here, before it costs memory or time
-        plan = made()
-        native = plan.preprocessing.input_size
-        plan.resize(input_size or native)
-        size = measure(plan)
-    backbone = made()
-    if weights == RANDOM:
-        backbone.resize(input_size or native)
-    elif weights == HUB:
-        put_weights(backbone, backbone.hub_weights(), f"the hub's {name}", input_size or native)
-    else:
-        put_weights(backbone, read_weights(find_weights(Path(weights))), weights, input_size or native)
-    backbone.size = size
-    return backbone
+    with torch.device("meta"):
+        plan = kind(name, features=features, drop_path=drop_path, options=_checked_options(name, options, kind))
+        plan.resize(plan.preprocessing.input_size if input_size is None else input_size)
+        plan.size = measure(plan)
+    return plan
 
 
 def _kind_of(name: str) -> type[TimmBackbone | OpenClipBackbone]:

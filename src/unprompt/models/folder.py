@@ -6,9 +6,12 @@ image models, `preprocessing`. Weights without a config are an error, not a gues
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +19,7 @@ from typing import Any, Literal
 from unprompt.errors import ModelError
 
 CONFIG = "config.json"
+CARD = "README.md"
 NEEDED_KEYS = ("name", "architecture", "files", "licence", "origin")
 
 
@@ -105,3 +109,39 @@ def write_config(path: Path, config: Mapping[str, Any], files: Iterable[str]) ->
     text = json.dumps({**config, "files": promised}, indent=2, ensure_ascii=False)
     (path / CONFIG).write_text(text + "\n", encoding="utf-8")
     return ModelFolder.open(path)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty folder to write a model into; it takes the place of `path` when the block ends well.
+
+    A kill leaves what was there before. Between two renamings that is `.NAME.old` beside it, which the next call puts
+    back. Raises ModelError where `path` holds anything but a model: nothing else is ever removed.
+    """
+    path = path.resolve()
+    new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    if old.is_dir() and not path.exists():
+        os.replace(old, path)
+    _check_replaceable(path)
+    for rest in (new, old):
+        shutil.rmtree(rest, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if path.exists():
+            os.replace(path, old)
+        os.replace(new, path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_replaceable(path: Path) -> None:
+    if not path.exists():
+        return
+    names = {file.name for file in path.iterdir()} if path.is_dir() else {path.name}
+    if not names:
+        return
+    own = {CONFIG, CARD, *ModelFolder.open(path).config["files"]} if CONFIG in names else set()
+    if others := sorted(names - own):
+        raise ModelError(f"expected a new folder or one with a model alone at {path}, found {', '.join(others[:4])}")

@@ -37,9 +37,16 @@ def find_model(name: str) -> ModelFolder:
     return ModelFolder.open(folders[name])
 
 
-def all_models() -> list[ModelFolder]:
-    """Every model of the package and of the models folder, by name."""
-    return [ModelFolder.open(path) for path in sorted(_folders(), key=lambda path: path.name)]
+def all_models() -> tuple[list[ModelFolder], list[ModelError]]:
+    """Every model of the package and of the models folder, by name; and what is wrong with those that cannot be read."""
+    models: list[ModelFolder] = []
+    broken: list[ModelError] = []
+    for path in sorted(_folders(), key=lambda path: path.name):
+        try:
+            models.append(ModelFolder.open(path))
+        except ModelError as error:
+            broken.append(error)
+    return models, broken
 
 
 def _folders() -> Iterator[Path]:

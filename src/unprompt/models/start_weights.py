@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -38,6 +39,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"expected start weights as a safetensors file at {path}: {error}") from error
+
+
+def read_shapes(path: Path) -> dict[str, Tensor]:
+    """What a safetensors file holds by its header alone: tensors without numbers, on the device "meta"."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"expected weights as a safetensors file at {path}: {error}") from error
 
 
 def put_weights(backbone: Backbone, state: Mapping[str, Tensor], where: str, input_size: int) -> None:

@@ -150,7 +150,7 @@ def _create(
     sizes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     if drop_path:
         sizes["drop_path_rate"] = drop_path
-    classes = {} if features == "classes" else {"num_classes": 0}
+    classes: dict[str, Any] = {} if features == "classes" else {"num_classes": 0}
     try:
         network: nn.Module = timm.create_model(name, pretrained=pretrained, **classes, **sizes)
     except Exception as error:  # whatever a constructor makes of sizes that do not fit together
