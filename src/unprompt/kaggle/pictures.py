@@ -1,0 +1,60 @@
+"""The pictures that a submission is about, by their imgId."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from unprompt.errors import DataError
+from unprompt.images.files import LocalFile
+from unprompt.images.folders import pictures_below
+from unprompt.images.sources import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES, ImageRef, printable
+
+_FEW = 5
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> dict[str, ImageRef]:
+    """The pictures below a folder by their imgId, which is the name without its suffix; sorted by it.
+
+    Raises DataError where there is none, where two have the same imgId, where an imgId cannot stand in a row as it is,
+    and where a folder cannot be listed. Archives are left out.
+    """
+    folder = os.fspath(folder)
+    if not os.path.isdir(folder):
+        raise DataError(f"expected a folder of pictures, found none at {printable(folder)}; check the path")
+    paths: dict[str, list[str]] = {}
+    for path, _below in pictures_below(folder, in_order=False):
+        suffix = path.lower()
+        if suffix.endswith(tuple(PICTURE_SUFFIXES)):
+            paths.setdefault(os.path.splitext(os.path.basename(path))[0], []).append(path)
+        elif not suffix.endswith(ARCHIVE_SUFFIXES):
+            raise DataError(f"expected a folder that can be listed, found {printable(path)}; check its permissions")
+    if not paths:
+        raise DataError(f"expected pictures in {printable(folder)}, found none; check the path")
+    if twice := [path for same in paths.values() if len(same) > 1 for path in same]:
+        raise DataError(f"expected one picture for each imgId, found {_few(twice)}; rename or remove the others")
+    if unfit := [path for image in paths if not _is_fit(image) for path in paths[image]]:
+        raise DataError(
+            f"expected names without commas, quotes and unprintable characters, found {_few(unfit)}; rename them"
+        )
+    return {image: ImageRef(paths[image][0], LocalFile(paths[image][0])) for image in sorted(paths)}
+
+
+def in_order(pictures: Mapping[str, ImageRef], images: Sequence[str]) -> dict[str, ImageRef]:
+    """The pictures of these images, in their order. Raises DataError where some have none."""
+    if missing := [image for image in images if image not in pictures]:
+        raise DataError(
+            f"expected a picture for each of the {len(images):,} images of the sample, found none for "
+            f"{len(missing):,}: {_few(missing)}; check the folder"
+        )
+    return {image: pictures[image] for image in images}
+
+
+def _is_fit(image: str) -> bool:
+    return image.isprintable() and not set(image) & set(',"')
+
+
+def _few(names: Iterable[str]) -> str:
+    """The first names of some."""
+    ordered = sorted(map(printable, names))
+    return ", ".join(ordered[:_FEW]) + (", ..." if len(ordered) > _FEW else "")

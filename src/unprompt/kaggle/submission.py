@@ -1,0 +1,134 @@
+"""Submissions: written whole or not at all, checked, and read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+from unprompt.kaggle.rows import HEADER, Finding, read_rows
+from unprompt.output.files import check_no_picture, move_over, open_locked, write_all, write_errors
+from unprompt.prediction import EMBEDDING_SIZE, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a file holds and what is wrong with it; it is sound where nothing was found.
+
+    `rows` are all lines but the header and blank ones, `images` those that are wanted or, where any are, that it names.
+    """
+
+    rows: int
+    images: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Submission:
+    """A sound submission: vectors (images, 384) float32 of any length, in the order in which images first appear."""
+
+    images: tuple[str, ...]
+    raw_vectors: Vector
+
+
+def check_submission(path: str | os.PathLike[str], like: str | os.PathLike[str] | None = None) -> Check:
+    """Everything that is wrong with a file, in one pass: see `unprompt.kaggle.rows.KINDS`.
+
+    The images that it must hold are those of the sample `like`; without one they are those that it names. Raises
+    DataError where a file cannot be read or holds more images than `IMAGES_LIMIT`, and for a broken sample.
+    """
+    rows = read_rows(path, None if like is None else read_images(like))
+    return Check(rows.count, len(rows.images), rows.findings)
+
+
+def read_images(like: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The images of a sample, in the order in which they first appear; its values may be anything.
+
+    Raises DataError where it cannot be read or its rows are broken, missing or doubled.
+    """
+    rows = read_rows(like)
+    _expect_none(like, [found for found in rows.findings if found.kind not in ("non-finite", "zero-length")])
+    return rows.images
+
+
+def read_submission(path: str | os.PathLike[str]) -> Submission:
+    """The vectors of a submission. Raises DataError where it cannot be read or is not sound."""
+    rows = read_rows(path)
+    _expect_none(path, rows.findings)
+    return Submission(rows.images, rows.values)
+
+
+def write_submission(path: str | os.PathLike[str], rows: Iterable[tuple[str, Vector]]) -> int:
+    """Write images and their vectors (384,) as they come; returns how many there were.
+
+    Each number is the shortest text that gives the same float32 again. The file grows beside its place, as .NAME.part,
+    and takes that place when all is written; until then, and after any error, what lies there stays. Whether it can be
+    written is tried before the first row is asked for.
+
+    Raises OutputBusyError; DataError where it cannot be written; ValueError for a vector that is not finite or not
+    (384,); and what `rows` raises.
+    """
+    path = os.fspath(path)
+    check_no_picture(path)
+    place = os.path.realpath(path)  # a link stays: what it points to is replaced
+    if os.path.exists(place) and not os.path.isfile(place):
+        raise DataError(f"expected a plain file for the submission, found {printable(path)}; choose another -o")
+    part = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.part")
+    count = 0
+    with open_locked(part) as file:
+        try:
+            with write_errors(path):
+                file.truncate(0)
+                write_all(file, f"{HEADER}\n".encode())
+            for image, vector in rows:
+                lines = _lines(image, vector)
+                with write_errors(path):
+                    write_all(file, lines)
+                count += 1
+            with write_errors(path):
+                move_over(file, part, place)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+            raise
+    return count
+
+
+def mean_in_gaps(answers: Iterable[tuple[str, Vector | None]]) -> Iterator[tuple[str, Vector]]:
+    """Give images without a vector (384,) the mean of all that have one, made unit length; the order stays.
+
+    From the first gap on, all are held until the last has come. Raises DataError where there is nothing but gaps.
+    """
+    total = np.zeros(EMBEDDING_SIZE)
+    held: list[tuple[str, Vector | None]] = []
+    for image, vector in answers:
+        if vector is not None:
+            total += vector
+        if held or vector is None:
+            held.append((image, vector))
+        else:
+            yield image, vector
+    if held and not total.any():
+        raise DataError("expected pictures to take the mean vector of, found none that could be read")
+    for image, vector in held:
+        yield image, (total / np.linalg.norm(total)).astype(np.float32) if vector is None else vector
+
+
+def _lines(image: str, vector: Vector) -> bytes:
+    if vector.shape != (EMBEDDING_SIZE,) or not np.isfinite(vector).all():
+        raise ValueError(f"expected a finite vector ({EMBEDDING_SIZE},) for {image!r}, found {vector}")
+    # The text of a float32; that of a float would have twice as many digits.
+    texts = map(str, vector.astype(np.float32, copy=False))
+    return "".join([f"{image}_{place},{text}\n" for place, text in enumerate(texts)]).encode()
+
+
+def _expect_none(path: str | os.PathLike[str], findings: Sequence[Finding]) -> None:
+    if findings:
+        raise DataError(
+            f"expected a sound submission at {printable(os.fspath(path))}, found {'; '.join(map(str, findings))}"
+        )
