@@ -69,34 +69,43 @@ def _json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
 
 
 def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
-    faults: list[Fault] = []
-    reader = csv.reader(_csv_lines(path, faults), strict=True)
     header: list[str] | None = None
     share = SharedTexts()
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            found = printable(str(error))
-            row = []
-            faults.append(
-                Fault("broken-record", f"{printable(path)}:{reader.line_num}", f"expected a row of CSV, found: {found}")
-            )
-        yield from faults
-        faults.clear()
-        if row is None:
-            return
-        where = f"{printable(path)}:{reader.line_num}"
-        if header is None and row:
+    for item in _csv_cells(path):
+        if isinstance(item, Fault):
+            yield item
+            continue
+        where, row = item
+        if header is None:
             header = row
             if fault := _header_fault(header, where):
                 yield fault
                 return
-        elif row and header is not None and len(row) != len(header):
+        elif len(row) == len(header):
+            yield _typed(where, share.fields(dict(zip(header, row, strict=True))))
+        else:
             expected = f"expected {len(header)} cells, as in the first line, found {len(row)}"
             yield Fault("broken-record", where, f"{expected}; put cells that hold a comma or a quote into quotes")
-        elif row and header is not None:
-            yield _typed(where, share.fields(dict(zip(header, row, strict=True))))
+
+
+def _csv_cells(path: str) -> Iterator[tuple[str, list[str]] | Fault]:
+    """The cells of each row that is not blank, with the line that it begins on."""
+    faults: list[Fault] = []
+    reader = csv.reader(_csv_lines(path, faults), strict=True)
+    while True:
+        where = f"{printable(path)}:{reader.line_num + 1}"
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            expected = f"expected a row of CSV, found: {printable(str(error))}"
+            faults.append(Fault("broken-record", where, f"{expected}; mend the quotes"))
+            row = []
+        yield from faults
+        faults.clear()
+        if row is None:
+            return
+        if row:
+            yield where, row
 
 
 def _header_fault(header: list[str], where: str) -> Fault | None:
