@@ -17,8 +17,7 @@ Place: TypeAlias = tuple[str, ...]
 BATCH_ROWS = 1024
 UNREADABLE_ROW = "expected texts in UTF-8, and at most 1 MB of them, found others; mend the row"
 
-_ROW_LIMIT = 1 << 20  # bytes of a row's texts and numbers, as for a line of JSON
-_BATCH_LIMIT = 32 << 20  # bytes that are made Python's own at once
+_ROW_LIMIT = 1 << 20  # bytes of a row's texts and numbers, as for a line of JSON; no more are made Python's own at once
 _PICTURE = "image"
 _TEXT, _JSON = "txt", "json"  # what Hugging Face makes of the files of a WebDataset
 
@@ -74,7 +73,7 @@ def part_at(table: pyarrow.RecordBatch | pyarrow.Table, place: Place) -> pyarrow
 
 
 def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | None]:
-    if sum(map(_size, batch.columns)) <= min(_BATCH_LIMIT, _ROW_LIMIT * len(batch)):
+    if sum(map(_size, batch.columns)) <= _ROW_LIMIT:
         try:
             yield from batch.to_pylist()
             return
