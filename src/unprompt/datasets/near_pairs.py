@@ -1,0 +1,159 @@
+"""Which of many vectors lie near each other: every pair, exactly, without computing most of the cosines.
+
+A vector is turned by an orthogonal matrix whose first columns carry most of all vectors' length (their principal
+components), and cut into its first k numbers x and the rest x'. By the inequality of Cauchy and Schwarz
+
+    cosine(x, y) = x.y + x'.y' <= x.y + |x'||y'|,
+
+which is the product of two vectors of k + 1 numbers, their sketches. Where it stays below the threshold, so does the
+cosine; the few other pairs are computed in full. Any orthogonal matrix gives the same pairs, a good one is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.errors import DataError
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Wanted = Callable[[Indices, Indices], npt.NDArray[np.bool_]]
+"""Of pairs (first, second), which are worth computing in full."""
+
+BLOCK, TILE = 1024, 4096
+"""Vectors of a block are compared with those of a tile in one product, of which 20 MB are held."""
+
+_SLACK = 1e-4  # far above what float32 can lose in the products of a bound, far below what it costs
+_WIDTHS = (64, 96, 128, 192, 256)
+_SAMPLE = 8192
+_EXACT_AT_A_TIME = 4096  # pairs whose vectors are read from the disk together
+_PRODUCT_S, _EXACT_S = 2.5e-11, 1.5e-6  # for a product of two numbers, and for a pair in full: as measured on one core
+_DAMAGED = 0.01  # rounded to float16, no vector's length is so far from 1
+
+
+class Pairs(NamedTuple):
+    """Pairs of vectors, the first one before the second, and their cosines; all of one length."""
+
+    first: Indices
+    second: Indices
+    cosines: npt.NDArray[np.float64]
+
+
+class NearPairs:
+    """Finds the pairs of vectors whose cosine reaches a threshold, one block of vectors after the other.
+
+    `vectors` (any, 384) float16 may lie on disk; of the n that are compared, vector i is their row `rows[i]`. The
+    cosine is that of the float16 numbers, in float64, so it does not depend on the other vectors or on threads. Each
+    block is asked for its pairs with the vectors `earlier` and `within` it, and then remembered, or a part of it, for
+    the blocks that follow. Memory: 4 (k + 1) bytes a vector, with k from 64 to 256.
+
+    Raises DataError where a vector is not of unit length.
+    """
+
+    def __init__(self, vectors: npt.NDArray[np.float16], rows: Indices, threshold: float) -> None:
+        self.threshold = threshold
+        self._vectors, self._rows = vectors, rows
+        sample = self._read(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE), dtype=np.int64))
+        turn = _principal_components(sample)
+        self.width = _cheapest_width(sample @ turn, threshold)
+        self._sketches = np.empty((len(rows), self.width + 1), np.float32)
+        for at in range(0, len(rows), TILE):
+            part = np.arange(at, min(at + TILE, len(rows)))
+            self._sketches[part] = _sketches(self._read(part) @ turn, self.width)
+        # The sketches of what is remembered are moved to the front, where nothing is needed any more.
+        self._remembered = np.empty(len(rows), np.int64)
+        self._count = 0
+        self._bounds = np.empty(BLOCK * TILE, np.float32)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def blocks(self) -> Iterator[slice]:
+        """All vectors, in order."""
+        for at in range(0, len(self), BLOCK):
+            yield slice(at, min(at + BLOCK, len(self)))
+
+    def earlier(self, block: slice, wanted: Wanted | None = None) -> Iterator[Pairs]:
+        """The pairs of a remembered vector and one of the block, the remembered ones in order."""
+        for at in range(0, self._count, TILE):
+            tile = slice(at, min(at + TILE, self._count))
+            places, seconds = self._candidates(self._sketches[tile], self._sketches[block])
+            yield from self._exact(self._remembered[tile][places], seconds + block.start, wanted)
+
+    def within(self, block: slice, wanted: Wanted | None = None) -> Iterator[Pairs]:
+        """The pairs of two vectors of the block."""
+        firsts, seconds = self._candidates(self._sketches[block], self._sketches[block])
+        below = firsts < seconds
+        yield from self._exact(firsts[below] + block.start, seconds[below] + block.start, wanted)
+
+    def remember(self, block: slice, chosen: npt.NDArray[np.bool_] | None = None) -> None:
+        """Lets the blocks that follow be compared with this one, or with those of it that are chosen."""
+        indices = np.arange(block.start, block.stop)
+        if chosen is not None:
+            indices = indices[chosen]
+        end = self._count + len(indices)
+        self._remembered[self._count : end] = indices
+        self._sketches[self._count : end] = self._sketches[indices]
+        self._count = end
+
+    def _candidates(self, first: Floats, second: Floats) -> tuple[Indices, Indices]:
+        """The pairs that may reach the threshold, by their places in the two."""
+        bounds = self._bounds[: len(first) * len(second)].reshape(len(second), len(first))
+        np.matmul(second, first.T, out=bounds)
+        seconds, firsts = np.divmod(np.flatnonzero(bounds >= self.threshold - _SLACK), len(first))
+        return firsts, seconds
+
+    def _exact(self, first: Indices, second: Indices, wanted: Wanted | None) -> Iterator[Pairs]:
+        for at in range(0, len(first), _EXACT_AT_A_TIME):
+            some = slice(at, at + _EXACT_AT_A_TIME)
+            firsts, seconds = first[some], second[some]
+            if wanted is not None:
+                worth = wanted(firsts, seconds)
+                firsts, seconds = firsts[worth], seconds[worth]
+            cosines = exact_cosines(self._vectors[self._rows[firsts]], self._vectors[self._rows[seconds]])
+            reached = cosines >= self.threshold
+            if reached.any():
+                yield Pairs(firsts[reached], seconds[reached], cosines[reached])
+
+    def _read(self, indices: Indices) -> Floats:
+        """Unit vectors (len(indices), 384)."""
+        vectors = self._vectors[self._rows[indices]].astype(np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not (np.abs(lengths - 1) < _DAMAGED).all():  # not a number is caught as well
+            raise DataError("expected vectors of unit length, found others: the file is damaged; delete the cache")
+        return np.asarray(vectors / lengths, np.float32)
+
+
+def exact_cosines(first: npt.NDArray[np.float16], second: npt.NDArray[np.float16]) -> npt.NDArray[np.float64]:
+    """The cosines (n,) of vectors (n, 384) with others (n, 384); that of equal vectors is 1 to the last bit."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    products = np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b)
+    return np.asarray(np.einsum("ij,ij->i", a, b) / np.sqrt(products), np.float64)
+
+
+def _principal_components(sample: Floats) -> Floats:
+    """An orthogonal matrix (384, 384), the direction that carries most of the vectors' length first."""
+    wide = sample.astype(np.float64)
+    _shares, directions = np.linalg.eigh(wide.T @ wide)
+    return np.ascontiguousarray(directions[:, ::-1], np.float32)
+
+
+def _sketches(turned: Floats, width: int) -> Floats:
+    """The first `width` numbers of each vector and the length of what is left (n, width + 1)."""
+    left = np.linalg.norm(turned[:, width:], axis=1, keepdims=True)
+    return np.concatenate([turned[:, :width], left], axis=1)
+
+
+def _cheapest_width(turned: Floats, threshold: float) -> int:
+    """The width at which products and what they let through take the least time together, by a sample."""
+
+    def seconds_a_pair(width: int) -> float:
+        sketches = _sketches(turned, width)
+        bounds = sketches[::2][:BLOCK] @ sketches[1::2].T  # no vector with itself
+        return width * _PRODUCT_S + _EXACT_S * float(np.mean(bounds >= threshold - _SLACK)) if bounds.size else width
+
+    return min(_WIDTHS, key=seconds_a_pair)
