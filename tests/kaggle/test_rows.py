@@ -77,6 +77,7 @@ def test_sound_files_of_every_dialect(found: Found) -> None:
         (replaced("a_7", "a_7,1e"), "unparsable", 1, "line 9: a_7,1e"),
         (replaced("a_7", "a_7,\u0661"), "unparsable", 1, "line 9: a_7,\u0661"),
         (replaced("a_7", "a7,0.5"), "unparsable", 1, "line 9: a7,0.5"),
+        (replaced("a_7", 'a"_7,0.5'), "unparsable", 1, 'line 9: a"_7,0.5'),
         (replaced("a_7", "_7,0.5"), "unparsable", 1, "line 9: _7,0.5"),
         (replaced("a_7", '"a_7,0.5'), "unparsable", 1, 'line 9: "a_7,0.5'),
         (replaced("a_7", "a\x00_7,0.5"), "unparsable", 1, "line 9: a\\x00_7,0.5"),
@@ -115,6 +116,12 @@ def test_without_a_sample_the_images_are_those_that_are_named(found: Found) -> N
         "header": (1, (rows[1],)),
         "missing": (384, ("a_0", "c_0", "c_1", "c_2", "c_3")),
     }
+
+
+def test_blanks_belong_to_keys(found: Found) -> None:
+    rows = lines("a")
+    rows[8] = " a_7,0.5"
+    assert found("\n".join(rows), "a") == {"extra": (1, (" a_7",)), "missing": (1, ("a_7",))}
 
 
 def test_only_the_first_examples_are_kept(found: Found) -> None:

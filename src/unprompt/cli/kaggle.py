@@ -242,5 +242,6 @@ def _scores_table(scores: Scores, *, by_image: bool) -> Table:
             table.add_row(escape(printable(image)), f"{cosine:.4f}", "", escape(printable(prompt)))
         table.add_section()
     mean = scores.mean
-    table.add_row(f"all {len(scores.images):,}", f"{mean.mean:.4f}", f"{mean.low:.4f} to {mean.high:.4f}")
+    interval = "-" if mean.low is None or mean.high is None else f"{mean.low:.4f} to {mean.high:.4f}"
+    table.add_row(f"all {len(scores.images):,}", f"{mean.mean:.4f}", interval)
     return table
