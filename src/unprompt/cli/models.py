@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import ModuleType
+from typing import Annotated, Any
 
 import typer
 
 from unprompt.cli.terminal import say, show
 from unprompt.cli.train import training
-from unprompt.errors import EXIT_USAGE, ModelError, UnknownNameError
-
-if TYPE_CHECKING:
-    from unprompt.models.folder import ModelFolder
+from unprompt.errors import EXIT_USAGE, DataError, MissingExtraError, ModelError, UnknownNameError
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def models() -> None:
-    """List, check and export models."""
+    """List, check, export and convert models."""
 
 
 @app.command("list")
@@ -96,6 +95,79 @@ def export(
     """
     model = training().export_model(source, folder)
     print(model.path)
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The checkpoint: .pth, .pt, .bin or .safetensors.")
+    ],
+    architecture: Annotated[
+        str, typer.Option("--architecture", metavar="NAME", help="Its network, by timm's name: vit_base_patch16_224.")
+    ],
+    preprocessing: Annotated[
+        str,
+        typer.Option(
+            "--preprocessing",
+            metavar="published|model|FILE.json",
+            help="What it was trained with: the published ensemble's, what timm says of the network, or a file's. "
+            "Left out, you are asked.",
+        ),
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="The model folder. Left out: in the models folder."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Of the model. Left out: the folder's or the network's.")
+    ] = "",
+    licence: Annotated[str, typer.Option("--licence", metavar="NAME", help="Of the weights, if you know it.")] = "",
+) -> None:
+    """Make a model folder out of a checkpoint from elsewhere: a timm network with a head of 384 outputs.
+
+    Weights alone are read; a file that asks to run code is refused. Needs the extra [torch].
+    """
+    from unprompt.models.registry import LOCAL, models_folder
+
+    conversion = _conversion()
+    name = name or (output.name if output else f"{architecture.partition('.')[0]}.converted")
+    folder = output or models_folder() / name
+    done = conversion.convert_checkpoint(
+        checkpoint,
+        folder,
+        architecture=architecture,
+        preprocessing=preprocessing or _asked_preprocessing(),
+        name=name,
+        licence=licence or "unknown",
+    )
+    for line in conversion.describe(done):
+        say(line)
+    say(f'a member of a preset: kind = "regressor", model = "{f"{LOCAL}{folder}" if output else name}"')
+    print(done.folder.path)
+
+
+def _conversion() -> ModuleType:
+    try:
+        from unprompt.models import conversion
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "unprompt":
+            raise
+        raise MissingExtraError("converting a checkpoint", "torch") from error
+    return conversion
+
+
+def _asked_preprocessing() -> str:
+    """Asks the person at the terminal. Raises DataError where there is none: weights do not say how they see."""
+    choices = (
+        "published (the published ensemble's ViT: shorter side to 224 bilinear, ImageNet's mean and std), "
+        "model (what timm says of the architecture), or a JSON file"
+    )
+    if not sys.stdin.isatty():
+        raise DataError(
+            f"weights do not say which pixels they were trained with; expected --preprocessing, one of: {choices}"
+        )
+    say(f"Which preprocessing was it trained with? {choices}")
+    return str(typer.prompt("preprocessing", err=True))
 
 
 def _needed() -> tuple[list[str], list[ModelError]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import pickle  # noqa: TID251 - only for the name of torch's error when it refuses one
+import argparse
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ PREFIXES = ("_orig_mod.", "module.")
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The weights in a .safetensors, .pth, .pt or .bin file, under the network's own names.
 
-    Nothing that is pickled in the file is run but what tensors are made of (`weights_only`). Raises DataError.
+    Nothing that is pickled in the file is run but what tensors are made of (`weights_only`), and namespaces, in which
+    timm's training keeps its arguments. Raises DataError.
     """
     held = _read(path)
     for _ in range(3):  # {"state_dict": {"model": ...}} is as deep as they come
@@ -43,17 +46,15 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of the pickle's age
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise DataError(f"expected a checkpoint at {path}: {error.strerror or error}") from error
     except SafetensorError as error:
         raise DataError(f"{path} is no safetensors file: {error}") from error
-    except pickle.UnpicklingError as error:
-        raise DataError(
-            f"{path} asks to run code when it is read, which is refused: only tensors are read ({_first_line(error)})"
-        ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is no checkpoint that torch can read: {_first_line(error)}") from error
+    except Exception as error:  # whatever unpickling makes of a damaged or hostile file
+        raise DataError(_refusal(path, error)) from error
     if not isinstance(held, Mapping):
         raise DataError(f"expected weights by name in {path}, found {type(held).__name__}")
     return held
@@ -65,5 +66,13 @@ def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+def _refusal(path: Path, error: Exception) -> str:
+    """Why torch does not read a file. Its own message tells how to trust the file, which nobody should."""
+    if called := re.search(r"unsupported global:? (?:global )?([\w.]+)", str(error), re.IGNORECASE):
+        return (
+            f"{path} asks to call {called.group(1)} when it is read; nothing but weights is read, because such a file "
+            "can run anything; have them saved alone: torch.save(model.state_dict(), ...)"
+        )
+    if "weights_only" in str(error):
+        return f"{path} holds more than weights and was not read; have them saved alone: torch.save(model.state_dict())"
+    return f"{path} is no checkpoint that torch can read; expected .pth, .pt, .bin or .safetensors with weights by name"

@@ -38,7 +38,7 @@ def find_model(name: str) -> ModelFolder:
 
 
 def all_models() -> tuple[list[ModelFolder], list[ModelError]]:
-    """Every model of the package and of the models folder, by name; and what is wrong with those that cannot be read."""
+    """Every model of the package and of the models folder, by name; and why the others cannot be read."""
     models: list[ModelFolder] = []
     broken: list[ModelError] = []
     for path in sorted(_folders(), key=lambda path: path.name):

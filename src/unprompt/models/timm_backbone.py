@@ -61,14 +61,9 @@ class TimmBackbone(Backbone):
         self.preprocessing = _preprocessing(self.network, self.name, input_size)
 
     def start_weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        classifier = cast(Any, self.network).pretrained_cfg.get("classifier") or "head"
-        heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+        heads = tuple(f"{name}." for name in classifiers(self.network))
         known = self.network.state_dict().keys()
-        return {
-            name: value
-            for name, value in state.items()
-            if name in known or not name.startswith(tuple(f"{head}." for head in heads))
-        }
+        return {name: value for name, value in state.items() if name in known or not name.startswith(heads)}
 
     def hub_weights(self) -> Mapping[str, Tensor]:
         config = cast(Any, self.network).pretrained_cfg
@@ -94,6 +89,12 @@ class TimmBackbone(Backbone):
 
     def _block_key(self, parameter: str) -> tuple[int, ...] | None:
         return block_key(self.network, parameter)
+
+
+def classifiers(network: nn.Module) -> tuple[str, ...]:
+    """How the classifier of a timm network is named, whether it is there or not; distilled ones have two."""
+    named = cast(Any, network).pretrained_cfg.get("classifier") or "head"
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
 def block_key(network: nn.Module, parameter: str) -> tuple[int, ...] | None:
