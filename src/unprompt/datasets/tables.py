@@ -90,10 +90,11 @@ def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
 
 def _csv_cells(path: str) -> Iterator[tuple[str, list[str]] | Fault]:
     """The cells of each row that is not blank, with the line that it begins on."""
+    shown_path = printable(path)
     faults: list[Fault] = []
     reader = csv.reader(_csv_lines(path, faults), strict=True)
     while True:
-        where = f"{printable(path)}:{reader.line_num + 1}"
+        where = f"{shown_path}:{reader.line_num + 1}"
         try:
             row = next(reader, None)
         except csv.Error as error:
@@ -144,17 +145,18 @@ def _csv_lines(path: str, faults: list[Fault]) -> Iterator[str]:
 
 def _lines(path: str) -> Iterator[tuple[str, str | Fault]]:
     """The lines of a UTF-8 file, with their places. Raises DataError where the file cannot be read."""
+    shown_path = printable(path)
     try:
         with opened(path) as file:
             number = 0
             while line := file.readline(LINE_LIMIT + 1):
                 number += 1
-                where = f"{printable(path)}:{number}"
+                where = f"{shown_path}:{number}"
                 yield where, _text(line.removeprefix(_BOM) if number == 1 else line, where)
                 while len(line) > LINE_LIMIT and not line.endswith(b"\n"):
                     line = file.readline(LINE_LIMIT + 1)
     except PictureError as error:
-        raise DataError(f"expected a data set at {printable(path)}: {error}") from error
+        raise DataError(f"expected a data set at {shown_path}: {error}") from error
 
 
 def _text(line: bytes, where: str) -> str | Fault:
