@@ -81,8 +81,8 @@ def submit(
 ) -> None:
     """Write the submission for a folder of pictures.
 
-    Rows <imgId>_<eId>,val: images by their name or, with --like, in the sample's order, eId from 0 to 383. Every vector
-    is predicted, whatever a file says about its prompt. The file is written whole or not at all.
+    Rows imgId_eId,val: images by their name or, with --like, in the sample's order, eId from 0 to 383. Every vector is
+    predicted, whatever a file says about its prompt. The file is written whole or not at all.
     """
     from unprompt.kaggle.pictures import find_pictures, in_order
     from unprompt.kaggle.submission import mean_in_gaps, read_images, write_submission
