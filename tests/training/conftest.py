@@ -106,17 +106,22 @@ def regressor_recipe(pairs: Path) -> Path:
         batch_size = 6
         learning_rate = 1e-4
         layer_decay = 0.8
+        frozen = 0.33
         precision = "fp32"
-        [regressor]
+        [data]
         train = {json.dumps(str(pairs / "train.jsonl"))}
         validation = {json.dumps(str(pairs / "val.jsonl"))}
-        backbone = "test_vit"
-        input_size = 160
-        hidden = 32
-        frozen_blocks = 2
         group_balance = 0.5
+        [network]
+        name = "test_vit"
+        features = "classes"
+        [head]
+        kind = "perceptron"
+        hidden = 32
+        [augmentation]
         crop_scale = 0.6
         colour = 0.2
+        [loss]
         contrastive = 0.1
         """
     )

@@ -15,10 +15,14 @@ from unprompt.text.sentence import SentenceEncoder
 torch = pytest.importorskip("torch")
 
 from unprompt.models.sentence_decoder import SentenceDecoder  # noqa: E402
-from unprompt.training.decoder import UNSCORED, DecoderTask, normalise, recombine  # noqa: E402
-from unprompt.training.recipe import Recipe, read_recipe  # noqa: E402
+from unprompt.training.decoder import UNSCORED, DecoderTask, recombine  # noqa: E402
+from unprompt.training.recipe import Recipe  # noqa: E402
+from unprompt.training.recipe_file import read_recipe  # noqa: E402
+from unprompt.training.texts import normalise  # noqa: E402
 
 pytestmark = pytest.mark.torch
+
+ALL = slice(None)
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def test_the_loss_goes_down(decoder_run: Path) -> None:
 
 
 def test_batches_are_the_same_for_the_same_epoch(task: DecoderTask) -> None:
-    first, again, second = (list(task.batches(epoch, 4)) for epoch in (0, 0, 1))
+    first, again, second = (list(task.batches(epoch, 4, 0, ALL)) for epoch in (0, 0, 1))
     assert len(first) == task.steps(4) == len(task.examples[0]) // 4
     assert all(torch.equal(a[key], b[key]) for a, b in zip(first, again, strict=True) for key in a)
     assert any(not torch.equal(a["vector"], b["vector"]) for a, b in zip(first, second, strict=True))
@@ -60,7 +64,7 @@ def test_an_epoch_shows_each_text_once_with_its_own_vector(task: DecoderTask) ->
     ids, vectors = task.examples
     end = task.tokenizer.get_vocab()["<end>"]
     shown = []
-    for batch in task.batches(3, 4):
+    for batch in task.batches(3, 4, 0, ALL):
         for tokens, labels, vector in zip(batch["tokens"], batch["labels"], batch["vector"], strict=True):
             scored = labels[labels != UNSCORED].tolist()
             assert scored[-1] == end
@@ -166,10 +170,10 @@ def test_mixtures_with_neighbours(recipe: Recipe, folder: Path, task: DecoderTas
         metrics = mixed.evaluate(mixed.model.eval())
         assert metrics.keys() == {"likelihood", "mixed"}
         assert mixed.evaluate(mixed.model) == metrics
-    first, again = (list(mixed.batches(0, 4)) for _ in range(2))
+    first, again = (list(mixed.batches(0, 4, 0, ALL)) for _ in range(2))
     assert all(torch.equal(a[key], b[key]) for a, b in zip(first, again, strict=True) for key in a)
     moved = []
-    for plain, batch in zip(task.batches(0, 4), first, strict=True):
+    for plain, batch in zip(task.batches(0, 4, 0, ALL), first, strict=True):
         moved.append((plain["vector"] * batch["vector"]).sum(dim=1))
         assert torch.equal(plain["tokens"], batch["tokens"])
         assert torch.allclose(batch["vector"].norm(dim=1), torch.ones(4), atol=1e-5)

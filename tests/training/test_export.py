@@ -23,12 +23,13 @@ onnx = pytest.importorskip("onnx")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from unprompt.models.backbones import Regressor  # noqa: E402
 from unprompt.models.registry import find_model  # noqa: E402
 from unprompt.models.sentence_decoder import SentenceDecoder  # noqa: E402
 from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
+from unprompt.training.export import trained_network  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.onnx_export import SMALLEST_PACKED, export_onnx, pack_weights  # noqa: E402
+from unprompt.training.recipe_file import recipe_of_run  # noqa: E402
 from unprompt.training.run import export_model, train_recipe  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -53,8 +54,7 @@ def _torch_decoder(run: Path) -> SentenceDecoder:
 
 
 def test_the_regressor(regressor: ModelFolder, regressor_run: Path) -> None:
-    model = Regressor("test_vit", hidden=32)
-    model.load_state_dict(load_file(regressor_run / BEST))
+    model, _ = trained_network(recipe_of_run(regressor_run), regressor_run / BEST)
     run = session(regressor.file("model.onnx"), 1)
     for batch in (1, 5):
         pixels = torch.randn(batch, 3, 160, 160, generator=torch.Generator().manual_seed(batch))

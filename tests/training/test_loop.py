@@ -24,6 +24,7 @@ from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from unprompt.training.loop import BEST, Batch, train  # noqa: E402
+from unprompt.training.processes import Processes  # noqa: E402
 from unprompt.training.recipe import Optimisation, Recipe  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
 
@@ -68,9 +69,9 @@ class SlopeTask:
     def steps(self, batch_size: int) -> int:
         return 10
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        for number in range(10):
-            yield {"number": torch.tensor([10.0 * epoch + number])}
+    def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
+        for number in range(start, 10):
+            yield {"number": torch.arange(4.0)[rows] + 10 * epoch + number}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         self.trained.append(_numbers(model))
@@ -95,7 +96,8 @@ def _ignore(line: str) -> None:
 
 def _train(task: SlopeTask, folder: Path, **options: Any) -> dict[str, float]:
     settings = Optimisation(**{"epochs": 2, "precision": "fp32", "weight_decay": 0.0, "clip": 1e9, **options})
-    return train(task, Recipe("regressor", "slope", settings), settings, folder, _ignore)
+    recipe = Recipe("regressor", "slope", settings)
+    return train(task, recipe, settings, folder, _ignore, processes=Processes(0, 1, torch.device("cpu")))
 
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:

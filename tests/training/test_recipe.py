@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import DataError, UnknownNameError
-from unprompt.training.recipe import Optimisation, read_recipe, recipe_of_run
+from unprompt.training.recipe import Optimisation
+from unprompt.training.recipe_file import read_recipe, recipe_of_run
 
 HEAD = 'task = "regressor"\nname = "a.b"\n'
 
@@ -29,7 +30,7 @@ def test_what_is_left_out_has_its_default(path: Path) -> None:
 def test_every_recipe_that_is_shipped_can_be_read(root: Path) -> None:
     found = sorted((root / "recipes").glob("*.toml"))
     assert found
-    assert {read_recipe(recipe).task for recipe in found} == {"regressor", "decoder"}
+    assert {read_recipe(recipe).task for recipe in found} == {"regressor", "text-head", "decoder"}
 
 
 @pytest.mark.parametrize(
@@ -40,9 +41,13 @@ def test_every_recipe_that_is_shipped_can_be_read(root: Path) -> None:
         ("optimisation.learning_rate=2e-3", "optimisation", "learning_rate", 2e-3),
         ("optimisation.precision=fp32", "optimisation", "precision", "fp32"),
         ("optimisation.precision = 'fp32'", "optimisation", "precision", "fp32"),
-        ("regressor.start_weights=", "regressor", "start_weights", ""),
-        ("regressor.start_weights=../a b/c.safetensors", "regressor", "start_weights", "../a b/c.safetensors"),
-        ("regressor.mean=[0, 0.5, 1]", "regressor", "mean", (0.0, 0.5, 1.0)),
+        ("network.weights=", "network", "weights", ""),
+        ("network.weights=../a b/c.safetensors", "network", "weights", "../a b/c.safetensors"),
+        ("sight.mean=[0, 0.5, 1]", "sight", "mean", (0.0, 0.5, 1.0)),
+        ('sight.views=["whole", "mirrored"]', "sight", "views", ("whole", "mirrored")),
+        ("data.skip_bad=true", "data", "skip_bad", True),
+        ("network.options={depths = [1, 1]}", "network", "options", {"depths": [1, 1]}),
+        ("network.options.img_size=32", "network", "options", {"img_size": 32}),
         ('decoder.texts=["a.txt", "b.jsonl"]', "decoder", "texts", ("a.txt", "b.jsonl")),
     ],
 )
@@ -63,7 +68,9 @@ def test_the_last_override_of_a_key_wins_over_the_file(path: Path) -> None:
     [
         ("optimisation.epoch=3", r"unknown key in .*: optimisation 'epoch'; did you mean 'epochs'\?"),
         ("optimization.epochs=3", r"unknown key in .* 'optimization'; did you mean 'optimisation'\?"),
-        ("task=regresor", r"unknown task 'regresor'; did you mean 'regressor'\?"),
+        ("task=regresor", r"unknown task in .* 'regresor'; did you mean 'regressor'\?"),
+        ("loss.kind=angul", r"unknown kind in .*loss 'angul'; did you mean 'angular'\?"),
+        ('sight.views=["hole"]', r"unknown views in .*sight 'hole'; did you mean 'whole'\?"),
         ("probe.precision=fp23", r"unknown precision in .*probe 'fp23'; did you mean 'fp32'\?"),
     ],
 )
@@ -78,16 +85,20 @@ def test_unknown_names_get_the_nearest_known_one(path: Path, override: str, mess
         ("optimisation.epochs=2.5", r"optimisation: epochs: expected a whole number, found 2\.5"),
         ("optimisation.epochs=true", "expected a whole number, found True"),
         ("optimisation.learning_rate=fast", "learning_rate: expected a number, found 'fast'"),
-        ("regressor.backbone=3", "backbone: expected a text, found 3"),
+        ("network.name=3", "name: expected a text, found 3"),
+        ("network.options=3", "options: expected a table, found 3"),
+        ("data.skip_bad=1", "skip_bad: expected true or false, found 1"),
         ("name=3", "name: expected a text, found 3"),
         ("decoder.texts=a.txt", "texts: expected a list, found 'a.txt'"),
         ("decoder.texts=[1]", "texts: expected a text, found 1"),
-        ('regressor.mean=["a"]', "mean: expected a number, found 'a'"),
+        ('sight.mean=["a"]', "mean: expected a number, found 'a'"),
         ("probe=3", "probe: expected a section of keys, found 3"),
         ("name.x=3", "'name' is a value, not a section"),
         ("optimisation.epochs", "expected key=value, found 'optimisation.epochs'"),
         ("optimisation.batch_size=0", "optimisation: batch_size: expected 1 or more, found 0"),
         ("probe.epochs=-1", "probe: epochs: expected 0 or more, found -1"),
+        ("optimisation.frozen=1.5", "optimisation: frozen: expected 0 to 1, found 1.5"),
+        ("optimisation.learning_rate=nan", "learning_rate: expected 0 or more, found nan"),
     ],
 )
 def test_wrong_values(path: Path, override: str, message: str) -> None:
@@ -114,7 +125,7 @@ def test_not_toml(path: Path, content: bytes) -> None:
 
 
 def test_a_runs_folder_gives_its_recipe_back(path: Path, tmp_path: Path) -> None:
-    recipe = read_recipe(path, ["regressor.mean=[0.1, 0.2, 0.3]", "probe.epochs=4"])
+    recipe = read_recipe(path, ["sight.mean=[0.1, 0.2, 0.3]", "probe.epochs=4"])
     (tmp_path / "recipe.json").write_text(json.dumps(asdict(recipe)))
     assert recipe_of_run(tmp_path) == recipe
 

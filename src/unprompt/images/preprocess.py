@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,10 @@ _CHOICES = {"resize": ("shortest", "squash"), "interpolation": tuple(INTERPOLATI
 View: TypeAlias = Literal["whole", "mirrored", "middle"]
 """One way to look at a picture; a model may average what it sees in several."""
 
-_MIDDLE = 0.8
-"""The share of the side that the view of the middle keeps."""
+VIEWS: tuple[View, ...] = get_args(View)
+
+_MIDDLE_SHARE = 0.875
+"""Of the side that the view of the middle keeps: the share that ImageNet models have always been tested with."""
 _LONGEST_ASPECT = 64
 """Beyond this ratio only the middle is resized: a file of 1 x 65,000 pixels would unfold to gigabytes."""
 
@@ -81,6 +83,10 @@ class Preprocessing:
         """To how many pixels the shorter side ("squash": both sides) is brought before the square is cut out."""
         return math.floor(self.input_size / self.crop_share)
 
+    def of_view(self, view: View) -> Preprocessing:
+        """The same for one view of the picture: that of the middle sees less of it."""
+        return replace(self, crop_share=_MIDDLE_SHARE * self.crop_share) if view == "middle" else self
+
 
 PUBLISHED_VIT = Preprocessing(
     input_size=224,
@@ -96,13 +102,15 @@ It was shown square pictures alone and crops nothing; where a picture is not squ
 """
 
 
-def preprocess(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+def preprocess(
+    pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing, view: View = "whole"
+) -> npt.NDArray[np.float32]:
     """(height, width, 3) uint8 RGB -> (3, input_size, input_size) float32, contiguous.
 
     The same numbers as torchvision's Resize, CenterCrop, ToTensor and Normalize give for a Pillow picture, which is
     what timm and open_clip evaluate with.
     """
-    square = fit_square(Image.fromarray(pixels), preprocessing)
+    square = fit_square(Image.fromarray(pixels), preprocessing, view)
     channels = np.asarray(square).transpose(2, 0, 1).astype(np.float32, order="C")  # (3, size, size)
     channels /= 255
     channels -= np.array(preprocessing.mean, dtype=np.float32)[:, None, None]
@@ -114,8 +122,7 @@ def fit_square(image: Image.Image, preprocessing: Preprocessing, view: View = "w
     """The picture, or one view of it, as the square of `input_size` that the model sees, before it is normalised."""
     if view == "mirrored":
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if view == "middle":
-        preprocessing = replace(preprocessing, crop_share=_MIDDLE * preprocessing.crop_share)
+    preprocessing = preprocessing.of_view(view)
     if preprocessing.resize == "squash":
         image = _resized(image, (preprocessing.resized_side, preprocessing.resized_side), preprocessing)
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,28 +12,11 @@ import numpy.typing as npt
 
 from unprompt.errors import ModelError
 from unprompt.images.decode import Picture
-from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.images.preprocess import VIEWS, View, preprocess
 from unprompt.models.engine import Engine, open_engine, preprocessing_of
 from unprompt.models.folder import ModelFolder
 from unprompt.models.onnx import core_count
 from unprompt.prediction import Vector, Vote
-
-VIEWS = ("whole", "mirrored", "middle")
-MIDDLE_SHARE = 0.875
-"""Of the side that the middle view keeps: the share that ImageNet models have always been tested with."""
-
-
-@dataclass(frozen=True)
-class View:
-    """One way to look at a picture."""
-
-    preprocessing: Preprocessing
-    mirrored: bool = False
-
-    def pixels(self, picture: Picture) -> npt.NDArray[np.float32]:
-        """(3, input_size, input_size)"""
-        seen = preprocess(picture.pixels, self.preprocessing)
-        return np.ascontiguousarray(seen[:, :, ::-1]) if self.mirrored else seen
 
 
 class Regressor:
@@ -54,6 +36,7 @@ class Regressor:
         self.folder = folder
         self._weight = weight
         self._threads = threads or core_count()
+        self._preprocessing = preprocessing_of(folder)
         self._views = views_of(folder)
         self._loading = threading.Lock()
 
@@ -64,7 +47,7 @@ class Regressor:
         No more is asked for: ours learnt from pictures of 256 pixels, and larger ones that are first reduced to about
         that score the same (0.4944, and 0.4942 whole, on 400 of the validation pictures enlarged four times).
         """
-        return max(view.preprocessing.resized_side for view in self._views)
+        return max(self._preprocessing.of_view(view).resized_side for view in self._views)
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""
@@ -82,7 +65,8 @@ class Regressor:
         return self._voted(self._engine.vectors(self._pixels(picture)))
 
     def _pixels(self, picture: Picture) -> npt.NDArray[np.float32]:
-        return np.stack([view.pixels(picture) for view in self._views])  # (views, 3, input_size, input_size)
+        seen = [preprocess(picture.pixels, self._preprocessing, view) for view in self._views]
+        return np.stack(seen)  # (views, 3, input_size, input_size)
 
     def _voted(self, views: Vector) -> Vote:
         """The vote of a picture whose views have these vectors (views, 384)."""
@@ -105,13 +89,7 @@ class Regressor:
 
 def views_of(folder: ModelFolder) -> tuple[View, ...]:
     """The views that a model's config names; the whole picture alone where it names none. Raises ModelError."""
-    whole = preprocessing_of(folder)
     names = folder.config.get("views", ["whole"])
     if not isinstance(names, list) or not names or any(name not in VIEWS or names.count(name) > 1 for name in names):
         raise ModelError(f"model {folder.name}: expected views to be some of {', '.join(VIEWS)}, found {names!r}")
-    known = {
-        "whole": View(whole),
-        "mirrored": View(whole, mirrored=True),
-        "middle": View(replace(whole, crop_share=whole.crop_share * MIDDLE_SHARE)),
-    }
-    return tuple(known[name] for name in names)
+    return tuple(names)

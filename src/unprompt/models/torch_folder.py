@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from unprompt.errors import DataError, ModelError, UnknownNameError
-from unprompt.images.preprocess import Preprocessing
+from unprompt.images.preprocess import Preprocessing, View
 from unprompt.models.backbones import build_backbone, plan_backbone
 from unprompt.models.engine import TORCH_WEIGHTS, preprocessing_of
 from unprompt.models.folder import CARD, ModelFolder, replacing, write_config
@@ -29,9 +29,11 @@ def save_network(
     origin: str,
     score: Mapping[str, Any],
     card: str,
+    views: Sequence[View] = ("whole",),
 ) -> ModelFolder:
     """Writes the model folder: weights, config and `card` as its README.md; a kill leaves the old folder whole.
 
+    `views` of a picture are averaged at prediction.
     Raises ModelError where `folder` holds anything but a model.
     """
     backbone = network.backbone
@@ -42,6 +44,7 @@ def save_network(
         "features": backbone.features,
         "head": network.head.spec.to_config(),
         "preprocessing": preprocessing.to_config(),
+        "views": list(views),
         "sizes": {"features": backbone.size, "parameters": sum(value.numel() for value in network.parameters())},
         "licence": licence,
         "origin": origin,

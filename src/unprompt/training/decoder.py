@@ -22,7 +22,8 @@ from unprompt.text.words import FUNCTION_WORDS, WORDS
 from unprompt.training.loop import Batch
 from unprompt.training.neighbours import Neighbours
 from unprompt.training.recipe import Recipe
-from unprompt.training.targets import read_lines, read_records, target_vectors
+from unprompt.training.targets import target_vectors
+from unprompt.training.texts import read_texts
 from unprompt.training.weights import put_start_weights
 
 START, END = "<start>", "<end>"
@@ -38,8 +39,8 @@ class DecoderTask:
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self.options, self.seed = recipe.decoder, recipe.optimisation.seed
-        texts = _read_texts([Path(path) for path in self.options.texts])
-        held_out = set(_read_texts([Path(self.options.validation)]))
+        texts = read_texts([Path(path) for path in self.options.texts])
+        held_out = set(read_texts([Path(self.options.validation)]))
         texts = [text for text in texts if text not in held_out]
         self.tokenizer = _tokenizer(texts, self.options.vocabulary_size, folder / "tokenizer.json")
         write_words(texts, self.tokenizer, folder / WORDS)
@@ -68,17 +69,19 @@ class DecoderTask:
             raise DataError(f"expected a batch of {batch_size} texts that max_length has room for, found {found}")
         return found // batch_size
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
         rng = np.random.default_rng((self.seed, epoch))
         lengths = np.array([len(ids) for ids in self.examples[0]])
         order = rng.permutation(len(lengths))[: self.steps(batch_size) * batch_size]
         window = SHUFFLE_WINDOW * batch_size
         windows = [order[at : at + window] for at in range(0, len(order), window)]
         sorted_order = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
-        for batch in rng.permutation(sorted_order.reshape(-1, batch_size)):
+        for number, batch in enumerate(rng.permutation(sorted_order.reshape(-1, batch_size))[start:], start):
+            batch = batch[rows]
             made = self._batch(self.examples, batch)
             if self.options.neighbours:
-                mixed = self.neighbours.mix(self.examples[1][batch], self.nearest[batch], rng)
+                drawn = np.random.default_rng((self.seed, epoch, number))
+                mixed = self.neighbours.mix(self.examples[1][batch], self.nearest[batch], drawn)
                 made["vector"] = torch.from_numpy(mixed)
             yield made
 
@@ -132,11 +135,6 @@ class DecoderTask:
         return {"tokens": tokens[:, :-1], "labels": labels[:, 1:], "vector": torch.from_numpy(vectors[chosen])}
 
 
-def normalise(text: str) -> str:
-    """Lower case and single blanks: MiniLM is uncased, so its vectors cannot say more. Lone surrogates are no text."""
-    return " ".join(text.lower().split()).encode("utf-8", "replace").decode("utf-8")
-
-
 def recombine(texts: Sequence[str], count: int, seed: int) -> list[str]:
     """`count` new texts: the first parts of one prompt, cut at commas, with last parts of itself or of another."""
     draw = random.Random(seed)
@@ -167,21 +165,6 @@ def write_words(texts: Sequence[str], tokenizer: Tokenizer, path: Path) -> None:
                 named.update(words)
     kept = [word for word, count in seen.items() if count >= RARE and named[word] < NAME_SHARE * count]
     path.write_text("\n".join(sorted(kept)) + "\n", encoding="utf-8")
-
-
-def _read_texts(paths: Sequence[Path]) -> list[str]:
-    found: dict[str, None] = {}
-    for path in paths:
-        if path.suffix == ".jsonl":
-            for record in read_records(path, "prompt"):
-                for text in (record["prompt"], *(record.get("captions") or ())):
-                    found.setdefault(normalise(text))
-        else:
-            found.update(dict.fromkeys(normalise(line) for line in read_lines(path)))
-    found.pop("", None)
-    if not found:
-        raise DataError(f"there are no texts to learn from in {', '.join(map(str, paths))}")
-    return list(found)
 
 
 def _tokenizer(texts: Sequence[str], size: int, path: Path) -> Tokenizer:

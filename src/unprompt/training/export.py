@@ -6,34 +6,50 @@ import gzip
 import importlib.util
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 
-from unprompt.errors import MissingExtraError
-from unprompt.models.backbones import Regressor
+from unprompt.datasets.pairs import Pair, read_pairs
+from unprompt.errors import DataError, MissingExtraError, ModelError
+from unprompt.images.decode import Picture, decode
+from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.models.folder import ModelFolder, write_config
 from unprompt.models.onnx import session
 from unprompt.models.registry import SENTENCE_ENCODER
+from unprompt.models.regressor_network import RegressorNetwork
 from unprompt.models.sentence_decoder import SentenceDecoder
+from unprompt.models.start_weights import RANDOM
+from unprompt.models.torch_folder import save_network
 from unprompt.models.torchvision_cure import cure_torchvision
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_TOKENIZER
 from unprompt.text.words import WORDS, Words
-from unprompt.training.loop import saved_state
+from unprompt.training.card import model_card
+from unprompt.training.checkpoint import newest_checkpoint
+from unprompt.training.loop import LAST
+from unprompt.training.lora import add_lora, merge_lora, name_without_lora
 from unprompt.training.onnx_export import export_onnx, pack_weights
+from unprompt.training.plot import NOT_CURVES, read_metrics
 from unprompt.training.recipe import Recipe
-from unprompt.training.regressor import preprocessing_of
+from unprompt.training.regressor import build_network, preprocessing_of
 
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
 CLIP_MERGES_END = 49152 - 256 - 2 + 1
 CLIP_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+
+LARGEST_LOSS = 0.002
+"""Of mean cosine, by which an export may fall behind the weights that it was made of."""
+CHECKED = 200
+"""Validation pictures on which that is measured."""
 
 
 class MeanPooled(nn.Module):
@@ -158,7 +174,7 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         "max_length": options.max_length,
         "licence": "MIT",
         "origin": "trained by unprompt; see the model card",
-        "score": _score(weights.parent),
+        "score": _score(weights),
     }
     texts = tuple(weights.with_name(WORDS).read_text(encoding="utf-8").split())
     words = Words(texts, SentenceEncoder.embedded().encode(texts))
@@ -166,25 +182,95 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
 
 
 def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
-    """Writes the regressor whose weights these are, with the preprocessing that it was trained with."""
-    options = recipe.regressor
-    model = Regressor(options.backbone, hidden=options.hidden)
-    model.load_state_dict(load_file(weights))
-    pixels = torch.zeros(2, 3, options.input_size, options.input_size)
-    export_onnx(model, {"pixels": pixels}, ["vectors"], {"pixels": {0: "batch"}}, folder / "model.onnx")
+    """Writes the ONNX model of the regressor whose weights these are, with the preprocessing that it was trained with.
+
+    Raises ModelError where it scores less than the original, beyond `LARGEST_LOSS`, on the recipe's validation data.
+    """
+    network, preprocessing = trained_network(recipe, weights)
+    side = preprocessing.input_size
+    pixels = torch.zeros(2, 3, side, side)
+    export_onnx(network, {"pixels": pixels}, ["vectors"], {"pixels": {0: "batch"}}, folder / "model.onnx")
     pack_weights(folder / "model.onnx", eight_bits=True)
+    check_export(network, folder / "model.onnx", preprocessing, recipe)
     config = {
         "name": recipe.name,
-        "architecture": options.backbone,
-        "preprocessing": preprocessing_of(options).to_config(),
+        "architecture": recipe.network.name,
+        "preprocessing": preprocessing.to_config(),
+        "views": list(recipe.sight.views),
         "licence": "MIT",
         "origin": "trained by unprompt; see the model card",
-        "score": _score(weights.parent),
+        "score": _score(weights),
     }
     return write_config(folder, config, ["model.onnx"])
 
 
-def _score(run: Path) -> dict[str, Any]:
-    """The evaluation of the run's best weights."""
-    found = saved_state(run)
-    return {key: round(value, 4) for key, value in found[1]["best"].items()} if found else {}
+def regressor_folder(recipe: Recipe, run: Path, weights: Path, folder: Path) -> ModelFolder:
+    """Writes the torch model folder of the regressor whose weights these are, with its card."""
+    network, preprocessing = trained_network(recipe, weights)
+    score = _score(weights)
+    return save_network(
+        network,
+        folder,
+        name=recipe.name,
+        preprocessing=preprocessing,
+        views=recipe.sight.views,
+        licence="see the model card",
+        origin="trained by unprompt; see the model card",
+        score=score,
+        card=model_card(recipe, run, folder.name, score),
+    )
+
+
+def trained_network(recipe: Recipe, weights: Path) -> tuple[RegressorNetwork, Preprocessing]:
+    """The network of a run with these weights, low-rank updates merged, and how it sees pictures."""
+    bare = replace(recipe, network=replace(recipe.network, weights=RANDOM))
+    network = build_network(bare)
+    state = load_file(weights)
+    if any(name_without_lora(name)[1] for name in state):
+        add_lora(network, recipe.lora)
+    network.load_state_dict(state)
+    merge_lora(network)
+    return network.eval(), preprocessing_of(recipe.sight, network.backbone.preprocessing)
+
+
+def check_export(network: RegressorNetwork, exported: Path, preprocessing: Preprocessing, recipe: Recipe) -> None:
+    """Scores both on the first of the recipe's validation pictures; where these are not to be had, on none.
+
+    Raises ModelError where the export loses more than `LARGEST_LOSS`.
+    """
+    try:
+        labelled = list(
+            islice((pair for pair in read_pairs(recipe.data.validation) if isinstance(pair, Pair)), CHECKED)
+        )
+    except DataError:
+        return
+    pictures = [decode(pair.picture, read_metadata=False) for pair in labelled]
+    seen = [(pair.prompt, seen) for pair, seen in zip(labelled, pictures, strict=True) if isinstance(seen, Picture)]
+    if not seen:
+        return
+    true = SentenceEncoder.embedded().encode([prompt for prompt, _ in seen])
+    run = session(exported)
+    scores = []
+    for vector, (_, picture) in zip(true, seen, strict=True):
+        pixels = preprocess(picture.pixels, preprocessing)[None]
+        with torch.inference_mode():
+            before = network(torch.from_numpy(pixels))[0].numpy()
+        scores.append((vector @ before, vector @ run.run(["vectors"], {"pixels": pixels})[0][0]))
+    before, after = np.mean(scores, axis=0)
+    if before - after > LARGEST_LOSS:
+        raise ModelError(
+            f"the export scores {after:.4f} on {len(scores)} validation pictures, the original {before:.4f}; "
+            f"a loss of more than {LARGEST_LOSS} is not accepted"
+        )
+
+
+def _score(weights: Path) -> dict[str, float]:
+    """What the run's best weights, or its last, scored when it evaluated them."""
+    run = weights.parent
+    if weights.name == LAST:
+        evaluations = [line for line in read_metrics(run) if "loss" not in line]
+        last = evaluations[-1] if evaluations else {}
+    else:
+        found = newest_checkpoint(run)
+        last = found[1]["best"] if found else {}
+    return {key: round(value, 4) for key, value in last.items() if key not in NOT_CURVES}

@@ -1,37 +1,49 @@
-"""The training loop: one for every task, on a GPU when there is one and on the CPU otherwise.
+"""The training loop: one for every task, on a CPU, a GPU or several, read in one sitting.
 
-A run lives in a folder: `recipe.json`, `metrics.jsonl`, `metrics.png`, `checkpoint/` (weights, optimiser, moving
-average: safetensors and JSON, never pickle) and `best.safetensors`. Started again on the same folder it goes on
-where it was, with the same batches.
+A run lives in a folder: `recipe.json`, `metrics.jsonl`, `metrics.png`, `checkpoint/` (weights, average, optimiser),
+`best.safetensors` and, at the end, `last.safetensors`. Started again on the same folder it goes on where it was, with
+the same batches.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
+from unprompt.training.averaging import MovingAverage, put
+from unprompt.training.checkpoint import (
+    newest_checkpoint,
+    optimiser_tensors,
+    read_group,
+    restore_optimiser,
+    write_checkpoint,
+)
+from unprompt.training.optimiser import adamw, set_rate, trainable
 from unprompt.training.plot import METRICS, plot_metrics, read_metrics
-from unprompt.training.recipe import RUN_RECIPE, Optimisation, Recipe, recipe_of_run
+from unprompt.training.processes import Processes
+from unprompt.training.recipe import RUN_RECIPE, Optimisation, Recipe
+from unprompt.training.recipe_file import recipe_of_run
 from unprompt.training.weights import save_tensors
 
-BEST = "best.safetensors"
+BEST, LAST = "best.safetensors", "last.safetensors"
 STEPS_A_REPORT = 50
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 Batch = dict[str, Tensor]
 Report = Callable[[str], None]
+Advance = Callable[[str, int, int], None]
+"""Hears what is being done, how many samples of it are done, and how many there are."""
 
 
 class Task(Protocol):
@@ -47,8 +59,8 @@ class Task(Protocol):
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch."""
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """The batches of an epoch, the same whenever the same epoch is asked for."""
+    def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
+        """The batches of an epoch from number `start` on, of each the `rows`; the same whenever they are asked for."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """A scalar, averaged over the batch."""
@@ -60,20 +72,29 @@ class Task(Protocol):
         """Metrics on validation data."""
 
 
-def train(task: Task, recipe: Recipe, options: Optimisation, folder: Path, report: Report) -> dict[str, float]:
+def train(
+    task: Task,
+    recipe: Recipe,
+    options: Optimisation,
+    folder: Path,
+    report: Report,
+    *,
+    processes: Processes,
+    advance: Advance = lambda stage, done, total: None,
+) -> dict[str, float]:
     """Runs (or goes on with) one of a recipe's optimisations in `folder`; returns the best evaluation.
 
-    Raises DataError where `folder` holds a run of another recipe.
+    Raises DataError where `folder` holds a run of another recipe, or where the loss is no longer a number.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    claim(folder, recipe)
-    run = _Run(task, recipe.name, options, folder, device)
-    run.resume(report)
+    with processes.first_alone():
+        claim(folder, recipe)
+    run = _Run(task, recipe.name, options, folder, processes, report, advance)
+    run.resume()
     if not run.best:
-        run.evaluate(report)
+        run.evaluate()
     while run.step < run.total_steps:
-        run.epoch(report)
-    plot_metrics(folder, recipe.name)
+        run.epoch()
+    run.finish()
     return run.best
 
 
@@ -89,92 +110,113 @@ def claim(folder: Path, recipe: Recipe) -> None:
         raise DataError(f"{folder} holds a run of another recipe; choose another folder with --output or remove it")
 
 
-def saved_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole checkpoint of a run and what its `state.json` holds; None before the first."""
-    for name in ("checkpoint", "checkpoint.old"):
-        path = folder / name / "state.json"
-        if path.exists():
-            return path.parent, json.loads(path.read_text(encoding="utf-8"))
-    return None
-
-
 class _Run:
     """The state of a run: what a checkpoint holds."""
 
-    def __init__(self, task: Task, name: str, options: Optimisation, folder: Path, device: torch.device) -> None:
-        self.task, self.name, self.options, self.folder, self.device = task, name, options, folder, device
-        self.model = task.model.to(device)
-        self.parameters = _trainable(task)
-        self.average = {name: value.detach().clone() for name, value in self.parameters.items()}
-        self.optimiser = _optimiser(task, self.parameters, options)
+    def __init__(
+        self,
+        task: Task,
+        name: str,
+        options: Optimisation,
+        folder: Path,
+        processes: Processes,
+        report: Report,
+        advance: Advance,
+    ) -> None:
+        self.task, self.name, self.options, self.folder, self.processes = task, name, options, folder, processes
+        self.report, self.advance = report, advance
+        self.model = task.model.to(processes.device)
+        self.parameters = trainable(self.model, task.depth_of)
+        self.average = MovingAverage(self.parameters, options.ema)
+        self.optimiser = adamw(self.parameters, task.depth_of, options)
+        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=options.precision == "fp16")
         self.epoch_steps = task.steps(options.batch_size)
         self.total_steps = self.epoch_steps * options.epochs
         self.evaluate_every = math.ceil(self.total_steps / (options.evaluations or max(1, options.epochs)))
         self.step = 0
         self.best: dict[str, float] = {}
-        self.losses: list[float] = []  # since the last report
+        self.losses: list[Tensor] = []  # since the last report; numbers would make a GPU wait at every step
         self.pace = _Pace(self.step)
         self.saved_at = time.monotonic()
 
-    def epoch(self, report: Report) -> None:
+    def epoch(self) -> None:
         """The rest of the epoch that `step` lies in."""
-        number, done = divmod(self.step, self.epoch_steps)
-        for index, batch in enumerate(self.task.batches(number, self.options.batch_size)):
-            if index < done:
-                continue
-            self.losses.append(self._update({key: value.to(self.device) for key, value in batch.items()}))
+        number, start = divmod(self.step, self.epoch_steps)
+        for batch in self.task.batches(number, self.options.batch_size, start, self.processes.rows):
+            self.losses.append(self._update(batch))
+            samples = self.options.batch_size
+            self.advance("training", self.step * samples, self.total_steps * samples)
             if self.step % STEPS_A_REPORT == 0 or self.step == self.total_steps:
-                rate = self.pace.steps_per_second(self.step) * self.options.batch_size
-                self._log({"loss": float(np.mean(self.losses)), "rate": rate}, report)
-                self.losses = []
+                self._log_loss()
             if self.step % self.evaluate_every == 0 or self.step == self.total_steps:
-                self.evaluate(report)
+                self.evaluate()
             elif time.monotonic() - self.saved_at > self.options.checkpoint_minutes * 60:
                 self.save()
 
-    def _update(self, batch: Batch) -> float:
+    def _update(self, batch: Batch) -> Tensor:
+        """One step of the optimiser; returns the loss before it."""
         # Dropout and stochastic depth draw from the step's own seed, so a resumed run draws what an unbroken one does.
-        torch.manual_seed(self.options.seed * 1_000_003 + self.step)
+        torch.manual_seed((self.options.seed * 1_000_003 + self.step) * self.processes.count + self.processes.rank)
         self.model.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["scale"] * _rate(self.options, self.step, self.total_steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            loss = self.task.loss(self.model, batch)
+        set_rate(self.optimiser, self.options, self.step, self.total_steps)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(list(self.parameters.values()), self.options.clip)
-        self.optimiser.step()
+        loss = torch.zeros((), device=self.processes.device)
+        for part, share in _parts(batch, self.options.accumulate):
+            part = {key: value.to(self.processes.device, non_blocking=True) for key, value in part.items()}
+            with self._autocast():
+                part_loss = self.task.loss(self.model, part) * share
+            self.scaler.scale(part_loss).backward()
+            loss += part_loss.detach()
+        self.processes.average_gradients(self.parameters.values())
+        self.scaler.unscale_(self.optimiser)
+        if self.options.clip:
+            nn.utils.clip_grad_norm_(list(self.parameters.values()), self.options.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         self.step += 1
-        self._average()
-        return float(loss.detach())
+        self.average.update(self.step)
+        return loss
 
-    def _average(self) -> None:
-        # A short memory at first, so that the average does not carry the first weights for long.
-        decay = min(self.options.ema, (1 + self.step) / (10 + self.step)) if self.options.ema else 0.0
-        for name, value in self.parameters.items():
-            self.average[name].lerp_(value.detach(), 1 - decay)
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        precision = AUTOCAST.get(self.options.precision)
+        return torch.autocast(self.processes.device.type, precision, enabled=precision is not None)
 
-    def evaluate(self, report: Report) -> None:
+    def _log_loss(self) -> None:
+        loss = self.processes.mean(torch.stack(self.losses).mean())
+        self.losses = []
+        if not math.isfinite(loss):
+            raise DataError(
+                f"the loss is {loss} at step {self.step}; try a smaller learning_rate, a longer warmup or "
+                "precision=fp32, in a new folder"
+            )
+        rate = self.pace.steps_per_second(self.step) * self.options.batch_size
+        self._log({"loss": loss, "rate": rate})
+
+    def evaluate(self) -> None:
         """Scores the averaged weights, keeps them where they are the best so far, and notes that in a checkpoint."""
-        kept = {name: value.detach().clone() for name, value in self.parameters.items()}
-        self._put(self.average)
-        self.model.eval()
-        with torch.inference_mode():
-            metrics = self.task.evaluate(self.model)
-        if not self.best or metrics[self.task.metric] > self.best[self.task.metric]:
-            self.best = metrics
-            save_tensors(self.model.state_dict(), self.folder / BEST)
-        self._put(kept)
-        self._log(metrics, report)
-        plot_metrics(self.folder, self.name)
+        if self.processes.is_first:
+            with self.average.in_place():
+                self.model.eval()
+                with torch.inference_mode():
+                    metrics = self.task.evaluate(self.model)
+                if not self.best or metrics[self.task.metric] > self.best[self.task.metric]:
+                    self.best = metrics
+                    save_tensors(self.model.state_dict(), self.folder / BEST)
+            self._log(metrics)
+            plot_metrics(self.folder, self.name)
         self.save()
 
-    def _put(self, values: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(values[name])
+    def finish(self) -> None:
+        """Keeps the averaged weights as they are at the end."""
+        if self.processes.is_first:
+            with self.average.in_place():
+                save_tensors(self.model.state_dict(), self.folder / LAST)
+            plot_metrics(self.folder, self.name)
+        self.processes.wait()
 
-    def _log(self, values: dict[str, float], report: Report) -> None:
+    def _log(self, values: dict[str, float]) -> None:
+        if not self.processes.is_first:
+            return
         line = {"step": self.step, "epoch": round(self.step / self.epoch_steps, 3)}
         line |= {key: round(value, 5) for key, value in values.items()}
         with (self.folder / METRICS).open("a", encoding="utf-8") as file:
@@ -182,51 +224,53 @@ class _Run:
         said = [f"step {self.step}/{self.total_steps}", *(f"{key} {value:.4g}" for key, value in values.items())]
         if left := self.pace.left(self.step, self.total_steps):
             said.append(f"{left} left")
-        report("  ".join(said))
+        self.report("  ".join(said))
 
     def save(self) -> None:
-        """Writes a checkpoint beside the old one and swaps them, so that a kill leaves one of the two whole."""
-        new = self.folder / "checkpoint.new"
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        save_tensors({name: value.detach() for name, value in self.parameters.items()}, new / "weights.safetensors")
-        save_tensors(self.average, new / "average.safetensors")
-        names = list(self.parameters)
-        moments = {}
-        for name, parameter in self.parameters.items():
-            for key, value in self.optimiser.state.get(parameter, {}).items():
-                moments[f"{names.index(name)}.{key}"] = torch.as_tensor(value)
-        save_tensors(moments, new / "optimiser.safetensors")
-        state = {"step": self.step, "best": self.best, "losses": self.losses, "parameters": names}
-        (new / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        old, current = self.folder / "checkpoint.old", self.folder / "checkpoint"
-        shutil.rmtree(old, ignore_errors=True)
-        if current.exists():
-            os.replace(current, old)
-        os.replace(new, current)
-        shutil.rmtree(old, ignore_errors=True)
+        """Writes a checkpoint."""
+        if self.processes.is_first:
+            groups = {
+                "weights": {name: value.detach() for name, value in self.parameters.items()},
+                "average": self.average.values,
+                "buffers": dict(self.model.named_buffers()),  # batch norm's, which no optimiser moves
+                "optimiser": optimiser_tensors(self.optimiser, self.parameters),
+            }
+            state = {
+                "step": self.step,
+                "best": self.best,
+                "losses": [float(loss) for loss in self.losses],
+                "parameters": list(self.parameters),
+                "scaler": self.scaler.state_dict(),
+            }
+            write_checkpoint(self.folder, groups, state)
         self.saved_at = time.monotonic()
 
-    def resume(self, report: Report) -> None:
+    def resume(self) -> None:
         """Takes up the newest whole checkpoint, if there is one."""
-        found = saved_state(self.folder)
+        found = newest_checkpoint(self.folder)
         if found is None:
-            (self.folder / METRICS).unlink(missing_ok=True)
-            return
-        saved, state = found
+            if self.processes.is_first:
+                (self.folder / METRICS).unlink(missing_ok=True)
+        else:
+            self._take_up(*found)
+        self.processes.wait()  # none may write a checkpoint while another still looks for one
+
+    def _take_up(self, saved: Path, state: dict[str, Any]) -> None:
         if state["parameters"] != list(self.parameters):
             raise DataError(f"{saved} holds other parameters than this recipe trains; remove the folder to start anew")
-        self._put(load_file(saved / "weights.safetensors"))
-        self.average = load_file(saved / "average.safetensors", device=str(self.device))
-        moments = load_file(saved / "optimiser.safetensors", device=str(self.device))
-        for key, value in moments.items():
-            index, _, entry = key.partition(".")
-            parameter = self.parameters[state["parameters"][int(index)]]
-            self.optimiser.state[parameter][entry] = value.cpu() if entry == "step" else value
-        self.step, self.best, self.losses = state["step"], state["best"], state.get("losses", [])
+        device = self.processes.device
+        put(self.parameters, read_group(saved, "weights", device))
+        for name, value in read_group(saved, "buffers", device).items():
+            self.model.get_buffer(name).copy_(value)
+        self.average.values = read_group(saved, "average", device)
+        restore_optimiser(self.optimiser, self.parameters, read_group(saved, "optimiser", device))
+        self.scaler.load_state_dict(state["scaler"])
+        self.step, self.best = state["step"], state["best"]
+        self.losses = [torch.tensor(loss, device=device) for loss in state["losses"]]
         self.pace = _Pace(self.step)
-        self._forget_later_metrics()
-        report(f"goes on at step {self.step} of {self.total_steps}")
+        if self.processes.is_first:
+            self._forget_later_metrics()
+            self.report(f"goes on at step {self.step} of {self.total_steps}")
 
     def _forget_later_metrics(self) -> None:
         """Takes away what was noted after the checkpoint: it will be noted again."""
@@ -259,31 +303,10 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{max(1, round(seconds))} s"
 
 
-def _trainable(task: Task) -> dict[str, nn.Parameter]:
-    found = {}
-    for name, parameter in task.model.named_parameters():
-        parameter.requires_grad_(task.depth_of(name) >= 0)
-        if parameter.requires_grad:
-            found[name] = parameter
-    return found
-
-
-def _optimiser(task: Task, parameters: dict[str, nn.Parameter], options: Optimisation) -> torch.optim.AdamW:
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in parameters.items():
-        scale = options.layer_decay ** task.depth_of(name)
-        decay = options.weight_decay if parameter.ndim > 1 else 0.0  # biases and norms are not shrunk
-        groups.setdefault((scale, decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": values, "scale": scale, "weight_decay": decay} for (scale, decay), values in groups.items()],
-        lr=options.learning_rate,
-    )
-
-
-def _rate(options: Optimisation, step: int, total: int) -> float:
-    """Linear warm-up, then cosine decay."""
-    warmup = max(1, round(options.warmup * total))
-    if step < warmup:
-        return options.learning_rate * (step + 1) / warmup
-    cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-    return options.final_learning_rate + (options.learning_rate - options.final_learning_rate) * cosine
+def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
+    """The batch in `count` parts of its rows, or as many as it has, each with its share of them."""
+    size = len(next(iter(batch.values())))
+    places = torch.arange(size).tensor_split(min(count, size))
+    for place in places:
+        rows = slice(int(place[0]), int(place[-1]) + 1)
+        yield {key: value[rows] for key, value in batch.items()}, len(place) / size

@@ -1,4 +1,4 @@
-"""From a recipe to a trained run, and from a run to a model folder."""
+"""From a recipe to a trained run, and from a run to model folders."""
 
 from __future__ import annotations
 
@@ -9,47 +9,107 @@ from safetensors.torch import load_file
 
 from unprompt.errors import DataError
 from unprompt.models.folder import ModelFolder
+from unprompt.training.card import write_data_note
 from unprompt.training.decoder import DecoderTask
 from unprompt.training.export import (
     export_clip_tokenizer,
     export_decoder,
     export_regressor,
     export_sentence_encoder,
+    regressor_folder,
 )
-from unprompt.training.loop import BEST, claim, train
-from unprompt.training.recipe import Recipe, read_recipe, recipe_of_run
-from unprompt.training.regressor import ProbeTask, RegressorTask
+from unprompt.training.loop import BEST, LAST, Advance, claim, train
+from unprompt.training.lora import add_lora
+from unprompt.training.probe import ProbeTask
+from unprompt.training.processes import Processes, joined
+from unprompt.training.recipe import Recipe
+from unprompt.training.recipe_file import read_recipe, recipe_of_run
+from unprompt.training.regressor import RegressorTask
+from unprompt.training.text_head import TextHeadTask
+from unprompt.training.weights import put_head
 
 PUBLISHED = {"all-MiniLM-L6-v2": export_sentence_encoder, "clip-tokenizer": export_clip_tokenizer}
+PROBE = "probe"
+"""The folder of the first stage, inside the run's."""
 
 
 def train_recipe(
-    recipe_path: Path, overrides: list[str], folder: Path, report: Callable[[str], None]
+    recipe_path: Path,
+    overrides: list[str],
+    folder: Path,
+    report: Callable[[str], None],
+    advance: Advance = lambda stage, done, total: None,
 ) -> dict[str, float]:
     """Trains in `folder`, going on where a killed run stopped; returns the best evaluation.
 
-    Paths in a recipe are relative to the folder that the command is called in. Raises DataError, UnknownNameError.
+    A regressor's run ends with the model folders `best` and `last` in it. Under torchrun or accelerate several
+    processes train together. Paths in a recipe are relative to the folder that the command is called in. Raises
+    DataError, UnknownNameError, ModelError and MissingExtraError, before the first step wherever that can be known.
     """
     recipe = read_recipe(recipe_path, overrides)
-    claim(folder, recipe)
-    if recipe.task == "decoder":
-        return train(DecoderTask(recipe, folder), recipe, recipe.optimisation, folder, report)
-    return _train_regressor(recipe, folder, report)
+    with joined() as processes:
+        with processes.first_alone():
+            claim(folder, recipe)
+        if not processes.is_first:
+            report, advance = (lambda line: None), (lambda stage, done, total: None)
+        return _trained(recipe, folder, processes, report, advance)
 
 
-def _train_regressor(recipe: Recipe, folder: Path, report: Callable[[str], None]) -> dict[str, float]:
-    """Linear probing before fine-tuning: a random head would tear the backbone's features in its first steps."""
-    task = RegressorTask(recipe, folder)
+def _trained(
+    recipe: Recipe, folder: Path, processes: Processes, report: Callable[[str], None], advance: Advance
+) -> dict[str, float]:
+    if recipe.task == "regressor":
+        return _train_regressor(recipe, folder, processes, report, advance)
+    with processes.first_alone():
+        if recipe.task == "decoder":
+            task: DecoderTask | TextHeadTask = DecoderTask(recipe, folder)
+        else:
+            task = TextHeadTask(recipe, folder, processes.device, advance)
+    best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, advance=advance)
+    if recipe.task == "text-head" and processes.is_first:
+        write_models(recipe, folder)
+    return best
+
+
+def _train_regressor(
+    recipe: Recipe, folder: Path, processes: Processes, report: Callable[[str], None], advance: Advance
+) -> dict[str, float]:
+    """Linear probing before fine-tuning: a random head would tear the backbone's features in its first steps.
+
+    Source: Kumar et al., "Fine-tuning can distort pretrained features and underperform out-of-distribution" (2022).
+    """
+    with processes.first_alone():
+        task = RegressorTask(recipe, folder, report, advance)
+    if recipe.head.start:
+        put_head(task.model, Path(recipe.head.start))
+    if processes.is_first:
+        note = task.data_note()
+        write_data_note(folder, note)
+        report("always the mean vector  " + "  ".join(f"{key} {value:.4f}" for key, value in note["floor"].items()))
+    best: dict[str, float] = {}
     if recipe.probe.epochs:
-        best = train(ProbeTask(task, folder), recipe, recipe.probe, folder / "probe", report)
-        task.model.load_state_dict(load_file(folder / "probe" / BEST))
-        if not recipe.optimisation.epochs:
-            return best
-    return train(task, recipe, recipe.optimisation, folder, report)
+        with processes.first_alone():
+            probe = ProbeTask(task, folder, processes.device, advance)
+        best = train(probe, recipe, recipe.probe, folder / PROBE, report, processes=processes, advance=advance)
+        task.model.load_state_dict(load_file(folder / PROBE / BEST))
+    if recipe.optimisation.epochs or not best:
+        if recipe.lora.rank:
+            add_lora(task.model, recipe.lora)
+        best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, advance=advance)
+    if processes.is_first:
+        write_models(recipe, folder)
+    return best
+
+
+def write_models(recipe: Recipe, run: Path) -> None:
+    """Writes the model folders `best` and `last` of a regressor's run."""
+    stage = run if (run / BEST).exists() else run / PROBE
+    for name in (BEST, LAST):
+        regressor_folder(recipe, run, stage / name, run / Path(name).stem)
 
 
 def export_model(source: str, folder: Path) -> ModelFolder:
-    """Writes the model folder of a run, or of something published (`all-MiniLM-L6-v2`, `clip-tokenizer`).
+    """Writes the ONNX model folder of a run, or of something published (`all-MiniLM-L6-v2`, `clip-tokenizer`).
 
     Raises DataError where `source` is no run with weights, MissingExtraError where a package is needed.
     """
@@ -57,9 +117,16 @@ def export_model(source: str, folder: Path) -> ModelFolder:
         return PUBLISHED[source](folder)
     run = Path(source)
     recipe = recipe_of_run(run)
-    weights = next((path for path in (run / BEST, run / "probe" / BEST) if path.exists()), None)
+    weights = next((path for path in (run / BEST, run / PROBE / BEST) if path.exists()), None)
     if weights is None:
         raise DataError(f"{run} holds no {BEST}; let its training come to the first evaluation")
     folder.mkdir(parents=True, exist_ok=True)
     export = export_decoder if recipe.task == "decoder" else export_regressor
     return export(recipe, weights, folder)
+
+
+def gpu_count() -> int:
+    """How many GPUs there are to train on."""
+    import torch
+
+    return torch.cuda.device_count()

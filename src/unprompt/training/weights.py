@@ -31,3 +31,17 @@ def put_start_weights(network: nn.Module, path: Path) -> None:
         raise DataError(f"{path} is no safetensors file: {error}") from error
     except RuntimeError as error:  # what torch says of names and shapes that differ
         raise DataError(f"{path} holds the weights of another network: {error}") from error
+
+
+def put_head(network: nn.Module, run: Path) -> None:
+    """Gives a network the head of another run's best weights. Raises DataError where there is none that fits."""
+    path = run / "best.safetensors"
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"head: start: expected the folder of a finished run, with {path.name}: {error}") from error
+    head = {name: value for name, value in weights.items() if name.startswith("head.")}
+    own = {name: value for name, value in network.state_dict().items() if name.startswith("head.")}
+    if {name: value.shape for name, value in head.items()} != {name: value.shape for name, value in own.items()}:
+        raise DataError(f"head: start: the head in {path} is of another kind or size; copy its [head] and [network]")
+    network.load_state_dict(head, strict=False)

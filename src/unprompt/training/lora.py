@@ -1,0 +1,63 @@
+"""Low-rank updates in place of whole matrices, and their return into these matrices."""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+
+from unprompt.errors import DataError, MissingExtraError
+from unprompt.models.regressor_network import RegressorNetwork
+from unprompt.training.recipe import Lora
+
+_ADDED = re.compile(r"\.(base_layer|lora_[AB]\.\w+)\b")
+
+
+def add_lora(network: RegressorNetwork, options: Lora) -> None:
+    """Gives the linear maps of the chosen blocks an update of low rank, zero at first. In place.
+
+    Source: Hu et al., "LoRA" (2021). Raises DataError where no linear map lies in these blocks.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("LoRA", "torch") from error
+    chosen = _linear_maps(network, options)
+    if not chosen:
+        raise DataError(
+            f"lora: {network.backbone.name} has no linear map in its blocks from {options.first:g} to {options.last:g} "
+            "of the depth; widen first and last, or take rank = 0"
+        )
+    config = LoraConfig(
+        r=options.rank, lora_alpha=options.alpha, lora_dropout=options.dropout, target_modules=chosen, bias="none"
+    )
+    inject_adapter_in_model(config, network)
+
+
+def merge_lora(network: nn.Module) -> None:
+    """Adds the updates to their matrices and leaves plain linear maps behind. In place; nothing without LoRA."""
+    from peft.tuners.lora import Linear
+
+    for name, module in list(network.named_modules()):
+        if isinstance(module, Linear):
+            module.merge()
+            parent, _, child = name.rpartition(".")
+            setattr(network.get_submodule(parent), child, module.get_base_layer())
+
+
+def name_without_lora(parameter: str) -> tuple[str, bool]:
+    """What a parameter was called before `add_lora`, of an update that of its matrix; and whether it is an update."""
+    return _ADDED.sub("", parameter), ".lora_" in parameter
+
+
+def _linear_maps(network: RegressorNetwork, options: Lora) -> list[str]:
+    """The linear maps of the chosen blocks by name, but those inside PyTorch's own attention, which bypasses hooks."""
+    opaque = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, nn.MultiheadAttention))
+    first, last = options.first * network.depth, options.last * network.depth
+    found = []
+    for name, module in network.named_modules():
+        if not isinstance(module, nn.Linear) or not name.startswith("backbone.") or name.startswith(opaque or "\0"):
+            continue
+        if first <= network.block_of(f"{name}.weight") < last:
+            found.append(name)
+    return found

@@ -1,0 +1,35 @@
+"""The distance between predicted and true vectors, as the loop makes it smaller."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unprompt.training.recipe import Loss
+
+STEEPEST = 1 - 1e-4
+"""The slope of the arc cosine has no bound at 1."""
+
+
+def regression_loss(predicted: Tensor, target: Tensor, options: Loss) -> Tensor:
+    """A scalar for unit vectors (batch, 384): by the recipe's kind, plus its contrastive term where it has one."""
+    cosine = (predicted * target).sum(dim=1)
+    loss = cosine.clamp(-STEEPEST, STEEPEST).acos().mean() if options.kind == "angular" else 1 - cosine.mean()
+    if options.kind == "cosine-mse":
+        # Summed over the 384 numbers: their mean would be too small to matter beside the cosine.
+        loss = loss + options.mse * (predicted - target).square().sum(dim=1).mean()
+    if options.contrastive:
+        loss = loss + options.contrastive * own_among_others(predicted, target, options.temperature)
+    return loss
+
+
+def own_among_others(predicted: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """The cross entropy of finding the own prompt among those of the batch; equal prompts count as one.
+
+    Source: van den Oord et al., "Representation learning with contrastive predictive coding" (2018).
+    """
+    likeness = predicted @ target.T / temperature  # (batch, batch)
+    same = (target @ target.T) > STEEPEST
+    own = F.log_softmax(likeness.float(), dim=1).masked_fill(~same, -torch.inf)
+    return -own.logsumexp(dim=1).mean()

@@ -1,0 +1,85 @@
+"""The head alone, on features of the frozen network: computed once, so that an epoch takes seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from unprompt.images.sources import ImageRef
+from unprompt.models.regressor_network import RegressorNetwork
+from unprompt.training.loop import Advance, Batch
+from unprompt.training.losses import regression_loss
+from unprompt.training.regressor import RegressorTask
+from unprompt.training.scores import device_of, pixel_batches
+from unprompt.training.weights import save_tensors
+
+
+class ProbeTask:
+    """Trains the head on features of straight and mirrored pictures."""
+
+    metric = "balanced"
+
+    def __init__(self, whole: RegressorTask, folder: Path, device: torch.device, advance: Advance) -> None:
+        self.whole, self.model, self.seed = whole, whole.model, whole.recipe.probe.seed
+        whole.model.to(device)
+        cache = folder / "cache"
+        # The head learns from mirrored pictures too only where the whole network will.
+        mirrored = whole.recipe.augmentation.flip > 0
+        self.features = _features(whole, whole.train.pictures, mirrored, cache / "train-features.safetensors", advance)
+        self.held_out = _features(whole, whole.validation.pictures, False, cache / "val-features.safetensors", advance)
+        if whole.recipe.head.standardise:
+            whole.model.fit_scale(self.features.flatten(0, 1).to(device))
+
+    def steps(self, batch_size: int) -> int:
+        return self.whole.steps(batch_size)
+
+    def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
+        rng = np.random.default_rng((self.seed, epoch))
+        flip = self.whole.recipe.augmentation.flip
+        order = self.whole.draw.epoch(rng)
+        mirrored = rng.random(len(order)) < flip
+        for number in range(start, self.steps(batch_size)):
+            place = slice(number * batch_size, (number + 1) * batch_size)
+            chosen, views = order[place][rows], mirrored[place][rows].astype(np.intp)
+            target = torch.from_numpy(self.whole.train.targets[chosen])
+            yield {"features": self.features[views, chosen], "target": target}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        assert isinstance(model, RegressorNetwork)
+        return regression_loss(model.project(batch["features"]), batch["target"], self.whole.recipe.loss)
+
+    def depth_of(self, parameter: str) -> int:
+        return -1 if parameter.startswith("backbone.") else 0
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        assert isinstance(model, RegressorNetwork)
+        predicted = model.project(self.held_out[0].to(device_of(model)))
+        return self.whole.validation.score(predicted.cpu().numpy())
+
+
+def _features(
+    task: RegressorTask, pictures: Sequence[ImageRef], mirrored: bool, cache: Path, advance: Advance
+) -> Tensor:
+    """Features (1 or 2, n, size) of the start weights: straight and, if asked for, mirrored."""
+    identity = json.dumps([task.identity(), mirrored, [ref.source for ref in pictures]])
+    if cache.exists():
+        found = load_file(cache)
+        if bytes(found["identity"].tolist()).decode() == identity:
+            return found["features"]
+    task.model.eval()
+    parts: list[list[Tensor]] = [[], []]
+    with torch.inference_mode():
+        for pixels in pixel_batches(pictures, task.preprocessing, task.loader, device_of(task.model)):
+            for views, seen in zip(parts, (pixels, pixels.flip(3)) if mirrored else (pixels,), strict=False):
+                views.append(task.model.features(seen).cpu())
+            advance("features", sum(map(len, parts[0])), len(pictures))
+    features = torch.stack([torch.cat(views) for views in parts if views])
+    marked = {"features": features, "identity": torch.tensor(list(identity.encode()), dtype=torch.uint8)}
+    save_tensors(marked, cache)
+    return features

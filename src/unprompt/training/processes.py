@@ -1,0 +1,93 @@
+"""The processes that train together, one a GPU: who is first, who takes which rows, and sums over all of them.
+
+torchrun and accelerate say by environment variables which process one is; without them there is one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+LONGEST_WAIT = timedelta(hours=12)
+"""Others wait while the first reads the data and evaluates."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of a run: its number, how many there are, and the device that it computes on."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is this one that reports, evaluates and writes."""
+        return self.rank == 0
+
+    @property
+    def rows(self) -> slice:
+        """The rows of a batch that this process computes."""
+        return slice(self.rank, None, self.count)
+
+    def wait(self) -> None:
+        """Returns when all have come here."""
+        if self.count > 1:
+            dist.barrier()
+
+    @contextlib.contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """The first goes through the block before the others, who then find what it has made."""
+        if not self.is_first:
+            self.wait()
+        yield
+        if self.is_first:
+            self.wait()
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Brings every gradient to its mean over the processes.
+
+        One sum over one flat tensor after the backward pass: simpler than DistributedDataParallel, which needs the loss
+        inside `forward` and every parameter used; the price is that the sum does not overlap with the backward pass.
+        """
+        if self.count == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.count
+        for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def mean(self, value: Tensor) -> float:
+        """The mean of a scalar over the processes."""
+        if self.count > 1:
+            value = value.clone()
+            dist.all_reduce(value)
+            value /= self.count
+        return float(value)
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Processes]:
+    """This process among those that torchrun or accelerate started, if they did; alone otherwise."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        return
+    on_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=LONGEST_WAIT)
+    try:
+        yield Processes(dist.get_rank(), count, device)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,52 @@
+"""What a network scores on labelled pictures, by the way that prediction goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from unprompt.images.preprocess import Preprocessing, View, fit_square
+from unprompt.images.sources import ImageRef, Pixels
+from unprompt.training.loading import Loader, normalised, read_pixels, to_tensor
+from unprompt.training.pairs import Pairs
+
+BATCH = 64
+
+
+def scores(
+    network: nn.Module, pairs: Pairs, preprocessing: Preprocessing, views: Sequence[View], loader: Loader
+) -> dict[str, float]:
+    """Mean cosines of a network's answers with the true vectors; see `Pairs.score`. An answer is the mean of views."""
+    total = torch.zeros(len(pairs.pictures), pairs.targets.shape[1])
+    for view in views:
+        batches = pixel_batches(pairs.pictures, preprocessing, loader, device_of(network), view)
+        total += torch.cat([network(pixels).float().cpu() for pixels in batches])
+    return pairs.score(F.normalize(total, dim=1).numpy())
+
+
+def pixel_batches(
+    pictures: Sequence[ImageRef],
+    preprocessing: Preprocessing,
+    loader: Loader,
+    device: torch.device,
+    view: View = "whole",
+) -> Iterator[Tensor]:
+    """One view of preprocessed pictures (batch, 3, size, size), in order."""
+
+    def square(ref: ImageRef) -> Pixels:
+        image = Image.fromarray(read_pixels(ref, preprocessing.resized_side))
+        return np.asarray(fit_square(image, preprocessing, view))
+
+    plan = (pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH))
+    for _, squares in loader.batches(plan, square):
+        yield normalised(to_tensor(squares).to(device), preprocessing)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes."""
+    return next(network.parameters()).device

@@ -1,0 +1,110 @@
+"""Model soup: the mean of several runs' weights, which often scores above the best of them at the cost of one.
+
+Source: Wortsman et al., "Model soups" (2022): the uniform and the greedy recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from unprompt.errors import DataError
+from unprompt.models.folder import ModelFolder
+from unprompt.models.torch_folder import save_network
+from unprompt.training.export import trained_network
+from unprompt.training.loading import Loader
+from unprompt.training.loop import BEST
+from unprompt.training.pairs import Pairs
+from unprompt.training.recipe import Recipe
+from unprompt.training.recipe_file import recipe_of_run
+from unprompt.training.scores import scores
+
+Weights = Mapping[str, Tensor]
+
+
+def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Callable[[str], None]) -> ModelFolder:
+    """Writes the torch model folder with the mean of the runs' best weights.
+
+    `greedy`: from the best run on, each is added only if the mean then scores no less on the validation data, which
+    thereby decides and no longer measures. Raises DataError where the runs are not of one network.
+    """
+    recipes = [recipe_of_run(run) for run in runs]
+    _check_alike(runs, recipes)
+    networks = [trained_network(recipe, run / BEST)[0] for recipe, run in zip(recipes, runs, strict=True)]
+    pot, preprocessing = trained_network(recipes[0], runs[0] / BEST)
+    recipe = recipes[0]
+    pairs = Pairs.read(recipe.data.validation, recipe.data, folder / "cache", all_captions=False)
+    loader = Loader(recipe.data.workers)
+
+    def taste(weights: Weights) -> dict[str, float]:
+        pot.load_state_dict(weights)
+        with torch.inference_mode():
+            return scores(pot.eval(), pairs, preprocessing, recipe.sight.views, loader)
+
+    weights = [network.state_dict() for network in networks]
+    chosen, score = _greedy(weights, runs, taste, report) if greedy else (weights, taste(mean_weights(weights)))
+    pot.load_state_dict(mean_weights(chosen))
+    report("  ".join(["soup", f"of {len(chosen)}", *(f"{key} {value:.4f}" for key, value in score.items())]))
+    return save_network(
+        pot,
+        folder,
+        name=recipe.name,
+        preprocessing=preprocessing,
+        views=recipe.sight.views,
+        licence="see the model card",
+        origin="trained by unprompt; see the model card",
+        score=score,
+        card=_card(recipe, runs, len(chosen), greedy, score),
+    )
+
+
+def mean_weights(several: Sequence[Weights]) -> dict[str, Tensor]:
+    """The mean of each number, counters such as batch norm's taken from the first."""
+    return {
+        name: torch.stack([weights[name] for weights in several]).mean(dim=0) if value.is_floating_point() else value
+        for name, value in several[0].items()
+    }
+
+
+def _greedy(
+    weights: Sequence[Weights],
+    runs: Sequence[Path],
+    taste: Callable[[Weights], dict[str, float]],
+    report: Callable[[str], None],
+) -> tuple[list[Weights], dict[str, float]]:
+    alone = [taste(each) for each in weights]
+    order = sorted(range(len(weights)), key=lambda place: -alone[place]["balanced"])
+    chosen, score = [weights[order[0]]], alone[order[0]]
+    for place in order[1:]:
+        tried = taste(mean_weights([*chosen, weights[place]]))
+        kept = tried["balanced"] >= score["balanced"]
+        report(f"{runs[place]}: {'added' if kept else 'left out'}, balanced {tried['balanced']:.4f}")
+        if kept:
+            chosen, score = [*chosen, weights[place]], tried
+    return chosen, score
+
+
+def _check_alike(runs: Sequence[Path], recipes: Sequence[Recipe]) -> None:
+    if len(runs) < 2:
+        raise DataError("expected the folders of two runs or more to take the mean of")
+    for run, recipe in zip(runs, recipes, strict=True):
+        if (recipe.task, recipe.network, recipe.head, recipe.sight) != (
+            "regressor",
+            recipes[0].network,
+            recipes[0].head,
+            recipes[0].sight,
+        ):
+            raise DataError(f"{run} is of another network, head or sight than {runs[0]}: their weights have no mean")
+        if not (run / BEST).exists():
+            raise DataError(f"{run} holds no {BEST}; let its training come to the first evaluation")
+
+
+def _card(recipe: Recipe, runs: Sequence[Path], count: int, greedy: bool, score: Mapping[str, float]) -> str:
+    how = f"{count} of them, chosen greedily on the validation data" if greedy else "all of them"
+    lines = [f"- `{run}`" for run in runs]
+    numbers = [f"| {key} | {value:.4f} |" for key, value in score.items()]
+    head = [f"# {recipe.name}", "", f"The mean of the weights of these runs, {how}:", ""]
+    return "\n".join([*head, *lines, "", "| | score |", "|---|---|", *numbers, ""])

@@ -1,0 +1,91 @@
+"""A head that learns without pictures: from CLIP's vector of a text to MiniLM's vector of the same text.
+
+CLIP puts pictures and texts into one space, so the head then reads CLIP's vector of a picture. The two kinds lie apart
+in that space; noise on the texts bridges some of it. Sources: the competition's write-ups, which start the heads of
+their picture models so; Nukrai et al., "Text-only training for image captioning using noise-injected CLIP" (2022).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unprompt.models.regressor_network import RegressorNetwork
+from unprompt.models.text_towers import encode_texts
+from unprompt.prediction import Vector
+from unprompt.training.loop import Advance, Batch
+from unprompt.training.losses import regression_loss
+from unprompt.training.recipe import Recipe
+from unprompt.training.regressor import build_network
+from unprompt.training.scores import device_of
+from unprompt.training.targets import kept, target_vectors
+from unprompt.training.texts import read_texts
+
+
+class TextHeadTask:
+    """Trains the head on texts; the image network under it is only carried along."""
+
+    metric = "text"
+
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device, advance: Advance) -> None:
+        self.recipe, self.seed = recipe, recipe.optimisation.seed
+        self.model = build_network(recipe)
+        self.device, self.cache, self.advance = device, folder / "cache", advance
+        held_out = set(read_texts([Path(recipe.text_head.validation)]))
+        texts = [text for text in read_texts([Path(path) for path in recipe.text_head.texts]) if text not in held_out]
+        self.train = self._vectors(texts)
+        self.validation = self._vectors(sorted(held_out))
+
+    def steps(self, batch_size: int) -> int:
+        return max(1, len(self.train[0]) // batch_size)
+
+    def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.train[0]))
+        for number in range(start, self.steps(batch_size)):
+            chosen = order[number * batch_size : (number + 1) * batch_size][rows]
+            features, targets = (torch.from_numpy(vectors[chosen]) for vectors in self.train)
+            yield {"features": features, "target": targets}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        assert isinstance(model, RegressorNetwork)
+        features = batch["features"]
+        if self.recipe.text_head.noise:
+            noise = self.recipe.text_head.noise * F.normalize(torch.randn_like(features), dim=1)
+            features = F.normalize(features + noise, dim=1)
+        return regression_loss(model.project(features), batch["target"], self.recipe.loss)
+
+    def depth_of(self, parameter: str) -> int:
+        return -1 if parameter.startswith("backbone.") else 0
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """The mean cosine on held-out texts; on pictures, `unprompt evaluate` says what the head is worth."""
+        assert isinstance(model, RegressorNetwork)
+        features, targets = self.validation
+        predicted = model.project(torch.from_numpy(features).to(device_of(model))).cpu().numpy()
+        return {"text": float((predicted * targets).sum(axis=1).mean())}
+
+    def _vectors(self, texts: Sequence[str]) -> tuple[Vector, Vector]:
+        """CLIP's and MiniLM's unit vectors of the texts, computed once."""
+        network = self.recipe.network
+        options = self.recipe.text_head.options
+        identity = json.dumps([network.name, network.weights, options, texts])
+        key = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+        def encode() -> Vector:
+            return encode_texts(
+                network.name,
+                texts,
+                weights=network.weights,
+                options=options,
+                device=self.device,
+                advance=lambda done: self.advance("text features", done, len(texts)),
+            )
+
+        return kept(self.cache / f"clip-{key}.npy", encode), target_vectors(texts, self.cache)

@@ -1,0 +1,47 @@
+"""Texts to learn from, as files hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from unprompt.datasets.pairs import Fault, read_pairs
+from unprompt.errors import DataError
+
+PLAIN = ".txt"
+
+
+def read_texts(paths: Sequence[Path]) -> list[str]:
+    """The distinct texts of files, normalised: a line each of a .txt, prompts and captions of any other data set.
+
+    Raises DataError where there is none, or a record is of no use.
+    """
+    found = dict.fromkeys(normalise(text) for path in paths for text in _texts(path))
+    found.pop("", None)
+    if not found:
+        raise DataError(f"there are no texts to learn from in {', '.join(map(str, paths))}")
+    return list(found)
+
+
+def normalise(text: str) -> str:
+    """Lower case and single blanks: MiniLM is uncased, so its vectors cannot say more. Lone surrogates are no text."""
+    return " ".join(text.lower().split()).encode("utf-8", "replace").decode("utf-8")
+
+
+def _texts(path: Path) -> Iterator[str]:
+    if path.suffix.lower() == PLAIN:
+        yield from _lines(path)
+        return
+    for pair in read_pairs(path):
+        if isinstance(pair, Fault):
+            raise DataError(f"{pair.where}: {pair.message}")
+        yield pair.prompt
+        yield from pair.fields.get("captions") or ()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        # Not splitlines(): it would also cut a prompt at U+2028 and the like.
+        return path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"expected a text file at {path}: {error}") from error
