@@ -147,16 +147,21 @@ def _create(
     name: str, features: Features, drop_path: float, options: Mapping[str, Any], *, pretrained: bool = False
 ) -> nn.Module:
     import timm
+    from timm.layers.drop import DropPath
 
     sizes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    classes: dict[str, Any] = {} if features == "classes" else {"num_classes": 0}
     if drop_path:
         sizes["drop_path_rate"] = drop_path
-    classes: dict[str, Any] = {} if features == "classes" else {"num_classes": 0}
     try:
         network: nn.Module = timm.create_model(name, pretrained=pretrained, **classes, **sizes)
     except Exception as error:  # whatever a constructor makes of sizes that do not fit together
         given = ", ".join(f"{key}={value}" for key, value in sizes.items())
         raise DataError(f"{name} cannot be built with {given or 'its own sizes'}: {error}") from error
+    if not drop_path:
+        for module in network.modules():
+            if isinstance(module, DropPath):
+                module.drop_prob = 0.0  # Swin drops a tenth unless it is told
     if not hasattr(network, "group_matcher") or not hasattr(network, "forward_head"):
         raise DataError(f"{name} is no image network with blocks and a head, which a backbone has to be")
     return network
