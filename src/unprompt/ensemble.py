@@ -1,12 +1,25 @@
-"""Many votes, one vector."""
+"""Many votes, one vector; and the weights with which they come nearest to the truth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from unprompt.prediction import Vector, Vote
+
+Weights: TypeAlias = npt.NDArray[np.float64]
+Numbers: TypeAlias = npt.NDArray[np.float64]
+
+_CANCELLED = 1e-6
+"""A sum of votes this short points nowhere."""
+
+_STEPS_LIMIT = 1000
+_SMALLEST_MOVE = 1e-9
+"""Of a weight: where the best step is shorter, the weights are found."""
 
 
 def fuse(votes: Sequence[Vote]) -> Vector:
@@ -22,7 +35,117 @@ def fuse(votes: Sequence[Vote]) -> Vector:
     vectors = np.array([vector for _, vector in cast], np.float64)  # (votes, 384)
     total = weights @ vectors / weights.sum()
     length = np.linalg.norm(total)
-    if length < 1e-6:
+    if length < _CANCELLED:
         total = vectors[weights.argmax()]
         length = np.linalg.norm(total)
     return np.asarray(total / length, np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Votes:
+    """The votes of m members on n pictures with known truth, as far as weights depend on them.
+
+    `truth` (n, m) is the cosine of each vote with the true vector, `mutual` (n, m, m) that between votes; zeros, on the
+    diagonal too, stand for a member that gave no vector.
+    """
+
+    truth: Numbers
+    mutual: Numbers
+
+    @classmethod
+    def of(cls, vectors: Numbers, true: Numbers) -> Votes:
+        """From unit vectors (n, m, 384), zeros for a missing one, and the true unit vectors (n, 384)."""
+        return cls(np.einsum("nmd,nd->nm", vectors, true), np.einsum("nmd,nkd->nmk", vectors, vectors))
+
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Votes:
+        return Votes(self.truth[chosen], self.mutual[chosen])
+
+    @property
+    def cast(self) -> npt.NDArray[np.bool_]:
+        """Who voted on what (n, m)."""
+        given: npt.NDArray[np.bool_] = np.diagonal(self.mutual, axis1=1, axis2=2) > 0
+        return given
+
+    def cosines(self, weights: Weights) -> Numbers:
+        """The cosine (n,) of `fuse` with the truth, by these weights (m,); 0 where nobody with a weight voted."""
+        lengths = self._lengths(weights)
+        cosines = self.truth @ weights / np.maximum(lengths, _CANCELLED)
+        # As `fuse` does: of votes that cancel out, the heaviest.
+        heaviest = np.where(self.cast, weights, -1).argmax(axis=1)
+        alone = self.truth[np.arange(len(heaviest)), heaviest] * (weights[heaviest] > 0)
+        fused: Numbers = np.where(lengths < _CANCELLED, alone, cosines)
+        return fused
+
+    def gradient(self, weights: Weights) -> Weights:
+        """How the mean of `cosines` changes with each weight (m,)."""
+        lengths = self._lengths(weights)
+        kept = lengths >= _CANCELLED
+        votes, lengths = self[kept], lengths[kept]
+        pulls = np.einsum("nmk,k->nm", votes.mutual, weights)
+        slopes = votes.truth / lengths[:, None] - (votes.truth @ weights / lengths**3)[:, None] * pulls  # (kept, m)
+        total: Weights = slopes.sum(axis=0) / max(1, len(kept))
+        return total
+
+    def _lengths(self, weights: Weights) -> Numbers:
+        """How long the weighted sums of votes are (n,)."""
+        squares = np.einsum("nmk,m,k->n", self.mutual, weights, weights)
+        lengths: Numbers = np.sqrt(np.maximum(squares, 0))
+        return lengths
+
+
+def fit_weights(votes: Votes, start: Weights) -> Weights:
+    """The weights (m,), none negative, sum 1, whose fused vectors have the highest mean cosine with the truth.
+
+    A picture's cosine is quasi-concave in the weights, their mean may have several peaks: the best is taken of those
+    that are reached from `start`, from equal weights and from each member alone; of equals, the first. No randomness. A
+    member that never voted gets 0.
+    Source of the steps: spectral projected gradients, Birgin, Martinez and Raydan (2000), with monotone ascent.
+    """
+    voted = votes.cast.any(axis=0)
+    weights = np.where(voted, start, 0.0)
+    if voted.any():
+        weights[voted] = _highest(Votes(votes.truth[:, voted], votes.mutual[:, voted][:, :, voted]), start[voted])
+    return weights
+
+
+def _highest(votes: Votes, start: Weights) -> Weights:
+    members = len(start)
+    starts = [start / start.sum(), np.full(members, 1 / members), *np.eye(members)]
+    peaks = [_ascend(votes, weights) for weights in starts]
+    heights = np.array([votes.cosines(weights).mean() for weights in peaks])
+    # Peaks that differ by rounding alone are one.
+    return peaks[int(np.argmax(heights >= heights.max() - 1e-9))]
+
+
+def _ascend(votes: Votes, weights: Weights) -> Weights:
+    """Uphill until no step leads higher."""
+    height, slope = votes.cosines(weights).mean(), votes.gradient(weights)
+    step = 1.0
+    for _ in range(_STEPS_LIMIT):
+        direction = _on_simplex(weights + step * slope) - weights
+        if np.abs(direction).max() < _SMALLEST_MOVE * min(1.0, step):
+            break
+        share = 1.0
+        while (higher := votes.cosines(weights + share * direction).mean()) < height + 1e-4 * share * slope @ direction:
+            share /= 2
+            if share < 1e-12:
+                return weights
+        moved = share * direction
+        weights, height, before = weights + moved, higher, slope
+        slope = votes.gradient(weights)
+        # The length that fits the curvature along the last step (Barzilai and Borwein, 1988).
+        bend = moved @ (before - slope)
+        step = float(np.clip(moved @ moved / bend, 1e-3, 1e3)) if bend > 0 else 1e3
+    return weights
+
+
+def _on_simplex(point: Weights) -> Weights:
+    """The nearest weights (m,), none negative, sum 1.
+
+    Source: Duchi et al., "Efficient projections onto the l1-ball for learning in high dimensions" (2008).
+    """
+    descending = np.sort(point)[::-1]
+    excess = (np.cumsum(descending) - 1) / np.arange(1, len(point) + 1)
+    threshold = excess[np.flatnonzero(descending > excess)[-1]]
+    nearest: Weights = np.maximum(point - threshold, 0)
+    return nearest

@@ -1,4 +1,4 @@
-"""metadata, evaluate, train, models and presets."""
+"""metadata, train, models and presets."""
 
 import json
 import shutil
@@ -48,41 +48,6 @@ def test_metadata_of_a_damaged_picture_is_still_read(unprompt: Unprompt, example
     run = unprompt("metadata", broken)
     assert run.code == 0
     assert "AUTOMATIC1111" in run.out
-
-
-@pytest.fixture
-def labelled(tmp_path: Path) -> Path:
-    paths = tiny_models.pictures(tmp_path / "pictures", 4)
-    path = tmp_path / "labelled.jsonl"
-    records = [
-        {"file_name": f"pictures/{each.name}", "prompt": "a [red] cat", "kind": f"[{each.suffix}]"} for each in paths
-    ]
-    path.write_text("\n".join(map(json.dumps, records)))
-    return path
-
-
-def test_evaluate(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
-    out = tmp_path / "scores.json"
-    run = unprompt("evaluate", labelled, "--by", "kind", "--json", out, "--no-text", "--preset", preset)
-    report = json.loads(out.read_text())
-    assert (run.code, run.err) == (0, "")
-    assert report["n"] == 4
-    assert set(report["groups"]) == {"[.png]", "[.jpg]", "[.webp]"}
-    assert all(text in run.out for text in ("[.png]", "all", "linear.tiny alone", f"{report['vector']['mean']:.4f}"))
-
-
-def test_evaluate_names_failures(unprompt: Unprompt, preset: Path, labelled: Path) -> None:
-    labelled.write_text(labelled.read_text() + '\n{"file_name": "none.png", "prompt": "none"}')
-    run = unprompt("evaluate", labelled, "--no-text", "--preset", preset)
-    assert run.code == 3
-    assert "none.png: expected a file" in run.err
-    assert "1 of 5 pictures failed" in run.err
-
-
-def test_evaluate_of_a_broken_file(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
-    run = unprompt("evaluate", tmp_path / "none.jsonl", "--preset", preset)
-    assert (run.code, run.out) == (2, "")
-    assert len(run.err.splitlines()) == 1
 
 
 def test_train_needs_torch(unprompt: Unprompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

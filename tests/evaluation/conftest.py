@@ -1,6 +1,6 @@
-"""Lets the tests of this folder import `tiny_models`: with importmode=importlib the tests are not on the path."""
+"""Lets the tests of this folder import `tiny_models` and `scored_runs`: importmode=importlib has no path to them."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path[:0] = map(str, Path(__file__).parents[:2])

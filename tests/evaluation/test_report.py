@@ -12,7 +12,8 @@ import tiny_models
 from unprompt import Prediction, Unprompter, embed, load
 from unprompt.datasets.pairs import Pair, checked_pairs
 from unprompt.errors import DataError, UnknownNameError
-from unprompt.evaluation.report import NO_GROUP, evaluate
+from unprompt.evaluation.report import evaluate
+from unprompt.evaluation.scoring import NO_GROUP
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_the_report(unprompter: Unprompter, file: Path) -> None:
     vectors = np.stack([answer.vector for answer in answers if isinstance(answer, Prediction)])
     scores = (embed([record.prompt for record in records]) * vectors).sum(axis=1)
 
-    assert list(report) == ["n", "vector", "text", "members", "groups", "failures"]
+    assert list(report) == ["n", "vector", "text", "members", "groups", "failures", "intervals", "model"]
     assert report["n"] == 5
     assert report["vector"]["mean"] == pytest.approx(scores.mean(), abs=1e-5)
     assert report["vector"]["low"] < report["vector"]["mean"] < report["vector"]["high"]
@@ -81,7 +82,7 @@ def test_the_sentences_own_score(unprompter: Unprompter, file: Path) -> None:
 
 def test_limit(unprompter: Unprompter, file: Path) -> None:
     heard: list[int] = []
-    assert evaluate(unprompter, file, text=False, limit=2, advance=lambda answer, total: heard.append(total))["n"] == 2
+    assert evaluate(unprompter, file, text=False, limit=2, heard=lambda outcome, total: heard.append(total))["n"] == 2
     assert heard == [2, 2]
 
 
@@ -114,5 +115,5 @@ def test_no_pairs_are_an_error(unprompter: Unprompter, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(DataError, match=r"expected pictures with prompts in .*empty\.jsonl, found none"):
         evaluate(unprompter, tmp_path / "empty.jsonl")
-    with pytest.raises(DataError, match=r"expected a data set at .*none\.jsonl: expected a file, found none"):
+    with pytest.raises(DataError, match=r"expected a data set at .*none\.jsonl"):
         evaluate(unprompter, tmp_path / "none.jsonl")

@@ -1,106 +1,171 @@
-"""`unprompt evaluate`: how good a preset is on labelled pictures."""
+"""`unprompt evaluate`: how good a preset is on labelled pictures, and which of two is better."""
 
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Annotated
 
 import typer
 
 from unprompt.cli.options import BatchSize, NoText, Offline, PresetName, Quiet, Threads
-from unprompt.cli.progress import Tally, shown
-from unprompt.cli.terminal import say, show
+from unprompt.cli.score_tables import intervals_line, judgement, report_table, show_line, weights_table
+from unprompt.cli.scoring import Hear, Scoring
+from unprompt.cli.terminal import show
 from unprompt.errors import EXIT_SOME_FAILED, DataError
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from unprompt.prediction import Failure, Prediction
 
 
 def evaluate(
     dataset: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="DATASET",
             help="Pictures with their prompts: a .jsonl, .csv or .parquet file, WebDataset tars, a folder of these, or "
-            "hub:OWNER/NAME.",
+            "hub:OWNER/NAME. Left out only to compare two results files.",
         ),
-    ],
+    ] = None,
     preset: PresetName = "embedded",
     by: Annotated[
         str | None, typer.Option("--by", metavar="FIELD", help="Score each value of this field apart.")
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Also write the scores there, as JSON.")
-    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="The first N records alone.")] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="OUT", help="Also write the scores there, as JSON.")
+    ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option(
+            "--html", metavar="OUT.html", help="Also write a page with charts, and the best and worst pictures."
+        ),
+    ] = None,
+    results: Annotated[
+        str | None,
+        typer.Option("--results", metavar="OUT.jsonl", help="Also write each picture's scores there, as they come."),
+    ] = None,
+    fit_weights: Annotated[
+        str | None,
+        typer.Option(
+            "--fit-weights",
+            metavar="OUT.toml",
+            help="Fit the weights of the preset's members to these pictures, and write a preset with them.",
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare", metavar="A B", help="Compare two: each a preset, or a results file (.jsonl) of this data set."
+        ),
+    ] = None,
     batch_size: BatchSize = 8,
     threads: Threads = 0,
     no_text: NoText = False,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a preset on pictures whose prompts are known.
+    """Score a preset on pictures whose prompts are known, or compare two.
 
     The mean cosine between the true prompt's vector and the predicted one, and between the true prompt's and the chosen
-    sentence's own, with bootstrap intervals of 95 %. What the files say about their prompt is never looked at.
+    sentence's own, with bootstrap intervals of 95 %. Pictures of like prompts are resampled together. What the files
+    say about their prompt is never looked at.
     """
-    from unprompt.evaluation.report import evaluate as score
-    from unprompt.images.sources import printable
-    from unprompt.unprompter import load
+    from unprompt.cli.comparison import compare_runs
+    from unprompt.presets import DEFAULT_PRESET
 
-    unprompter = load(preset, threads=threads, offline=offline)
-    tally = Tally()
-    with shown(tally, bar=True) if not quiet else contextlib.nullcontext(lambda: None) as show_progress:
+    scoring = Scoring(dataset or "", by, limit, not no_text, batch_size, threads, offline, quiet)
+    if compare is not None:
+        if html or results or fit_weights or preset != DEFAULT_PRESET:
+            raise DataError(
+                "--compare goes with none of --preset, --html, --results and --fit-weights; evaluate each of the two "
+                "with these, then compare the results files"
+            )
+        compare_runs(scoring, *compare, json=json)
+        return
+    if dataset is None:
+        raise DataError("expected a data set to evaluate on, found none; name one, or two results files: --compare A B")
+    outputs = _Outputs(json, html, results, fit_weights)
+    outputs.check(dataset, preset)
+    _evaluate(scoring, preset, outputs)
 
-        def advance(answer: Prediction | Failure, total: int) -> None:
-            tally.total = total
-            tally.add(answer)
-            show_progress()
 
-        report = score(
-            unprompter, dataset, by=by, limit=limit, text=not no_text, batch_size=batch_size, advance=advance
-        )
-    if json is not None:
-        _write(report, json)
-    show(_table(report, preset))
-    for failure in report["failures"]:
-        say(f"unprompt: {printable(failure['source'])}: {printable(failure['error']['message'])}")
-    if failed := len(report["failures"]):
-        say(f"unprompt: {failed} of {failed + report['n']} pictures failed; the scores are of the others")
+class _Outputs:
+    """The files that were asked for."""
+
+    def __init__(self, json: str | None, html: str | None, results: str | None, preset: str | None) -> None:
+        self.json, self.html, self.results, self.preset = json, html, results, preset
+
+    def check(self, *inputs: str) -> None:
+        """Raises DataError where one cannot be written, before there is anything to be lost."""
+        from unprompt.evaluation.results import RESULTS_SUFFIX
+        from unprompt.output.documents import check_apart, check_writable
+        from unprompt.presets import SUFFIX
+
+        if self.results is not None and not self.results.endswith(RESULTS_SUFFIX):
+            raise DataError(f"expected --results FILE{RESULTS_SUFFIX}, found {self.results}; rename it")
+        if self.preset is not None and not self.preset.endswith(SUFFIX):
+            raise DataError(f"expected --fit-weights FILE{SUFFIX}, found {self.preset}; rename it")
+        documents = [path for path in (self.json, self.html, self.preset) if path is not None]
+        check_apart([*documents, *([self.results] if self.results else [])], inputs)
+        for path in documents:
+            check_writable(path)
+
+
+def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
+    from unprompt.evaluation.fitted_preset import preset_text
+    from unprompt.evaluation.highlights import Highlights
+    from unprompt.evaluation.page import html_page
+    from unprompt.evaluation.scoring import Outcome, Scored
+    from unprompt.evaluation.weights import Ballots
+    from unprompt.output.documents import write_document
+    from unprompt.output.writers import to_json
+
+    unprompter = scoring.load(preset)
+    highlights = Highlights() if outputs.html is not None else None
+    ballots = Ballots(unprompter.preset) if outputs.preset is not None else None
+    date = datetime.now(timezone.utc).date().isoformat()
+
+    def hear(outcome: Outcome) -> None:
+        if highlights is not None:
+            highlights.add(outcome)
+        if ballots is not None and isinstance(outcome, Scored):
+            ballots.add(outcome)
+
+    with _recording(outputs.results) as record:
+        report = scoring.run(unprompter, record, hear, kept=outputs.results)
+    if outputs.json is not None:
+        write_document(outputs.json, to_json(report, indent=2) + "\n")
+    if outputs.html is not None and highlights is not None:
+        page = html_page(report, highlights, source=scoring.dataset, by=scoring.by, command=_command(), date=date)
+        write_document(outputs.html, page)
+    show(report_table(report, unprompter.preset.name))
+    show_line(intervals_line(report))
+    if outputs.preset is not None and ballots is not None:
+        fit = ballots.fit()
+        write_document(outputs.preset, preset_text(unprompter.preset, fit, source=scoring.dataset, date=date))
+        show(weights_table(fit, unprompter.preset))
+        show_line(judgement(fit))
+    if report["failures"]:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _write(report: dict[str, Any], path: Path) -> None:
-    from unprompt.output.writers import to_json
+def _command() -> str:
+    """The command as it was given."""
+    import shlex
+    import sys
 
-    try:
-        path.write_text(to_json(report, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _table(report: dict[str, Any], preset: str) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from unprompt.images.sources import printable
-
-    table = Table("", title=f"Mean cosine with the true prompt, preset {escape(preset)}", title_justify="left")
-    for heading in ("n", "vector", "95 %", "text", "95 %"):
-        table.add_column(heading, justify="right")
-    for name, group in report["groups"].items():
-        table.add_row(escape(printable(name)), str(group["n"]), *_cells(group["vector"]), *_cells(group["text"]))
-    table.add_section()
-    table.add_row("all", str(report["n"]), *_cells(report["vector"]), *_cells(report["text"]))
-    for name, mean in report["members"].items():
-        table.add_row(f"  {escape(name)} alone", "", *_cells(mean), "", "")
-    return table
+    return shlex.join(["unprompt", *sys.argv[1:]])
 
 
-def _cells(mean: dict[str, float] | None) -> tuple[str, str]:
-    if mean is None:
-        return "-", "-"
-    return f"{mean['mean']:.4f}", f"{mean['low']:.4f} to {mean['high']:.4f}"
+@contextlib.contextmanager
+def _recording(path: str | None) -> Iterator[Hear]:
+    """Writes each picture to a results file as it comes; one that lies there is kept until something else is found."""
+    if path is None:
+        yield lambda outcome: None
+        return
+    from unprompt.evaluation.results import result_record
+    from unprompt.output.files import open_continued
+    from unprompt.output.writers import JsonlWriter
+
+    with open_continued(path) as file:
+        writer = JsonlWriter(file)
+        yield lambda outcome: writer.write(result_record(outcome))

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unprompt.datasets.pairs import Fault, Pair, read_pairs
-from unprompt.errors import DataError, UnknownNameError
-from unprompt.evaluation.metrics import bootstrap, cosine
+from unprompt.errors import UnknownNameError
+from unprompt.evaluation.metrics import RESAMPLES, bootstrap
+from unprompt.evaluation.scoring import Outcome, Score, Unscored, outcomes, prompt_group, short_fields, sound_pairs
+from unprompt.images.sources import printable
 from unprompt.output.records import failure_record, rounded
-from unprompt.prediction import Failure, Prediction
+from unprompt.prediction import Failure
 from unprompt.unprompter import Unprompter
 
 Report = dict[str, Any]
-
-NO_GROUP = "(none)"
-"""The group of records that lack the field."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Score:
-    """One picture's cosines with the true prompt: of the fused vector, of the sentence, of each member's vector."""
-
-    group: str | None
-    vector: float
-    text: float | None
-    members: dict[str, float]
 
 
 def evaluate(
@@ -39,88 +26,89 @@ def evaluate(
     limit: int | None = None,
     text: bool = True,
     batch_size: int = 8,
-    advance: Callable[[Prediction | Failure, int], None] = lambda answer, total: None,
+    heard: Callable[[Outcome, int], None] = lambda outcome, total: None,
 ) -> Report:
     """Scores on the pairs of a data set, as `read_pairs` takes it; what the pictures' files say is never looked at.
 
     The report is {n, vector {mean, low, high}, text {..}, members {name: {..}}, groups {value of the field `by`: {n,
-    vector, text}}, failures [{source, error}]}: mean cosines with bootstrap intervals of 95 %, null where nothing was
-    scored. Without `text` no sentences are made. `advance` hears of each answer, and of how many there will be. Raises
-    DataError at the data set's first fault, UnknownNameError where no record has the field `by`.
+    vector, text}}, failures [{source, error}], intervals {..}, model {..}}: mean cosines with bootstrap intervals of
+    95 %, null where nothing was scored; how the intervals were made; what computed all this. Without `text` no
+    sentences are made. `heard` hears of each picture, and of how many there are. Raises DataError at the data set's
+    first fault, UnknownNameError where no record has the field `by`.
     """
-    records = _sound_pairs(source, limit)
-    if by is not None and not any(by in record.fields for record in records):
-        raise UnknownNameError(f"field in {source}", by, {key for record in records for key in record.fields})
-    scores: list[_Score] = []
+    pairs = sound_pairs(source, limit)
+    check_field(by, (short_fields(pair.fields) for pair in pairs), str(source))
+    scores: list[Score] = []
     failures: list[Failure] = []
-    for record, answer in _answers(unprompter, records, text, batch_size):
-        if isinstance(answer, Failure):
-            failures.append(answer)
+    for outcome in outcomes(unprompter, pairs, text=text, batch_size=batch_size):
+        if isinstance(outcome, Unscored):
+            failures.append(outcome.answer)
         else:
-            scores.append(_score(unprompter, record, answer, by))
-        advance(answer, len(records))
-    return _report(scores, failures)
+            scores.append(outcome.score)
+        heard(outcome, len(pairs))
+    return _report(scores, failures, by) | {"model": dict(unprompter.identity(text=text))}
 
 
-def _sound_pairs(source: str | Path, limit: int | None) -> list[Pair]:
-    """The first pairs; a fault is an error, for scores of what is left would be those of another data set."""
-    pairs = []
-    for item in islice(read_pairs(source), limit):
-        if isinstance(item, Fault):
-            raise DataError(f"{item.where}: {item.message}")
-        pairs.append(item)
-    if not pairs:
-        raise DataError(f"expected pictures with prompts in {source}, found none; check the path")
-    return pairs
+def check_field(field: str | None, records: Iterable[Iterable[str]], where: str) -> None:
+    """Raises UnknownNameError where pictures are to be grouped by a field that no record has."""
+    if field is None:
+        return
+    known: set[str] = set()
+    for fields in records:
+        known.update(fields)
+        if field in known:
+            return
+    raise UnknownNameError(f"field in {printable(where)}", field, known)
 
 
-def _answers(
-    unprompter: Unprompter, records: Sequence[Pair], text: bool, batch_size: int
-) -> Iterator[tuple[Pair, Prediction | Failure]]:
-    pictures = [record.picture for record in records]
-    answers = unprompter.predict(pictures, ignore_metadata=True, text=text, batch_size=batch_size)
-    return zip(records, answers, strict=True)
+def grouped(scores: Iterable[Score], field: str | None) -> dict[str, list[Score]]:
+    """The scores by the value of a field, in the order of these; none where nothing was asked to be grouped."""
+    groups: dict[str, list[Score]] = {}
+    if field is None:
+        return groups
+    for score in scores:
+        groups.setdefault(score.group(field), []).append(score)
+    return dict(sorted(groups.items()))
 
 
-def _score(unprompter: Unprompter, record: Pair, answer: Prediction, by: str | None) -> _Score:
-    texts = [record.prompt, answer.prompt] if answer.prompt else [record.prompt]
-    true, *chosen = unprompter.encoder.encode(texts)  # (384,) each
-    return _Score(
-        group=None if by is None else str(record.fields.get(by, NO_GROUP)),
-        vector=cosine(true, answer.vector),
-        text=cosine(true, chosen[0]) if chosen else None,
-        members={vote.member: cosine(true, vote.vector) for vote in answer.votes if vote.vector is not None},
-    )
+def intervals_made(scores: Sequence[Score]) -> Report:
+    """How the intervals of these scores were made: what was resampled, how many of these there are, how often."""
+    similar = any(prompt_group(score.fields) is not None for score in scores)
+    return {
+        "method": "percentile bootstrap",
+        "resampled": "groups of similar prompts" if similar else "prompts",
+        "units": len({score.unit for score in scores}),
+        "resamples": RESAMPLES,
+    }
 
 
-def _report(scores: Sequence[_Score], failures: Sequence[Failure]) -> Report:
-    members = {name: [score.members[name] for score in scores if name in score.members] for name in _members(scores)}
-    groups = {name: [score for score in scores if score.group == name] for name in _groups(scores)}
+def numbers(found: Any) -> dict[str, float | None] | None:
+    """A mean or difference as a report holds it."""
+    if found is None:
+        return None
+    return {key: None if value is None else rounded(value) for key, value in asdict(found).items()}
+
+
+def _report(scores: Sequence[Score], failures: Sequence[Failure], by: str | None) -> Report:
+    members = dict.fromkeys(name for score in scores for name in score.members)
     return {
         **_means(scores),
-        "members": {name: _mean(values) for name, values in members.items()},
-        "groups": {name: _means(group) for name, group in groups.items()},
+        "members": {
+            name: _mean([(score.members[name], score) for score in scores if name in score.members]) for name in members
+        },
+        "groups": {name: _means(group) for name, group in grouped(scores, by).items()},
         "failures": [failure_record(failure) for failure in failures],
+        "intervals": intervals_made(scores),
     }
 
 
-def _members(scores: Sequence[_Score]) -> list[str]:
-    return list(dict.fromkeys(name for score in scores for name in score.members))
-
-
-def _groups(scores: Sequence[_Score]) -> list[str]:
-    """The groups by name; none where nothing was asked to be grouped."""
-    return sorted({score.group for score in scores if score.group is not None})
-
-
-def _means(scores: Sequence[_Score]) -> Report:
+def _means(scores: Sequence[Score]) -> Report:
     return {
         "n": len(scores),
-        "vector": _mean([score.vector for score in scores]),
-        "text": _mean([score.text for score in scores if score.text is not None]),
+        "vector": _mean([(score.vector, score) for score in scores]),
+        "text": _mean([(score.text, score) for score in scores if score.text is not None]),
     }
 
 
-def _mean(values: Sequence[float]) -> dict[str, float] | None:
-    found = bootstrap(values)
-    return None if found is None else {key: rounded(value) for key, value in asdict(found).items()}
+def _mean(values: Sequence[tuple[float, Score]]) -> dict[str, float | None] | None:
+    return numbers(bootstrap([value for value, _ in values], [score.unit for _, score in values]))

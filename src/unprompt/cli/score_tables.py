@@ -1,0 +1,122 @@
+"""What `unprompt evaluate` shows: scores, comparisons and fitted weights as tables and lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unprompt.cli.terminal import quiet_pipe
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unprompt.evaluation.comparison import Comparison
+    from unprompt.evaluation.report import Report
+    from unprompt.evaluation.weights import Fit
+    from unprompt.presets import Preset
+
+
+def report_table(report: Report, preset: str) -> Table:
+    """The groups, the whole, and each member alone."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from unprompt.images.sources import printable
+
+    table = Table("", title=f"Mean cosine with the true prompt, preset {escape(preset)}", title_justify="left")
+    for heading in ("n", "vector", "95 %", "text", "95 %"):
+        table.add_column(heading, justify="right")
+    for name, group in report["groups"].items():
+        table.add_row(escape(printable(name)), str(group["n"]), *_cells(group["vector"]), *_cells(group["text"]))
+    table.add_section()
+    table.add_row("all", str(report["n"]), *_cells(report["vector"]), *_cells(report["text"]))
+    for name, mean in report["members"].items():
+        table.add_row(f"  {escape(name)} alone", "", *_cells(mean), "", "")
+    return table
+
+
+def show_line(line: str) -> None:
+    """A line to standard output, below a table."""
+    with quiet_pipe():
+        print(line, flush=True)
+
+
+def intervals_line(report: Report) -> str:
+    """How the intervals of a report or a comparison were made."""
+    made = report["intervals"]
+    return f"95 %: {made['method']} over {made['units']:,} {made['resampled']}, {made['resamples']:,} resamples"
+
+
+def _cells(mean: dict[str, float | None] | None) -> tuple[str, str]:
+    if mean is None:
+        return "-", "-"
+    return f"{mean['mean']:.4f}", interval(mean)
+
+
+def interval(mean: dict[str, float | None], sign: str = "") -> str:
+    """The two ends as a table shows them."""
+    low, high = mean["low"], mean["high"]
+    return "-" if low is None or high is None else f"{low:{sign}.4f} to {high:{sign}.4f}"
+
+
+def weights_table(fit: Fit, preset: Preset) -> Table:
+    """Each member's weight in the preset and as it was fitted."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", title="Weights of the members", title_justify="left")
+    for heading in ("now", "fitted", "over the folds"):
+        table.add_column(heading, justify="right")
+    for member in preset.members:
+        low, high = fit.spread[member.name]
+        table.add_row(
+            escape(member.name), f"{member.weight:.4f}", f"{fit.weights[member.name]:.4f}", f"{low:.4f} to {high:.4f}"
+        )
+    return table
+
+
+def judgement(fit: Fit) -> str:
+    """What the weights are worth outside."""
+    low = fit.gain.low
+    verdict = "" if low is not None and low > 0 else ": no better, as far as these pictures can tell"
+    return (
+        f"On held-out pictures the fitted weights score {fit.fitted.mean:.4f}, those of now {fit.start.mean:.4f}, "
+        f"difference {fit.gain.mean:+.4f} ({fit.gain.low:+.4f} to {fit.gain.high:+.4f}){verdict}"
+    )
+
+
+def comparison_table(comparison: Comparison, what: str) -> Table:
+    """The groups and the whole; `what` is "vector" or "text"."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from unprompt.images.sources import printable
+
+    table = Table("", title=f"Mean cosine with the true prompt, {what}", title_justify="left")
+    for heading in ("n", "A", "B", "A - B", "95 %", "A is better"):
+        table.add_column(heading, justify="right")
+    for name, group in comparison["groups"].items():
+        table.add_row(escape(printable(name)), *_compared(group, what))
+    table.add_section()
+    table.add_row("all", *_compared(comparison, what))
+    return table
+
+
+def _compared(comparison: Comparison, what: str) -> list[str]:
+    found = comparison[what]
+    if found is None:
+        return [str(comparison["n"]), "-", "-", "-", "-", "-"]
+    return [
+        str(comparison["n"]),
+        f"{found['a']:.4f}",
+        f"{found['b']:.4f}",
+        f"{found['mean']:+.4f}",
+        interval(found, sign="+"),
+        _probability(found["a_better"]),
+    ]
+
+
+def _probability(share: float | None) -> str:
+    """A share of resamples; where all agree, no more than their number can tell."""
+    if share is None:
+        return "-"
+    return "> 99.9 %" if share > 0.999 else "< 0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")

@@ -1,0 +1,78 @@
+"""The few charts of a report, as SVG inside HTML: no script, no style of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+_BIN = 0.05
+_WIDTH, _HEIGHT = 360, 190
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 22, 24
+_STRIP_WIDTH, _STRIP_HEIGHT = 120, 14
+
+
+def axis_limits(*series: Sequence[float]) -> tuple[float, float]:
+    """Tenths that hold all scores (cosines, -1 to 1); at least one tenth apart."""
+    scores = [score for scores in series for score in scores]
+    low, high = math.floor(min(scores) * 10), math.ceil(max(scores) * 10)
+    return low / 10, max(high, low + 1) / 10
+
+
+def histogram(scores: Sequence[float], limits: tuple[float, float], label: str) -> str:
+    """How many scores lie in each twentieth between two tenths, and where the mean is."""
+    low, high = limits
+    edges: list[float] = np.linspace(low, high, round((high - low) / _BIN) + 1).tolist()
+    counts: list[int] = np.histogram(np.clip(scores, low, high), edges)[0].tolist()
+    step = _step(max(counts))
+    top = step * math.ceil(max(counts) / step)
+    bottom = _HEIGHT - _BOTTOM
+
+    def x(score: float) -> float:
+        return _LEFT + (score - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(count: float) -> float:
+        return bottom - count / top * (bottom - _TOP)
+
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">']
+    for count in range(0, top + 1, step):
+        parts.append(
+            f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(count):.1f}" y2="{y(count):.1f}"/>'
+        )
+        parts.append(f'<text x="{_LEFT - 5}" y="{y(count) + 4:.1f}" text-anchor="end">{count:,}</text>')
+    for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
+        if count:
+            parts.append(
+                f'<rect class="bar" x="{x(left) + 0.5:.1f}" y="{y(count):.1f}" width="{x(right) - x(left) - 1:.1f}" '
+                f'height="{bottom - y(count):.1f}"><title>{left:.2f} to {right:.2f}: {count:,}</title></rect>'
+            )
+    tenths = range(round(low * 10), round(high * 10) + 1, 1 if high - low < 0.75 else 2)
+    parts += [f'<text x="{x(n / 10):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{n / 10:.1f}</text>' for n in tenths]
+    mean = float(np.mean(scores))
+    parts.append(f'<line class="mean" x1="{x(mean):.1f}" x2="{x(mean):.1f}" y1="{_TOP - 6}" y2="{bottom}"/>')
+    middle = min(max(x(mean), _LEFT + 32), _WIDTH - 36)  # the words stay inside
+    parts.append(f'<text class="label" x="{middle:.1f}" y="{_TOP - 10}" text-anchor="middle">mean {mean:.3f}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def strip(mean: float, low: float | None, high: float | None, limits: tuple[float, float], whole: float) -> str:
+    """A mean as a dot on its interval, between limits; `whole` is the mean of all, as a line across."""
+
+    def x(score: float) -> float:
+        return 5 + (score - limits[0]) / (limits[1] - limits[0]) * (_STRIP_WIDTH - 10)
+
+    middle = _STRIP_HEIGHT // 2
+    parts = [
+        f'<svg viewBox="0 0 {_STRIP_WIDTH} {_STRIP_HEIGHT}" aria-hidden="true">',
+        f'<line class="whole" x1="{x(whole):.1f}" x2="{x(whole):.1f}" y1="0" y2="{_STRIP_HEIGHT}"/>',
+    ]
+    if low is not None and high is not None:
+        parts.append(f'<line class="strip" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{middle}" y2="{middle}"/>')
+    return "".join([*parts, f'<circle class="dot" cx="{x(mean):.1f}" cy="{middle}" r="3.5"/></svg>'])
+
+
+def _step(largest: int) -> int:
+    """Between lines of the grid: 1, 2 or 5 with zeros, so that there are three to six of them."""
+    size = int(10 ** max(0, int(math.log10(max(1, largest / 4)))))
+    return next(step * size for step in (1, 2, 5, 10) if step * size * 5 >= largest)

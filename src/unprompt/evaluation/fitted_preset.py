@@ -1,0 +1,70 @@
+"""A preset with fitted weights, as a file that says where they come from and what they are worth."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from unprompt import __version__
+from unprompt.evaluation.metrics import Difference, Mean
+from unprompt.evaluation.weights import Fit
+from unprompt.images.sources import printable
+from unprompt.presets import Preset
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def preset_text(preset: Preset, fit: Fit, *, source: str, date: str) -> str:
+    """The preset with the fitted weights, as TOML; its head says where they come from and what they are worth.
+
+    Members of no weight are left out: they would cost time and change nothing.
+    """
+    table = tomllib.loads(preset.path.read_text(encoding="utf-8"))
+    members = list(zip(preset.members, table["members"], strict=True))
+    table["members"] = [
+        entry | {"weight": fit.weights[member.name]} for member, entry in members if fit.weights[member.name] > 0
+    ]
+    head = [
+        f"Weights fitted by `unprompt evaluate --fit-weights`, unprompt {__version__}, {date}.",
+        f"Start: preset {preset.name}, {preset.identity}.",
+        f"Data: {source}, {fit.n:,} pictures in {fit.groups:,} groups of similar prompts (by {fit.grouped_by}).",
+        f"Score: mean cosine {_interval(fit.fitted)} on held-out pictures: {fit.folds} folds of whole groups, each",
+        "scored by weights that were fitted on the others.",
+        f"With the weights of the start, on the same pictures: {_interval(fit.start)};",
+        f"difference {_interval(fit.gain)}.",
+        "Intervals of 95 %: percentile bootstrap over the groups. Weights over the folds:",
+        *(f"  {name}: {low:.4f} to {high:.4f}" for name, (low, high) in fit.spread.items()),
+        *(f"Left out, of no weight: {member.name}." for member, _ in members if fit.weights[member.name] <= 0),
+    ]
+    return "".join(f"# {printable(line)}\n" for line in head) + "\n" + _toml(table)
+
+
+def _interval(mean: Mean | Difference) -> str:
+    sign = "+" if isinstance(mean, Difference) else ""
+    return f"{mean.mean:{sign}.4f} ({mean.low:{sign}.4f} to {mean.high:{sign}.4f})"
+
+
+def _toml(table: Mapping[str, Any], path: str = "") -> str:
+    """A table of what presets hold: texts, numbers, lists of these, tables and lists of tables."""
+    plain = {key: value for key, value in table.items() if not _is_tables(value)}
+    lines = [f"{key} = {_toml_value(value)}\n" for key, value in plain.items()]
+    for key, value in table.items():
+        if _is_tables(value):
+            left, right = ("[", "]") if isinstance(value, Mapping) else ("[[", "]]")
+            for inner in [value] if isinstance(value, Mapping) else value:
+                lines.append(f"\n{left}{path}{key}{right}\n{_toml(inner, f'{path}{key}.')}")
+    return "".join(lines)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
+
+
+def _toml_value(value: Any) -> str:
+    # JSON writes all these as TOML does, but for one control character that it leaves as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

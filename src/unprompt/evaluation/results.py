@@ -1,0 +1,130 @@
+"""What a run found for each picture: kept as JSON lines, so that runs can be compared without running again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from unprompt.errors import DataError, PictureError
+from unprompt.evaluation.scoring import Outcome, Score, Unscored, short_fields
+from unprompt.images.files import opened
+from unprompt.images.lists import LINE_LIMIT
+from unprompt.images.sources import printable
+from unprompt.output.records import Record, failure_record
+
+RESULTS_SUFFIX = ".jsonl"
+
+_COSINE_LIMIT = 1.0001  # what rounding may add
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A results file: its scores, how many pictures had none, and what computed them (without doubles)."""
+
+    scores: list[Score]
+    failed: int
+    models: list[Mapping[str, Any]]
+
+
+def result_record(outcome: Outcome) -> Record:
+    """A line of a results file."""
+    pair, answer = outcome.pair, outcome.answer
+    known: Record = {"name": pair.name, "true_prompt": pair.prompt, "fields": short_fields(pair.fields)}
+    if isinstance(outcome, Unscored):
+        return known | failure_record(outcome.answer)
+    score = outcome.score
+    return known | {
+        "source": answer.source,
+        "predicted_prompt": outcome.answer.prompt,
+        "vector": score.vector,
+        "text": score.text,
+        "members": dict(score.members),
+        "model": dict(outcome.answer.model),
+    }
+
+
+def read_results(path: Path) -> Results:
+    """What `result_record` made, one JSON object a line. A last line that a kill cut short is left out.
+
+    Raises DataError, with the line's number, for a file that holds anything else, or a score that is no cosine.
+    """
+    scores: dict[str, Score] = {}
+    models: list[Mapping[str, Any]] = []
+    failed = 0
+    for where, line in _lines(path):
+        record = _parsed(line, where)
+        if record is None and not line.endswith("\n"):
+            break
+        if not isinstance(record, dict) or not isinstance(record.get("name"), str):
+            raise DataError(f"{where}: expected a result of `unprompt evaluate --results`, found {_shown(line)}")
+        if "error" in record:
+            failed += 1
+            continue
+        if record["name"] in scores:
+            raise DataError(f"{where}: expected a picture once, found {_shown(record['name'])} again; keep one of them")
+        scores[record["name"]] = _score(record, where)
+        if isinstance(model := record.get("model"), dict) and model not in models:
+            models.append(model)
+    if not scores:
+        raise DataError(f"{printable(str(path))}: expected results of `unprompt evaluate --results`, found no scores")
+    return Results(list(scores.values()), failed, models)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines of the file that are not blank, with their places. Raises DataError."""
+    name = printable(str(path))
+    try:
+        with opened(str(path)) as file:
+            number = 0
+            while line := file.readline(LINE_LIMIT + 1):
+                number += 1
+                if len(line) > LINE_LIMIT:
+                    raise DataError(f"{name}:{number}: expected a result, found a line of more than {LINE_LIMIT} bytes")
+                if line.strip():
+                    yield f"{name}:{number}", line.decode("utf-8", "replace")
+    except PictureError as error:
+        raise DataError(f"expected results of `unprompt evaluate --results` at {name}: {error}") from error
+
+
+def _parsed(line: str, where: str) -> Any:
+    """The line's value; None for what is no JSON."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise DataError(f"{where}: expected numbers alone, found {constant}; run the evaluation again")
+
+    try:
+        return json.loads(line, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _score(record: Mapping[str, Any], where: str) -> Score:
+    prompt, members, fields = record.get("true_prompt"), record.get("members"), record.get("fields")
+    if not isinstance(prompt, str) or not isinstance(members, dict) or not isinstance(fields, dict):
+        raise DataError(
+            f"{where}: expected a result with true_prompt, members and fields, found {_shown(', '.join(record))}; "
+            "write it with `unprompt evaluate --results`"
+        )
+    text = record.get("text")
+    return Score(
+        name=record["name"],
+        prompt=prompt,
+        vector=_cosine(record.get("vector"), "vector", where),
+        text=None if text is None and "text" in record else _cosine(text, "text", where),
+        members={name: _cosine(value, f"members.{name}", where) for name, value in members.items()},
+        fields=short_fields(fields),
+    )
+
+
+def _cosine(value: Any, key: str, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _COSINE_LIMIT:
+        raise DataError(f"{where}: expected {printable(key)} to be a cosine, -1 to 1, found {_shown(value)}")
+    return float(value)
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else printable(str(value).strip())
+    return text if len(text) <= 80 else f"{text[:80]}..."

@@ -1,0 +1,147 @@
+"""Weights of a preset's members, fitted on labelled pictures and judged on pictures that they were not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.datasets.near_pairs import NearPairs
+from unprompt.datasets.splitting import find_groups
+from unprompt.ensemble import Numbers, Votes, Weights, fit_weights
+from unprompt.errors import DataError
+from unprompt.evaluation.metrics import Difference, Mean, bootstrap, bootstrap_difference
+from unprompt.evaluation.scoring import Scored, prompt_group
+from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.presets import Preset
+
+FOLDS = 5
+SIMILAR = 0.7
+"""Cosine from which two prompts are too much alike to stand on both sides of a fold."""
+
+_DECIMALS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Fitted weights, and what they are worth on pictures that they were not fitted on.
+
+    `weights` are those of all n pictures, by member, sum 1; `spread` the lowest and highest of each over the folds.
+    `fitted` is the mean cosine on the held-out folds, by the weights of the others; `start` that of the weights that
+    the preset has, on the same pictures; `gain` the difference of the two. Intervals resample the `groups`.
+    """
+
+    weights: Mapping[str, float]
+    spread: Mapping[str, tuple[float, float]]
+    n: int
+    folds: int
+    groups: int
+    grouped_by: str
+    fitted: Mean
+    start: Mean
+    gain: Difference
+
+
+class Ballots:
+    """Collects the members' votes on labelled pictures: a few numbers a picture, not the vectors."""
+
+    def __init__(self, preset: Preset) -> None:
+        """Raises DataError where the preset has one member alone."""
+        if len(preset.members) < 2:
+            raise DataError(
+                f"expected a preset of two members or more, found {preset.name!r} with one member alone, "
+                f"{preset.members[0].name!r}, whose weight changes nothing; add another one"
+            )
+        self._names = [member.name for member in preset.members]
+        self._start = np.array([member.weight for member in preset.members])
+        self._votes: list[Votes] = []
+        self._prompts: list[str] = []
+        self._groups: list[int | None] = []
+        self._vectors: dict[str, Vector] = {}
+
+    def add(self, scored: Scored) -> None:
+        """One picture's votes."""
+        vectors = np.zeros((1, len(self._names), EMBEDDING_SIZE))
+        for vote in scored.answer.votes:
+            if vote.vector is not None:
+                vectors[0, self._names.index(vote.member)] = vote.vector
+        self._votes.append(Votes.of(vectors, scored.true[None].astype(np.float64)))
+        self._prompts.append(scored.pair.prompt)
+        self._groups.append(prompt_group(scored.pair.fields))
+        self._vectors.setdefault(scored.pair.prompt, scored.true)
+
+    def fit(self) -> Fit:
+        """The weights of the highest mean cosine, cross-validated over groups of similar prompts.
+
+        The groups are those of the field `group` where every record has one; else those of prompts that are linked by
+        cosines of `SIMILAR` or more. Raises DataError where there are not two of them.
+        """
+        groups, grouped_by = self._grouping()
+        folds = assign_folds(groups, FOLDS)
+        if (count := len(set(folds))) < 2:
+            raise DataError(
+                f"expected pictures of two groups of similar prompts or more, found {len(self._prompts):,} of "
+                f"{len(set(groups))}; without others to judge them by, weights cannot be trusted"
+            )
+        truth, mutual = [votes.truth for votes in self._votes], [votes.mutual for votes in self._votes]
+        votes = Votes(np.concatenate(truth), np.concatenate(mutual))
+        by_fold = [fit_weights(votes[folds != fold], self._start) for fold in range(count)]
+        outside = np.empty(len(folds))
+        for fold, weights in enumerate(by_fold):
+            outside[folds == fold] = votes[folds == fold].cosines(weights)
+        return self._fit(votes, by_fold, outside, groups, grouped_by)
+
+    def _fit(
+        self, votes: Votes, by_fold: Sequence[Weights], outside: Numbers, groups: Sequence[Hashable], grouped_by: str
+    ) -> Fit:
+        before = votes.cosines(self._start)
+        fitted, start = bootstrap(outside, groups), bootstrap(before, groups)
+        gain = bootstrap_difference(outside, before, groups)
+        assert fitted is not None
+        assert start is not None
+        assert gain is not None
+        lowest, highest = np.min(by_fold, axis=0), np.max(by_fold, axis=0)
+        return Fit(
+            weights=dict(zip(self._names, _rounded(fit_weights(votes, self._start)), strict=True)),
+            spread={
+                name: (float(low), float(high)) for name, low, high in zip(self._names, lowest, highest, strict=True)
+            },
+            n=len(outside),
+            folds=len(by_fold),
+            groups=len(set(groups)),
+            grouped_by=grouped_by,
+            fitted=fitted,
+            start=start,
+            gain=gain,
+        )
+
+    def _grouping(self) -> tuple[list[Hashable], str]:
+        """Each picture's group, and by what pictures were grouped."""
+        if None not in self._groups:
+            return list(self._groups), "the field group"
+        vectors = np.stack(list(self._vectors.values())).astype(np.float16)
+        groups = find_groups(NearPairs(vectors, np.arange(len(vectors)), SIMILAR)).tolist()
+        group_of = dict(zip(self._vectors, groups, strict=True))
+        return [group_of[prompt] for prompt in self._prompts], f"a cosine of {SIMILAR} or more"
+
+
+def assign_folds(groups: Sequence[Hashable], limit: int) -> npt.NDArray[np.intp]:
+    """Each picture's fold (n,), from 0; groups stay whole, the largest first into the smallest fold."""
+    sizes: dict[Hashable, int] = {}
+    for group in groups:
+        sizes[group] = sizes.get(group, 0) + 1
+    filled = [0] * min(limit, len(sizes))
+    fold_of: dict[Hashable, int] = {}
+    for group in sorted(sizes, key=lambda group: -sizes[group]):
+        fold_of[group] = filled.index(min(filled))
+        filled[fold_of[group]] += sizes[group]
+    return np.array([fold_of[group] for group in groups], np.intp)
+
+
+def _rounded(weights: Weights) -> list[float]:
+    """As a preset shows them; what rounding takes away or adds is the largest one's."""
+    rounded = np.round(weights, _DECIMALS)
+    rounded[rounded.argmax()] += 1 - rounded.sum()
+    return [round(float(weight), _DECIMALS) for weight in rounded]

@@ -1,0 +1,57 @@
+"""Files that are written whole when all work is done; that they can be is made sure before it begins."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from itertools import combinations
+
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+from unprompt.output.files import check_no_picture, replace_atomically, write_errors
+
+
+def check_writable(path: str) -> None:
+    """Raises DataError where `write_document` could not put a file there; leaves nothing behind."""
+    check_no_picture(path)
+    with write_errors(path):
+        if os.path.isdir(path):
+            raise DataError(f"cannot write {printable(path)}: it is a folder; name a file in it")
+        if _is_special(path):
+            return
+        with tempfile.TemporaryFile(dir=os.path.dirname(path) or os.curdir):
+            pass
+
+
+def check_apart(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Raises DataError where an output is another output too, or would overwrite what is read."""
+    outputs = list(outputs)
+    for output in outputs:
+        if any(_same(output, path) for path in inputs):
+            raise DataError(f"expected a file for the output, found {printable(output)}, which is read; name another")
+    for one, other in combinations(outputs, 2):
+        if _same(one, other) and not _is_special(one):
+            raise DataError(f"expected a file for each output, found {printable(one)} for two; name another")
+
+
+def write_document(path: str, text: str) -> None:
+    """Put the text, as UTF-8, in the place of what `path` holds; readers see the old or the new. Raises DataError."""
+    data = text.encode("utf-8", "backslashreplace")
+    if not _is_special(path):
+        replace_atomically(path, data)
+        return
+    with write_errors(path), open(path, "wb") as file:
+        file.write(data)
+
+
+def _is_special(path: str) -> bool:
+    """Whether it is a pipe or a device, which is written to, never replaced."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there
+        return os.path.abspath(one) == os.path.abspath(other)
