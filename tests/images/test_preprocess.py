@@ -1,6 +1,8 @@
-"""Pixels become the tensor that torchvision and timm would make of them."""
+"""Pixels become the tensor that torchvision, timm and open_clip would make of them."""
 
 import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from PIL import Image
 
 from unprompt.errors import ModelError
-from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.images.decode import Picture, decode
+from unprompt.images.preprocess import PUBLISHED_VIT, Preprocessing, preprocess
+from unprompt.images.sources import image_refs
 from unprompt.models.torchvision_cure import cure_torchvision
 
 CONFIG: dict[str, Any] = {
@@ -20,6 +24,7 @@ CONFIG: dict[str, Any] = {
     "std": [0.26, 0.27, 0.28],
 }
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+CROPS = [0.25, 0.875, 0.9, 0.95]
 SIZES = [(1, 1), (32, 32), (33, 32), (50, 37), (37, 50), (100, 20), (7, 200), (640, 427), (31, 33), (1, 60), (300, 5)]
 
 
@@ -74,6 +79,109 @@ def test_equals_torchvision(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(ours, theirs(Image.fromarray(pixels)).numpy(), atol=1e-6)
 
 
+@pytest.fixture
+def real_pictures(examples: Path) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """The pictures that the project ships, as they are decoded."""
+    return list(_decoded(examples))
+
+
+def _decoded(folder: Path, shorter_side: int | None = None) -> Iterator[np.ndarray[Any, np.dtype[np.uint8]]]:
+    for ref in image_refs([str(folder)]):
+        picture = decode(ref, shorter_side=shorter_side)
+        assert isinstance(picture, Picture), picture
+        yield picture.pixels
+
+
+def largest_difference(
+    pictures: list[np.ndarray[Any, Any]], rules: Preprocessing, theirs: Callable[[Image.Image], Any]
+) -> float:
+    assert len(pictures) >= 4
+    return max(
+        float(np.abs(preprocess(pixels, rules) - theirs(Image.fromarray(pixels)).numpy()).max()) for pixels in pictures
+    )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("crop_share", CROPS)
+@pytest.mark.parametrize("resize", ["shortest", "squash"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_equals_timm(
+    real_pictures: list[np.ndarray[Any, Any]], crop_share: float, resize: str, interpolation: str
+) -> None:
+    pytest.importorskip("torch")
+    cure_torchvision()
+    timm_data = pytest.importorskip("timm.data")
+    rules = Preprocessing.from_config(
+        CONFIG | {"input_size": 96, "resize": resize, "interpolation": interpolation, "crop_share": crop_share}
+    )
+    theirs = timm_data.create_transform(
+        input_size=(3, 96, 96),
+        interpolation=interpolation,
+        crop_pct=crop_share,
+        crop_mode="center" if resize == "shortest" else "squash",
+        mean=CONFIG["mean"],
+        std=CONFIG["std"],
+    )
+    assert largest_difference(real_pictures, rules, theirs) < 1e-6
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("resize", ["shortest", "squash"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_equals_open_clip(real_pictures: list[np.ndarray[Any, Any]], resize: str, interpolation: str) -> None:
+    pytest.importorskip("torch")
+    cure_torchvision()
+    open_clip_transform = pytest.importorskip("open_clip.transform")
+    rules = Preprocessing.from_config(CONFIG | {"input_size": 96, "resize": resize, "interpolation": interpolation})
+    theirs = open_clip_transform.image_transform(
+        96,
+        is_train=False,
+        mean=tuple(CONFIG["mean"]),
+        std=tuple(CONFIG["std"]),
+        resize_mode=resize,
+        interpolation=interpolation,
+    )
+    assert largest_difference(real_pictures, rules, theirs) < 1e-6
+
+
+def published_transform() -> Callable[[Image.Image], Any]:
+    """What the notebook of the published ensemble shows its ViT."""
+    pytest.importorskip("torch")
+    cure_torchvision()
+    transforms = pytest.importorskip("torchvision.transforms")
+    composed: Callable[[Image.Image], Any] = transforms.Compose(
+        [
+            transforms.Resize(224),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    return composed
+
+
+@pytest.mark.torch
+def test_the_published_transform_on_the_competitions_pictures(shared: Path) -> None:
+    theirs, folder = published_transform(), shared / "data" / "kaggle" / "images"
+    assert largest_difference(list(_decoded(folder)), PUBLISHED_VIT, theirs) < 1e-6
+    # PNGs are never reduced while they are decoded, so the member sees the same.
+    assert largest_difference(list(_decoded(folder, shorter_side=224)), PUBLISHED_VIT, theirs) < 1e-6
+
+
+@pytest.mark.torch
+def test_the_published_transform_on_other_pictures_less_what_is_cropped(
+    real_pictures: list[np.ndarray[Any, Any]],
+) -> None:
+    theirs = published_transform()
+
+    def middle(image: Image.Image) -> Any:
+        tensor = theirs(image)  # (3, height, width), of which the shorter is 224
+        top, left = (round((side - 224) / 2) for side in tensor.shape[1:])
+        return tensor[:, top : top + 224, left : left + 224]
+
+    assert any(pixels.shape[0] != pixels.shape[1] for pixels in real_pictures)
+    assert largest_difference(real_pictures, PUBLISHED_VIT, middle) < 1e-6
+
+
 @pytest.mark.parametrize("size", [(40_000, 2), (1, 65_000), (3, 1001)])
 def test_a_very_long_picture_costs_little_and_keeps_its_middle(size: tuple[int, int]) -> None:
     width, height = size
@@ -105,6 +213,15 @@ def test_exact_values_without_resizing() -> None:
 
 def test_config_survives_the_round() -> None:
     assert Preprocessing.from_config(CONFIG).to_config() == CONFIG
+    cropped = CONFIG | {"crop_share": 0.9}
+    assert Preprocessing.from_config(cropped).to_config() == cropped
+    assert Preprocessing.from_config(CONFIG | {"crop_share": 1}).to_config() == CONFIG
+
+
+def test_a_crop_share_says_how_far_pictures_are_reduced() -> None:
+    assert Preprocessing.from_config(CONFIG).resized_side == 32
+    assert Preprocessing.from_config(CONFIG | {"crop_share": 0.875}).resized_side == 36
+    assert Preprocessing.from_config(CONFIG | {"crop_share": 0.9}).resized_side == 35  # timm rounds down
 
 
 @pytest.mark.parametrize("key", CONFIG)
@@ -133,6 +250,12 @@ def test_unknown_key_is_named() -> None:
         ("mean", [0.5, 0.5, math.nan]),
         ("std", [0.5, 0.5, 0]),
         ("std", ["1", "1", "1"]),
+        ("crop_share", 0),
+        ("crop_share", 1.01),
+        ("crop_share", 0.01),
+        ("crop_share", "0.9"),
+        ("crop_share", True),
+        ("crop_share", math.nan),
     ],
 )
 def test_useless_value_is_named(key: str, value: Any) -> None:
