@@ -11,7 +11,11 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
+from unprompt.datasets.comparison import Steps
 from unprompt.datasets.fingerprints import Fingerprints
+from unprompt.datasets.outputs import OutputPlace
+from unprompt.datasets.prompts import PromptSource
+from unprompt.errors import DataError
 from unprompt.images.metadata.cleaning import clean, differs, tidy
 
 CHANGES = ("spaces", "marks")
@@ -95,3 +99,20 @@ class Cleaner:
         if rules.ends:
             self._ends.add(end)
         return None
+
+
+def clean_prompts(source: PromptSource, place: OutputPlace, rules: CleaningRules, steps: Steps) -> Counter[str]:
+    """Writes what the rules keep of a source; the counts of `Cleaner`, and of all that was `read`.
+
+    Raises DataError, and writes nothing, where the source has faults or nothing is left.
+    """
+    cleaner = Cleaner(rules)
+    with place.open() as output, steps("cleaning", None) as advance:
+        for entry in source.entries():
+            cleaner.counts["read"] += 1
+            if (prompt := cleaner.clean(entry.prompt)) is not None:
+                output.write(entry, prompt)
+            advance(1)
+        if not cleaner.counts["kept"]:
+            raise DataError(f"expected prompts that the rules keep, found none among {cleaner.counts['read']:,}")
+    return cleaner.counts

@@ -2,11 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
+from unprompt.datasets.comparison import DistinctPrompts, Steps
 from unprompt.datasets.near_pairs import Indices, NearPairs, Pairs
+from unprompt.datasets.outputs import OutputPlace, written_whole
+from unprompt.datasets.vectors import VectorStore
+from unprompt.output.writers import to_json
+
+
+@dataclass(frozen=True)
+class Deduplication:
+    """What became of a source: its records, different prompts, those that were kept, and the records with these.
+
+    `near_pairs` is how many pairs of different prompts reach the threshold; None where nobody asked.
+    """
+
+    records: int
+    distinct: int
+    kept: int
+    kept_records: int
+    near_pairs: int | None
+
+
+def deduplicate(
+    prompts: DistinctPrompts,
+    store: VectorStore,
+    place: OutputPlace,
+    *,
+    threshold: float,
+    copies: bool,
+    pairs: str | None,
+    steps: Steps,
+) -> Deduplication:
+    """Writes the records whose prompts are kept: all of them with `copies`, else the first of each prompt.
+
+    `pairs` names a file for all pairs that reach the threshold, as JSON lines. Raises DataError.
+    """
+    search = prompts.search(store, threshold, steps)
+    count = None
+    if pairs is None:
+        with steps("comparing", len(prompts)) as advance:
+            originals = find_originals(search, advance=advance)
+    else:
+        with _pair_file(pairs, prompts, steps) as report, steps("comparing", len(prompts)) as advance:
+            originals = find_originals(search, report.write, advance)
+        count = report.count
+    keep = (originals < 0)[prompts.places]
+    if not copies:
+        keep &= prompts.is_first
+    with place.open() as output, steps("writing", len(keep)) as advance:
+        for number, entry in prompts.again():
+            if keep[number]:
+                output.write(entry, entry.prompt)
+            advance(1)
+    kept = int(np.count_nonzero(originals < 0))
+    return Deduplication(len(keep), len(prompts), kept, int(np.count_nonzero(keep)), count)
 
 
 def find_originals(
@@ -49,3 +107,43 @@ def _drop(pairs: Pairs, originals: Indices) -> None:
     for first, second in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
         if originals[first] < 0 and originals[second] < 0:
             originals[second] = first
+
+
+class _PairFile:
+    """Pairs with their prompts, which lie on disk until they are named: nobody knows how many times."""
+
+    def __init__(self, file: IO[bytes], texts: IO[bytes], ends: array[int], firsts: Indices) -> None:
+        self.count = 0
+        self._file, self._texts, self._ends, self._firsts = file, texts, ends, firsts
+
+    def write(self, pairs: Pairs) -> None:
+        """Write a line for each pair: its cosine, its two prompts, and the numbers of their first records, from 1."""
+        for first, second, cosine in zip(*(column.tolist() for column in pairs), strict=True):
+            record = {
+                "cosine": round(cosine, 6),
+                "first": self._text(first),
+                "second": self._text(second),
+                "first_record": int(self._firsts[first]) + 1,
+                "second_record": int(self._firsts[second]) + 1,
+            }
+            self._file.write((to_json(record) + "\n").encode("utf-8"))
+            self.count += 1
+
+    def _text(self, index: int) -> str:
+        start = self._ends[index - 1] if index else 0
+        self._texts.seek(start)
+        return self._texts.read(self._ends[index] - start).decode("utf-8", "surrogatepass")
+
+
+@contextmanager
+def _pair_file(path: str, prompts: DistinctPrompts, steps: Steps) -> Iterator[_PairFile]:
+    with written_whole(path) as file, tempfile.TemporaryFile() as texts:
+        ends = array("q")
+        is_first = prompts.is_first
+        with steps("collecting", len(is_first)) as advance:
+            for number, entry in prompts.again():
+                if is_first[number]:
+                    texts.write(entry.prompt.encode("utf-8", "surrogatepass"))
+                    ends.append(texts.tell())
+                advance(1)
+        yield _PairFile(file, texts, ends, prompts.firsts)

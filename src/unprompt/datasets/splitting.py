@@ -7,12 +7,63 @@ groups go to one side: prompts are of one group where a chain of others links th
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from unprompt.datasets.comparison import DistinctPrompts, Steps
 from unprompt.datasets.near_pairs import Indices, NearPairs
+from unprompt.datasets.outputs import OutputPlace
+from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError
+
+
+@dataclass(frozen=True)
+class Split:
+    """What became of a source: records and groups in all and for validation, and the records of the largest group."""
+
+    records: int
+    distinct: int
+    groups: int
+    largest_group: int
+    train_records: int
+    validation_records: int
+    validation_groups: int
+
+
+def split_prompts(
+    prompts: DistinctPrompts,
+    store: VectorStore,
+    train: OutputPlace,
+    validation: OutputPlace,
+    *,
+    threshold: float,
+    share: float,
+    seed: int,
+    steps: Steps,
+) -> Split:
+    """Writes the two parts, with the number of its `group` in each record. Raises DataError."""
+    search = prompts.search(store, threshold, steps)
+    with steps("grouping", len(prompts)) as advance:
+        groups = find_groups(search, advance)[prompts.places]
+    sizes = np.bincount(groups)
+    chosen = choose_validation(sizes, share, seed)
+    with train.open() as train_output, validation.open() as validation_output, steps("writing", len(groups)) as advance:
+        for number, entry in prompts.again():
+            group = int(groups[number])
+            (validation_output if chosen[group] else train_output).write(entry, entry.prompt, group=group)
+            advance(1)
+    held_out = int(sizes[chosen].sum())
+    return Split(
+        records=len(groups),
+        distinct=len(prompts),
+        groups=len(sizes),
+        largest_group=int(sizes.max()),
+        train_records=len(groups) - held_out,
+        validation_records=held_out,
+        validation_groups=int(np.count_nonzero(chosen)),
+    )
 
 
 def find_groups(search: NearPairs, advance: Callable[[int], None] = lambda done: None) -> Indices:

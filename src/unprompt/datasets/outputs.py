@@ -1,0 +1,165 @@
+"""What is left of a data set: a text file, a metadata.jsonl that names its pictures, or a tar with them in it.
+
+Each is written beside its place, and put there when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any, Protocol
+
+from unprompt.datasets.prompts import TEXT_SUFFIX, Entry, PromptSource
+from unprompt.datasets.tables import METADATA_NAMES
+from unprompt.errors import DataError, PictureError
+from unprompt.images.formats import format_of
+from unprompt.images.metadata.cleaning import tidy
+from unprompt.images.sources import ARCHIVE_SUFFIXES, printable
+from unprompt.output.files import move_over, open_locked, write_errors
+from unprompt.output.writers import to_json
+
+RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"
+
+_BUFFER = 1 << 20
+
+
+class Output(Protocol):
+    """Takes entries, with another prompt and more fields where they are given."""
+
+    def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
+        """Write one. Raises DataError where it cannot be."""
+
+
+class OutputPlace:
+    """A file to write what is left of a source to; how is said by its ending.
+
+    .txt holds the prompts, a line each. .jsonl is for pictures that are files in its folder or below it, since names in
+    a data set may not lead out of it; none is copied. .tar holds the pictures too, as WebDataset packs them, wherever
+    they come from. A text file has no pictures, and gives .txt alone.
+
+    Raises DataError where the ending does not fit, or the file would overwrite the source or become a part of it.
+    """
+
+    def __init__(self, path: str, source: PromptSource) -> None:
+        self.path = os.path.realpath(path)  # a link stays: what it points to is replaced
+        self.suffix = os.path.splitext(path)[1].lower()
+        self._folder = os.path.dirname(os.path.abspath(path))
+        allowed = (TEXT_SUFFIX,) if source.is_text else (RECORDS_SUFFIX, TAR_SUFFIX, TEXT_SUFFIX)
+        if self.suffix not in allowed:
+            reason = "; a text file has no pictures" if source.is_text else ""
+            raise DataError(f"expected -o to end in {' or '.join(allowed)}, found {printable(path)}{reason}")
+        if _is_read(path, source.name):
+            found = f"found {printable(path)}, which is read or would be the next time"
+            raise DataError(f"expected a new file for -o, {found}; choose another")
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise DataError(f"expected a plain file for -o, found {printable(path)}; choose another")
+        with write_errors(self.path), tempfile.TemporaryFile(dir=os.path.dirname(self.path)):
+            pass  # not after an hour
+
+    def check(self, entry: Entry) -> None:
+        """Raises DataError where the entry cannot be written here, for reasons that show before it is."""
+        if self.suffix == RECORDS_SUFFIX:
+            self.file_name(entry)
+
+    def file_name(self, entry: Entry) -> str:
+        """What a record calls the entry's picture: its path below the folder of the file. Raises DataError."""
+        assert entry.pair is not None
+        file = entry.pair.picture.file
+        if file is None:
+            name = printable(entry.pair.name)
+            raise DataError(
+                f"expected pictures that are files, found {name}, which is in an archive; write -o FILE.tar"
+            )
+        below = os.path.relpath(os.path.abspath(file), self._folder)
+        if below.split(os.sep, 1)[0] == os.pardir:
+            raise DataError(
+                f"expected -o in a folder that holds the pictures, since names in a data set may not lead out of it; "
+                f"found {printable(file)} outside {printable(self._folder)}; write -o there, or -o FILE.tar"
+            )
+        return below.replace(os.sep, "/")
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Output]:
+        """Where to write; put in its place at the end, or not at all. Raises DataError where it cannot be written."""
+        with written_whole(self.path) as file:
+            if self.suffix == TAR_SUFFIX:
+                with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+                    yield _Tar(tar)
+            else:
+                yield _Lines(file) if self.suffix == TEXT_SUFFIX else _Records(file, self)
+
+
+class _Lines:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
+        self._file.write(tidy(prompt).encode("utf-8") + b"\n")
+
+
+class _Records:
+    def __init__(self, file: IO[bytes], place: OutputPlace) -> None:
+        self._file, self._place = file, place
+
+    def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
+        name = self._place.file_name(entry)
+        self._file.write((to_json({"file_name": name, **_fields(entry, prompt, fields)}) + "\n").encode("utf-8"))
+
+
+class _Tar:
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+        self._count = 0
+
+    def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
+        assert entry.pair is not None
+        try:
+            picture = entry.pair.picture.read()
+            suffix = format_of(picture).lower()
+        except PictureError as error:
+            raise DataError(f"{printable(entry.pair.picture.source)}: {error}") from error
+        record = to_json(_fields(entry, prompt, fields)).encode("utf-8")
+        for ending, data in ((suffix, picture), ("json", record)):
+            member = tarfile.TarInfo(f"{self._count:08}.{ending}")
+            member.size = len(data)
+            self._tar.addfile(member, io.BytesIO(data))
+        self._count += 1
+
+
+def _fields(entry: Entry, prompt: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {"prompt": prompt, **(entry.pair.fields if entry.pair else {}), **fields}
+
+
+def _is_read(path: str, source: str) -> bool:
+    """Whether a file is, or would be taken for, a part of the source."""
+    if not os.path.isdir(source):
+        return os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source)
+    name, folder, root = os.path.basename(path), os.path.realpath(os.path.dirname(path)), os.path.realpath(source)
+    inside = folder == root or folder.startswith(os.path.join(root, ""))
+    return inside and (name in METADATA_NAMES or name.lower().endswith(ARCHIVE_SUFFIXES))
+
+
+@contextlib.contextmanager
+def written_whole(path: str) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` once all is written to it; after an error it is gone. Raises DataError."""
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name}.part")
+    with write_errors(path):
+        raw = open_locked(part)
+        try:
+            raw.truncate(0)
+            file = io.BufferedWriter(raw, _BUFFER)
+            yield file
+            file.flush()
+            move_over(raw, part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+            raise
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                raw.close()
