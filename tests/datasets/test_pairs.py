@@ -1,5 +1,6 @@
 """Every layout gives the same pairs, and every fault is counted and has its place."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from dataset_layouts import LAYOUTS, PARQUET, TABLES, Record, records, write_jsonl
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from unprompt.datasets.pairs import Fault, Pair, checked_pairs, read_pairs
 from unprompt.errors import DataError
@@ -148,7 +151,7 @@ def test_all_faults_are_counted_and_the_first_are_named(tmp_path: Path) -> None:
     rows[18]["picture"] = None
     source = write_jsonl(tmp_path / "list.jsonl", rows)
     with pytest.raises(
-        DataError, match=r"9 sound pairs and faults beside them \(10 empty-prompt, 1 missing-file\)"
+        DataError, match=r"found 9 sound pairs and faults beside them \(10 empty-prompt, 1 missing-file\)"
     ) as caught:
         checked_pairs(source)
     assert [f"{source}:{line}: " in str(caught.value) for line in (6, 7, 8, 9)] == [True, True, True, False]
@@ -218,6 +221,26 @@ def test_tars_come_before_the_tables_beside_them(tmp_path: Path, rows: list[Reco
 def test_a_folder_with_signs_of_patterns_in_its_name(tmp_path: Path, rows: list[Record]) -> None:
     for layout in ("folder with csv", "folder of tars", "folder of parquet"):
         assert len(checked_pairs(LAYOUTS[layout](tmp_path / f"a[1]* {layout}", rows))[0]) == COUNT
+
+
+@pytest.mark.parametrize("layout", ["jsonl", "csv", "parquet", "tar", "tar.gz"])
+def test_damage_is_a_fault_and_never_another_error(tmp_path: Path, rows: list[Record], layout: str) -> None:
+    source = Path(LAYOUTS[layout](tmp_path, rows))
+    whole = source.read_bytes()
+    place = st.integers(0, len(whole) - 1) | st.integers(max(0, len(whole) - 1000), len(whole) - 1)
+
+    @settings(max_examples=150)
+    @given(st.lists(st.tuples(place, st.binary(max_size=4), st.integers(0, 4)), min_size=1, max_size=4))
+    def damage(changes: list[tuple[int, bytes, int]]) -> None:
+        data = whole
+        for at, new, length in changes:
+            data = data[:at] + new + data[at + length :]
+        source.write_bytes(data)
+        with contextlib.suppress(DataError):
+            pairs, faults = checked_pairs(source, skip_bad=True, threads=1)
+            assert len(pairs) + sum(faults.values()) > 0
+
+    damage()
 
 
 def test_the_projects_own_pairs(shared: Path) -> None:

@@ -186,4 +186,5 @@ def _existing(where: str, picture: ImageRef) -> Fault | None:
 def _summary(source: str, sound: int, faults: Counter[str], first: dict[str, list[Fault]]) -> str:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in faults.most_common())
     places = "; ".join(f"{kind}: {fault.where}: {fault.message}" for kind in first for fault in first[kind])
-    return f"{printable(source)} has {sound:,} sound pairs and faults beside them ({counts}): {places}"
+    found = f"{sound:,} sound pairs and faults beside them ({counts}): {places}"
+    return f"expected no faults in {printable(source)}, found {found}; mend these, or leave them out with skip_bad"
