@@ -72,12 +72,12 @@ class _RowGroups:
         """The picture's bytes, if the row has any. Raises PictureError."""
         key = (picture.path, picture.stamp, picture.place, picture.group)
         with self._lock:
-            cells = self._held.pop(key, None)
-            if cells is None:
-                cells = _read_group(picture)
-            self._held[key] = cells
-            while len(self._held) > 1 and sum(cells.nbytes for cells in self._held.values()) > self._limit:
-                self._held.popitem(last=False)
+            if key not in self._held:
+                self._held[key] = _read_group(picture)
+                while len(self._held) > 1 and sum(cells.nbytes for cells in self._held.values()) > self._limit:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(key)
+            cells = self._held[key]
         if picture.row >= len(cells):
             raise PictureError("unreadable", "expected a whole parquet file, found columns of unequal length")
         data: bytes | None = cells[picture.row].as_py()
