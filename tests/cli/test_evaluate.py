@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -102,19 +103,25 @@ def test_results_say_what_each_picture_scored(unprompt: Unprompt, preset: Path, 
     assert records[1]["members"] == {"linear.tiny": records[1]["vector"]}
 
 
-def test_results_of_a_killed_run_are_kept(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_results_of_a_run_that_was_stopped_are_kept(preset: Path, tmp_path: Path, number: signal.Signals) -> None:
     paths = tiny_models.pictures(tmp_path / "pictures", 60)
     data, out = tmp_path / "data.jsonl", tmp_path / "r.jsonl"
     lines = [json.dumps({"file_name": f"pictures/{path.name}", "prompt": f"picture {path.stem}"}) for path in paths]
     data.write_text("\n".join(lines))
     command = [sys.executable, "-m", "unprompt", "evaluate", data, "--preset", preset, "--results", out]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and not (out.exists() and out.read_text().count("\n") >= 2):
             time.sleep(0.01)
-        process.kill()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
     scores = read_results(out).scores
     assert [score.name for score in scores] == [f"pictures/{path.name}" for path in paths[: len(scores)]]
-    assert len(scores) >= 2
+    assert 2 <= len(scores) < 60
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert said.startswith(f"unprompt: interrupted: {len(scores)} of 60 pictures")
+        assert f"their scores are in {out}" in said
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def _check_prompts(both: _Both) -> None:
     other = [a.name for a, b in both if a.prompt != b.prompt]
     if other:
         raise DataError(
-            f"expected two runs on the same data set, found {len(other):,} pictures whose true prompts differ, such as "
-            f"{printable(other[0])}; evaluate one of them again"
+            f"expected two runs on the same data set, found other true prompts for {len(other):,} of {len(both):,} "
+            f"pictures, such as {printable(other[0])}; evaluate one of them again"
         )
 
 
