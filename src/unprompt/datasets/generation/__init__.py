@@ -1,0 +1,1 @@
+"""Pairs made by a text-to-image model: from prompts to a folder of shards."""

@@ -1,0 +1,138 @@
+"""A Stable Diffusion pipeline that draws (torch, diffusers); pictures depend on prompt and seed, not on the batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unprompt.datasets.generation.pipeline import Pipeline
+from unprompt.datasets.generation.plan import Drawing
+from unprompt.datasets.generation.settings import Settings
+from unprompt.datasets.generation.shards import Drawn
+from unprompt.errors import DataError
+
+DrawBatch = Callable[[Sequence[Drawing]], list[Drawn]]
+
+
+class Painter:
+    """Draws by a loaded pipeline, at most `batch_size` pictures at a time; what users should know is reported once."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        settings: Settings,
+        *,
+        batch_size: int,
+        report: Callable[[str], None],
+    ) -> None:
+        self._pipeline, self._settings = pipeline, settings
+        self._report = report
+        self._batches = Batches(batch_size, report)
+        self._warned = False
+
+    def draw(self, drawings: Sequence[Drawing]) -> Iterator[Drawn]:
+        """What becomes of each drawing, in order. Raises DataError where one picture alone needs too much memory."""
+        return self._batches.draw(drawings, self._draw)
+
+    def _draw(self, drawings: Sequence[Drawing]) -> list[Drawn]:
+        settings = self._settings
+        prompts = [drawing.prompt for drawing in drawings]
+        # Casting what is not finite is how diffusers shows pictures to the safety checker; we look ourselves.
+        with np.errstate(invalid="ignore"):
+            output = self._pipeline(
+                prompts,
+                height=settings.size,
+                width=settings.size,
+                num_inference_steps=settings.steps,
+                guidance_scale=settings.guidance,
+                # On the CPU, whose random numbers are the same everywhere; one for each, so that no batch matters.
+                generator=[torch.Generator("cpu").manual_seed(drawing.seed) for drawing in drawings],
+                output_type="pt",
+            )
+        flags = output.nsfw_content_detected or [False] * len(prompts)
+        pictures = output.images.float().cpu()  # (batch, 3, size, size), 0 to 1
+        return list(map(self._drawn, prompts, pictures, flags))
+
+    def _drawn(self, prompt: str, pixels: Tensor, filtered: bool) -> Drawn:
+        tokenizer = self._pipeline.tokenizer
+        truncated = len(tokenizer(prompt).input_ids) > tokenizer.model_max_length
+        if filtered:
+            return Drawn(None, truncated, "filtered")
+        if not bool(pixels.isfinite().all()):
+            self._warn_once()
+            return Drawn(None, truncated, "not-finite")
+        if not bool(pixels.any()):
+            return Drawn(None, truncated, "black")
+        picture = Image.fromarray((pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+        side = self._settings.save_size
+        if picture.width != side:
+            picture = picture.resize((side, side), Image.Resampling.LANCZOS)
+        return Drawn(picture, truncated)
+
+    def _warn_once(self) -> None:
+        if not self._warned:
+            self._warned = True
+            self._report(
+                f"a picture came out with values that are not finite, and was dropped; {self._settings.precision} may "
+                "be too coarse for this model: try --precision bf16 or fp32, in a new folder"
+            )
+
+
+class Batches:
+    """Batches of at most `size` drawings, half as many each time that memory runs out."""
+
+    def __init__(self, size: int, report: Callable[[str], None]) -> None:
+        self.size = size
+        self._report = report
+        self._reported = False
+
+    def draw(self, drawings: Sequence[Drawing], draw_batch: DrawBatch) -> Iterator[Drawn]:
+        """What `draw_batch` gives, in order. Raises DataError where there is no memory for a single drawing."""
+        done = 0
+        while done < len(drawings):
+            batch = drawings[done : done + self.size]
+            try:
+                drawn = draw_batch(batch)
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise DataError(
+                        "there is not enough memory on the device for one picture; choose a smaller --size, "
+                        "--precision fp16, or --device cpu"
+                    ) from error
+                drawn = None
+            if drawn is None:  # outside the handler: the error held on to the memory
+                self._halve(len(batch))
+                continue
+            done += len(batch)
+            yield from drawn
+
+    def _halve(self, tried: int) -> None:
+        self.size = tried // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if not self._reported:
+            self._reported = True
+            self._report(f"no memory for {tried} pictures at a time: going on with {self.size}, or fewer if need be")
+
+
+def weights_digest(pipeline: Pipeline) -> str:
+    """A hash of all that was loaded: every weight as it is used, and what the scheduler is told. 16 digits."""
+    digest = hashlib.sha256(json.dumps(_plain(pipeline.scheduler.config), sort_keys=True).encode())
+    for name, component in sorted(pipeline.components.items()):
+        if isinstance(component, torch.nn.Module):
+            for key, tensor in sorted(component.state_dict().items()):
+                digest.update(f"{name}.{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _plain(config: Any) -> dict[str, str]:
+    # Keys with an underscore say where it was read from, and by which version.
+    return {key: repr(value) for key, value in config.items() if not key.startswith("_")}

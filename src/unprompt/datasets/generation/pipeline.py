@@ -1,0 +1,129 @@
+"""Stable Diffusion by name or from a folder, for one device, without running what is in it (torch, diffusers)."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from unprompt.datasets.generation.settings import SCHEDULER
+from unprompt.errors import DataError, ModelError
+from unprompt.images.sources import printable
+from unprompt.models.torchvision_cure import cure_torchvision
+
+Pipeline: TypeAlias = Any
+"""A diffusers.StableDiffusionPipeline, whose own annotations know neither its parts nor that it can be called."""
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+_INDEX = "model_index.json"
+_INDEX_LIMIT_BYTES = 1 << 20
+_CLASS = "StableDiffusionPipeline"
+_LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
+"""Where an index may take parts from; diffusers would import any module that it names."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; for "auto" the best one of this machine. Raises DataError where there is no such."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # how torch says that it was built without
+        found = f"{printable(name)!r}: {_first_line(error)}"
+        raise DataError(f"expected a device that is there, such as cpu or cuda, found {found}") from error
+    return device
+
+
+def load_pipeline(
+    model: str, *, device: torch.device, precision: str, offline: bool, report: Callable[[str], None]
+) -> Pipeline:
+    """The pipeline of a hub model or a local folder, on its device, with DPM-Solver++ (Lu et al. 2022) as scheduler.
+
+    A hub model that is not in the cache is downloaded, which is reported, unless `offline`. Only safetensors are read.
+    Raises ModelError where the weights are missing, incomplete or of another kind of model.
+    """
+    cure_torchvision()
+    import diffusers
+    import transformers
+    from safetensors import SafetensorError
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+    folder = _folder_of(model, offline=offline, report=report)
+    _check_index(folder)
+    try:
+        with warnings.catch_warnings():  # about details in the configs of old models, which are not the user's
+            warnings.simplefilter("ignore", FutureWarning)
+            pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+                folder, torch_dtype=DTYPES[precision], use_safetensors=True, local_files_only=True
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise ModelError(f"cannot load {printable(model)} from {folder}: {_first_line(error)}") from error
+    pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
+        pipeline.scheduler.config, algorithm_type=SCHEDULER
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def _folder_of(model: str, *, offline: bool, report: Callable[[str], None]) -> Path:
+    """The folder of the model's files, downloaded where it has to be and may be."""
+    if os.path.isdir(model):
+        return Path(model)
+    if model.startswith((".", "~", os.sep)) or model.count("/") != 1:
+        raise ModelError(f"expected a folder that is there, or a hub model as OWNER/NAME, found {printable(model)!r}")
+    import httpx
+    from diffusers import StableDiffusionPipeline
+    from huggingface_hub import constants
+
+    try:
+        return Path(StableDiffusionPipeline.download(model, use_safetensors=True, local_files_only=True))
+    except (OSError, ValueError) as error:
+        if offline or constants.HF_HUB_OFFLINE:
+            raise ModelError(
+                f"expected the weights of {printable(model)} in {constants.HF_HUB_CACHE}, found none or not all; run "
+                "once without --offline and HF_HUB_OFFLINE, or copy the model's folder from another machine and give "
+                "it as --model FOLDER"
+            ) from error
+    report(f"fetching the weights of {printable(model)} into {constants.HF_HUB_CACHE}, several GB")
+    try:
+        return Path(StableDiffusionPipeline.download(model, use_safetensors=True))
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        found = _first_line(error.__cause__ or error)
+        raise ModelError(
+            f"cannot fetch {printable(model)}: {found}; check the name and the network, or give a local folder as "
+            "--model"
+        ) from error
+
+
+def _check_index(folder: Path) -> None:
+    """Raises ModelError where a folder is no Stable Diffusion pipeline, or wants code of its own to be run."""
+    try:
+        with (folder / _INDEX).open("rb") as file:
+            index = json.loads(file.read(_INDEX_LIMIT_BYTES))
+    except FileNotFoundError as error:
+        raise ModelError(f"expected a diffusers model with a {_INDEX} in {folder}, found none") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {folder / _INDEX}: {error}") from error
+    found = index.get("_class_name") if isinstance(index, dict) else None
+    if found != _CLASS:
+        raise ModelError(f"expected a {_CLASS} (Stable Diffusion 1 or 2) in {folder}, found {printable(repr(found))}")
+    for name, part in index.items():
+        known = isinstance(part, list) and len(part) == 2 and part[0] in (*_LIBRARIES, None)
+        if isinstance(part, list) and not name.startswith("_") and not known:
+            raise ModelError(
+                f"expected {printable(name)} to come from {' or '.join(_LIBRARIES)}, found {printable(repr(part))} in "
+                f"{folder / _INDEX}; code of models is never run"
+            )
+
+
+def _first_line(error: BaseException) -> str:
+    return printable(next(iter(str(error).splitlines()), type(error).__name__))

@@ -1,0 +1,158 @@
+"""What a folder of generated pairs was made with; nobody goes on in it with anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+
+RUN_FILE = "generation.json"
+SCHEDULER = "dpmsolver++"
+
+_PACKAGES = ("unprompt", "diffusers", "transformers", "torch")
+_LIMIT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a picture depends on, and how pictures are put away. `size` and `save_size` in pixels.
+
+    `prompts` and `weights` are hashes; `weights` is None until they are loaded.
+    """
+
+    model: str
+    precision: str
+    steps: int
+    guidance: float
+    size: int
+    save_size: int
+    format: str
+    prompts: str
+    seeds: int
+    shard_size: int
+    weights: str | None = None
+    scheduler: str = SCHEDULER
+
+
+def check_folder(folder: Path, settings: Settings) -> None:
+    """Raises DataError where a folder holds pairs made with other settings, or what no run of ours wrote.
+
+    Weights that are not known yet are not compared.
+    """
+    try:
+        found = _read(folder / RUN_FILE)
+        strangers = [] if found else [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise DataError(f"expected a folder to write to, found the file {printable(str(folder))}") from error
+    except OSError as error:
+        raise DataError(f"cannot read {printable(str(folder))}: {error.strerror}") from error
+    if found is not None:
+        _compare(folder, settings, found)
+    elif strangers:
+        raise DataError(
+            f"expected a new or empty folder, or one with a {RUN_FILE}, found {printable(strangers[0])} in "
+            f"{printable(str(folder))}; choose another -o"
+        )
+
+
+def join_folder(folder: Path, settings: Settings) -> list[str]:
+    """Makes the folder, with its run file, or takes part in what others began there.
+
+    Returns what differs in the versions of libraries. Raises DataError as `check_folder` does, and where nothing can
+    be written.
+    """
+    check_folder(folder, settings)
+    versions = _versions()
+    run = {"settings": asdict(settings), "versions": versions}
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if _put_new(folder / RUN_FILE, json.dumps(run, indent=2, ensure_ascii=False) + "\n"):
+            return []
+    found = _read(folder / RUN_FILE)
+    if found is None:
+        raise DataError(f"{printable(str(folder / RUN_FILE))} was removed at this moment; run it again")
+    _compare(folder, settings, found)
+    theirs = found["versions"] if isinstance(found.get("versions"), dict) else {}
+    return [
+        f"{name} {printable(str(theirs.get(name)))} there, {version} here"
+        for name, version in versions.items()
+        if theirs.get(name) != version
+    ]
+
+
+@contextlib.contextmanager
+def write_errors(folder: Path) -> Iterator[None]:
+    """An OSError inside becomes a DataError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write to {printable(str(folder))}: {error.strerror or error}; finished shards are kept: mend that "
+            "and give the same line again"
+        ) from error
+
+
+def _compare(folder: Path, settings: Settings, found: Mapping[str, Any]) -> None:
+    theirs = found["settings"]
+    differences = [
+        f"{name} {printable(str(theirs.get(name)))} there, {mine} here"
+        for name, mine in asdict(settings).items()
+        if mine is not None and theirs.get(name) != mine
+    ]
+    if differences:
+        raise DataError(
+            f"{printable(str(folder))} holds pairs made with other settings: {'; '.join(differences)}; give the same "
+            "ones to go on, or another -o"
+        )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What a run file says; None where there is none. Raises DataError, OSError."""
+    try:
+        with path.open("rb") as file:
+            run = json.loads(file.read(_LIMIT_BYTES))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"expected JSON in {printable(str(path))}, found: {error}; is it from another tool?") from error
+    if not isinstance(run, dict) or not isinstance(run.get("settings"), dict):
+        raise DataError(f"expected what pairs were made with in {printable(str(path))}, found something else")
+    return run
+
+
+def _put_new(path: Path, text: str) -> bool:
+    """Writes a file, whole, unless there is one; whether it did. Of several at once, one does. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if path.exists():
+                return False
+            os.rename(temporary, path)
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions

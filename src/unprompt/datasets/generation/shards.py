@@ -1,0 +1,214 @@
+"""Shards of generated pairs: folders of pictures with a metadata.jsonl, each written by one process, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from PIL import Image
+
+from unprompt.datasets.generation.claims import Claim, Claims
+from unprompt.datasets.generation.plan import Drawing, Plan
+from unprompt.datasets.generation.settings import Settings, write_errors
+from unprompt.datasets.tables import METADATA_NAMES
+
+METADATA = METADATA_NAMES[0]
+DROPPED = "dropped.jsonl"
+"""Beside the metadata, where there is any: the pictures that were drawn and not kept, with the reason."""
+
+WORK = ".work"  # hidden: readers of the folder pass over it
+POLL_S = 1.0
+_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What became of a drawing: a picture, or the reason why it is none. `truncated`: the model read no further."""
+
+    picture: Image.Image | None
+    truncated: bool = False
+    fault: Literal["", "filtered", "black", "not-finite"] = ""
+
+
+Draw = Callable[[Sequence[Drawing]], Iterable[Drawn]]
+"""Draws pictures, one for each drawing, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of a run, in pictures; below zero where a shard went to another process. `waiting` says for what."""
+
+    made: int = 0
+    dropped: int = 0
+    skipped: int = 0
+    waiting: str = ""
+
+
+class Shards:
+    """A folder's shards: `shard-00000`, ... Pictures of a shard are in the order of the plan."""
+
+    def __init__(self, folder: Path, plan: Plan, settings: Settings, claims: Claims | None = None) -> None:
+        self._folder, self._plan, self._settings = folder, plan, settings
+        self._work = folder / WORK
+        self._claims = claims
+
+    def finished(self) -> set[int]:
+        """The shards that lie there."""
+        try:
+            names = set(os.listdir(self._folder))
+        except FileNotFoundError:
+            return set()
+        return {shard for shard in range(self._plan.shards) if _name(shard) in names}
+
+    def generate(self, draw: Draw) -> Generator[Progress, None, None]:
+        """Draws all shards that nobody else draws, then waits for theirs, and takes over from those that died.
+
+        At the end all shards are there. Closed early, it gives up the shard in work and keeps the finished ones. Raises
+        DataError where nothing can be written.
+        """
+        with write_errors(self._folder):
+            claims = self._claims or Claims(self._work)
+            done: set[int] = set()
+            while True:
+                yield from self._skip(self.finished() - done, done)
+                if len(done) == self._plan.shards:
+                    break
+                drawn_before = len(done)
+                for shard in sorted(set(range(self._plan.shards)) - done):
+                    yield from self._draw_if_free(shard, draw, claims, done)
+                if len(done) == drawn_before:
+                    yield Progress(waiting=self._waiting(claims, done))
+                    time.sleep(POLL_S)
+            shutil.rmtree(self._work, ignore_errors=True)
+
+    def count_dropped(self) -> Counter[str]:
+        """How many pictures were not kept for each reason, in all shards, whoever drew them."""
+        dropped: Counter[str] = Counter()
+        for shard in self.finished():
+            with contextlib.suppress(FileNotFoundError), (self._folder / _name(shard) / DROPPED).open("rb") as file:
+                dropped.update(str(json.loads(line)["reason"]) for line in file)
+        return dropped
+
+    def _skip(self, shards: set[int], done: set[int]) -> Iterator[Progress]:
+        for shard in sorted(shards):
+            done.add(shard)
+            yield Progress(skipped=len(self._plan.shard_range(shard)))
+
+    def _draw_if_free(self, shard: int, draw: Draw, claims: Claims, done: set[int]) -> Iterator[Progress]:
+        name = _name(shard)
+        claim = claims.take(name)
+        if claim is None:
+            return
+        with claim:
+            if (self._folder / name).exists():  # somebody finished it since we looked
+                yield from self._skip({shard}, done)
+            else:
+                for leftover in self._work.glob(f"{name}-*"):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                if (yield from self._draw_shard(shard, draw, claim)):
+                    done.add(shard)
+        if shard in done:
+            claims.forget(name)
+
+    def _draw_shard(self, shard: int, draw: Draw, claim: Claim) -> Generator[Progress, None, bool]:
+        """Draws a shard and puts it in its place; False where another process has taken it over."""
+        made = dropped = 0
+        place = self._work / f"{_name(shard)}-{uuid.uuid4().hex}"
+        try:
+            place.mkdir()
+            for kept in self._write_pictures(place, self._plan.shard(shard), draw):
+                made, dropped = made + kept, dropped + (not kept)
+                yield Progress(made=int(kept), dropped=int(not kept))
+                if claim.is_lost():
+                    break
+            else:
+                if _put_folder(place, self._folder / _name(shard)):
+                    return True
+        except FileNotFoundError:  # whoever takes a shard over removes what its dead owner left
+            if not claim.is_lost():
+                raise
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        yield Progress(made=-made, dropped=-dropped)
+        return False
+
+    def _write_pictures(self, place: Path, drawings: Sequence[Drawing], draw: Draw) -> Iterator[bool]:
+        """Writes a shard's files; after each drawing, whether its picture was kept."""
+        records: list[dict[str, Any]] = []
+        dropped: list[dict[str, Any]] = []
+        for drawing, drawn in zip(drawings, draw(drawings), strict=True):
+            if drawn.picture is None:
+                dropped.append({"prompt": drawing.prompt, "seed": drawing.seed, "reason": drawn.fault})
+            else:
+                name = f"{drawing.number:08}.{self._settings.format}"
+                _write_picture(place / name, drawn.picture)
+                records.append(self._record(name, drawing, drawn.picture, truncated=drawn.truncated))
+            if len(records) + len(dropped) == len(drawings):
+                _write_lines(place / METADATA, records)
+                if dropped:
+                    _write_lines(place / DROPPED, dropped)
+            yield drawn.picture is not None
+
+    def _record(self, name: str, drawing: Drawing, picture: Image.Image, *, truncated: bool) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "file_name": name,
+            "prompt": drawing.prompt,
+            "seed": drawing.seed,
+            "generator": settings.model,
+            "steps": settings.steps,
+            "guidance": settings.guidance,
+            "scheduler": settings.scheduler,
+            "width": picture.width,
+            "height": picture.height,
+            "truncated": truncated,
+        }
+
+    def _waiting(self, claims: Claims, done: set[int]) -> str:
+        missing = sorted(set(range(self._plan.shards)) - done)
+        owner = claims.owner(_name(missing[0]))
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        return f"waiting for {_name(missing[0])}{more}, drawn by {owner or 'another process'}"
+
+
+def _name(shard: int) -> str:
+    return f"shard-{shard:05}"
+
+
+def _write_picture(path: Path, picture: Image.Image) -> None:
+    """Nothing but pixels: a prompt in the file itself would be an answer without a question."""
+    with path.open("wb") as file:
+        picture.save(file, "jpeg" if path.suffix == ".jpg" else path.suffix.removeprefix("."), quality=_QUALITY)
+        _to_disk(file)
+
+
+def _write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        _to_disk(file)
+
+
+def _to_disk(file: IO[Any]) -> None:
+    # After a power cut a shard that has its name must be whole, for nobody looks into it again.
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _put_folder(source: Path, target: Path) -> bool:
+    """Gives a folder its name; False where there is one of this name. Raises OSError."""
+    try:
+        os.rename(source, target)  # never over a folder that holds anything
+    except OSError:
+        if target.exists():
+            return False
+        raise
+    return True
