@@ -26,6 +26,9 @@ _MIDDLE_SHARE = 0.875
 _LONGEST_ASPECT = 64
 """Beyond this ratio only the middle is resized: a file of 1 x 65,000 pixels would unfold to gigabytes."""
 
+LARGEST_INPUT = 4096
+"""Pixels: no image network sees more of a side."""
+
 _LEAST_CROP_SHARE = 0.25
 """No model crops more; the smaller the share, the larger the picture that is resized and thrown away."""
 
@@ -162,9 +165,11 @@ def _resized(image: Image.Image, size: tuple[int, int], preprocessing: Preproces
 
 
 def _whole_number(key: str, value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_INPUT:
         return value
-    raise ModelError(f"the model's preprocessing has {key} = {value!r}; expected a whole number above 0")
+    raise ModelError(
+        f"the model's preprocessing has {key} = {value!r}; expected a whole number above 0, at most {LARGEST_INPUT}"
+    )
 
 
 def _share(key: str, value: Any) -> float:

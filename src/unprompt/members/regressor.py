@@ -41,12 +41,15 @@ class Regressor:
         self._loading = threading.Lock()
 
     @property
-    def shorter_side(self) -> int:
-        """The side, in pixels, to which the model has a picture reduced.
+    def shorter_side(self) -> int | None:
+        """The side, in pixels, to which the model has a picture reduced; None where its config says `every_pixel`.
 
         No more is asked for: ours learnt from pictures of 256 pixels, and larger ones that are first reduced to about
-        that score the same (0.4944, and 0.4942 whole, on 400 of the validation pictures enlarged four times).
+        that score the same (0.4944, and 0.4942 whole, on 400 of the validation pictures enlarged four times). Weights
+        from elsewhere are shown what they were trained with, to the last pixel.
         """
+        if self.folder.config.get("every_pixel") is True:
+            return None
         return max(self._preprocessing.of_view(view).resized_side for view in self._views)
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:

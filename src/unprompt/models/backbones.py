@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from unprompt.errors import DataError, MissingExtraError, UnknownNameError
+from unprompt.images.preprocess import LARGEST_INPUT
 from unprompt.models import open_clip_backbone, timm_backbone
 from unprompt.models.backbone import FEATURES, Backbone, Features, measure
 from unprompt.models.open_clip_backbone import OpenClipBackbone
@@ -69,6 +70,8 @@ def plan_backbone(
     """What `build_backbone` would build, on the device "meta": sizes and names without weights, at no cost."""
     if features not in FEATURES:
         raise UnknownNameError("features", features, FEATURES)
+    if input_size is not None and not 0 < input_size <= LARGEST_INPUT:
+        raise DataError(f"expected pictures of 1 to {LARGEST_INPUT} pixels a side, found {input_size}")
     kind = _kind_of(name)
     with torch.device("meta"):
         plan = kind(name, features=features, drop_path=drop_path, options=_checked_options(name, options, kind))

@@ -84,6 +84,7 @@ def convert_checkpoint(
         origin=origin,
         score={},
         card=_card(name, architecture, origin, licence, seen),
+        every_pixel=True,
     )
     return Conversion(saved, len(state) + 2, head, seen)
 

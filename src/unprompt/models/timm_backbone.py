@@ -34,6 +34,8 @@ OPTIONS = (
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
+IMAGENET_CLASSES = 1000
+
 FOLLOWS = (99999,)
 """timm's sign for "belongs to the group before": norms after the last block."""
 
@@ -55,6 +57,8 @@ class TimmBackbone(Backbone):
             _check_class_token(network, name)
         if features == "classes":
             self.class_size = int(cast(Any, network).num_classes)
+            if self.class_size != IMAGENET_CLASSES:
+                raise DataError(f"{name} knows {self.class_size} classes; expected ImageNet's {IMAGENET_CLASSES}")
 
     def resize(self, input_size: int) -> None:
         resize_network(self.network, input_size, self.name)
