@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated
 
@@ -88,11 +89,14 @@ def evaluate(
     _evaluate(scoring, preset, outputs)
 
 
+@dataclass(frozen=True)
 class _Outputs:
     """The files that were asked for."""
 
-    def __init__(self, json: str | None, html: str | None, results: str | None, preset: str | None) -> None:
-        self.json, self.html, self.results, self.preset = json, html, results, preset
+    json: str | None
+    html: str | None
+    results: str | None
+    preset: str | None
 
     def check(self, *inputs: str) -> None:
         """Raises DataError where one cannot be written, before there is anything to be lost."""

@@ -22,7 +22,8 @@ def report_table(report: Report, preset: str) -> Table:
 
     from unprompt.images.sources import printable
 
-    table = Table("", title=f"Mean cosine with the true prompt, preset {escape(preset)}", title_justify="left")
+    title = f"Mean cosine with the true prompt, preset {escape(printable(preset))}"
+    table = Table("", title=title, title_justify="left")
     for heading in ("n", "vector", "95 %", "text", "95 %"):
         table.add_column(heading, justify="right")
     for name, group in report["groups"].items():
@@ -30,7 +31,7 @@ def report_table(report: Report, preset: str) -> Table:
     table.add_section()
     table.add_row("all", str(report["n"]), *_cells(report["vector"]), *_cells(report["text"]))
     for name, mean in report["members"].items():
-        table.add_row(f"  {escape(name)} alone", "", *_cells(mean), "", "")
+        table.add_row(f"  {escape(printable(name))} alone", "", *_cells(mean), "", "")
     return table
 
 
@@ -49,10 +50,10 @@ def intervals_line(report: Report) -> str:
 def _cells(mean: dict[str, float | None] | None) -> tuple[str, str]:
     if mean is None:
         return "-", "-"
-    return f"{mean['mean']:.4f}", interval(mean)
+    return f"{mean['mean']:.4f}", _interval(mean)
 
 
-def interval(mean: dict[str, float | None], sign: str = "") -> str:
+def _interval(mean: dict[str, float | None], sign: str = "") -> str:
     """The two ends as a table shows them."""
     low, high = mean["low"], mean["high"]
     return "-" if low is None or high is None else f"{low:{sign}.4f} to {high:{sign}.4f}"
@@ -63,14 +64,15 @@ def weights_table(fit: Fit, preset: Preset) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from unprompt.images.sources import printable
+
     table = Table("", title="Weights of the members", title_justify="left")
     for heading in ("now", "fitted", "over the folds"):
         table.add_column(heading, justify="right")
     for member in preset.members:
         low, high = fit.spread[member.name]
-        table.add_row(
-            escape(member.name), f"{member.weight:.4f}", f"{fit.weights[member.name]:.4f}", f"{low:.4f} to {high:.4f}"
-        )
+        weights = f"{member.weight:.4f}", f"{fit.weights[member.name]:.4f}", f"{low:.4f} to {high:.4f}"
+        table.add_row(escape(printable(member.name)), *weights)
     return table
 
 
@@ -110,7 +112,7 @@ def _compared(comparison: Comparison, what: str) -> list[str]:
         f"{found['a']:.4f}",
         f"{found['b']:.4f}",
         f"{found['mean']:+.4f}",
-        interval(found, sign="+"),
+        _interval(found, sign="+"),
         _probability(found["a_better"]),
     ]
 
