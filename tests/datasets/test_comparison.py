@@ -13,7 +13,7 @@ from unprompt.errors import DataError
 
 
 @contextlib.contextmanager
-def unseen(_name: str, _total: int | None) -> Iterator[Advance]:
+def unseen(name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
     yield lambda done: None
 
 

@@ -69,8 +69,8 @@ def show_statistics(summary: dict[str, Any], source: str) -> None:
         counts.add_row(text, count if isinstance(count, str) else f"{count:,}")
     show(counts)
     lengths = Table("length in")
-    for name in ("mean", "p5", "p50", "p95", "max"):
-        lengths.add_column(name, justify="right")
+    for heading in ("mean", "5 %", "median", "95 %", "most"):
+        lengths.add_column(heading, justify="right")
     for text, name in (("words", "words"), ("CLIP tokens", "clip_tokens")):
         found = summary[name]
         lengths.add_row(text, f"{found['mean']:.1f}", *(f"{found[key]:,}" for key in ("p5", "p50", "p95", "max")))

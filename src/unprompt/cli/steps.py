@@ -10,50 +10,63 @@ from collections.abc import Callable, Iterator
 from unprompt.cli.progress import FIRST_LINE_S, NEXT_LINES_S, duration
 from unprompt.cli.terminal import say
 
+_BAR_S = 0.1
+
 
 class Steps:
     """Shows one step after the other on standard error; nothing at all where it is to be quiet."""
 
-    def __init__(self, what: str, *, quiet: bool) -> None:
-        self._what = what
+    def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
 
     @contextlib.contextmanager
-    def __call__(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def __call__(self, name: str, total: int | None, what: str = "prompts") -> Iterator[Callable[[int], None]]:
         """Begins a step; what it gives is told how many more of its things are done."""
         if self._quiet:
             yield lambda done: None
         elif sys.stderr.isatty():
-            with self._bar(name, total) as advance:
+            with _bar(name, total) as advance:
                 yield advance
         else:
-            yield self._lines(name, total)
+            yield _lines(name, total, what)
 
-    def _lines(self, name: str, total: int | None) -> Callable[[int], None]:
-        start_s = time.monotonic()
-        due_s = start_s + FIRST_LINE_S
-        so_far = 0
+
+def _lines(name: str, total: int | None, what: str) -> Callable[[int], None]:
+    start_s = time.monotonic()
+    due_s = start_s + FIRST_LINE_S
+    so_far = 0
+
+    def advance(done: int) -> None:
+        nonlocal so_far, due_s
+        so_far += done
+        now_s = time.monotonic()
+        if now_s >= due_s:
+            due_s = now_s + NEXT_LINES_S
+            rate = so_far / (now_s - start_s)
+            of = f" of {total:,}" if total is not None else ""
+            left = f", {duration((total - so_far) / rate)} left" if total is not None else ""
+            say(f"unprompt: {name}: {so_far:,}{of} {what}, {rate:,.0f}/s{left}")
+
+    return advance
+
+
+@contextlib.contextmanager
+def _bar(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # Redirected, standard output would end up in standard error.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task(name, total=total)
+        so_far, due_s = 0, 0.0
 
         def advance(done: int) -> None:
             nonlocal so_far, due_s
             so_far += done
-            now_s = time.monotonic()
-            if now_s >= due_s:
-                due_s = now_s + NEXT_LINES_S
-                rate = so_far / (now_s - start_s)
-                of = f" of {total:,}" if total is not None else ""
-                left = f", {duration((total - so_far) / rate)} left" if total is not None else ""
-                say(f"unprompt: {name}: {so_far:,}{of} {self._what}, {rate:,.0f}/s{left}")
+            # A million records are read in the time that the bar needs for as many calls.
+            if time.monotonic() >= due_s:
+                due_s = time.monotonic() + _BAR_S
+                progress.update(task, completed=so_far)
 
-        return advance
-
-    @contextlib.contextmanager
-    def _bar(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        # Redirected, standard output would end up in standard error.
-        with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
-            task = progress.add_task(name, total=total)
-            yield lambda done: progress.advance(task, done)
+        yield advance

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,13 @@ from unprompt.errors import DataError
 from unprompt.images.sources import printable
 
 Advance: TypeAlias = Callable[[int], None]
-Steps: TypeAlias = Callable[[str, "int | None"], AbstractContextManager[Advance]]
-"""Begins a step of the work, called so, of so many things; what it gives hears how many more of them are done."""
+
+
+class Steps(Protocol):
+    """Shows the work step by step."""
+
+    def __call__(self, name: str, total: int | None, what: str = "prompts") -> AbstractContextManager[Advance]:
+        """Begins a step, called so, of so many things; what it gives hears how many more of them are done."""
 
 
 @dataclass(frozen=True, eq=False)

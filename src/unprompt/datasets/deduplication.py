@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO
 
@@ -47,14 +47,9 @@ def deduplicate(
     `pairs` names a file for all pairs that reach the threshold, as JSON lines. Raises DataError.
     """
     search = prompts.search(store, threshold, steps)
-    count = None
-    if pairs is None:
-        with steps("comparing", len(prompts)) as advance:
-            originals = find_originals(search, advance=advance)
-    else:
-        with _pair_file(pairs, prompts, steps) as report, steps("comparing", len(prompts)) as advance:
-            originals = find_originals(search, report.write, advance)
-        count = report.count
+    pair_file = nullcontext() if pairs is None else _pair_file(pairs, prompts, steps)
+    with pair_file as report, steps("comparing", search.pairs_up_to(len(search)), "pairs") as advance:
+        originals = find_originals(search, report.write if report else None, advance)
     keep = (originals < 0)[prompts.places]
     if not copies:
         keep &= prompts.is_first
@@ -63,8 +58,13 @@ def deduplicate(
             if keep[number]:
                 output.write(entry, entry.prompt)
             advance(1)
-    kept = int(np.count_nonzero(originals < 0))
-    return Deduplication(len(keep), len(prompts), kept, int(np.count_nonzero(keep)), count)
+    return Deduplication(
+        records=len(keep),
+        distinct=len(prompts),
+        kept=int(np.count_nonzero(originals < 0)),
+        kept_records=int(np.count_nonzero(keep)),
+        near_pairs=report.count if report else None,
+    )
 
 
 def find_originals(
@@ -77,7 +77,7 @@ def find_originals(
     In order, a vector is dropped if its cosine with any kept one before it reaches the threshold, and then for the
     earliest of those. So no two that are kept reach it, and each dropped one has a kept one near; but what is near a
     dropped one alone is kept. `report` hears of all pairs that reach the threshold, kept or not, which takes longer
-    than finding those with kept ones alone. `advance` hears how many more vectors are decided. Uses the search up.
+    than finding those with kept ones alone. `advance` hears how many more pairs are decided. Uses the search up.
     """
     originals = np.full(len(search), -1, np.int64)
 
@@ -93,7 +93,7 @@ def find_originals(
             _report(pairs, report)
             _drop(pairs, originals)
         search.remember(block, None if report else originals[block] < 0)
-        advance(block.stop - block.start)
+        advance(search.pairs_up_to(block.stop) - search.pairs_up_to(block.start))
     return originals
 
 

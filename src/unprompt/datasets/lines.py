@@ -15,17 +15,18 @@ _BOM = b"\xef\xbb\xbf"
 
 def placed_lines(path: str) -> Iterator[tuple[str, str | Fault]]:
     """The lines of a UTF-8 file, with their ends and their places. Raises DataError where the file cannot be read."""
+    shown_path = printable(path)
     try:
         with opened(path) as file:
             number = 0
             while line := file.readline(LINE_LIMIT + 1):
                 number += 1
-                where = f"{printable(path)}:{number}"
+                where = f"{shown_path}:{number}"
                 yield where, _text(line.removeprefix(_BOM) if number == 1 else line, where)
                 while len(line) > LINE_LIMIT and not line.endswith(b"\n"):
                     line = file.readline(LINE_LIMIT + 1)
     except PictureError as error:
-        raise DataError(f"expected a data set at {printable(path)}: {error}") from error
+        raise DataError(f"expected a data set at {shown_path}: {error}") from error
 
 
 def _text(line: bytes, where: str) -> str | Fault:

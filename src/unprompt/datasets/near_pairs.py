@@ -77,6 +77,11 @@ class NearPairs:
         for at in range(0, len(self), BLOCK):
             yield slice(at, min(at + BLOCK, len(self)))
 
+    @staticmethod
+    def pairs_up_to(count: int) -> int:
+        """How many pairs so many vectors are: what a search for them has to decide."""
+        return count * (count - 1) // 2
+
     def earlier(self, block: slice, wanted: Wanted | None = None) -> Iterator[Pairs]:
         """The pairs of a remembered vector and one of the block, the remembered ones in order."""
         for at in range(0, self._count, TILE):

@@ -45,7 +45,7 @@ def split_prompts(
 ) -> Split:
     """Writes the two parts, with the number of its `group` in each record. Raises DataError."""
     search = prompts.search(store, threshold, steps)
-    with steps("grouping", len(prompts)) as advance:
+    with steps("grouping", search.pairs_up_to(len(search)), "pairs") as advance:
         groups = find_groups(search, advance)[prompts.places]
     sizes = np.bincount(groups)
     chosen = choose_validation(sizes, share, seed)
@@ -69,8 +69,8 @@ def split_prompts(
 def find_groups(search: NearPairs, advance: Callable[[int], None] = lambda done: None) -> Indices:
     """The group of each vector (n,): the connected components of the pairs that reach the threshold.
 
-    Groups are numbered from 0 in the order of their first vectors. `advance` hears how many more vectors are done. Uses
-    the search up.
+    Groups are numbered from 0 in the order of their first vectors. `advance` hears how many more pairs are decided.
+    Uses the search up.
     """
     parents = np.arange(len(search))
 
@@ -83,7 +83,7 @@ def find_groups(search: NearPairs, advance: Callable[[int], None] = lambda done:
                 for first, second in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
                     _join(parents, first, second)
         search.remember(block)
-        advance(block.stop - block.start)
+        advance(search.pairs_up_to(block.stop) - search.pairs_up_to(block.start))
     roots = _roots(parents, np.arange(len(search)))
     return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
 

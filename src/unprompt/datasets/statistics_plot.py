@@ -55,7 +55,7 @@ def _draw_lengths(axes: Axes, lengths: Counter[int], what: str) -> None:
         bars[min(length, last) // width] += count
     axes.bar([bar * width for bar in bars], list(bars.values()), width=width, align="edge", color=_BLUE)
     axes.set_title(f"length in {what}", fontsize="medium")
-    axes.set_xlabel(f"{what}; the last bar holds all from {last // width * width} on")
+    axes.set_xlabel(f"{what}; the last bar: {last // width * width} and more")
     axes.set_ylabel("distinct prompts")
     axes.set_xlim(0, last + width)
     axes.grid(alpha=0.3)
@@ -65,6 +65,7 @@ def _draw_bars(axes: Axes, counts: Mapping[str, int], title: str, what: str) -> 
     names = [name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}…" for name in counts]
     places = range(len(counts), 0, -1)
     axes.barh(places, list(counts.values()), color=_BLUE)
+    axes.set_ylim(min(0, len(counts) - _BARS) + 0.4, len(counts) + 0.6)  # few bars are no wider than many
     axes.set_yticks(places, names, fontsize="x-small", parse_math=False)
     axes.set_title(title, fontsize="medium", parse_math=False)
     axes.set_xlabel(what)
