@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from unprompt.cli import evaluate, kaggle, metadata, models, predict, presets, train
+from unprompt.cli import data, evaluate, kaggle, metadata, models, predict, presets, train
 from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
 
 EPILOG = (
@@ -49,6 +49,7 @@ app.command("metadata", epilog=EPILOG)(metadata.metadata)
 app.command("score")(predict.score)
 app.command("evaluate", epilog=EPILOG)(evaluate.evaluate)
 app.command("train")(train.train)
+app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(presets.app, name="presets")

@@ -1,0 +1,342 @@
+"""`unprompt data`: pictures with prompts, to learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from unprompt.cli import generate
+from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
+from unprompt.cli.options import Quiet, Threads
+from unprompt.cli.steps import Steps
+from unprompt.errors import DataError, MissingExtraError
+
+app = typer.Typer(no_args_is_help=True)
+
+Source: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A .txt with a prompt a line, or pictures with their prompts: a .jsonl, .csv or .parquet file, WebDataset "
+        "tars, a folder of these, or hub:OWNER/NAME.",
+    ),
+]
+Output: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="What is left: .txt prompts alone, .jsonl records beside or above the pictures, .tar the pictures too.",
+    ),
+]
+SkipBad: TypeAlias = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out records that cannot be used, instead of ending with an error.")
+]
+Json: TypeAlias = Annotated[str | None, typer.Option("--json", metavar="OUT", help="Also write the counts as JSON.")]
+Copies: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-copies/--drop-copies",
+        help="What becomes of records with a prompt that was kept before. Left out: pictures stay, lines of a .txt go.",
+        show_default=False,
+    ),
+]
+Cache: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        help="Where vectors of prompts are kept, 776 bytes each. Left out: unprompt/vectors in the user's cache.",
+    ),
+]
+
+
+@app.callback()
+def data() -> None:
+    """Make and prepare pairs of pictures and prompts."""
+
+
+app.command("generate")(generate.generate)
+
+
+@app.command()
+def clean(
+    source: Source,
+    output: Output,
+    min_words: Annotated[int, typer.Option("--min-words", metavar="N", min=0, help="Drop shorter prompts.")] = 5,
+    starts: Annotated[
+        int,
+        typer.Option(
+            "--starts", metavar="N", min=0, help="Drop prompts whose first N characters a kept one has; 0: none."
+        ),
+    ] = 15,
+    ends: Annotated[
+        int,
+        typer.Option(
+            "--ends", metavar="N", min=0, help="Drop prompts whose last N characters a kept one has; 0: none."
+        ),
+    ] = 15,
+    keep_copies: Copies = None,
+    any_characters: Annotated[
+        bool,
+        typer.Option(
+            "--any-characters", help="Keep prompts with other characters than Latin letters, digits and punctuation."
+        ),
+    ] = False,
+    keep_marks: Annotated[
+        bool, typer.Option("--keep-marks", help="Leave weights such as (word:1.2) and LoRA tags in.")
+    ] = False,
+    keep_spaces: Annotated[
+        bool, typer.Option("--keep-spaces", help="Leave white space and control characters in; needs --keep-marks.")
+    ] = False,
+    skip_bad: SkipBad = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Clean prompts as the competition's best teams did.
+
+    Each rule says how many prompts it changed or dropped; a prompt is dropped by the first rule that it breaks.
+    """
+    from unprompt.datasets.cleaning import CleaningRules, clean_prompts
+    from unprompt.datasets.outputs import OutputPlace
+    from unprompt.datasets.prompts import PromptSource
+
+    if keep_spaces and not keep_marks:
+        raise DataError("expected --keep-marks with --keep-spaces: taking marks out leaves single spaces")
+    prompts = PromptSource(source, skip_bad=skip_bad)
+    rules = CleaningRules(
+        spaces=not keep_spaces,
+        marks=not keep_marks,
+        least_words=min_words,
+        latin=not any_characters,
+        copies=_drops_copies(keep_copies, prompts.is_text),
+        starts=starts,
+        ends=ends,
+    )
+    _check_documents(source, output, json)
+    place = OutputPlace(output, prompts)
+    counts = clean_prompts(prompts, place, rules, Steps(quiet=quiet))
+    said = {
+        "read": "prompts read",
+        "spaces": "changed: white space, control characters",
+        "marks": "changed: weights, LoRA tags",
+        "empty": "dropped: nothing left",
+        "short": f"dropped: fewer than {min_words} words",
+        "characters": "dropped: other characters",
+        "copies": "dropped: copies",
+        "starts": f"dropped: first {starts} characters of a kept one",
+        "ends": f"dropped: last {ends} characters of a kept one",
+        "kept": "kept",
+    }
+    finish(output, [(text, counts[name]) for name, text in said.items()], dict(counts), prompts.faults, json)
+
+
+@app.command()
+def dedupe(
+    source: Source,
+    output: Output,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", metavar="COSINE", min=0.3, max=1.0, help="From which cosine on two say the same."),
+    ] = 0.85,
+    pairs: Annotated[
+        str | None,
+        typer.Option("--pairs", metavar="FILE.jsonl", help="Also write every two prompts that reach the threshold."),
+    ] = None,
+    keep_copies: Copies = None,
+    cache: Cache = None,
+    threads: Threads = 0,
+    skip_bad: SkipBad = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Drop prompts that say nearly the same as an earlier one.
+
+    In order, a prompt is dropped if its cosine with any kept one before it reaches the threshold. So no two that are
+    left reach it, and each dropped one has a kept one near. Vectors are those of all-MiniLM-L6-v2, computed once and
+    kept for the next time; a run that was stopped goes on. Every pair is found.
+    """
+    from unprompt.datasets.comparison import DistinctPrompts
+    from unprompt.datasets.deduplication import deduplicate
+    from unprompt.datasets.outputs import OutputPlace
+    from unprompt.datasets.prompts import PromptSource
+    from unprompt.datasets.vectors import VectorStore, default_cache
+
+    prompts = PromptSource(source, skip_bad=skip_bad)
+    steps = Steps(quiet=quiet)
+    _check_documents(source, output, pairs, json)
+    place = OutputPlace(output, prompts)
+    distinct = DistinctPrompts.read(prompts, steps, place.check)
+    with VectorStore(cache or default_cache(), threads) as store:
+        found = deduplicate(
+            distinct,
+            store,
+            place,
+            threshold=threshold,
+            copies=not _drops_copies(keep_copies, prompts.is_text),
+            pairs=pairs,
+            steps=steps,
+        )
+    rows = [
+        ("records read", found.records),
+        ("distinct prompts", found.distinct),
+        (f"near an earlier one (cosine of {threshold:g} or more)", found.distinct - found.kept),
+        ("distinct prompts kept", found.kept),
+        ("records kept", found.kept_records),
+    ]
+    if found.near_pairs is not None:
+        rows.insert(2, ("near pairs", found.near_pairs))
+    finish(output, rows, {**vars(found), "threshold": threshold}, prompts.faults, json)
+
+
+@app.command()
+def split(
+    source: Source,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where train and val go: .txt for a text file, .jsonl for pictures in it or below it, else .tar.",
+        ),
+    ],
+    group: Annotated[
+        float,
+        typer.Option("--group", metavar="COSINE", min=0.3, max=1.0, help="From which cosine on prompts are similar."),
+    ] = 0.7,
+    share: Annotated[
+        float, typer.Option("--share", metavar="SHARE", min=0.0, max=1.0, help="What of all records is for validation.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Decides which groups are drawn.")] = 0,
+    tar: Annotated[
+        bool, typer.Option("--tar", help="Write tars with the pictures in them, wherever the pictures are.")
+    ] = False,
+    cache: Cache = None,
+    threads: Threads = 0,
+    skip_bad: SkipBad = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Split into training and validation, with no similar prompts on both sides.
+
+    Prompts are of one group where a chain of others links them, each similar to the next; pictures of a prompt are of
+    its group. Groups are drawn for validation until the share is reached; larger ones than that are trained on. Each
+    record says its group.
+    """
+    from unprompt.datasets.comparison import DistinctPrompts
+    from unprompt.datasets.outputs import OutputPlace
+    from unprompt.datasets.prompts import PromptSource
+    from unprompt.datasets.splitting import split_prompts
+    from unprompt.datasets.vectors import VectorStore, default_cache
+    from unprompt.output.files import write_errors
+
+    prompts = PromptSource(source, skip_bad=skip_bad)
+    steps = Steps(quiet=quiet)
+    _check_documents(source, None, json)
+    suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
+    with write_errors(str(output)):
+        output.mkdir(parents=True, exist_ok=True)
+    train, validation = (OutputPlace(str(output / f"{name}{suffix}"), prompts) for name in ("train", "val"))
+    distinct = DistinctPrompts.read(prompts, steps, train.check)
+    with VectorStore(cache or default_cache(), threads) as store:
+        found = split_prompts(distinct, store, train, validation, threshold=group, share=share, seed=seed, steps=steps)
+    rows = [
+        ("records read", found.records),
+        ("distinct prompts", found.distinct),
+        (f"groups (cosine of {group:g} or more)", found.groups),
+        ("records in the largest group", found.largest_group),
+        ("groups for validation", found.validation_groups),
+        ("records for validation", found.validation_records),
+        ("records for training", found.train_records),
+    ]
+    parameters = {"group": group, "share": share, "seed": seed}
+    finish(f"{train.path} and {validation.path}", rows, {**vars(found), **parameters}, prompts.faults, json)
+
+
+@app.command()
+def stats(
+    source: Source,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            "--threshold",
+            metavar="COSINE",
+            min=0.0,
+            max=1.0,
+            help="From which cosine on two prompts say the same; 0 computes no vectors.",
+        ),
+    ] = 0.85,
+    plot: Annotated[
+        str | None, typer.Option("--plot", metavar="FILE.png", help="Also draw them; needs the extra [torch].")
+    ] = None,
+    cache: Cache = None,
+    threads: Threads = 0,
+    skip_bad: SkipBad = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Count what a data set is made of.
+
+    Records and distinct prompts, their lengths in words and in CLIP tokens, the most frequent phrases (what stands
+    between commas), what the fields kind, generator and source say, and how many prompts say nearly the same as an
+    earlier one.
+    """
+    from unprompt.datasets.comparison import DistinctPrompts
+    from unprompt.datasets.deduplication import find_originals
+    from unprompt.datasets.prompts import PromptSource
+    from unprompt.datasets.statistics import Statistics
+    from unprompt.datasets.vectors import VectorStore, default_cache
+
+    if plot is not None:
+        _check_plot(plot)
+    _check_documents(source, plot, json)
+    prompts = PromptSource(source, skip_bad=skip_bad)
+    steps = Steps(quiet=quiet)
+    statistics = Statistics()
+    distinct = DistinctPrompts.read(prompts, steps, statistics.add)
+    summary = statistics.summary()
+    if threshold:
+        with VectorStore(cache or default_cache(), threads) as store:
+            search = distinct.search(store, threshold, steps)
+            with steps("comparing", search.pairs_up_to(len(search)), "pairs") as advance:
+                near = int((find_originals(search, advance=advance) >= 0).sum())
+        summary["near_duplicates"] = {"threshold": threshold, "count": near, "share": round(near / len(distinct), 4)}
+    if plot is not None:
+        from unprompt.datasets.statistics_plot import plot_statistics
+
+        plot_statistics(statistics, Path(source).name or source, plot)
+    show_statistics(summary, source)
+    write_json({**summary, "faults": dict(prompts.faults)}, json)
+    say_faults(prompts.faults)
+
+
+def _drops_copies(keep: bool | None, is_text: bool) -> bool:
+    return is_text if keep is None else not keep
+
+
+def _check_documents(source: str, output: str | None, *documents: str | None) -> None:
+    """Raises DataError where a document cannot be written, or would overwrite the source or another output."""
+    from unprompt.output.documents import check_apart, check_writable
+
+    wanted = [document for document in documents if document is not None]
+    check_apart([*wanted, *([] if output is None else [output])], [source])
+    for document in wanted:
+        check_writable(document)
+
+
+def _check_plot(path: str) -> None:
+    """Raises DataError, MissingExtraError."""
+    from importlib.util import find_spec
+
+    from unprompt.output.files import write_errors
+
+    if not path.lower().endswith(".png"):
+        raise DataError(f"expected --plot to end in .png, found {path}")
+    with write_errors(path):
+        Path(path).parent.resolve(strict=True)
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("a plot", "torch")
