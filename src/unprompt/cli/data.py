@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -11,7 +13,11 @@ from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
 from unprompt.cli.options import Quiet, Threads
 from unprompt.cli.steps import Steps
+from unprompt.cli.terminal import say
 from unprompt.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from unprompt.datasets.vectors import VectorStore
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -163,14 +169,13 @@ def dedupe(
     from unprompt.datasets.deduplication import deduplicate
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
-    from unprompt.datasets.vectors import VectorStore, default_cache
 
     prompts = PromptSource(source, skip_bad=skip_bad)
     steps = Steps(quiet=quiet)
     _check_documents(source, output, pairs, json)
     place = OutputPlace(output, prompts)
     distinct = DistinctPrompts.read(prompts, steps, place.check)
-    with VectorStore(cache or default_cache(), threads) as store:
+    with _kept_vectors(cache, threads) as store:
         found = deduplicate(
             distinct,
             store,
@@ -231,7 +236,6 @@ def split(
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
     from unprompt.datasets.splitting import split_prompts
-    from unprompt.datasets.vectors import VectorStore, default_cache
     from unprompt.output.files import write_errors
 
     prompts = PromptSource(source, skip_bad=skip_bad)
@@ -242,7 +246,7 @@ def split(
         output.mkdir(parents=True, exist_ok=True)
     train, validation = (OutputPlace(str(output / f"{name}{suffix}"), prompts) for name in ("train", "val"))
     distinct = DistinctPrompts.read(prompts, steps, train.check)
-    with VectorStore(cache or default_cache(), threads) as store:
+    with _kept_vectors(cache, threads) as store:
         found = split_prompts(distinct, store, train, validation, threshold=group, share=share, seed=seed, steps=steps)
     rows = [
         ("records read", found.records),
@@ -289,7 +293,6 @@ def stats(
     from unprompt.datasets.deduplication import find_originals
     from unprompt.datasets.prompts import PromptSource
     from unprompt.datasets.statistics import Statistics
-    from unprompt.datasets.vectors import VectorStore, default_cache
 
     if plot is not None:
         _check_plot(plot)
@@ -300,7 +303,7 @@ def stats(
     distinct = DistinctPrompts.read(prompts, steps, statistics.add)
     summary = statistics.summary()
     if threshold:
-        with VectorStore(cache or default_cache(), threads) as store:
+        with _kept_vectors(cache, threads) as store:
             search = distinct.search(store, threshold, steps)
             with steps("comparing", search.pairs_up_to(len(search)), "pairs") as advance:
                 near = int((find_originals(search, advance=advance) >= 0).sum())
@@ -312,6 +315,19 @@ def stats(
     show_statistics(summary, source)
     write_json({**summary, "faults": dict(prompts.faults)}, json)
     say_faults(prompts.faults)
+
+
+@contextlib.contextmanager
+def _kept_vectors(cache: Path | None, threads: int) -> Iterator[VectorStore]:
+    """The vectors that are kept; after Ctrl-C, with a word that they are. Raises DataError."""
+    from unprompt.datasets.vectors import VectorStore, default_cache
+
+    with VectorStore(cache or default_cache(), threads) as store:
+        try:
+            yield store
+        except KeyboardInterrupt:
+            say("unprompt: interrupted; the vectors that were made are kept, and the same line goes on")
+            raise
 
 
 def _drops_copies(keep: bool | None, is_text: bool) -> bool:

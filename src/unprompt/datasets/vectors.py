@@ -31,7 +31,7 @@ _VECTOR, _KEY = np.dtype("<f2"), np.dtype("<u8")
 _ROW_BYTES = EMBEDDING_SIZE * _VECTOR.itemsize
 
 _SORTED_TOGETHER = 16_384  # prompts: among so many, those of one length fill batches without padding
-_KEPT_TOGETHER = 512  # prompts that a thread encodes before they are kept: what a kill costs
+_KEPT_TOGETHER = 128  # prompts that a thread encodes before they are kept: what a kill costs, and how long an end takes
 _BATCH = 16  # larger batches no longer fit a core's cache, and are slower
 
 
@@ -61,9 +61,7 @@ class VectorStore:
             self._vector_file = opening.enter_context(self._open(VECTORS))
             self._rows = self._whole_rows()
             opening.pop_all()
-        self._keys = np.fromfile(self.folder / KEYS, _KEY)
-        self._order = np.argsort(self._keys, kind="stable")
-        self._keys = self._keys[self._order]
+        self._read_index()
 
     def __enter__(self) -> VectorStore:
         return self
@@ -101,6 +99,8 @@ class VectorStore:
                 for part, vectors in self._encoded(parts, pool):
                     self._append(part, vectors)
                     advance(len(part))
+                if missing:
+                    self._read_index()
 
     def _missing(self, prompts: list[str]) -> list[str]:
         """Those without a row, each once."""
@@ -126,11 +126,12 @@ class VectorStore:
         with write_errors(str(self.folder)):
             write_all(self._vector_file, vectors.astype(_VECTOR).tobytes())
             write_all(self._key_file, keys.tobytes())
-        new = np.argsort(keys, kind="stable")
-        places = self._keys.searchsorted(keys[new])
-        self._order = np.insert(self._order, places, self._rows + new)
-        self._keys = np.insert(self._keys, places, keys[new])
         self._rows += len(keys)
+
+    def _read_index(self) -> None:
+        keys = np.fromfile(self.folder / KEYS, _KEY)
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
 
     def _open(self, name: str) -> io.FileIO:
         path = str(self.folder / name)
