@@ -11,7 +11,7 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
-from unprompt.cli.options import Quiet, Threads
+from unprompt.cli.options import Quiet
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError, MissingExtraError
@@ -49,6 +49,9 @@ Copies: TypeAlias = Annotated[
         help="What becomes of records with a prompt that was kept before. Left out: pictures stay, lines of a .txt go.",
         show_default=False,
     ),
+]
+Threads: TypeAlias = Annotated[
+    int, typer.Option("--threads", metavar="N", min=0, help="Threads that encode prompts; 0 is one a core.")
 ]
 Cache: TypeAlias = Annotated[
     Path | None,
@@ -206,7 +209,7 @@ def split(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Where train and val go: .txt for a text file, .jsonl for pictures in it or below it, else .tar.",
+            help="Where train and val go: .txt for a text file, .jsonl for pictures in or below it, .tar with --tar.",
         ),
     ],
     group: Annotated[

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from unprompt.datasets.lines import placed_lines
 from unprompt.datasets.records import (
     PROMPT_KEYS,
     Fault,
@@ -16,9 +17,6 @@ from unprompt.datasets.records import (
     shown,
     wrong_columns,
 )
-from unprompt.errors import DataError, PictureError
-from unprompt.images.files import opened
-from unprompt.images.lists import LINE_LIMIT
 from unprompt.images.metadata.bounded_json import parse
 from unprompt.images.sources import printable
 
@@ -28,7 +26,6 @@ METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
 
 _NAME_KEY = "file_name"
 _EXAMPLE = '{"file_name": "a.png", "prompt": "a cat in a hat"}'
-_BOM = b"\xef\xbb\xbf"
 
 
 def table_records(path: str, root: str) -> Iterator[Record | Fault]:
@@ -57,7 +54,7 @@ def table_records(path: str, root: str) -> Iterator[Record | Fault]:
 
 def _json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
     share = SharedTexts()
-    for where, line in _lines(path):
+    for where, line in placed_lines(path):
         if isinstance(line, Fault):
             yield line
         elif line.strip():
@@ -135,34 +132,9 @@ def _typed(where: str, cells: dict[str, Any]) -> tuple[str, dict[str, Any]] | Fa
 
 def _csv_lines(path: str, faults: list[Fault]) -> Iterator[str]:
     """The lines for the CSV reader, and a blank one for each that cannot be one."""
-    for _where, line in _lines(path):
+    for _where, line in placed_lines(path):
         if isinstance(line, Fault):
             faults.append(line)
             yield "\n"
         else:
             yield line
-
-
-def _lines(path: str) -> Iterator[tuple[str, str | Fault]]:
-    """The lines of a UTF-8 file, with their places. Raises DataError where the file cannot be read."""
-    shown_path = printable(path)
-    try:
-        with opened(path) as file:
-            number = 0
-            while line := file.readline(LINE_LIMIT + 1):
-                number += 1
-                where = f"{shown_path}:{number}"
-                yield where, _text(line.removeprefix(_BOM) if number == 1 else line, where)
-                while len(line) > LINE_LIMIT and not line.endswith(b"\n"):
-                    line = file.readline(LINE_LIMIT + 1)
-    except PictureError as error:
-        raise DataError(f"expected a data set at {shown_path}: {error}") from error
-
-
-def _text(line: bytes, where: str) -> str | Fault:
-    if len(line) > LINE_LIMIT:
-        return Fault("broken-record", where, f"expected a line of at most {LINE_LIMIT:,} bytes, found a longer one")
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return Fault("broken-record", where, f"expected a line of UTF-8, found {error.reason}; save the file as UTF-8")
