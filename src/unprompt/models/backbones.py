@@ -21,7 +21,8 @@ from unprompt.models.torchvision_cure import cure_torchvision
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
-_LARGEST_NUMBER = 16_384  # of anything in options: wider and deeper than every network that there is
+_LARGEST_NUMBER = 16_384  # of anything in options: wider than every network that there is
+_DEEPEST = 256  # blocks, which take time to build even without memory
 _LONGEST_LIST = 16
 
 
@@ -135,17 +136,18 @@ def _check_sizes(name: str, options: Mapping[str, Any], known: Iterable[str]) ->
         if key not in known:
             raise UnknownNameError(f"option of {name}", key, known)
         values = value if isinstance(value, (list, tuple)) else [value]
-        if len(values) > _LONGEST_LIST or not all(_is_size(key, item) for item in values):
+        largest = _DEEPEST if key in ("depth", "depths", "layers") else _LARGEST_NUMBER
+        if len(values) > _LONGEST_LIST or not all(_is_size(key, item, largest) for item in values):
             raise DataError(
-                f"options of {name}: expected {key} to be a number from 0 to {_LARGEST_NUMBER}, or a list of at most "
+                f"options of {name}: expected {key} to be a number from 0 to {largest}, or a list of at most "
                 f"{_LONGEST_LIST}, found {value!r}"
             )
 
 
-def _is_size(key: str, value: Any) -> bool:
+def _is_size(key: str, value: Any, largest: int) -> bool:
     if isinstance(value, str):
         return key == "global_pool" or (key == "timm_model_name" and _is_timm_model(value))
-    return value is None or (isinstance(value, (bool, int, float)) and 0 <= value <= _LARGEST_NUMBER)
+    return value is None or (isinstance(value, (bool, int, float)) and 0 <= value <= largest)
 
 
 def _is_timm_model(name: str) -> bool:

@@ -73,6 +73,4 @@ def _refusal(path: Path, error: Exception) -> str:
             f"{path} asks to call {called.group(1)} when it is read; nothing but weights is read, because such a file "
             "can run anything; have them saved alone: torch.save(model.state_dict(), ...)"
         )
-    if "weights_only" in str(error):
-        return f"{path} holds more than weights and was not read; have them saved alone: torch.save(model.state_dict())"
     return f"{path} is no checkpoint that torch can read; expected .pth, .pt, .bin or .safetensors with weights by name"

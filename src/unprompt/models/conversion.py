@@ -29,10 +29,13 @@ FAMILIES = {
     "features.0.weight": r"vgg\d+(_bn)?",
     "stages.0.blocks.0.conv_dw.weight": r"convnext_[a-z]+",
     "layers.0.blocks.0.attn.qkv.weight": r"swin_[a-z]+_patch4_window\d+_\d+",
-    "blocks.0.mlp.fc1_g.weight": r"eva02_[a-z]+_patch\d+_\d+",
-    "blocks.0.attn.qkv.weight": r"vit_[a-z]+_patch\d+_\d+",
+    "blocks.0.mlp.fc1_g.weight": r"eva02_{width}_patch\d+_\d+",
+    "blocks.0.attn.qkv.weight": r"vit_{width}_patch\d+_\d+",
 }
 """A weight by which a family of timm is known, and how its plain architectures are called."""
+
+WIDTHS = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge"}
+"""What the widths of vision transformers are called; it spares trying them all."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,7 @@ def _hint(state: Mapping[str, Tensor], architecture: str) -> str:
     """The architecture that the names and shapes belong to, heads aside, if it is a plain one."""
     import timm
 
-    pattern = next((pattern for name, pattern in FAMILIES.items() if name in state), "")
-    names = [name for name in timm.list_models() if re.fullmatch(pattern, name)]
+    names = _plain_names(state)
     for name in sorted(names, key=lambda name: -difflib.SequenceMatcher(None, name, architecture).ratio()):
         with torch.device("meta"):
             network = timm.create_model(name, num_classes=0)
@@ -141,6 +143,18 @@ def _hint(state: Mapping[str, Tensor], architecture: str) -> str:
         if not differences(network.state_dict(), {key: state[key] for key in state if not key.startswith(heads)}):
             return f"; the weights are those of {name}"
     return ""
+
+
+def _plain_names(state: Mapping[str, Tensor]) -> list[str]:
+    """The plain architectures of the family that a state belongs to."""
+    import timm
+
+    for weight, pattern in FAMILIES.items():
+        if weight in state:
+            width = (0, *state[weight].shape)[-1]
+            pattern = pattern.replace("{width}", WIDTHS.get(width, "-"))
+            return [name for name in timm.list_models() if re.fullmatch(pattern, name)]
+    return []
 
 
 def _card(name: str, architecture: str, origin: str, licence: str, preprocessing: Preprocessing) -> str:

@@ -35,9 +35,15 @@ def save_network(
     """Writes the model folder: weights, config and `card` as its README.md; a kill leaves the old folder whole.
 
     `views` of a picture are averaged at prediction; with `every_pixel` it is not reduced while it is decoded, which
-    would be faster and nearly the same. Raises ModelError where `folder` holds anything but a model.
+    would be faster and nearly the same. Raises ModelError where `folder` holds anything but a model, DataError where
+    the network takes pictures of another size than `preprocessing` makes.
     """
     backbone = network.backbone
+    if preprocessing.input_size != backbone.preprocessing.input_size:
+        raise DataError(
+            f"{name} takes pictures of {backbone.preprocessing.input_size} pixels; its preprocessing makes them "
+            f"{preprocessing.input_size}"
+        )
     config = {
         "name": name,
         "architecture": backbone.name,
@@ -71,7 +77,7 @@ def load_network(folder: ModelFolder, device: str | torch.device = "cpu") -> Reg
         head = HeadSpec.from_config(config.get("head"))
         preprocessing = preprocessing_of(folder)
         sizes: dict[str, Any] = {
-            "features": config.get("features"),
+            "features": str(config.get("features")),
             "input_size": preprocessing.input_size,
             "options": _table(config, "options"),
         }
