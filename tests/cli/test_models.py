@@ -1,0 +1,154 @@
+"""unprompt models: broken ones among others, torch weights, and checkpoints from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+
+import unprompt.models as unprompt_models
+
+Unprompt = Callable[..., Any]
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The models folder, with one tiny model."""
+    monkeypatch.setenv("UNPROMPT_MODELS", str(tmp_path / "models"))
+    return tiny_models.regressor(tmp_path / "models" / "linear.tiny").path.parent
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A state dict of timm with a head of 384, as a compiled model saves it."""
+    torch = pytest.importorskip("torch")
+    from unprompt.models.torchvision_cure import cure_torchvision
+
+    cure_torchvision()
+    timm = pytest.importorskip("timm")
+    state = timm.create_model("test_vit", num_classes=384, img_size=224).state_dict()
+    torch.save({f"_orig_mod.{name}": value for name, value in state.items()}, tmp_path / "best.pth")
+    return tmp_path / "best.pth"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes standard input a terminal; what is called writes what a person types."""
+    master, slave = pty.openpty()
+    with os.fdopen(slave) as stdin, os.fdopen(master, "w") as keyboard:
+        monkeypatch.setattr(sys, "stdin", stdin)
+
+        def type_line(text: str) -> None:
+            keyboard.write(f"{text}\n")
+            keyboard.flush()
+
+        yield type_line
+
+
+@pytest.mark.parametrize("config", ["{", "3", '{"name": "a"}'])
+def test_a_broken_config_is_said_and_the_others_are_listed(unprompt: Unprompt, models: Path, config: str) -> None:
+    (models / "broken.tiny").mkdir()
+    (models / "broken.tiny" / "config.json").write_text(config)
+    run = unprompt("models", "list")
+    assert run.code == 0
+    assert "linear.tiny" in run.out
+    assert len(run.err.splitlines()) == 1
+    assert str(models / "broken.tiny" / "config.json") in run.err
+    run = unprompt("models", "verify")
+    assert run.code == 2
+    assert "linear.tiny" in run.out
+    assert str(models / "broken.tiny" / "config.json") in run.err
+
+
+@pytest.mark.parametrize("changes", [{"files": {"model.onnx": 3}}, {"score": [1]}, {"files": {"a": {"size": "big"}}}])
+def test_a_config_with_odd_values_is_listed(unprompt: Unprompt, models: Path, changes: dict[str, Any]) -> None:
+    path = models / "linear.tiny" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    run = unprompt("models", "list")
+    assert (run.code, run.err) == (0, "")
+    assert "linear.tiny" in run.out
+
+
+@pytest.mark.torch
+def test_convert(unprompt: Unprompt, models: Path, checkpoint: Path, examples: Path) -> None:
+    run = unprompt("models", "convert", checkpoint, "--architecture", "test_vit", "--preprocessing", "published")
+    folder = models / "test_vit.converted"
+    assert (run.code, run.out) == (0, f"{folder}\n"), run.err
+    assert "shortest to 224 pixels, bilinear, mean 0.485 0.456 0.406" in run.err
+    assert 'model = "test_vit.converted"' in run.err
+    listed = unprompt("models", "list").out
+    assert "test_vit.converted" in listed
+    assert "unknown" in listed  # its licence
+    assert unprompt("models", "verify", "test_vit.converted").code == 0
+    preset = models.parent / "converted.toml"
+    decoder = tiny_models.decoder(models.parent / "words")
+    preset.write_text(
+        '[[members]]\nkind = "regressor"\nmodel = "test_vit.converted"\n'
+        f"[wording]\ndecoder = {json.dumps(f'local:{decoder.path}')}\n"
+    )
+    answer = unprompt(examples / "coffee.jpg", "--preset", preset)
+    assert (answer.code, bool(answer.out.strip())) == (0, True), answer.err
+
+
+@pytest.mark.torch
+def test_convert_to_a_folder(unprompt: Unprompt, checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ("models", "convert", checkpoint, "--architecture", "test_vit", "--preprocessing", "published")
+    folder = tmp_path / "mine" / "vit.mine"
+    run = unprompt(*arguments, "-o", folder, "--licence", "CC-BY-4.0")
+    assert run.code == 0, run.err
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["name"], config["licence"]) == ("vit.mine", "CC-BY-4.0")
+    assert f'model = "local:{folder}"' in run.err
+    again = unprompt(*arguments, "-o", folder)
+    assert (again.code, again.out) == (2, "")
+    assert "expected a new folder" in again.err
+    named = unprompt(*arguments, "-o", tmp_path / "other", "--name", "vit.other")
+    assert named.code == 0
+    assert json.loads((tmp_path / "other" / "config.json").read_text())["name"] == "vit.other"
+
+
+@pytest.mark.torch
+def test_convert_does_not_guess_the_preprocessing(unprompt: Unprompt, models: Path, checkpoint: Path) -> None:
+    run = unprompt("models", "convert", checkpoint, "--architecture", "test_vit")
+    assert (run.code, run.out) == (2, "")
+    assert "expected --preprocessing, one of: published" in run.err
+    assert len(run.err.splitlines()) == 1
+    assert not (models / "test_vit.converted").exists()
+
+
+@pytest.mark.torch
+def test_convert_asks_at_a_terminal(
+    unprompt: Unprompt, models: Path, checkpoint: Path, terminal: Callable[[str], None]
+) -> None:
+    terminal("published")
+    run = unprompt("models", "convert", checkpoint, "--architecture", "test_vit")
+    assert run.code == 0, run.err
+    assert "Which preprocessing was it trained with?" in run.err
+    config = json.loads((models / "test_vit.converted" / "config.json").read_text())
+    assert config["preprocessing"]["interpolation"] == "bilinear"
+
+
+@pytest.mark.torch
+def test_convert_of_what_is_no_checkpoint(unprompt: Unprompt, models: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "page.pth").write_text("<html>")
+    run = unprompt("models", "convert", tmp_path / "page.pth", "--architecture", "test_vit", "--preprocessing", "model")
+    assert (run.code, run.out) == (2, "")
+    assert len(run.err.splitlines()) == 1
+    assert "is no checkpoint that torch can read" in run.err
+
+
+def test_convert_needs_torch(unprompt: Unprompt, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(unprompt_models, "conversion", raising=False)  # where it has been imported before
+    monkeypatch.delitem(sys.modules, "unprompt.models.conversion", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    run = unprompt("models", "convert", tmp_path / "a.pth", "--architecture", "test_vit", "--preprocessing", "model")
+    assert (run.code, run.out) == (2, "")
+    assert "pip install 'unprompt[torch]'" in run.err
