@@ -83,6 +83,8 @@ def test_prompts_alone(dataset: Path, tmp_path: Path) -> None:
         ("set", "set/metadata.jsonl", "which is read"),
         ("set", "set/pictures/metadata.jsonl", "which is read"),
         ("set", "set/pictures/deep.tar", "which is read"),
+        ("set/pictures/*.jsonl", "set/pictures/new.jsonl", "which is read"),
+        ("set/**/*.tar", "set/pictures/new.tar", "which is read"),
         ("set/pictures/all.jsonl", "out.csv", "to end in .jsonl or .tar or .txt"),
         ("prompts.txt", "out.jsonl", "to end in .txt"),
         ("prompts.txt", "none/out.txt", "make it first"),
@@ -117,8 +119,31 @@ def test_an_error_leaves_what_was_there(dataset: Path, suffix: str) -> None:
     assert [name for name in os.listdir(dataset.parent) if name.endswith(".part")] == []
 
 
-def test_a_picture_that_is_gone_is_no_part_of_a_tar(dataset: Path, tmp_path: Path) -> None:
-    (dataset.parent / "001.png").unlink()
-    with pytest.raises(DataError, match=r"001\.png: expected a file"):
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_picture_that_cannot_be_read_is_no_part_of_a_tar(
+    dataset: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    if content is None:
+        (dataset.parent / "001.png").unlink()
+    else:
+        (dataset.parent / "001.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"001\.png: expected .*; --skip-bad leaves it out"):
         copied(str(dataset), tmp_path / "half.tar")
     assert not (tmp_path / "half.tar").exists()
+
+    prompts = PromptSource(str(dataset), skip_bad=True)
+    with OutputPlace(str(tmp_path / "all.tar"), prompts).open() as output:
+        for entry in prompts.entries():
+            output.write(entry, entry.prompt)
+    assert prompts.faults == {"missing-file" if content is None else "broken-picture": 1}
+    assert [pair.prompt for pair in read_pairs(tmp_path / "all.tar") if isinstance(pair, Pair)] == [
+        f"picture, {number}" for number in (0, 2, 3)
+    ]
+
+
+def test_missing_pictures_show_before_the_work(dataset: Path, tmp_path: Path) -> None:
+    (dataset.parent / "001.png").unlink()
+    prompts = PromptSource(str(dataset))
+    _there, missing = list(prompts.entries())[:2]
+    with pytest.raises(DataError, match="found no file"):
+        OutputPlace(str(tmp_path / "all.tar"), prompts).check(missing)

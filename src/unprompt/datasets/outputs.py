@@ -6,6 +6,7 @@ Each is written beside its place, and put there when it is whole.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import io
 import os
 import tarfile
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Protocol
 
 from unprompt.datasets.prompts import TEXT_SUFFIX, Entry, PromptSource
+from unprompt.datasets.records import Fault
 from unprompt.datasets.tables import METADATA_NAMES
 from unprompt.errors import DataError, PictureError
 from unprompt.images.formats import format_of
@@ -47,6 +49,7 @@ class OutputPlace:
     def __init__(self, path: str, source: PromptSource) -> None:
         self.path = os.path.realpath(path)  # a link stays: what it points to is replaced
         self.suffix = os.path.splitext(path)[1].lower()
+        self._source = source
         self._folder = os.path.dirname(os.path.abspath(path))
         allowed = (TEXT_SUFFIX,) if source.is_text else (RECORDS_SUFFIX, TAR_SUFFIX, TEXT_SUFFIX)
         if self.suffix not in allowed:
@@ -64,6 +67,11 @@ class OutputPlace:
         """Raises DataError where the entry cannot be written here, for reasons that show before it is."""
         if self.suffix == RECORDS_SUFFIX:
             self.file_name(entry)
+            return
+        file = entry.pair.picture.file if entry.pair else None
+        if self.suffix == TAR_SUFFIX and file is not None and not os.path.isfile(file):
+            message = "expected a picture, found no file; check the path"
+            self._source.report(Fault("missing-file", printable(file), message))
 
     def file_name(self, entry: Entry) -> str:
         """What a record calls the entry's picture: its path below the folder of the file. Raises DataError."""
@@ -88,7 +96,7 @@ class OutputPlace:
         with written_whole(self.path) as file:
             if self.suffix == TAR_SUFFIX:
                 with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-                    yield _Tar(tar)
+                    yield _Tar(tar, self._source)
             else:
                 yield _Lines(file) if self.suffix == TEXT_SUFFIX else _Records(file, self)
 
@@ -111,8 +119,8 @@ class _Records:
 
 
 class _Tar:
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        self._tar = tar
+    def __init__(self, tar: tarfile.TarFile, source: PromptSource) -> None:
+        self._tar, self._source = tar, source
         self._count = 0
 
     def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
@@ -121,7 +129,9 @@ class _Tar:
             picture = entry.pair.picture.read()
             suffix = format_of(picture).lower()
         except PictureError as error:
-            raise DataError(f"{printable(entry.pair.picture.source)}: {error}") from error
+            kind = "missing-file" if error.kind == "not-found" else "broken-picture"
+            self._source.report(Fault(kind, printable(entry.pair.picture.source), str(error)))
+            return
         record = to_json(_fields(entry, prompt, fields)).encode("utf-8")
         for ending, data in ((suffix, picture), ("json", record)):
             member = tarfile.TarInfo(f"{self._count:08}.{ending}")
@@ -136,8 +146,10 @@ def _fields(entry: Entry, prompt: str, fields: dict[str, Any]) -> dict[str, Any]
 
 def _is_read(path: str, source: str) -> bool:
     """Whether a file is, or would be taken for, a part of the source."""
+    if not os.path.exists(source):  # a pattern, of which the name must be none
+        return fnmatch.fnmatch(os.path.abspath(path), os.path.abspath(source))
     if not os.path.isdir(source):
-        return os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source)
+        return os.path.exists(path) and os.path.samefile(path, source)
     name, folder, root = os.path.basename(path), os.path.realpath(os.path.dirname(path)), os.path.realpath(source)
     inside = folder == root or folder.startswith(os.path.join(root, ""))
     return inside and (name in METADATA_NAMES or name.lower().endswith(ARCHIVE_SUFFIXES))

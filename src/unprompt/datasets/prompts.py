@@ -59,6 +59,12 @@ class PromptSource:
         if not sound:
             raise DataError(f"expected prompts in {printable(self.name)}, found none; check the path")
 
+    def report(self, fault: Fault) -> None:
+        """Counts a fault that shows only later, in a picture. Raises DataError unless bad ones are to be skipped."""
+        if not self._skip_bad:
+            raise DataError(f"{fault.where}: {fault.message}; --skip-bad leaves it out")
+        self.faults[fault.kind] += 1
+
     def _items(self) -> Iterator[Entry | Fault]:
         if not self.is_text:
             for item in read_pairs(self.name):
