@@ -10,8 +10,12 @@ from unprompt.cli import main as cli
 
 Unprompt = Callable[..., Any]
 
-COMMANDS = ("predict", "metadata", "score", "evaluate", "train", "models", "presets")
-SUBCOMMANDS = ("models list", "models verify", "models export", "presets list", "presets show")
+COMMANDS = ("predict", "metadata", "score", "evaluate", "train", "data", "models", "presets")
+SUBCOMMANDS = (
+    *(f"data {name}" for name in ("generate", "clean", "dedupe", "split", "stats")),
+    *(f"models {name}" for name in ("list", "verify", "export")),
+    *(f"presets {name}" for name in ("list", "show")),
+)
 
 
 def test_help_names_all_commands_and_exit_codes(unprompt: Unprompt) -> None:
