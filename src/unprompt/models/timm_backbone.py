@@ -54,7 +54,7 @@ class TimmBackbone(Backbone):
         network = _create(name, features, drop_path, options)
         super().__init__(name, network, features, options, _preprocessing(network, name))
         if features != "pooled":
-            _check_class_token(network, name)
+            _check_class_token(network, name, features)
         if features == "classes":
             self.class_size = int(cast(Any, network).num_classes)
             if self.class_size != IMAGENET_CLASSES:
@@ -166,17 +166,24 @@ def _create(
         for module in network.modules():
             if isinstance(module, DropPath):
                 module.drop_prob = 0.0  # Swin drops a tenth unless it is told
-    if not hasattr(network, "group_matcher") or not hasattr(network, "forward_head"):
-        raise DataError(f"{name} is no image network with blocks and a head, which a backbone has to be")
+    matcher = cast(Any, network).group_matcher(coarse=False) if hasattr(network, "group_matcher") else None
+    if (
+        not isinstance(matcher, dict)
+        or not {"stem", "blocks"} <= matcher.keys()
+        or not hasattr(network, "forward_head")
+    ):
+        raise DataError(f"{name} is no image network with numbered blocks and a head, which a backbone has to be")
     return network
 
 
-def _check_class_token(network: nn.Module, name: str) -> None:
+def _check_class_token(network: nn.Module, name: str, features: Features) -> None:
     from timm.models.eva import Eva
     from timm.models.vision_transformer import VisionTransformer
 
     if not isinstance(network, (VisionTransformer, Eva)) or network.cls_token is None:
         raise DataError(f"{name} has no class token; expected features = 'pooled' with it")
+    if features == "classes" and network.global_pool != "token":
+        raise DataError(f"{name} does not tell classes by its class token; expected features = 'pooled' or 'tokens'")
 
 
 def _preprocessing(network: nn.Module, name: str, input_size: int | None = None) -> Preprocessing:
