@@ -154,6 +154,24 @@ def test_a_convolution_of_one_pixel_is_a_linear_head_as_well(tmp_path: Path) -> 
     assert done.folder.name == "new"
 
 
+def test_a_swin_of_timm_before_0_9(tmp_path: Path, picture: Picture) -> None:
+    original = _original("swin_tiny_patch4_window7_224")
+    old = {
+        re.sub(r"layers\.(\d)\.downsample", lambda part: f"layers.{int(part[1]) - 1}.downsample", name).replace(
+            "head.fc.", "head."
+        ): value
+        for name, value in original.state_dict().items()
+    }
+    old["layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(49, 49, dtype=torch.long)
+    old["layers.0.blocks.1.attn_mask"] = torch.zeros(64, 49, 49)
+    torch.save({"model": old}, tmp_path / "old.pth")
+    done = _convert(tmp_path / "old.pth", tmp_path / "new", architecture="swin_tiny_patch4_window7_224")
+    (vote,) = Regressor(done.folder, name="new", weight=1.0, threads=1).vote([picture])
+    with torch.inference_mode():
+        expected = original(torch.from_numpy(preprocess(picture.pixels, done.preprocessing))[None])[0].numpy()
+    np.testing.assert_allclose(vote.vector, expected / np.linalg.norm(expected), atol=1e-6)  # type: ignore[arg-type]
+
+
 def test_names_that_nothing_goes_by(tmp_path: Path) -> None:
     path = _file(tmp_path, _original())
     with pytest.raises(UnknownNameError, match="unknown backbone 'test_vitt'"):

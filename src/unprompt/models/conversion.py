@@ -59,7 +59,7 @@ def convert_checkpoint(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"expected a new folder, found {folder}; remove it or choose another")
-    state = read_checkpoint(path)
+    state = _todays_names(read_checkpoint(path))
     plan = plan_backbone(architecture)
     if not isinstance(plan, TimmBackbone):
         raise DataError(f"expected an architecture of timm, found {architecture}, which is one of open_clip")
@@ -109,6 +109,18 @@ def read_preprocessing(chosen: str, models_own: Preprocessing) -> Preprocessing:
     if not isinstance(rules, dict):
         raise DataError(f"expected the preprocessing in {chosen} as a JSON object")
     return Preprocessing.from_config(rules)
+
+
+def _todays_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Swin's weights of timm before 0.9 as they are called today; others as they are."""
+    if "layers.0.downsample.reduction.weight" not in state:
+        return state
+    renamed = {}
+    for name, value in state.items():
+        if not name.endswith(("relative_position_index", "attn_mask")):  # computed, and no longer saved
+            moved = re.sub(r"^layers\.(\d+)\.downsample", lambda part: f"layers.{int(part[1]) + 1}.downsample", name)
+            renamed[re.sub(r"^head\.(?!fc\.)", "head.fc.", moved)] = value
+    return renamed
 
 
 def _take_head(state: dict[str, Tensor], plan: TimmBackbone, path: Path) -> tuple[str, Tensor, Tensor]:
