@@ -77,6 +77,7 @@ def test_clean_by_other_rules(unprompt: Unprompt, tmp_path: Path) -> None:
     # A text file has a prompt a line, with single spaces.
     assert (tmp_path / "clean.txt").read_text() == raw.replace("  ", " ")
     assert unprompt("data", "clean", tmp_path / "raw.txt", "-o", tmp_path / "x.txt", "--keep-spaces").code == 2
+    assert unprompt("data", "clean", tmp_path / "raw.txt", "-o", tmp_path / "x.txt", *off, "--quiet").err == ""
 
 
 def test_clean_keeps_the_pictures_of_a_prompt(unprompt: Unprompt, pictures: Path) -> None:
@@ -97,7 +98,7 @@ def test_clean_writes_nothing_where_there_are_faults(unprompt: Unprompt, tmp_pat
     assert "1 broken-record" in run.err
     run = unprompt("data", "clean", tmp_path / "raw.txt", "-o", output, "--skip-bad")
     assert (run.code, output.read_text()) == (0, "a fox in the deep snow\n")
-    assert "left out 1 records that cannot be used: 1 broken-record" in run.err
+    assert "left out, since they cannot be used: 1 broken-record" in run.err
 
 
 def test_clean_of_what_the_rules_all_drop(unprompt: Unprompt, tmp_path: Path) -> None:

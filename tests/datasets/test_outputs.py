@@ -67,6 +67,13 @@ def test_pictures_in_an_archive_have_no_names_for_records(tmp_path: Path) -> Non
         copied(str(source), tmp_path / "half.jsonl")
 
 
+def test_numbers_that_json_has_none_for(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    rows = [{**row, "score": [float("nan"), 1.5], "loss": float("inf")} for row in records(2)]
+    (pair,) = copied(str(write_parquet(tmp_path / "all.parquet", rows)), tmp_path / "half.tar")
+    assert (pair.fields["score"], pair.fields["loss"]) == ([None, 1.5], None)
+
+
 def test_prompts_alone(dataset: Path, tmp_path: Path) -> None:
     prompts = PromptSource(str(dataset))
     with OutputPlace(str(tmp_path / "out.txt"), prompts).open() as output:

@@ -140,7 +140,9 @@ def clean(
         "ends": f"dropped: last {ends} characters of a kept one",
         "kept": "kept",
     }
-    finish(output, [(text, counts[name]) for name, text in said.items()], dict(counts), prompts.faults, json)
+    finish(
+        output, [(text, counts[name]) for name, text in said.items()], dict(counts), prompts.faults, json, quiet=quiet
+    )
 
 
 @app.command()
@@ -197,7 +199,7 @@ def dedupe(
     ]
     if found.near_pairs is not None:
         rows.insert(2, ("near pairs", found.near_pairs))
-    finish(output, rows, {**vars(found), "threshold": threshold}, prompts.faults, json)
+    finish(output, rows, {**vars(found), "threshold": threshold}, prompts.faults, json, quiet=quiet)
 
 
 @app.command()
@@ -261,7 +263,9 @@ def split(
         ("records for training", found.train_records),
     ]
     parameters = {"group": group, "share": share, "seed": seed}
-    finish(f"{train.path} and {validation.path}", rows, {**vars(found), **parameters}, prompts.faults, json)
+    finish(
+        f"{train.path} and {validation.path}", rows, {**vars(found), **parameters}, prompts.faults, json, quiet=quiet
+    )
 
 
 @app.command()

@@ -12,7 +12,13 @@ _VALUES_SHOWN = 20
 
 
 def finish(
-    output: str, rows: Iterable[tuple[str, int]], counts: dict[str, Any], faults: Counter[str], json: str | None
+    output: str,
+    rows: Iterable[tuple[str, int]],
+    counts: dict[str, Any],
+    faults: Counter[str],
+    json: str | None,
+    *,
+    quiet: bool,
 ) -> None:
     """Shows what was done, and what was left out."""
     from rich.table import Table
@@ -24,7 +30,8 @@ def finish(
     show(table)
     write_json({**counts, "faults": dict(faults)}, json)
     say_faults(faults)
-    say(f"unprompt: wrote {output}")
+    if not quiet:
+        say(f"unprompt: wrote {output}")
 
 
 def write_json(counts: dict[str, Any], path: str | None) -> None:
@@ -40,7 +47,7 @@ def say_faults(faults: Counter[str]) -> None:
     """One line, where records were left out."""
     if faults:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in faults.most_common())
-        say(f"unprompt: left out {faults.total():,} records that cannot be used: {kinds}")
+        say(f"unprompt: left out, since they cannot be used: {kinds}")
 
 
 def show_statistics(summary: dict[str, Any], source: str) -> None:

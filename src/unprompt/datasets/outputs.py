@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import io
+import math
 import os
 import tarfile
 import tempfile
@@ -141,7 +142,17 @@ class _Tar:
 
 
 def _fields(entry: Entry, prompt: str, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"prompt": prompt, **(entry.pair.fields if entry.pair else {}), **fields}
+    found = {"prompt": prompt, **(entry.pair.fields if entry.pair else {}), **fields}
+    return {name: _as_json(value) for name, value in found.items()}
+
+
+def _as_json(value: Any) -> Any:
+    """The value without what JSON has no number for, which parquet may hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _is_read(path: str, source: str) -> bool:
