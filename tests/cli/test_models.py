@@ -115,6 +115,34 @@ def test_convert_to_a_folder(unprompt: Unprompt, checkpoint: Path, tmp_path: Pat
 
 
 @pytest.mark.torch
+def test_what_was_converted_is_exported(unprompt: Unprompt, checkpoint: Path, tmp_path: Path, examples: Path) -> None:
+    import numpy as np
+
+    from unprompt.images.decode import Picture, decode
+    from unprompt.images.sources import image_refs
+    from unprompt.members.regressor import Regressor
+    from unprompt.models.folder import ModelFolder
+
+    arguments = ("models", "convert", checkpoint, "--architecture", "test_vit", "--preprocessing", "published")
+    assert unprompt(*arguments, "-o", tmp_path / "vit").code == 0
+    run = unprompt("models", "export", tmp_path / "vit", tmp_path / "exported")
+    assert (run.code, run.out) == (0, f"{tmp_path / 'exported'}\n"), run.err
+    before, after = (ModelFolder.open(tmp_path / name) for name in ("vit", "exported"))
+    assert set(after.config["files"]) == {"model.onnx"}
+    assert (after.config["preprocessing"], after.config["every_pixel"]) == (before.config["preprocessing"], True)
+    assert (after.path / "README.md").read_text() == (before.path / "README.md").read_text()
+    pictures = [decode(ref) for ref in image_refs([str(examples / "coffee.jpg")])]
+    votes = [
+        Regressor(folder, name="a", weight=1.0, threads=1).vote(
+            [each for each in pictures if isinstance(each, Picture)]
+        )
+        for folder in (before, after)
+    ]
+    assert float(np.dot(votes[0][0].vector, votes[1][0].vector)) > 0.9999
+    assert unprompt("models", "export", tmp_path / "vit", tmp_path).code == 2  # a folder with other things
+
+
+@pytest.mark.torch
 def test_convert_does_not_guess_the_preprocessing(unprompt: Unprompt, models: Path, checkpoint: Path) -> None:
     run = unprompt("models", "convert", checkpoint, "--architecture", "test_vit")
     assert (run.code, run.out) == (2, "")

@@ -12,6 +12,7 @@ import typer
 from unprompt.cli.terminal import say, show
 from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, MissingExtraError, ModelError, UnknownNameError
+from unprompt.models.registry import LOCAL
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -86,14 +87,24 @@ def verify(
 
 @app.command()
 def export(
-    source: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a training run, or all-MiniLM-L6-v2.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="The folder of a training run, a model folder that torch runs, or all-MiniLM-L6-v2.",
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The model folder to write.")],
 ) -> None:
-    """Make a model folder out of a training run.
+    """Make a model folder with ONNX weights, which needs no torch, out of a training run or of torch weights.
 
     Needs the extra [torch], and [dev] for all-MiniLM-L6-v2.
     """
-    model = training().export_model(source, folder)
+    run = training()
+    from unprompt.training.folder_export import export_folder, is_torch_folder
+
+    path = source.removeprefix(LOCAL)
+    model = export_folder(Path(path), folder) if is_torch_folder(path) else run.export_model(source, folder)
     print(model.path)
 
 
@@ -127,7 +138,7 @@ def convert(
 
     Weights alone are read; a file that asks to run code is refused. Needs the extra [torch].
     """
-    from unprompt.models.registry import LOCAL, models_folder
+    from unprompt.models.registry import models_folder
 
     conversion = _conversion()
     name = name or (output.name if output else f"{architecture.partition('.')[0]}.converted")

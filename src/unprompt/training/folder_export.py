@@ -1,0 +1,60 @@
+"""A torch model folder, trained or converted here, as ONNX: for machines without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from unprompt.errors import ModelError
+from unprompt.models.engine import ONNX_WEIGHTS, TORCH_WEIGHTS
+from unprompt.models.folder import CARD, ModelFolder, replacing, write_config
+from unprompt.models.onnx import session
+from unprompt.models.torch_folder import load_network
+from unprompt.training.onnx_export import export_onnx, pack_weights
+
+LARGEST_MB = 2000
+"""What one ONNX file can hold: it is a protocol buffer."""
+
+LEAST_AGREEMENT = 0.9995
+"""Mean cosine to the original's vectors; 16 bits a weight cost far less."""
+
+_COMPARED = 8  # pictures of noise, on which the two answer
+
+
+def is_torch_folder(source: str) -> bool:
+    """Whether a path is a model folder whose weights torch runs."""
+    return (Path(source) / TORCH_WEIGHTS).is_file() and (Path(source) / "config.json").is_file()
+
+
+def export_folder(source: Path, folder: Path) -> ModelFolder:
+    """Writes the same model with ONNX weights of 16 bits, which are widened when they are loaded.
+
+    Raises ModelError where the network is too large for one file or its export does not answer as the original does.
+    """
+    original = ModelFolder.open(source)
+    network = load_network(original)
+    size_mb = sum(value.numel() * value.element_size() for value in network.state_dict().values()) / 1e6
+    if size_mb > LARGEST_MB:
+        raise ModelError(
+            f"model {original.name} has {size_mb:.0f} MB of weights, an ONNX file holds {LARGEST_MB}; run it with torch"
+        )
+    side = network.backbone.preprocessing.input_size
+    pixels = torch.randn(_COMPARED, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with replacing(folder) as new:
+        path = new / ONNX_WEIGHTS
+        export_onnx(network, {"pixels": pixels[:2]}, ["vectors"], {"pixels": {0: "batch"}}, path)
+        pack_weights(path, eight_bits=False)
+        with torch.inference_mode():
+            expected = network(pixels).numpy()
+        (found,) = session(path).run(["vectors"], {"pixels": pixels.numpy()})
+        agreement = float((expected * found).sum(axis=1).mean())
+        if not agreement >= LEAST_AGREEMENT:
+            raise ModelError(
+                f"the export of {original.name} gives other vectors: mean cosine {agreement:.4f} to the original's, "
+                f"expected {LEAST_AGREEMENT} or more"
+            )
+        if (source / CARD).is_file():
+            (new / CARD).write_bytes((source / CARD).read_bytes())
+        write_config(new, {**original.config, "origin": f"{original.config['origin']}; exported"}, [ONNX_WEIGHTS])
+    return ModelFolder.open(folder)
