@@ -187,7 +187,7 @@ class Unprompter:
                 if isinstance(item, _InputError):
                     batches.append(self._begun(waiting, batches, voters, answers))
                     while batches:
-                        yield from self._finished(batches.popleft(), top, answers)
+                        yield from self._answered(batches.popleft(), top, answers)
                     raise item.error
                 answer = self._without_models(item, answers)
                 if not waiting and not batches and not isinstance(answer, Picture):
@@ -198,13 +198,13 @@ class Unprompter:
                     batches.append(self._begun(waiting, batches, voters, answers))
                     waiting = []
                 while batches and (len(batches) == _BATCHES or batches[0].votes.done()):
-                    yield from self._finished(batches.popleft(), top, answers)
+                    yield from self._answered(batches.popleft(), top, answers)
                 if not batches and not any(isinstance(item, Picture) for item in waiting):
-                    yield from self._finished(self._begun(waiting, (), voters, answers), top, answers)
+                    yield from self._answered(self._begun(waiting, (), voters, answers), top, answers)
                     waiting = []
             batches.append(self._begun(waiting, batches, voters, answers))
             while batches:
-                yield from self._finished(batches.popleft(), top, answers)
+                yield from self._answered(batches.popleft(), top, answers)
         finally:
             voters.shutdown(wait=False, cancel_futures=True)
             items.close()
@@ -222,7 +222,7 @@ class Unprompter:
                 new.setdefault(item.sha256, item)
         return _Batch(items, new, voters.submit(self._votes, list(new.values())))
 
-    def _finished(self, batch: _Batch, top: int, answers: Answers) -> Iterator[Prediction | Failure]:
+    def _answered(self, batch: _Batch, top: int, answers: Answers) -> Iterator[Prediction | Failure]:
         """Each is answered and kept as it is worded, which takes longer than the votes."""
         if top and batch.new:
             self._wording.load()  # while the members load and vote: a tenth of the time of a first answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,22 +92,3 @@ def quiet_pipe() -> Iterator[None]:
         # Python flushes standard output once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(EXIT_FINE) from error
-
-
-@contextlib.contextmanager
-def progress(what: str, *, wanted: bool = True) -> Iterator[Callable[[int | None], None]]:
-    """A bar on standard error, moved on by each call with the total, if it is known.
-
-    Nothing is drawn where that is no terminal or none is wanted.
-    """
-    if not wanted or not sys.stderr.isatty():
-        yield lambda total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # Redirected, standard output would end up in standard error.
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda total: bar.update(task, advance=1, total=total)

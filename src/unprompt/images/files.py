@@ -25,6 +25,14 @@ class LocalFile:
 
     path: str
 
+    @property
+    def size_mb(self) -> float:
+        """The file's size; 0 where there is none, which reading it explains."""
+        try:
+            return os.path.getsize(self.path) / 1_000_000
+        except (OSError, ValueError):
+            return 0.0
+
     def read(self) -> bytes:
         """The file's bytes.
 
@@ -46,6 +54,11 @@ class Bytes:
 
     data: bytes
 
+    @property
+    def size_mb(self) -> float:
+        """Nothing that is still to be read."""
+        return 0.0
+
     def read(self) -> bytes:
         """The bytes. Raises PictureError (too-large)."""
         check_size(len(self.data))
@@ -58,6 +71,11 @@ class Unavailable:
 
     kind: str
     message: str
+
+    @property
+    def size_mb(self) -> float:
+        """There is nothing to read."""
+        return 0.0
 
     def read(self) -> bytes:
         """Raises PictureError, always."""

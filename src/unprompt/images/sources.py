@@ -43,6 +43,10 @@ _UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]' if os.name == "nt" else r"\x00")
 class Readable(Protocol):
     """One picture's file, wherever it lies."""
 
+    @property
+    def size_mb(self) -> float:
+        """Megabytes, where they are known before it is read and not in memory yet; else 0."""
+
     def read(self) -> bytes:
         """The file's bytes. Raises PictureError."""
 
@@ -73,13 +77,7 @@ class ImageRef:
     @property
     def size_mb(self) -> float:
         """Megabytes of the picture's file, where that is known before it is read, else 0."""
-        if isinstance(self.content, LocalFile):
-            try:
-                return os.path.getsize(self.content.path) / 1_000_000
-            except (OSError, ValueError):  # reading it says why
-                return 0.0
-        size = getattr(self.content, "size", 0)  # a member of an archive
-        return size / 1_000_000 if isinstance(size, int) else 0.0
+        return 0.0 if isinstance(self.content, (Image.Image, np.ndarray)) else self.content.size_mb
 
     @property
     def file(self) -> str | None:

@@ -30,6 +30,11 @@ class WebAddress:
     url: str
     limits: WebLimits = WebLimits()
 
+    @property
+    def size_mb(self) -> float:
+        """Not known before it is read."""
+        return 0.0
+
     def read(self) -> bytes:
         """The file's bytes. Safe to call from many threads.
 

@@ -9,11 +9,16 @@ import io
 import os
 import stat
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from unprompt.errors import DataError
 from unprompt.images.sources import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES, printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -184,7 +189,30 @@ def open_continued(path: str, *, fresh: bool = False) -> ContinuedFile:
     return ContinuedFile(open_locked(path), path, fresh=fresh)
 
 
-class ContinuedFile:
+class ReleasedOnError(ABC):
+    """As a context it is closed whole after success; after an error it is let go of with all that lies there."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Cut off what nobody wrote again, and let others in. Raises DataError."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let others in, and leave what lies behind the last answer."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.release()
+
+
+class ContinuedFile(ReleasedOnError):
     """A text file, UTF-8, in which a resumed run writes all answers again without ever having fewer on disk.
 
     While what is written equals what lies there, nothing changes; at the first difference the file is cut off, and
@@ -250,17 +278,6 @@ class ContinuedFile:
     def release(self) -> None:
         """Let others in, and leave what lies behind the last answer."""
         self._file.close()
-
-    def __enter__(self) -> ContinuedFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.release()
 
     def _different(self, data: bytes) -> bytes:
         """What is left of `data` after all that lies there already; the file is cut off where they part."""

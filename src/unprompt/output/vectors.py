@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from types import TracebackType
 
 import numpy as np
 from numpy.lib import format as npy
 
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
-from unprompt.output.files import check_not_deleted, open_continued, open_locked, write_all, write_errors
+from unprompt.output.files import (
+    ReleasedOnError,
+    check_not_deleted,
+    open_continued,
+    open_locked,
+    write_all,
+    write_errors,
+)
 from unprompt.output.writers import to_json
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
@@ -20,7 +26,7 @@ _DTYPE = np.dtype("<f4")
 _ROW_BYTES = EMBEDDING_SIZE * _DTYPE.itemsize
 
 
-class VectorFile:
+class VectorFile(ReleasedOnError):
     """Rows (n, 384) float32, unit length, in FILE.npy, and a line {"row", "source"} for each in FILE.sources.jsonl.
 
     `numpy.load` reads it at any time, even after a kill: its head tells only of rows that are there, with their lines.
@@ -78,17 +84,6 @@ class VectorFile:
         """Let others in, and leave what lies behind the last row."""
         self._sources.release()
         self._file.close()
-
-    def __enter__(self) -> VectorFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.release()
 
     def _add_source(self, line: str) -> None:
         self._sources.write(line)
