@@ -189,7 +189,7 @@ def open_continued(path: str, *, fresh: bool = False) -> ContinuedFile:
     return ContinuedFile(open_locked(path), path, fresh=fresh)
 
 
-class ReleasedOnError(ABC):
+class Releasable(ABC):
     """As a context it is closed whole after success; after an error it is let go of with all that lies there."""
 
     @abstractmethod
@@ -212,7 +212,7 @@ class ReleasedOnError(ABC):
             self.release()
 
 
-class ContinuedFile(ReleasedOnError):
+class ContinuedFile(Releasable):
     """A text file, UTF-8, in which a resumed run writes all answers again without ever having fewer on disk.
 
     While what is written equals what lies there, nothing changes; at the first difference the file is cut off, and

@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
 from unprompt.output.files import (
-    ReleasedOnError,
+    Releasable,
     check_not_deleted,
     open_continued,
     open_locked,
@@ -26,7 +26,7 @@ _DTYPE = np.dtype("<f4")
 _ROW_BYTES = EMBEDDING_SIZE * _DTYPE.itemsize
 
 
-class VectorFile(ReleasedOnError):
+class VectorFile(Releasable):
     """Rows (n, 384) float32, unit length, in FILE.npy, and a line {"row", "source"} for each in FILE.sources.jsonl.
 
     `numpy.load` reads it at any time, even after a kill: its head tells only of rows that are there, with their lines.
