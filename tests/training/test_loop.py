@@ -23,7 +23,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from unprompt.training.loop import BEST, Batch, train  # noqa: E402
+from unprompt.training.loop import BEST, LAST, Batch, train  # noqa: E402
 from unprompt.training.processes import Processes  # noqa: E402
 from unprompt.training.recipe import Optimisation, Recipe  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
@@ -256,3 +256,98 @@ def test_the_plot(decoder_run: Path) -> None:
         assert image.width > 2 * image.height
         drawn = np.asarray(image.convert("RGB")).reshape(-1, 3)
     assert len(np.unique(drawn, axis=0)) > 20  # lines and letters, not an empty page
+
+
+class Line(nn.Module):
+    """y = a x + b, learnt from four points a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(1, 1)
+        self.norm = nn.BatchNorm1d(1, affine=False)
+
+
+class LineTask:
+    metric = "fit"
+
+    def __init__(self, *, normalised: bool = False) -> None:
+        torch.manual_seed(0)
+        self.model, self.normalised = Line(), normalised
+
+    def steps(self, batch_size: int) -> int:
+        return 6
+
+    def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
+        for number in range(start, 6):
+            x = torch.randn(batch_size, 1, generator=torch.Generator().manual_seed(epoch * 6 + number))
+            yield {"x": x[rows], "y": (3 * x - 1)[rows]}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        seen = model.norm(batch["x"]) if self.normalised else batch["x"]
+        return (model.line(seen) - batch["y"]).float().square().mean()
+
+    def depth_of(self, parameter: str) -> int:
+        return 0
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        x = torch.linspace(-1, 1, 5).unsqueeze(1)
+        return {"fit": -float(self.loss(model, {"x": x, "y": 3 * x - 1}))}
+
+
+def _fit(folder: Path, task: LineTask, **options: Any) -> dict[str, float]:
+    settings = Optimisation(**{"epochs": 4, "batch_size": 8, "learning_rate": 0.1, "precision": "fp32", **options})
+    recipe = Recipe("regressor", "line", settings)
+    return train(task, recipe, settings, folder, _ignore, processes=Processes(0, 1, torch.device("cpu")))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8, 100])
+def test_a_batch_in_parts_is_the_same_step(tmp_path: Path, parts: int) -> None:
+    whole, divided = LineTask(), LineTask()
+    _fit(tmp_path / "whole", whole)
+    _fit(tmp_path / "divided", divided, accumulate=parts)
+    assert _numbers(divided.model) == pytest.approx(_numbers(whole.model), abs=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_as_well(tmp_path: Path, precision: str) -> None:
+    task = LineTask()
+    before = task.evaluate(task.model)["fit"]
+    assert _fit(tmp_path, task, precision=precision)["fit"] > before / 10
+    scale = json.loads((tmp_path / "checkpoint" / "state.json").read_text())["scaler"]
+    assert bool(scale) == (precision == "fp16")  # fp16 alone needs its losses scaled
+
+
+def test_what_batch_norm_has_counted_is_resumed(tmp_path: Path) -> None:
+    task = LineTask(normalised=True)
+    _fit(tmp_path, task)
+    again = LineTask(normalised=True)
+    _fit(tmp_path, again)
+    assert torch.equal(again.model.norm.running_var, task.model.norm.running_var)
+    assert again.model.norm.num_batches_tracked == 24
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the loss is (inf|nan) at step \d+; try a smaller learning_rate"):
+        _fit(tmp_path, LineTask(), learning_rate=1e30, clip=0.0, weight_decay=0.0)
+
+
+def test_the_end_is_kept_beside_the_best(tmp_path: Path) -> None:
+    task = SlopeTask(best_at=-0.03)
+    _train(task, tmp_path, evaluations=20, learning_rate=1e-2, final_learning_rate=1e-2)
+    best, last = (load_file(tmp_path / name)["high"].item() for name in (BEST, LAST))
+    assert last == _numbers(task.model)["high"] < best
+
+
+def test_progress_is_told_in_samples(tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    settings = Optimisation(epochs=1, batch_size=4, precision="fp32")
+    train(
+        SlopeTask(),
+        Recipe("regressor", "slope", settings),
+        settings,
+        tmp_path,
+        _ignore,
+        processes=Processes(0, 1, torch.device("cpu")),
+        advance=lambda *said: heard.append(said),
+    )
+    assert heard == [("training", 4 * step, 40) for step in range(1, 11)]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 import typer
 
+from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
-from unprompt.errors import DataError, MissingExtraError
+from unprompt.errors import EXIT_INTERRUPTED, MissingExtraError
 
 Advance = Callable[[str, int, int], None]
 
@@ -46,8 +49,8 @@ def train(
     if "WORLD_SIZE" not in os.environ and (count := processes or run.gpu_count()) > 1:
         _together(count, folder)
         return
-    with _shown() as (report, advance):
-        best = run.train_recipe(recipe, overrides or [], folder, report, advance)
+    with _stages() as advance:
+        best = run.train_recipe(recipe, overrides or [], folder, say, advance)
     if os.environ.get("RANK", "0") == "0":
         for metric, value in best.items():
             print(f"{metric}\t{value:.4f}")
@@ -65,41 +68,63 @@ def training() -> ModuleType:
 
 
 def _together(count: int, folder: Path) -> None:
-    """Runs this very command in several processes, by torchrun. Raises DataError where one of them fails."""
+    """Runs this very command in several processes on this machine, which find each other as torchrun's would.
+
+    The first speaks to the terminal, each other one to a log in `folder`. Raises typer.Exit with the exit code of one
+    that fails, and ends the others.
+    """
+    import socket
     import subprocess
 
-    arguments = ["--standalone", f"--nproc-per-node={count}", "--module", "unprompt", *sys.argv[1:]]
-    code = subprocess.run([sys.executable, "-m", "torch.distributed.run", *arguments], check=False).returncode
-    if code:
-        raise DataError(f"training in {count} processes ended with exit code {code}; {folder} holds what was reached")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "unprompt", *sys.argv[1:]]
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for rank in range(count):
+            log = stack.enter_context(_log_of(folder, rank).open("wb")) if rank else None
+            environment = {**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            processes.append(subprocess.Popen(command, env=environment, stderr=log))
+            stack.callback(processes[-1].terminate)
+        while None in (codes := [process.poll() for process in processes]) and not any(codes):
+            time.sleep(0.1)
+        if any(codes):
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the others fail because the first has
+                processes[0].wait(timeout=10)
+            rank, code = next((rank, process.poll()) for rank, process in enumerate(processes) if process.poll())
+            if rank:
+                say(f"unprompt: process {rank} failed; {_log_of(folder, rank)} says why")
+            raise typer.Exit(code if code and code > 0 else EXIT_INTERRUPTED)
+
+
+def _log_of(folder: Path, rank: int) -> Path:
+    return folder / f"process-{rank}.log"
 
 
 @contextlib.contextmanager
-def _shown() -> Iterator[tuple[Callable[[str], None], Advance]]:
-    """What says a line and what moves the bar, which there is only on a terminal."""
-    if not sys.stderr.isatty():
-        yield say, lambda stage, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
-        task = progress.add_task("reading", total=None, rate="")
-        stages = [""]
+def _stages() -> Iterator[Advance]:
+    """A function that is told of the stage that a run is in, how many samples of it are done, and of how many."""
+    steps, now = Steps(quiet=False), _Stage()
+    with contextlib.ExitStack() as stack:
 
         def advance(stage: str, done: int, total: int) -> None:
-            if stage != stages[0]:
-                stages[0] = stage
-                progress.reset(task, description=stage)
-            speed = progress.tasks[0].speed
-            progress.update(task, completed=done, total=total, rate=f"{speed:.1f}/s" if speed else "")
+            if stage != now.name:
+                stack.close()
+                now.name, now.done = stage, 0
+                now.advance = stack.enter_context(steps(stage, total, "samples"))
+            now.advance(done - now.done)
+            now.done = done
 
-        yield lambda line: console.print(line, markup=False, highlight=False), advance
+        yield advance
+
+
+@dataclass
+class _Stage:
+    """What is shown at present: its name, how much of it is done, and what moves its bar."""
+
+    name: str = ""
+    done: int = 0
+    advance: Callable[[int], None] = lambda done: None

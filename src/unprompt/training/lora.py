@@ -8,6 +8,7 @@ from torch import nn
 
 from unprompt.errors import DataError, MissingExtraError
 from unprompt.models.regressor_network import RegressorNetwork
+from unprompt.models.torchvision_cure import cure_torchvision
 from unprompt.training.recipe import Lora
 
 _ADDED = re.compile(r"\.(base_layer|lora_[AB]\.\w+)\b")
@@ -18,6 +19,7 @@ def add_lora(network: RegressorNetwork, options: Lora) -> None:
 
     Source: Hu et al., "LoRA" (2021). Raises DataError where no linear map lies in these blocks.
     """
+    cure_torchvision()  # peft imports parts of transformers, which import it
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ModuleNotFoundError as error:
@@ -36,6 +38,8 @@ def add_lora(network: RegressorNetwork, options: Lora) -> None:
 
 def merge_lora(network: nn.Module) -> None:
     """Adds the updates to their matrices and leaves plain linear maps behind. In place; nothing without LoRA."""
+    if not any(name_without_lora(name)[1] for name, _ in network.named_parameters()):
+        return
     from peft.tuners.lora import Linear
 
     for name, module in list(network.named_modules()):

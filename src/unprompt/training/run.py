@@ -103,7 +103,7 @@ def _train_regressor(
 
 def write_models(recipe: Recipe, run: Path) -> None:
     """Writes the model folders `best` and `last` of a regressor's run."""
-    stage = run if (run / BEST).exists() else run / PROBE
+    stage = best_weights(run).parent
     for name in (BEST, LAST):
         regressor_folder(recipe, run, stage / name, run / Path(name).stem)
 
@@ -117,12 +117,18 @@ def export_model(source: str, folder: Path) -> ModelFolder:
         return PUBLISHED[source](folder)
     run = Path(source)
     recipe = recipe_of_run(run)
-    weights = next((path for path in (run / BEST, run / PROBE / BEST) if path.exists()), None)
-    if weights is None:
-        raise DataError(f"{run} holds no {BEST}; let its training come to the first evaluation")
+    weights = best_weights(run)
     folder.mkdir(parents=True, exist_ok=True)
     export = export_decoder if recipe.task == "decoder" else export_regressor
     return export(recipe, weights, folder)
+
+
+def best_weights(run: Path) -> Path:
+    """The best weights of a run's last stage. Raises DataError where it has come to none."""
+    for path in (run / BEST, run / PROBE / BEST):
+        if path.exists():
+            return path
+    raise DataError(f"{run} holds no {BEST}; let its training come to the first evaluation")
 
 
 def gpu_count() -> int:

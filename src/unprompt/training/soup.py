@@ -16,10 +16,10 @@ from unprompt.models.folder import ModelFolder
 from unprompt.models.torch_folder import save_network
 from unprompt.training.export import trained_network
 from unprompt.training.loading import Loader
-from unprompt.training.loop import BEST
 from unprompt.training.pairs import Pairs
 from unprompt.training.recipe import Recipe
 from unprompt.training.recipe_file import recipe_of_run
+from unprompt.training.run import best_weights
 from unprompt.training.scores import scores
 
 Weights = Mapping[str, Tensor]
@@ -33,10 +33,11 @@ def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Callable[[
     """
     recipes = [recipe_of_run(run) for run in runs]
     _check_alike(runs, recipes)
-    networks = [trained_network(recipe, run / BEST)[0] for recipe, run in zip(recipes, runs, strict=True)]
-    pot, preprocessing = trained_network(recipes[0], runs[0] / BEST)
+    best = [best_weights(run) for run in runs]
+    networks = [trained_network(recipe, path)[0] for recipe, path in zip(recipes, best, strict=True)]
+    pot, preprocessing = trained_network(recipes[0], best[0])
     recipe = recipes[0]
-    pairs = Pairs.read(recipe.data.validation, recipe.data, folder / "cache", all_captions=False)
+    pairs = Pairs.read(recipe.data.validation, recipe.data, runs[0] / "cache", all_captions=False)
     loader = Loader(recipe.data.workers)
 
     def taste(weights: Weights) -> dict[str, float]:
@@ -98,8 +99,6 @@ def _check_alike(runs: Sequence[Path], recipes: Sequence[Recipe]) -> None:
             recipes[0].sight,
         ):
             raise DataError(f"{run} is of another network, head or sight than {runs[0]}: their weights have no mean")
-        if not (run / BEST).exists():
-            raise DataError(f"{run} holds no {BEST}; let its training come to the first evaluation")
 
 
 def _card(recipe: Recipe, runs: Sequence[Path], count: int, greedy: bool, score: Mapping[str, float]) -> str:
