@@ -131,7 +131,7 @@ def rounding(prompts: Sequence[str], threshold: float) -> str:
     )
 
 
-def measure(what: str, file: Path, rows: Path, count: int, threshold: float) -> dict[str, Any]:
+def measure(what: str, file: Path, rows: Path, count: int, threshold: float, threads: int) -> dict[str, Any]:
     """Seconds and result of one search."""
     vectors = np.memmap(file, "<f2", "r").reshape(-1, 384)
     chosen = np.load(rows)[:count]
@@ -141,13 +141,13 @@ def measure(what: str, file: Path, rows: Path, count: int, threshold: float) -> 
         digest, pairs = _brute(vectors, chosen, threshold)
     elif what == "pairs":
         found: list[npt.NDArray[np.int64]] = []
-        search = NearPairs(vectors, chosen, threshold)
+        search = NearPairs(vectors, chosen, threshold, threads)
         originals = find_originals(search, lambda some: found.append(some.first * count + some.second))
         codes = np.sort(np.concatenate([*found, np.empty(0, np.int64)]))
         digest, pairs = _digest(codes), len(codes)
         result = {"kept": int(np.count_nonzero(originals < 0)), "width": search.width}
     else:
-        search = NearPairs(vectors, chosen, threshold)
+        search = NearPairs(vectors, chosen, threshold, threads)
         digest, pairs = "", 0
         result = {"kept": int(np.count_nonzero(find_originals(search) < 0)), "width": search.width}
     seconds = time.perf_counter() - start
@@ -177,7 +177,8 @@ def _digest(codes: npt.NDArray[np.int64]) -> str:
 def measured(*arguments: object) -> dict[str, Any]:
     """`measure` in a process of its own, and the most memory that this had, mapped files left out."""
     command = [sys.executable, __file__, "--measure", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ if arguments[0] == "brute" else {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         most = 0.0
         while process.poll() is None:
             most = max(most, anonymous_mb(process.pid))
@@ -197,7 +198,9 @@ def anonymous_mb(process: int) -> float:
     return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) * 1024 / 1e6
 
 
-def beside_brute_force(file: Path, rows: Path, sizes: Sequence[int], threshold: float, title: str) -> Table:
+def beside_brute_force(
+    file: Path, rows: Path, sizes: Sequence[int], threshold: float, threads: int, title: str
+) -> Table:
     """How the search and brute force grow, and whether they find the same pairs."""
     table = Table("prompts", title=title, title_justify="left")
     for heading in (
@@ -213,7 +216,9 @@ def beside_brute_force(file: Path, rows: Path, sizes: Sequence[int], threshold: 
     ):
         table.add_column(heading, justify="right")
     for size in sizes:
-        kept, pairs, brute = (measured(what, file, rows, size, threshold) for what in ("kept", "pairs", "brute"))
+        kept, pairs, brute = (
+            measured(what, file, rows, size, threshold, threads) for what in ("kept", "pairs", "brute")
+        )
         assert kept["kept"] == pairs["kept"]
         table.add_row(
             f"{size:,}",
@@ -230,13 +235,13 @@ def beside_brute_force(file: Path, rows: Path, sizes: Sequence[int], threshold: 
     return table
 
 
-def alone(file: Path, rows: Path, sizes: Sequence[int], threshold: float, title: str) -> Table:
+def alone(file: Path, rows: Path, sizes: Sequence[int], threshold: float, threads: int, title: str) -> Table:
     """How de-duplication grows where brute force would take hours."""
     table = Table("vectors", title=title, title_justify="left")
     for heading in ("kept", "dedupe", "memory"):
         table.add_column(heading, justify="right")
     for size in sizes:
-        found = measured("kept", file, rows, size, threshold)
+        found = measured("kept", file, rows, size, threshold, threads)
         table.add_row(f"{size:,}", f"{found['kept']:,}", f"{found['seconds']:.1f} s", f"{found['memory_mb']:.0f} MB")
     return table
 
@@ -269,17 +274,17 @@ def main() -> None:
             vectors = store.vectors
             path = store.folder / "vectors.f16"
         title = f"Search at {options.threshold:g}: real prompts and variations, {options.threads} threads"
-        console.print(beside_brute_force(path, rows, options.sizes, options.threshold, title))
+        console.print(beside_brute_force(path, rows, options.sizes, options.threshold, options.threads, title))
         if options.synthetic:
             synthetic(vectors, max(options.synthetic), file)
             np.save(all_rows, np.arange(max(options.synthetic)))
             title = f"Search at {options.threshold:g}: synthetic vectors, {options.threads} threads"
-            console.print(alone(file, all_rows, options.synthetic, options.threshold, title))
+            console.print(alone(file, all_rows, options.synthetic, options.threshold, options.threads, title))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
-        what, file, rows, count, threshold = sys.argv[2:]
-        print(json.dumps(measure(what, Path(file), Path(rows), int(count), float(threshold))))
+        what, file, rows, count, threshold, threads = sys.argv[2:]
+        print(json.dumps(measure(what, Path(file), Path(rows), int(count), float(threshold), int(threads))))
     else:
         main()

@@ -31,7 +31,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_pairs_and_no_others(threshold: float, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near_pairs, "_WIDTHS", (width,))
     vectors = clustered(500, spread=0.05 if threshold == 0.99 else 0.6)
-    pairs = found(NearPairs(vectors, np.arange(500), threshold))
+    pairs = found(NearPairs(vectors, np.arange(500), threshold, threads=3 if width == 96 else 1))
     assert len(pairs) == len(set(pairs)) > 100
     assert set(pairs) == by_brute_force(vectors, threshold)
 

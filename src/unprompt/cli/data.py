@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -51,7 +52,7 @@ Copies: TypeAlias = Annotated[
     ),
 ]
 Threads: TypeAlias = Annotated[
-    int, typer.Option("--threads", metavar="N", min=0, help="Threads that encode prompts; 0 is one a core.")
+    int, typer.Option("--threads", metavar="N", min=0, help="Threads that encode and compare prompts; 0 is one a core.")
 ]
 Cache: TypeAlias = Annotated[
     Path | None,
@@ -170,6 +171,7 @@ def dedupe(
     left reach it, and each dropped one has a kept one near. Vectors are those of all-MiniLM-L6-v2, computed once and
     kept for the next time; a run that was stopped goes on. Every pair is found.
     """
+    _leave_threads_to_us()
     from unprompt.datasets.comparison import DistinctPrompts
     from unprompt.datasets.deduplication import deduplicate
     from unprompt.datasets.outputs import OutputPlace
@@ -237,6 +239,7 @@ def split(
     its group. Groups are drawn for validation until the share is reached; larger ones than that are trained on. Each
     record says its group.
     """
+    _leave_threads_to_us()
     from unprompt.datasets.comparison import DistinctPrompts
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
@@ -296,6 +299,7 @@ def stats(
     between commas), what the fields kind, generator and source say, and how many prompts say nearly the same as an
     earlier one.
     """
+    _leave_threads_to_us()
     from unprompt.datasets.comparison import DistinctPrompts
     from unprompt.datasets.deduplication import find_originals
     from unprompt.datasets.prompts import PromptSource
@@ -322,6 +326,16 @@ def stats(
     show_statistics(summary, source)
     write_json({**summary, "faults": dict(prompts.faults)}, json)
     say_faults(prompts.faults)
+
+
+def _leave_threads_to_us() -> None:
+    """Gives each matrix product one thread, before numpy is imported.
+
+    Threads of ours compare blocks side by side. Where those of a product have to wait for each other, on a busy
+    machine, two take twice as long as one.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 @contextlib.contextmanager

@@ -92,4 +92,4 @@ class DistinctPrompts:
         if missing := int(np.count_nonzero(store.rows(keys) < 0)):
             with steps("encoding", missing) as advance:
                 store.keep((entry.prompt for _number, entry in self.again()), advance)
-        return NearPairs(store.vectors, store.rows(keys), threshold)
+        return NearPairs(store.vectors, store.rows(keys), threshold, store.threads)

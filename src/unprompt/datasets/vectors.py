@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.datasets.fingerprints import fingerprint
+from unprompt.datasets.threads import in_order
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
 from unprompt.models.onnx import core_count
@@ -52,7 +52,7 @@ class VectorStore:
 
     def __init__(self, cache: Path, threads: int = 0) -> None:
         self._encoder = SentenceEncoder.embedded(1)
-        self._threads = threads or core_count()
+        self.threads = threads or core_count()
         self.folder = cache / self._encoder.folder.identity()
         with write_errors(str(self.folder)):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -92,11 +92,11 @@ class VectorStore:
         Those of like length are encoded together, one batch a thread: a batch split among threads is slower.
         """
         stream = iter(prompts)
-        with ThreadPoolExecutor(self._threads, "encoding") as pool:
+        with ThreadPoolExecutor(self.threads, "encoding") as pool:
             while chunk := list(islice(stream, _SORTED_TOGETHER)):
                 missing = sorted(self._missing(chunk), key=len)
                 parts = [missing[at : at + _KEPT_TOGETHER] for at in range(0, len(missing), _KEPT_TOGETHER)]
-                for part, vectors in self._encoded(parts, pool):
+                for part, vectors in in_order(pool, self._encode, parts, self.threads):
                     self._append(part, vectors)
                     advance(len(part))
                 if missing:
@@ -108,18 +108,8 @@ class VectorStore:
         rows = self.rows(np.fromiter(keys, np.uint64, len(keys)))
         return [prompt for prompt, row in zip(keys.values(), rows.tolist(), strict=True) if row < 0]
 
-    def _encoded(
-        self, parts: list[list[str]], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
-        """The parts with their vectors, in order; no more wait in memory than there are threads."""
-        waiting: deque[tuple[list[str], Future[npt.NDArray[np.float32]]]] = deque()
-        for part in parts:
-            waiting.append((part, pool.submit(self._encoder.encode, part, _BATCH)))
-            if len(waiting) > self._threads:
-                first, vectors = waiting.popleft()
-                yield first, vectors.result()
-        for part, vectors in waiting:
-            yield part, vectors.result()
+    def _encode(self, prompts: list[str]) -> npt.NDArray[np.float32]:
+        return self._encoder.encode(prompts, _BATCH)
 
     def _append(self, prompts: list[str], vectors: npt.NDArray[np.float32]) -> None:
         keys = np.fromiter(map(fingerprint, prompts), _KEY, len(prompts))
