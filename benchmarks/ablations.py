@@ -28,7 +28,6 @@ HEAD = {
     BASE: [],
     "linear head": ["head.kind=linear", "head.hidden=0"],
     "wide head, 4096": ["head.kind=wide", "head.hidden=4096"],
-    "perceptron of 4096": ["head.hidden=4096"],
     "features as they are": ["head.standardise=false"],
     "no dropout": ["head.dropout=0.0"],
     "no average of weights": ["probe.ema=0.0"],
@@ -50,22 +49,16 @@ WHOLE = {
     "three quarters frozen": ["optimisation.frozen=0.75"],
     "one rate for all layers": ["optimisation.layer_decay=1.0"],
     "no average of weights": ["optimisation.ema=0.0"],
-    "no warm-up": ["optimisation.warmup=0.0"],
     "LoRA of rank 8": ["lora.rank=8", "optimisation.learning_rate=5e-4"],
     "no crops": ["augmentation.crop_scale=1.0"],
     "no flips": ["augmentation.flip=0.0"],
-    "no colour": ["augmentation.colour=0.0"],
     "erasing 0.25": ["augmentation.erase=0.25"],
     "MixGen 0.25": ["augmentation.mixgen=0.25"],
-    "drop path 0.1": ["network.drop_path=0.1"],
-    "fp32": ["optimisation.precision=fp32"],
-    "in two parts": ["optimisation.accumulate=2"],
-    "checkpointed gradients": ["optimisation.checkpoint_gradients=true"],
     "three views": ['sight.views=["whole", "mirrored", "middle"]'],
 }
 SMALL = ["network.input_size=112", "probe.epochs=0"]
 WHOLE_STEPS = ["optimisation.epochs=1", "optimisation.batch_size=32", "optimisation.evaluations=1"]
-PART = {"train": 6, "val": 3}  # of every so many pictures, one
+PART = {"train": 12, "val": 4}  # of every so many pictures, one
 
 
 def main() -> None:
@@ -75,7 +68,7 @@ def main() -> None:
     parser.add_argument("pairs", type=Path, help="a folder with train.jsonl and val.jsonl")
     parser.add_argument("--runs", type=Path, required=True, help="where runs are kept")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=8, help="of the head")
+    parser.add_argument("--epochs", type=int, default=5, help="of the head")
     chosen = parser.parse_args()
     data = [f"data.train={chosen.pairs / 'train.jsonl'}", f"data.validation={chosen.pairs / 'val.jsonl'}"]
     if chosen.group == "head":

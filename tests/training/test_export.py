@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unprompt.errors import DataError
+from unprompt.errors import DataError, ModelError
 from unprompt.images.preprocess import Preprocessing
 from unprompt.models.folder import ModelFolder
 from unprompt.models.onnx import session
@@ -26,6 +26,7 @@ from safetensors.torch import load_file  # noqa: E402
 from unprompt.models.registry import find_model  # noqa: E402
 from unprompt.models.sentence_decoder import SentenceDecoder  # noqa: E402
 from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
+from unprompt.training import export  # noqa: E402
 from unprompt.training.export import trained_network  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.onnx_export import SMALLEST_PACKED, export_onnx, pack_weights  # noqa: E402
@@ -153,6 +154,14 @@ def test_a_run_of_the_head_alone(regressor_recipe: Path, tmp_path: Path) -> None
     model = export_model(str(run), tmp_path / "model")
     assert {check.state for check in model.verify()} == {"ok"}
     assert model.config["score"] == {key: round(value, 4) for key, value in best.items()}
+
+
+def test_an_export_that_loses_too_much_is_refused(
+    regressor_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "LARGEST_LOSS", -1.0)
+    with pytest.raises(ModelError, match=r"the export scores 0\.\d+ on 4 validation pictures, the original 0\.\d+"):
+        export_model(str(regressor_run), tmp_path / "model")
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path, decoder_run: Path) -> None:
