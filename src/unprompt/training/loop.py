@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from unprompt.training.checkpoint import (
     restore_optimiser,
     write_checkpoint,
 )
+from unprompt.training.listening import Advance, Report, ignore
 from unprompt.training.optimiser import adamw, set_rate, trainable
 from unprompt.training.plot import METRICS, plot_metrics, read_metrics
 from unprompt.training.processes import Processes
@@ -41,9 +42,6 @@ STEPS_A_REPORT = 50
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 Batch = dict[str, Tensor]
-Report = Callable[[str], None]
-Advance = Callable[[str, int, int], None]
-"""Hears what is being done, how many samples of it are done, and how many there are."""
 
 
 class Task(Protocol):
@@ -80,7 +78,7 @@ def train(
     report: Report,
     *,
     processes: Processes,
-    advance: Advance = lambda stage, done, total: None,
+    advance: Advance = ignore,
 ) -> dict[str, float]:
     """Runs (or goes on with) one of a recipe's optimisations in `folder`; returns the best evaluation.
 

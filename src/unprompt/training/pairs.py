@@ -17,11 +17,9 @@ from unprompt.datasets.pairs import Pair, checked_pairs
 from unprompt.errors import DataError
 from unprompt.images.sources import ImageRef
 from unprompt.prediction import Vector
+from unprompt.training.listening import Advance, Report, ignore
 from unprompt.training.recipe import Data
 from unprompt.training.targets import target_vectors
-
-Report = Callable[[str], None]
-Advance = Callable[[str, int, int], None]
 
 PHOTO = "photo"
 
@@ -44,8 +42,8 @@ class Pairs:
         cache: Path,
         *,
         all_captions: bool,
-        report: Report = lambda line: None,
-        advance: Advance = lambda stage, done, total: None,
+        report: Report = ignore,
+        advance: Advance = ignore,
     ) -> Pairs:
         """The pairs of a data set. `all_captions`: the target of a photo is the mean of its captions' vectors.
 
@@ -132,7 +130,7 @@ def _group(fields: Mapping[str, Any], index: int) -> int:
 
 
 def _checked(source: str, options: Data, cache: Path, report: Report, advance: Advance) -> list[Pair]:
-    pairs = _read(source, options, decode=False, advance=lambda done: None)[0]
+    pairs = _read(source, options, decode=False, advance=ignore)[0]
     note = cache / f"checked-{_fingerprint(source, pairs)}.json"
     if options.decode_first and not note.exists():
         stage = f"looking for broken pictures in {Path(source).name}"

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from unprompt.images.sources import ImageRef
 from unprompt.models.regressor_network import RegressorNetwork
-from unprompt.training.loop import Advance, Batch
+from unprompt.training.listening import Advance
+from unprompt.training.loop import Batch
 from unprompt.training.losses import regression_loss
 from unprompt.training.regressor import RegressorTask
 from unprompt.training.scores import device_of, pixel_batches

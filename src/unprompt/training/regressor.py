@@ -22,8 +22,9 @@ from unprompt.models.regressor_network import HeadSpec, RegressorNetwork
 from unprompt.prediction import Vector
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.training.augmentation import augment, overlay
+from unprompt.training.listening import Advance, Report
 from unprompt.training.loading import Loader, normalised, read_pixels, to_tensor
-from unprompt.training.loop import Advance, Batch, Report
+from unprompt.training.loop import Batch
 from unprompt.training.lora import name_without_lora
 from unprompt.training.losses import regression_loss
 from unprompt.training.pairs import Draw, Pairs

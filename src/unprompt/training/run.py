@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -18,7 +17,8 @@ from unprompt.training.export import (
     export_sentence_encoder,
     regressor_folder,
 )
-from unprompt.training.loop import BEST, LAST, Advance, claim, train
+from unprompt.training.listening import Advance, Report, ignore
+from unprompt.training.loop import BEST, LAST, claim, train
 from unprompt.training.lora import add_lora
 from unprompt.training.probe import ProbeTask
 from unprompt.training.processes import Processes, joined
@@ -37,8 +37,8 @@ def train_recipe(
     recipe_path: Path,
     overrides: list[str],
     folder: Path,
-    report: Callable[[str], None],
-    advance: Advance = lambda stage, done, total: None,
+    report: Report,
+    advance: Advance = ignore,
 ) -> dict[str, float]:
     """Trains in `folder`, going on where a killed run stopped; returns the best evaluation.
 
@@ -51,13 +51,11 @@ def train_recipe(
         with processes.first_alone():
             claim(folder, recipe)
         if not processes.is_first:
-            report, advance = (lambda line: None), (lambda stage, done, total: None)
+            report, advance = ignore, ignore
         return _trained(recipe, folder, processes, report, advance)
 
 
-def _trained(
-    recipe: Recipe, folder: Path, processes: Processes, report: Callable[[str], None], advance: Advance
-) -> dict[str, float]:
+def _trained(recipe: Recipe, folder: Path, processes: Processes, report: Report, advance: Advance) -> dict[str, float]:
     if recipe.task == "regressor":
         return _train_regressor(recipe, folder, processes, report, advance)
     with processes.first_alone():
@@ -72,7 +70,7 @@ def _trained(
 
 
 def _train_regressor(
-    recipe: Recipe, folder: Path, processes: Processes, report: Callable[[str], None], advance: Advance
+    recipe: Recipe, folder: Path, processes: Processes, report: Report, advance: Advance
 ) -> dict[str, float]:
     """Linear probing before fine-tuning: a random head would tear the backbone's features in its first steps.
 

@@ -15,6 +15,7 @@ from unprompt.errors import DataError
 from unprompt.models.folder import ModelFolder
 from unprompt.models.torch_folder import save_network
 from unprompt.training.export import trained_network
+from unprompt.training.listening import Report
 from unprompt.training.loading import Loader
 from unprompt.training.pairs import Pairs
 from unprompt.training.recipe import Recipe
@@ -25,7 +26,7 @@ from unprompt.training.scores import scores
 Weights = Mapping[str, Tensor]
 
 
-def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Callable[[str], None]) -> ModelFolder:
+def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) -> ModelFolder:
     """Writes the torch model folder with the mean of the runs' best weights.
 
     `greedy`: from the best run on, each is added only if the mean then scores no less on the validation data, which
@@ -74,7 +75,7 @@ def _greedy(
     weights: Sequence[Weights],
     runs: Sequence[Path],
     taste: Callable[[Weights], dict[str, float]],
-    report: Callable[[str], None],
+    report: Report,
 ) -> tuple[list[Weights], dict[str, float]]:
     alone = [taste(each) for each in weights]
     order = sorted(range(len(weights)), key=lambda place: -alone[place]["balanced"])

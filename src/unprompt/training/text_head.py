@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from unprompt.models.regressor_network import RegressorNetwork
 from unprompt.models.text_towers import encode_texts
 from unprompt.prediction import Vector
-from unprompt.training.loop import Advance, Batch
+from unprompt.training.listening import Advance
+from unprompt.training.loop import Batch
 from unprompt.training.losses import regression_loss
 from unprompt.training.recipe import Recipe
 from unprompt.training.regressor import build_network
