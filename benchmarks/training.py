@@ -79,7 +79,7 @@ def _loop(task: RegressorTask, recipe: Recipe, folder: Path, device: torch.devic
 
     processes = Processes(0, 1, device)
     train(task, recipe, recipe.optimisation, folder, lambda line: None, processes=processes, advance=advance)
-    steps = len(times) - 1 - WARM_STEPS
+    steps = len(times) - 1 - WARM_STEPS  # the first time is told before any step
     return steps * recipe.optimisation.batch_size / (times[-1] - times[WARM_STEPS])
 
 

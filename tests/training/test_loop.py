@@ -350,4 +350,4 @@ def test_progress_is_told_in_samples(tmp_path: Path) -> None:
         processes=Processes(0, 1, torch.device("cpu")),
         advance=lambda *said: heard.append(said),
     )
-    assert heard == [("training", 4 * step, 40) for step in range(1, 11)]
+    assert heard == [("training", 4 * step, 40) for step in range(11)]

@@ -55,10 +55,16 @@ def _bar(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     # Redirected, standard output would end up in standard error.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
-        task = progress.add_task(name, total=total)
+        task = progress.add_task(name, total=total, rate="")
         so_far, due_s = 0, 0.0
 
         def advance(done: int) -> None:
@@ -67,6 +73,7 @@ def _bar(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
             # A million records are read in the time that the bar needs for as many calls.
             if time.monotonic() >= due_s:
                 due_s = time.monotonic() + _BAR_S
-                progress.update(task, completed=so_far)
+                speed = progress.tasks[0].speed
+                progress.update(task, completed=so_far, rate=f"{speed:,.0f}/s" if speed else "")
 
         yield advance

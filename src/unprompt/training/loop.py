@@ -88,6 +88,7 @@ def train(
         claim(folder, recipe)
     run = _Run(task, recipe.name, options, folder, processes, report, advance)
     run.resume()
+    run.tell()
     if not run.best:
         run.evaluate()
     while run.step < run.total_steps:
@@ -142,14 +143,18 @@ class _Run:
         number, start = divmod(self.step, self.epoch_steps)
         for batch in self.task.batches(number, self.options.batch_size, start, self.processes.rows):
             self.losses.append(self._update(batch))
-            samples = self.options.batch_size
-            self.advance("training", self.step * samples, self.total_steps * samples)
+            self.tell()
             if self.step % STEPS_A_REPORT == 0 or self.step == self.total_steps:
                 self._log_loss()
             if self.step % self.evaluate_every == 0 or self.step == self.total_steps:
                 self.evaluate()
             elif time.monotonic() - self.saved_at > self.options.checkpoint_minutes * 60:
                 self.save()
+
+    def tell(self) -> None:
+        """Says how far it is."""
+        samples = self.options.batch_size
+        self.advance("training", self.step * samples, self.total_steps * samples)
 
     def _update(self, batch: Batch) -> Tensor:
         """One step of the optimiser; returns the loss before it."""
