@@ -194,6 +194,19 @@ def test_no_two_sides_of_a_split_are_similar(
     assert [(folder / f"{name}.{suffix}").read_bytes() for name in ("train", "val")] == first
 
 
+def test_options_of_split_that_make_no_sense(unprompt: Unprompt, text: Path, tmp_path: Path, cache: Path) -> None:
+    for options, said in (
+        (("--share", 0), "expected --share above 0 and below 1, found 0"),
+        (("--share", 1), "expected --share above 0 and below 1, found 1"),
+        (("--tar",), "expected pictures with --tar"),
+    ):
+        run = unprompt("data", "split", text, "-o", tmp_path / "parts", *options)
+        assert (run.code, run.out) == (2, "")
+        assert said in run.err
+    assert not (tmp_path / "parts").exists()
+    assert not cache.exists()
+
+
 def test_split_of_one_group(unprompt: Unprompt, tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text(f"{PROMPTS[0]}\n{PROMPTS[1]}\n")
     run = unprompt("data", "split", tmp_path / "one.txt", "-o", tmp_path / "parts")

@@ -259,6 +259,17 @@ def test_options_that_make_no_sense(
     assert said in run.err
 
 
+def test_records_that_cannot_be_used(unprompt: Unprompt, models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes(b"a red cat\n\xff\n")
+    arguments = options(models / "plain", tmp_path / "pairs", seeds=1)
+    run = unprompt("data", "generate", path, *arguments)
+    assert (run.code, "--skip-bad leaves them out" in run.err, (tmp_path / "pairs").exists()) == (2, True, False)
+    run = unprompt("data", "generate", path, *arguments, "--skip-bad")
+    assert (run.code, "cannot be used: 1 broken-record" in run.err) == (0, True)
+    assert [pair.prompt for pair in checked_pairs(tmp_path / "pairs")[0]] == ["a red cat"]
+
+
 def test_repeated_prompts_are_drawn_once(unprompt: Unprompt, models: Path, tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_bytes("\ufeffeine Straße\r\n\n  eine Straße \n猫\u2028犬".encode())

@@ -73,6 +73,12 @@ def test_where_groups_are_large(sizes: list[int], share: float, for_validation: 
         assert not chosen.all()
 
 
+@pytest.mark.parametrize("share", [-1.0, 0.0, 1.0, 2.0, float("nan")])
+def test_a_share_that_leaves_a_part_empty(share: float) -> None:
+    with pytest.raises(DataError, match="expected a share above 0 and below 1"):
+        choose_validation(np.array([1, 2, 3]), share, 0)
+
+
 @pytest.mark.parametrize("sizes", [[], [7]])
 def test_one_group_cannot_be_split(sizes: list[int]) -> None:
     with pytest.raises(DataError, match="raise --group"):

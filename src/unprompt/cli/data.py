@@ -12,7 +12,7 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
-from unprompt.cli.options import Quiet
+from unprompt.cli.options import Quiet, SkipBad
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError, MissingExtraError
@@ -38,9 +38,6 @@ Output: TypeAlias = Annotated[
         metavar="FILE",
         help="What is left: .txt prompts alone, .jsonl records beside or above the pictures, .tar the pictures too.",
     ),
-]
-SkipBad: TypeAlias = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out records that cannot be used, instead of ending with an error.")
 ]
 Json: TypeAlias = Annotated[str | None, typer.Option("--json", metavar="OUT", help="Also write the counts as JSON.")]
 Copies: TypeAlias = Annotated[
@@ -248,6 +245,10 @@ def split(
 
     prompts = PromptSource(source, skip_bad=skip_bad)
     steps = Steps(quiet=quiet)
+    if tar and prompts.is_text:
+        raise DataError(f"expected pictures with --tar, found the text file {source}, which has none; leave it out")
+    if not 0 < share < 1:  # before an hour of vectors
+        raise DataError(f"expected --share above 0 and below 1, found {share:g}; no part is empty")
     _check_documents(source, None, json)
     suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
     with write_errors(str(output)):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unprompt.cli.data_tables import say_faults
 from unprompt.cli.interrupts import Interrupts
-from unprompt.cli.options import Offline, Quiet
+from unprompt.cli.options import Offline, Quiet, SkipBad
 from unprompt.cli.progress import Tally, duration, shown
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, MissingExtraError
@@ -98,6 +99,7 @@ def generate(
         Precision,
         typer.Option(metavar="auto|fp32|fp16|bf16", help="How the model computes; auto is fp16 on a GPU, else fp32."),
     ] = Precision.AUTO,
+    skip_bad: SkipBad = False,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
@@ -112,7 +114,9 @@ def generate(
 
     save_size = _checked_save_size(size, save_size)
     # A prompt and a number make one picture, so repeated prompts add none.
-    different = dict.fromkeys(entry.prompt for entry in PromptSource(prompts).entries())
+    source = PromptSource(prompts, skip_bad=skip_bad)
+    different = dict.fromkeys(entry.prompt for entry in source.entries())
+    say_faults(source.faults)
     plan = Plan(list(different), seeds, shard_size)
     _check_extra()
     from unprompt.datasets.generation.pipeline import choose_device

@@ -61,6 +61,9 @@ BatchSize: TypeAlias = Annotated[
 Offline: TypeAlias = Annotated[bool, typer.Option("--offline", help="Never download anything.")]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict vectors alone, no sentences.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors stay.")]
+SkipBad: TypeAlias = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out records that cannot be used, instead of ending with an error.")
+]
 OutputFile: TypeAlias = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to standard output.")
 ]

@@ -93,16 +93,17 @@ def choose_validation(sizes: npt.NDArray[np.int64], share: float, seed: int) -> 
 
     Groups are drawn in an order that the seed decides, and one that no longer fits is passed over. So a group larger
     than the validation part is always trained on. Where not even one fits, the smallest is taken: no part is empty.
-    Raises DataError where there are fewer than two groups.
+    Raises DataError where there are fewer than two groups, or the share is not between 0 and 1.
     """
     if len(sizes) < 2:
         raise DataError(
             f"expected two groups of prompts or more to split, found {len(sizes)}; raise --group, from which on "
             "prompts are similar, or add prompts"
         )
-    wanted = share * int(sizes.sum())
+    if not 0 < share < 1:
+        raise DataError(f"expected a share above 0 and below 1 for validation, found {share:g}; no part is empty")
     chosen = np.zeros(len(sizes), np.bool_)
-    room = wanted
+    room = share * int(sizes.sum())
     passed_over: list[int] = []
     for group in np.random.default_rng(seed).permutation(len(sizes)).tolist():
         if sizes[group] <= room:
