@@ -140,6 +140,9 @@ def test_what_was_converted_is_exported(unprompt: Unprompt, checkpoint: Path, tm
     ]
     assert float(np.dot(votes[0][0].vector, votes[1][0].vector)) > 0.9999
     assert unprompt("models", "export", tmp_path / "vit", tmp_path).code == 2  # a folder with other things
+    run = unprompt("models", "export", tmp_path / "vit", tmp_path / "exported" / ".." / "vit")
+    assert (run.code, "its weights would be lost" in run.err) == (2, True)
+    assert ModelFolder.open(tmp_path / "vit").identity() == before.identity()
 
 
 @pytest.mark.torch

@@ -162,10 +162,22 @@ def test_an_export_that_loses_too_much_is_refused(
     monkeypatch.setattr(export, "LARGEST_LOSS", -1.0)
     with pytest.raises(ModelError, match=r"the export scores 0\.\d+ on 4 validation pictures, the original 0\.\d+"):
         export_model(str(regressor_run), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_replaces_a_model_alone(regressor_run: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        model = export_model(str(regressor_run), tmp_path / "model")
+        (model.path / "README.md").write_text("by hand")  # the second finds it, and keeps it
+    assert sorted(path.name for path in model.path.iterdir()) == ["README.md", "config.json", "model.onnx"]
+    before = sorted(path.name for path in regressor_run.iterdir())
+    with pytest.raises(ModelError, match="expected a new folder or one with a model alone"):
+        export_model(str(regressor_run), regressor_run)
+    assert sorted(path.name for path in regressor_run.iterdir()) == before
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path, decoder_run: Path) -> None:
-    with pytest.raises(DataError, match="expected the folder of a training run"):
+    with pytest.raises(DataError, match=r"expected the folder of a training run at .*, found no recipe\.json in it"):
         export_model(str(tmp_path / "none"), tmp_path / "model")
     started = tmp_path / "started"
     started.mkdir()

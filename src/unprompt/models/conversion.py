@@ -103,7 +103,8 @@ def read_preprocessing(chosen: str, models_own: Preprocessing) -> Preprocessing:
     try:
         rules = json.loads(Path(chosen).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"expected a JSON file with the preprocessing at {chosen}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"expected a JSON file with the preprocessing at {chosen}: {reason}") from error
     if isinstance(rules, dict) and isinstance(rules.get("preprocessing"), dict):  # a model's whole config
         rules = rules["preprocessing"]
     if not isinstance(rules, dict):

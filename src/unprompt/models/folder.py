@@ -116,7 +116,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """An empty folder to write a model into; it takes the place of `path` when the block ends well.
 
     A kill leaves what was there before. Between two renamings that is `.NAME.old` beside it, which the next call puts
-    back. Raises ModelError where `path` holds anything but a model: nothing else is ever removed.
+    back. Raises ModelError where `path` holds anything but a model, since nothing else is ever removed, or no folder
+    can be made there.
     """
     path = path.resolve()
     new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
@@ -125,7 +126,10 @@ def replacing(path: Path) -> Iterator[Path]:
     _check_replaceable(path)
     for rest in (new, old):
         shutil.rmtree(rest, ignore_errors=True)
-    new.mkdir(parents=True)
+    try:
+        new.mkdir(parents=True)
+    except OSError as error:
+        raise ModelError(f"cannot write {path}: {error.strerror}; choose another folder") from error
     try:
         yield new
         if path.exists():

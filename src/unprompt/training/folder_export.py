@@ -30,8 +30,11 @@ def is_torch_folder(source: str) -> bool:
 def export_folder(source: Path, folder: Path) -> ModelFolder:
     """Writes the same model with ONNX weights of 16 bits, which are widened when they are loaded.
 
-    Raises ModelError where the network is too large for one file or its export does not answer as the original does.
+    Raises ModelError where the network is too large for one file, its export does not answer as the original does, or
+    the folder is the source or holds anything but a model.
     """
+    if folder.resolve() == source.resolve():
+        raise ModelError(f"expected another folder than {source}, which is read; its weights would be lost")
     original = ModelFolder.open(source)
     network = load_network(original)
     size_mb = sum(value.numel() * value.element_size() for value in network.state_dict().values()) / 1e6

@@ -49,6 +49,8 @@ def recipe_of_run(folder: Path) -> Recipe:
     path = folder / RUN_RECIPE
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"expected the folder of a training run at {folder}, found no {RUN_RECIPE} in it") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"expected the folder of a training run at {folder}: {error}") from error
     if not isinstance(table, dict):

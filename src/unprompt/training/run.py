@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import load_file
 
 from unprompt.errors import DataError
-from unprompt.models.folder import ModelFolder
+from unprompt.models.folder import CARD, ModelFolder, replacing
 from unprompt.training.card import write_data_note
 from unprompt.training.decoder import DecoderTask
 from unprompt.training.export import (
@@ -109,16 +111,19 @@ def write_models(recipe: Recipe, run: Path) -> None:
 def export_model(source: str, folder: Path) -> ModelFolder:
     """Writes the ONNX model folder of a run, or of something published (`all-MiniLM-L6-v2`, `clip-tokenizer`).
 
-    Raises DataError where `source` is no run with weights, MissingExtraError where a package is needed.
+    The folder is new or holds a model alone, which is replaced; its card stays. Raises DataError where `source` is no
+    run with weights, MissingExtraError where a package is needed, ModelError where the folder holds anything else.
     """
     if source in PUBLISHED:
-        return PUBLISHED[source](folder)
-    run = Path(source)
-    recipe = recipe_of_run(run)
-    weights = best_weights(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    export = export_decoder if recipe.task == "decoder" else export_regressor
-    return export(recipe, weights, folder)
+        export = PUBLISHED[source]
+    else:
+        recipe, weights = recipe_of_run(Path(source)), best_weights(Path(source))
+        export = partial(export_decoder if recipe.task == "decoder" else export_regressor, recipe, weights)
+    with replacing(folder) as new:
+        export(new)
+        if (folder / CARD).is_file():
+            shutil.copyfile(folder / CARD, new / CARD)
+    return ModelFolder.open(folder)
 
 
 def best_weights(run: Path) -> Path:
