@@ -70,6 +70,13 @@ def test_failures_are_named(unprompt: Unprompt, preset: Path, labelled: Path, tm
     assert [("error" in json.loads(line)) for line in out.read_text().splitlines()] == [False] * 4 + [True]
 
 
+def test_no_picture_that_can_be_read(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone.jsonl").write_text('{"file_name": "none.png", "prompt": "none"}')
+    run = unprompt("evaluate", tmp_path / "gone.jsonl", "--no-text", "--preset", preset)
+    assert run.code == 3
+    assert "1 of 1 pictures failed; there is nothing to score" in run.err
+
+
 def test_no_data_set(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
     for arguments in ((tmp_path / "none.jsonl",), ()):
         run = unprompt("evaluate", *arguments, "--preset", preset)

@@ -262,12 +262,13 @@ def test_a_password_in_an_address_is_not_repeated(unprompt: Unprompt, preset: Pa
     assert "secret" not in run.out + run.err
 
 
-def test_a_closed_pipe_ends_it_quietly(preset: Path, examples: Path) -> None:
+@pytest.mark.parametrize("table", [False, True])
+def test_a_closed_pipe_ends_it_quietly(preset: Path, examples: Path, table: bool) -> None:
     read, write = os.pipe()
     os.close(read)
     written = str(examples / "written.png")
     command = [sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())"]
-    arguments = [written, written, "--preset", str(preset), "--format", "json"]
+    arguments = ["models", "list"] if table else [written, written, "--preset", str(preset), "--format", "json"]
     run = subprocess.run([*command, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(write)
     assert (run.returncode, run.stderr) == (0, "")

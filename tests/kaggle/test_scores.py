@@ -40,9 +40,9 @@ def test_prompts(truth: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "prompts.csv, found: "),
+        (b"", "prompts.csv, found: an empty line"),
         (b"imgId,prompt\n", "found: no row"),
-        (b"id,prompt\na,b\n", "prompts.csv, found: "),
+        (b"id,prompt\na,b\n", "prompts.csv, found: id,prompt"),
         (b"imgId,prompt\na,b\nc\n", "prompts.csv:3, found: an empty cell"),
         (b"imgId,prompt\na,\n", "prompts.csv:2, found: an empty cell"),
         (b"imgId,prompt\n,b\n", "prompts.csv:2, found: an empty cell"),

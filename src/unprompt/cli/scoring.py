@@ -70,7 +70,8 @@ class Scoring:
             say(f"unprompt: interrupted: {tally.line()}{f'; their scores are in {kept}' if kept else ''}")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         if tally.failed:
-            say(f"unprompt: {tally.failed:,} of {tally.done:,} pictures failed; the scores are of the others")
+            rest = "the scores are of the others" if tally.failed < tally.done else "there is nothing to score"
+            say(f"unprompt: {tally.failed:,} of {tally.done:,} pictures failed; {rest}")
         return report
 
     @contextlib.contextmanager

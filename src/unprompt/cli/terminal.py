@@ -54,8 +54,12 @@ def show(table: Table) -> None:
     """A table to standard output; as wide as it needs to be where that is no terminal."""
     from rich.console import Console
 
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # what rich is handling; it would exit with 1
+
     with quiet_pipe():
-        Console(width=None if sys.stdout.isatty() else 1000).print(table)
+        Screen(width=None if sys.stdout.isatty() else 1000).print(table)
         sys.stdout.flush()
 
 

@@ -26,6 +26,7 @@ LINE_LIMIT = 100_000
 
 _COLUMNS = ("imgId", "prompt")
 _FEW = 5
+_SHOWN = 80  # characters of a header
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,10 @@ def read_prompts(path: str | os.PathLike[str]) -> dict[str, str]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(_lines(file), strict=True)
-            image_at, prompt_at = map(next(rows, []).index, _COLUMNS)  # a ValueError where there is none
+            header = next(rows, [])
+            if not set(_COLUMNS) <= set(header):
+                raise ValueError(printable(",".join(header))[:_SHOWN] or "an empty line")
+            image_at, prompt_at = map(header.index, _COLUMNS)
             for row in filter(None, rows):
                 line = rows.line_num
                 image, prompt = (row[at] if at < len(row) else "" for at in (image_at, prompt_at))
