@@ -157,6 +157,20 @@ def test_outputs_are_checked_before_the_work(
     assert labelled.read_text() == before
 
 
+def test_an_output_that_would_be_read_as_the_data_set(unprompt: Unprompt, preset: Path, labelled: Path) -> None:
+    own = labelled.rename(labelled.with_name("metadata.jsonl"))
+    before = own.read_text()
+    for arguments in (("--results", own), ("--json", own), ("--html", own.with_name("metadata.csv"))):
+        run = unprompt("evaluate", own.parent, "--no-text", "--preset", preset, *arguments)
+        assert (run.code, run.out) == (2, "")
+        assert "which is read or would be the next time" in run.err
+    run = unprompt("evaluate", own.parent, "--no-text", "--compare", preset, preset, "--json", own)
+    assert (run.code, "which is read or would be" in run.err) == (2, True)
+    run = unprompt("data", "stats", own.parent, "--threshold", 0, "--json", own)
+    assert (run.code, "which is read or would be" in run.err) == (2, True)
+    assert own.read_text() == before
+
+
 def test_weights(unprompt: Unprompt, pair: Path, labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "fitted.toml"
     run = unprompt("evaluate", labelled, "--no-text", "--preset", pair, "--fit-weights", out)

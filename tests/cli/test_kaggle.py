@@ -44,6 +44,10 @@ def test_submit_check_score(unprompt: Unprompt, preset: Path, pictures: Path, sa
     assert read_submission(path).images == tuple("31420")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["pictures", "s.csv", "sample.csv"]
 
+    before = sample.read_bytes()
+    run = unprompt("kaggle", "submit", pictures, "-o", sample, "--like", sample, "--preset", preset)
+    assert (run.code, "which is read" in run.err, sample.read_bytes() == before) == (2, True, True)
+
     run = unprompt("kaggle", "check", path, "--like", sample)
     assert run == (0, f"{path}: 1,920 rows of 5 images, sound\n", "")
 

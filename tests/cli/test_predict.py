@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -272,6 +273,13 @@ def test_a_closed_pipe_ends_it_quietly(preset: Path, examples: Path, table: bool
     run = subprocess.run([*command, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(write)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_closed_streams_change_no_exit_code() -> None:
+    command = f"{shlex.quote(sys.executable)} -c 'import sys; from unprompt.cli.main import main; sys.exit(main())'"
+    for arguments, streams, code in (("models list", "1>&-", 0), ("kaggle check gone.csv", "2>&-", 2)):
+        run = subprocess.run(["sh", "-c", f"{command} {arguments} {streams}"], capture_output=True, timeout=120)
+        assert (run.returncode, run.stdout, run.stderr) == (code, b"", b"")
 
 
 def test_the_path_to_a_prediction_is_light(preset: Path, examples: Path) -> None:

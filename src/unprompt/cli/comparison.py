@@ -34,6 +34,7 @@ def compare_runs(scoring: Scoring, a: str, b: str, *, json: str | None) -> None:
 
     Raises DataError, UnknownNameError; typer.Exit where pictures failed in a run of now.
     """
+    from unprompt.datasets.outputs import check_unread
     from unprompt.evaluation.comparison import compare
     from unprompt.output.documents import check_apart, check_writable, write_document
     from unprompt.output.writers import to_json
@@ -41,6 +42,7 @@ def compare_runs(scoring: Scoring, a: str, b: str, *, json: str | None) -> None:
     _check(scoring, a, b)
     if json is not None:
         check_apart([json], [scoring.dataset, a, b])
+        check_unread(json, scoring.dataset)
         check_writable(json)
     first = _side(scoring, a)
     second = first if _same(a, b) else _side(scoring, b)

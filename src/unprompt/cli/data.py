@@ -358,11 +358,13 @@ def _drops_copies(keep: bool | None, is_text: bool) -> bool:
 
 def _check_documents(source: str, output: str | None, *documents: str | None) -> None:
     """Raises DataError where a document cannot be written, or would overwrite the source or another output."""
+    from unprompt.datasets.outputs import check_unread
     from unprompt.output.documents import check_apart, check_writable
 
     wanted = [document for document in documents if document is not None]
     check_apart([*wanted, *([] if output is None else [output])], [source])
     for document in wanted:
+        check_unread(document, source)
         check_writable(document)
 
 

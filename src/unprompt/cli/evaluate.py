@@ -98,8 +98,9 @@ class _Outputs:
     results: str | None
     preset: str | None
 
-    def check(self, *inputs: str) -> None:
+    def check(self, dataset: str, preset: str) -> None:
         """Raises DataError where one cannot be written, before there is anything to be lost."""
+        from unprompt.datasets.outputs import check_unread
         from unprompt.evaluation.results import RESULTS_SUFFIX
         from unprompt.output.documents import check_apart, check_writable
         from unprompt.presets import SUFFIX
@@ -109,7 +110,10 @@ class _Outputs:
         if self.preset is not None and not self.preset.endswith(SUFFIX):
             raise DataError(f"expected --fit-weights FILE{SUFFIX}, found {self.preset}; rename it")
         documents = [path for path in (self.json, self.html, self.preset) if path is not None]
-        check_apart([*documents, *([self.results] if self.results else [])], inputs)
+        written = [*documents, *([self.results] if self.results else [])]
+        check_apart(written, [dataset, preset])
+        for path in written:
+            check_unread(path, dataset)
         for path in documents:
             check_writable(path)
 

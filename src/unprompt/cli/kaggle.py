@@ -86,8 +86,10 @@ def submit(
     """
     from unprompt.kaggle.pictures import find_pictures, in_order
     from unprompt.kaggle.submission import mean_in_gaps, read_images, write_submission
+    from unprompt.output.documents import check_apart
     from unprompt.unprompter import load
 
+    check_apart([output], [preset, *([] if like is None else [like])])
     pictures = find_pictures(folder)
     if like is not None:
         found = len(pictures)

@@ -80,11 +80,12 @@ def main() -> int:
     # Pictures come damaged: what Pillow has to say about that is said once, by us.
     warnings.filterwarnings("ignore", module="PIL")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a prompt may hold what the terminal's encoding cannot
-    if sys.stdout is None:  # closed by the caller, who wants none of it
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process runs
+        if stream is None:  # closed by the caller, who wants none of it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process runs
     try:
         app(prog_name="unprompt")
     except UnpromptError as error:

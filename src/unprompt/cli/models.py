@@ -193,7 +193,7 @@ def _asked_preprocessing() -> str:
         "published (the published ensemble's ViT: shorter side to 224 bilinear, ImageNet's mean and std), "
         "model (what timm says of the architecture), or a JSON file"
     )
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise DataError(
             f"weights do not say which pixels they were trained with; expected --preprocessing, one of: {choices}"
         )

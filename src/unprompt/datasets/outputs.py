@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any, Protocol
 
+from unprompt.datasets.parquet import PARQUET_SUFFIX
 from unprompt.datasets.prompts import TEXT_SUFFIX, Entry, PromptSource
 from unprompt.datasets.records import Fault
 from unprompt.datasets.tables import METADATA_NAMES
@@ -56,9 +57,7 @@ class OutputPlace:
         if self.suffix not in allowed:
             reason = "; a text file has no pictures" if source.is_text else ""
             raise DataError(f"expected -o to end in {' or '.join(allowed)}, found {printable(path)}{reason}")
-        if _is_read(path, source.name):
-            found = f"found {printable(path)}, which is read or would be the next time"
-            raise DataError(f"expected a new file for -o, {found}; choose another")
+        check_unread(path, source.name)
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise DataError(f"expected a plain file for -o, found {printable(path)}; choose another")
         with write_errors(self.path), tempfile.TemporaryFile(dir=os.path.dirname(self.path)):
@@ -155,15 +154,21 @@ def _as_json(value: Any) -> Any:
     return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+def check_unread(path: str, source: str) -> None:
+    """Raises DataError where a file is, or would be taken for, a part of a data set."""
+    if _is_read(path, source):
+        found = f"found {printable(path)}, which is read or would be the next time"
+        raise DataError(f"expected a new file for the output, {found}; choose another")
+
+
 def _is_read(path: str, source: str) -> bool:
-    """Whether a file is, or would be taken for, a part of the source."""
     if not os.path.exists(source):  # a pattern, of which the name must be none
         return fnmatch.fnmatch(os.path.abspath(path), os.path.abspath(source))
     if not os.path.isdir(source):
         return os.path.exists(path) and os.path.samefile(path, source)
     name, folder, root = os.path.basename(path), os.path.realpath(os.path.dirname(path)), os.path.realpath(source)
     inside = folder == root or folder.startswith(os.path.join(root, ""))
-    return inside and (name in METADATA_NAMES or name.lower().endswith(ARCHIVE_SUFFIXES))
+    return inside and (name in METADATA_NAMES or name.lower().endswith((*ARCHIVE_SUFFIXES, PARQUET_SUFFIX)))
 
 
 @contextlib.contextmanager
