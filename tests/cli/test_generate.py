@@ -264,7 +264,7 @@ def test_records_that_cannot_be_used(unprompt: Unprompt, models: Path, tmp_path:
     path.write_bytes(b"a red cat\n\xff\n")
     arguments = options(models / "plain", tmp_path / "pairs", seeds=1)
     run = unprompt("data", "generate", path, *arguments)
-    assert (run.code, "--skip-bad leaves them out" in run.err, (tmp_path / "pairs").exists()) == (2, True, False)
+    assert (run.code, "leave them out with --skip-bad" in run.err, (tmp_path / "pairs").exists()) == (2, True, False)
     run = unprompt("data", "generate", path, *arguments, "--skip-bad")
     assert (run.code, "cannot be used: 1 broken-record" in run.err) == (0, True)
     assert [pair.prompt for pair in checked_pairs(tmp_path / "pairs")[0]] == ["a red cat"]

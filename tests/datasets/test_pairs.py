@@ -151,7 +151,7 @@ def test_all_faults_are_counted_and_the_first_are_named(tmp_path: Path) -> None:
     rows[18]["picture"] = None
     source = write_jsonl(tmp_path / "list.jsonl", rows)
     with pytest.raises(
-        DataError, match=r"found 9 sound pairs and faults beside them \(10 empty-prompt, 1 missing-file\)"
+        DataError, match=r"found 9 sound records and faults beside them \(10 empty-prompt, 1 missing-file\)"
     ) as caught:
         checked_pairs(source)
     assert [f"{source}:{line}: " in str(caught.value) for line in (6, 7, 8, 9)] == [True, True, True, False]

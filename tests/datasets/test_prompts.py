@@ -37,8 +37,8 @@ def test_faults_are_an_error_once_all_was_read(faulty: str) -> None:
     seen = []
     with pytest.raises(DataError) as caught:
         seen += [entry.prompt for entry in PromptSource(faulty).entries()]
-    assert "2 sound records" in str(caught.value)
-    assert "5 broken-record; --skip-bad leaves them out" in str(caught.value)
+    assert "found 2 sound records and faults beside them (5 broken-record): " in str(caught.value)
+    assert str(caught.value).endswith("; mend these, or leave them out with --skip-bad")
     assert str(caught.value).count("faulty.txt:") == 3
 
 
@@ -49,7 +49,7 @@ def test_faults_are_left_out_and_counted_anew_each_time(faulty: str) -> None:
         assert source.faults == {"broken-record": 5}
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"\n \n", "found none"), (b"\xff", "0 sound records")])
+@pytest.mark.parametrize(("content", "message"), [(b"\n \n", "found none"), (b"\xff", "found nothing else")])
 def test_nothing_sound_is_an_error_even_so(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "none.txt"
     path.write_bytes(content)

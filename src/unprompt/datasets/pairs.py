@@ -14,8 +14,8 @@ from pathlib import Path
 from unprompt.datasets.hub import HUB_PREFIX, hub_records
 from unprompt.datasets.parquet import PARQUET_SUFFIX, parquet_records
 from unprompt.datasets.records import Fault as Fault
+from unprompt.datasets.records import Faults, Record, pair_of
 from unprompt.datasets.records import Pair as Pair
-from unprompt.datasets.records import Record, pair_of
 from unprompt.datasets.tables import METADATA_NAMES, TABLE_SUFFIXES, table_records
 from unprompt.datasets.tars import archive_records
 from unprompt.errors import DataError
@@ -36,7 +36,6 @@ _LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 
 _CHECKED_SIDE = 32  # pixels: a JPEG is then read to its end, but most of its arithmetic is spared
 _AHEAD = 8  # pictures a thread that wait for their turn
-_FAULTS_SHOWN = 3  # of a kind
 
 
 def read_pairs(source: str | Path) -> Iterator[Pair | Fault]:
@@ -67,21 +66,18 @@ def checked_pairs(
     `skip_bad`, where there is any fault: how many of each kind, and the first of each with their places.
     """
     pairs: list[Pair] = []
-    faults: Counter[str] = Counter()
-    first: dict[str, list[Fault]] = {}
+    faults = Faults()
     for done, item in enumerate(_checked(source, _decoded if decode else _existing, threads), 1):
         if isinstance(item, Pair):
             pairs.append(item)
         else:
-            faults[item.kind] += 1
-            if faults[item.kind] <= _FAULTS_SHOWN:
-                first.setdefault(item.kind, []).append(item)
+            faults.add(item)
         advance(done)
-    if faults and not (skip_bad and pairs):
-        raise DataError(_summary(str(source), len(pairs), faults, first))
+    if faults.counts and not (skip_bad and pairs):
+        raise faults.error(str(source), len(pairs), "skip_bad")
     if not pairs:
         raise DataError(f"expected pictures with prompts in {printable(str(source))}, found none; check the path")
-    return pairs, faults
+    return pairs, faults.counts
 
 
 def _placed(source: str | Path) -> Iterator[tuple[str, Pair] | Fault]:
@@ -181,10 +177,3 @@ def _existing(where: str, picture: ImageRef) -> Fault | None:
     return Fault(
         "missing-file", where, f"expected a picture at {printable(picture.file)}, found no file; check the path"
     )
-
-
-def _summary(source: str, sound: int, faults: Counter[str], first: dict[str, list[Fault]]) -> str:
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in faults.most_common())
-    places = "; ".join(f"{kind}: {fault.where}: {fault.message}" for kind in first for fault in first[kind])
-    found = f"{sound:,} sound pairs and faults beside them ({counts}): {places}"
-    return f"expected no faults in {printable(source)}, found {found}; mend these, or leave them out with skip_bad"

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 from unprompt.datasets.lines import placed_lines
 from unprompt.datasets.pairs import read_pairs
-from unprompt.datasets.records import Fault, Pair
+from unprompt.datasets.records import Fault, Faults, Pair
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
 
 TEXT_SUFFIX = ".txt"
-
-_FAULTS_SHOWN = 3  # of a kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +42,16 @@ class PromptSource:
         with how many of each kind and the first of each.
         """
         self.faults.clear()
-        first: dict[str, list[Fault]] = {}
+        faults = Faults(self.faults)
         sound = 0
         for item in self._items():
             if isinstance(item, Fault):
-                self.faults[item.kind] += 1
-                if self.faults[item.kind] <= _FAULTS_SHOWN:
-                    first.setdefault(item.kind, []).append(item)
+                faults.add(item)
             else:
                 sound += 1
                 yield item
         if self.faults and not (self._skip_bad and sound):
-            raise DataError(self._summary(sound, first))
+            raise faults.error(self.name, sound, "--skip-bad")
         if not sound:
             raise DataError(f"expected prompts in {printable(self.name)}, found none; check the path")
 
@@ -75,9 +71,3 @@ class PromptSource:
                 yield line
             elif prompt := line.strip():
                 yield Entry(prompt, None)
-
-    def _summary(self, sound: int, first: dict[str, list[Fault]]) -> str:
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in self.faults.most_common())
-        places = "; ".join(f"{kind}: {fault.where}: {fault.message}" for kind in first for fault in first[kind])
-        rest = "--skip-bad leaves them out" if sound else "nothing else is there"
-        return f"{printable(self.name)} has {sound:,} sound records and faults beside them ({counts}; {rest}): {places}"

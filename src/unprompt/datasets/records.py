@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from unprompt.errors import DataError
 from unprompt.images.files import LocalFile
 from unprompt.images.sources import ImageRef, printable, relative_name
 
@@ -15,6 +17,7 @@ PROMPT_KEYS = ("prompt", "text", "caption")
 """What the field with the prompt is called; the first that a record has."""
 
 _SHOWN = 80  # characters of what was found
+_FAULTS_SHOWN = 3  # of a kind
 _SHARED, _SHARED_LENGTH = 4096, 64  # texts that are kept to be shared, and their characters
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SEPARATORS = re.compile(f"[{re.escape('/' + os.sep + (os.altsep or ''))}]")
@@ -46,6 +49,30 @@ class Fault:
     kind: str
     where: str
     message: str
+
+
+class Faults:
+    """What is wrong in a data set: how many of each kind, in `counts`, and the first few of each to be shown."""
+
+    def __init__(self, counts: Counter[str] | None = None) -> None:
+        self.counts: Counter[str] = Counter() if counts is None else counts
+        self._first: dict[str, list[Fault]] = {}
+
+    def add(self, fault: Fault) -> None:
+        """Count one."""
+        self.counts[fault.kind] += 1
+        if self.counts[fault.kind] <= _FAULTS_SHOWN:
+            self._first.setdefault(fault.kind, []).append(fault)
+
+    def error(self, source: str, sound: int, option: str) -> DataError:
+        """What to raise where there are any: `option` leaves them out, if there are `sound` records beside them."""
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.most_common())
+        places = "; ".join(
+            f"{kind}: {fault.where}: {fault.message}" for kind in self._first for fault in self._first[kind]
+        )
+        found = f"{sound:,} sound records and faults beside them" if sound else "nothing else"
+        advice = f"; mend these, or leave them out with {option}" if sound else ""
+        return DataError(f"expected no faults in {printable(source)}, found {found} ({counts}): {places}{advice}")
 
 
 @dataclass(frozen=True, slots=True)
