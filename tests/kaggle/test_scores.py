@@ -40,7 +40,7 @@ def test_prompts(truth: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "prompts.csv, found: an empty line"),
+        (b"", "prompts.csv, found: no header"),
         (b"imgId,prompt\n", "found: no row"),
         (b"id,prompt\na,b\n", "prompts.csv, found: id,prompt"),
         (b"imgId,prompt\na,b\nc\n", "prompts.csv:3, found: an empty cell"),

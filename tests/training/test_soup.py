@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.errors import DataError
+from unprompt.errors import DataError, ModelError
 
 torch = pytest.importorskip("torch")
 
@@ -67,3 +67,7 @@ def test_what_has_no_mean(runs: list[Path], regressor_recipe: Path, decoder_run:
         cook([runs[0], decoder_run], tmp_path / "soup", greedy=False, report=print)
     with pytest.raises(DataError, match="expected the folder of a training run"):
         cook([runs[0], tmp_path], tmp_path / "soup", greedy=False, report=print)
+    said: list[str] = []
+    with pytest.raises(ModelError, match="expected a new folder or one with a model alone"):
+        cook(runs, runs[0], greedy=True, report=said.append)
+    assert said == []  # before the work

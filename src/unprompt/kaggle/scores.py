@@ -79,7 +79,7 @@ def read_prompts(path: str | os.PathLike[str]) -> dict[str, str]:
             rows = csv.reader(_lines(file), strict=True)
             header = next(rows, [])
             if not set(_COLUMNS) <= set(header):
-                raise ValueError(printable(",".join(header))[:_SHOWN] or "an empty line")
+                raise ValueError(printable(",".join(header))[:_SHOWN] or "no header")
             image_at, prompt_at = map(header.index, _COLUMNS)
             for row in filter(None, rows):
                 line = rows.line_num

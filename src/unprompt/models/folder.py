@@ -123,7 +123,7 @@ def replacing(path: Path) -> Iterator[Path]:
     new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
     if old.is_dir() and not path.exists():
         os.replace(old, path)
-    _check_replaceable(path)
+    check_replaceable(path)
     for rest in (new, old):
         shutil.rmtree(rest, ignore_errors=True)
     try:
@@ -140,7 +140,8 @@ def replacing(path: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
+    """Raises ModelError where a path holds anything but a model, which `replacing` would not remove."""
     if not path.exists():
         return
     names = {file.name for file in path.iterdir()} if path.is_dir() else {path.name}

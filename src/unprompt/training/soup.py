@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unprompt.errors import DataError
-from unprompt.models.folder import ModelFolder
+from unprompt.models.folder import ModelFolder, check_replaceable
 from unprompt.models.torch_folder import save_network
 from unprompt.training.export import trained_network
 from unprompt.training.listening import Report
@@ -30,8 +30,10 @@ def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) ->
     """Writes the torch model folder with the mean of the runs' best weights.
 
     `greedy`: from the best run on, each is added only if the mean then scores no less on the validation data, which
-    thereby decides and no longer measures. Raises DataError where the runs are not of one network.
+    thereby decides and no longer measures. Raises DataError where the runs are not of one network, ModelError where the
+    folder holds anything but a model.
     """
+    check_replaceable(folder)
     recipes = [recipe_of_run(run) for run in runs]
     _check_alike(runs, recipes)
     best = [best_weights(run) for run in runs]
