@@ -53,6 +53,17 @@ def test_the_contrast_asks_for_the_own_prompt() -> None:
     assert regression_loss(vectors, vectors.roll(1, 0), options).item() > 1 + expected
 
 
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_the_contrast_is_the_same_in_half_precision(precision: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    predicted, target = (F.normalize(torch.randn(32, 384, generator=generator), dim=1) for _ in range(2))
+    expected = regression_loss(predicted, target, Loss(contrastive=1.0))
+    with torch.autocast("cpu", precision):
+        assert regression_loss(predicted, target, Loss(contrastive=1.0)).item() == pytest.approx(
+            expected.item(), abs=1e-5
+        )
+
+
 def test_equal_prompts_are_not_held_against_each_other() -> None:
     vectors = torch.eye(3, 384)
     target = vectors[[0, 0, 1]]

@@ -29,7 +29,9 @@ def own_among_others(predicted: Tensor, target: Tensor, temperature: float) -> T
 
     Source: van den Oord et al., "Representation learning with contrastive predictive coding" (2018).
     """
-    likeness = predicted @ target.T / temperature  # (batch, batch)
-    same = (target @ target.T) > STEEPEST
-    own = F.log_softmax(likeness.float(), dim=1).masked_fill(~same, -torch.inf)
+    with torch.autocast(predicted.device.type, enabled=False):  # in half precision a vector is not even its own equal
+        predicted, target = predicted.float(), target.float()
+        likeness = predicted @ target.T / temperature  # (batch, batch)
+        same = (target @ target.T) > STEEPEST
+    own = F.log_softmax(likeness, dim=1).masked_fill(~same, -torch.inf)
     return -own.logsumexp(dim=1).mean()
