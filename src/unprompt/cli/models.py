@@ -32,7 +32,9 @@ def list_models() -> None:
 
     from unprompt.models.registry import all_models
 
-    table = Table("model", "architecture")
+    table = Table()
+    table.add_column("model", no_wrap=True)  # presets name it
+    table.add_column("architecture")
     table.add_column("MB", justify="right")
     for heading in ("licence", "measured", "folder"):
         table.add_column(heading)
