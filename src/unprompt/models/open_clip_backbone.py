@@ -100,7 +100,7 @@ class OpenClipBackbone(Backbone):
 def hub_checkpoint(name: str) -> dict[str, Tensor]:
     """The weights of the whole model, text tower included. Raises ModelError where they cannot be had."""
     architecture, _, tag = name.partition(".")
-    repository, _, file = _tag_config(architecture, tag).get("hf_hub", "").rpartition("/")
+    repository, _, file = tag_config(architecture, tag).get("hf_hub", "").rpartition("/")
     if not repository:
         raise ModelError(f"the hub has no weights of {name}; name a safetensors file that you have")
     return read_checkpoint(hub_file(repository, [file] if file else HUB_FILES, name))
@@ -155,12 +155,12 @@ def _create(architecture: str, tag: str, drop_path: float, options: Mapping[str,
         sizes["embed_dim"] = options["embed_dim"]
     if "multimodal_cfg" in config:
         sizes["multimodal_cfg"] = _NO_TEXT
-    if tag and _tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's activation, which others left
+    if tag and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's activation, which others left
         sizes["quick_gelu"] = True
     # On "meta" where the caller is: open_clip would put it on the device that it is told.
     device = torch.get_default_device()
     try:
-        with _quiet():
+        with quiet():
             model = open_clip.create_model(
                 architecture, load_weights=False, pretrained_text=False, device=device, **sizes
             )
@@ -169,7 +169,7 @@ def _create(architecture: str, tag: str, drop_path: float, options: Mapping[str,
     return cast(nn.Module, model.visual)
 
 
-def _tag_config(architecture: str, tag: str) -> dict[str, Any]:
+def tag_config(architecture: str, tag: str) -> dict[str, Any]:
     """What open_clip knows of the weights: those of the tag or, without one, of the first that it lists."""
     import open_clip
 
@@ -181,7 +181,7 @@ def _tag_config(architecture: str, tag: str) -> dict[str, Any]:
 def _preprocessing(architecture: str, tag: str, input_size: int) -> Preprocessing:
     from open_clip.transform import PreprocessCfg
 
-    defaults, config = PreprocessCfg(), _tag_config(architecture, tag)
+    defaults, config = PreprocessCfg(), tag_config(architecture, tag)
     return Preprocessing.from_config(
         {
             "input_size": input_size,
@@ -195,7 +195,7 @@ def _preprocessing(architecture: str, tag: str, input_size: int) -> Preprocessin
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without open_clip's warnings that weights are random, which would also set up logging for the whole process."""
     root, handler = logging.getLogger(), logging.NullHandler()
     disabled = logging.root.manager.disable

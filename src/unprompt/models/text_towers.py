@@ -10,8 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from unprompt.errors import DataError
-from unprompt.models.open_clip_backbone import hub_checkpoint
+from unprompt.errors import DataError, ModelError
+from unprompt.models.open_clip_backbone import hub_checkpoint, quiet, tag_config
 from unprompt.models.start_weights import HUB, RANDOM, differences, find_weights, read_weights
 from unprompt.models.torchvision_cure import cure_torchvision
 from unprompt.prediction import Vector
@@ -45,24 +45,40 @@ def encode_texts(
             f"{name} has no text tower; a text head needs one of open_clip's models, such as ViT-L-14.openai"
         )
     model = _model(name, config, weights, options).to(device).eval()
-    tokenise = open_clip.get_tokenizer(architecture)
+    tokenise = _tokenizer(architecture)
     parts = []
     with torch.inference_mode():
         for at in range(0, len(texts), BATCH):
-            tokens = tokenise(list(texts[at : at + BATCH]))[:, : model.context_length].to(device)
+            tokens = tokenise(list(texts[at : at + BATCH]), context_length=model.context_length).to(device)
             parts.append(F.normalize(model.encode_text(tokens).float(), dim=1).cpu().numpy())
             advance(min(at + BATCH, len(texts)))
     return cast(Vector, np.concatenate(parts))
 
 
+def _tokenizer(architecture: str) -> Callable[..., Any]:
+    import open_clip
+
+    try:
+        tokenizer: Callable[..., Any] = open_clip.get_tokenizer(architecture)
+    except OSError as error:  # SigLIP's is a file of the hub
+        raise ModelError(f"the tokenizer of {architecture} cannot be had: {error}") from error
+    return tokenizer
+
+
 def _model(name: str, config: Mapping[str, Any], weights: str, options: Mapping[str, Any]) -> Any:
     import open_clip
 
+    architecture, _, tag = name.partition(".")
     sizes: dict[str, Any] = {key: value for key, value in options.items() if key == "embed_dim"}
     if "text_cfg" in options:
         sizes["text_cfg"] = {**config["text_cfg"], **options["text_cfg"]}
+    if tag and tag_config(architecture, tag).get("quick_gelu"):  # as in the image tower
+        sizes["quick_gelu"] = True
     try:
-        model = open_clip.create_model(name.partition(".")[0], load_weights=False, **sizes)
+        with quiet():
+            model = open_clip.create_model(architecture, load_weights=False, pretrained_text=False, **sizes)
+    except OSError as error:  # text towers of transformers have their config on the hub
+        raise ModelError(f"the text tower of {name} cannot be had: {error}") from error
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise DataError(f"{name} cannot be built with {dict(options)}: {error}") from error
     if weights == RANDOM:
