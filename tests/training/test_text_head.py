@@ -98,6 +98,22 @@ def test_a_picture_model_begins_with_its_head(run: Path, pairs: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("network.options.embed_dim=32", "vectors of 48 numbers for texts and of 32 for pictures"),
+        ("network.features=tokens", "vectors of 48 numbers for texts and of 64 for pictures"),
+        ("text_head.texts=[VALIDATION]", "every text to learn from is one of the validation's"),
+    ],
+)
+def test_texts_that_no_head_can_learn_from(
+    recipe: Path, texts: Path, tmp_path: Path, override: str, message: str
+) -> None:
+    override = override.replace("VALIDATION", json.dumps(str(texts / "val.txt")))
+    with pytest.raises(DataError, match=message):
+        train_recipe(recipe, [override], tmp_path, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
         ("network.name=test_vit", "has no text tower"),
         ("text_head.options={text_cfg = {heads = 3, width = 32}}", "cannot be built with"),
     ],

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unprompt.errors import DataError
 from unprompt.models.regressor_network import RegressorNetwork
 from unprompt.models.text_towers import encode_texts
 from unprompt.prediction import Vector
@@ -41,7 +42,15 @@ class TextHeadTask:
         self.device, self.cache, self.advance = device, folder / "cache", advance
         held_out = set(read_texts([Path(recipe.text_head.validation)]))
         texts = [text for text in read_texts([Path(path) for path in recipe.text_head.texts]) if text not in held_out]
+        if not texts:
+            raise DataError("text_head: every text to learn from is one of the validation's")
         self.train = self._vectors(texts)
+        if self.train[0].shape[1] != self.model.backbone.size:
+            raise DataError(
+                f"text_head: {recipe.network.name} has vectors of {self.train[0].shape[1]} numbers for texts and of "
+                f"{self.model.backbone.size} for pictures here; expected features = 'pooled' and the same embed_dim in "
+                "both options"
+            )
         self.validation = self._vectors(sorted(held_out))
 
     def steps(self, batch_size: int) -> int:
