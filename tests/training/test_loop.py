@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -23,7 +24,9 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+from unprompt.training.checkpoint import newest_checkpoint, write_checkpoint  # noqa: E402
 from unprompt.training.loop import BEST, LAST, Batch, train  # noqa: E402
+from unprompt.training.optimiser import learning_rate  # noqa: E402
 from unprompt.training.processes import Processes  # noqa: E402
 from unprompt.training.recipe import Optimisation, Recipe  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
@@ -117,6 +120,16 @@ def test_learning_rates(tmp_path: Path) -> None:
     assert lower == pytest.approx([0.5 * rate for rate in moved], rel=1e-3)
 
 
+def test_without_warm_up_the_decay_is_pytorchs() -> None:
+    options = Optimisation(learning_rate=1e-4, final_learning_rate=1e-6, warmup=0.0)
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=12, eta_min=1e-6)
+    for step in range(12):
+        assert learning_rate(options, step, 12) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
+        optimiser.step()
+        schedule.step()
+
+
 def test_what_is_frozen_stays(tmp_path: Path) -> None:
     task = SlopeTask()
     _train(task, tmp_path, weight_decay=0.5)
@@ -207,6 +220,23 @@ def test_a_checkpoint_that_was_being_swapped(tmp_path: Path) -> None:
     again = SlopeTask()
     assert _train(again, tmp_path) == best
     assert again.trained == []
+
+
+def test_the_old_checkpoint_stays_until_the_new_one_has_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path, {}, {"step": 1})
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")  # killed between the two renames
+
+    def killed(*paths: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)  # and again, before the new one is in its place
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(tmp_path, {}, {"step": 2})
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found[1] == {"step": 1}
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def write_checkpoint(run: Path, groups: Mapping[str, Mapping[str, Tensor]], stat
     for name, tensors in groups.items():
         save_tensors(tensors, new / f"{name}.safetensors")
     (new / STATE).write_text(json.dumps(state), encoding="utf-8")
-    shutil.rmtree(old, ignore_errors=True)
-    if current.exists():
+    if current.exists():  # otherwise the old one is all that there is
+        shutil.rmtree(old, ignore_errors=True)
         os.replace(current, old)
     os.replace(new, current)
     shutil.rmtree(old, ignore_errors=True)

@@ -50,7 +50,7 @@ def set_rate(optimiser: torch.optim.Optimizer, options: Optimisation, step: int,
 
 def learning_rate(options: Optimisation, step: int, total: int) -> float:
     """Linear warm-up, then cosine decay."""
-    warmup = max(1, round(options.warmup * total))
+    warmup = round(options.warmup * total)
     if step < warmup:
         return options.learning_rate * (step + 1) / warmup
     cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
