@@ -14,11 +14,12 @@ torch = pytest.importorskip("torch")
 from unprompt.models.folder import ModelFolder  # noqa: E402
 from unprompt.models.torch_folder import load_network  # noqa: E402
 from unprompt.training.export import trained_network  # noqa: E402
+from unprompt.training.listening import ignore  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.lora import add_lora, merge_lora, name_without_lora  # noqa: E402
 from unprompt.training.recipe import Lora, Network, Recipe  # noqa: E402
 from unprompt.training.recipe_file import read_recipe  # noqa: E402
-from unprompt.training.regressor import build_network  # noqa: E402
+from unprompt.training.regressor import RegressorTask, build_network  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -62,6 +63,16 @@ def test_merged_updates_leave_the_plain_network_and_the_same_answers(recipe: Rec
 def test_blocks_without_linear_maps_are_refused(recipe: Recipe) -> None:
     with pytest.raises(DataError, match=r"has no linear map in its blocks from 0\.5 to 0\.5"):
         add_lora(build_network(recipe), replace(HALF, last=0.5))
+
+
+def test_updates_begin_alike_wherever_and_whenever(regressor_recipe: Path, tmp_path: Path) -> None:
+    """Processes that train together, and a run that goes on, have to begin with the same numbers."""
+    recipe = read_recipe(regressor_recipe, ["lora.rank=2"])
+    states = []
+    for place in range(2):
+        torch.manual_seed(place)
+        states.append(RegressorTask(recipe, tmp_path, ignore, ignore).model.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_a_run_trains_updates_and_head_alone(regressor_recipe: Path, tmp_path: Path) -> None:

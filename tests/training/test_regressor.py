@@ -266,6 +266,38 @@ def test_the_network_is_refused_before_the_data_is_read(recipe: Recipe, tmp_path
         _task(recipe, tmp_path, data=nowhere)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimisation.batch_size=1000", "expected 1000 pictures for a batch, found 12 in an epoch"),
+        ("lora={rank = 2, first = 0.5, last = 0.5}", "has no linear map in its blocks"),
+        ("sight.views=[]", "views: expected one or more of whole"),
+    ],
+)
+def test_what_the_second_stage_cannot_do_is_refused_before_the_first(
+    regressor_recipe: Path, tmp_path: Path, override: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        train_recipe(regressor_recipe, [override], tmp_path, lambda line: None)
+    assert not (tmp_path / "probe").exists()
+
+
+def test_a_head_that_was_begun_with_keeps_its_scale(
+    regressor_run: Path, regressor_recipe: Path, tmp_path: Path
+) -> None:
+    overrides = [f"head.start={regressor_run}", "augmentation.flip=0.0", "probe.epochs=1", "optimisation.epochs=0"]
+    train_recipe(regressor_recipe, overrides, tmp_path, lambda line: None)
+    start, trained = load_file(regressor_run / BEST), load_file(tmp_path / "probe" / BEST)
+    assert torch.equal(trained["head.centre"], start["head.centre"])
+    assert torch.equal(trained["head.spread"], start["head.spread"])
+
+
+@pytest.mark.parametrize("parts", ["optimisation.batch_size=1", "optimisation.accumulate=4"])
+def test_a_batch_norm_needs_more_than_one_picture(regressor_recipe: Path, tmp_path: Path, parts: str) -> None:
+    with pytest.raises(DataError, match="a wide head needs two pictures or more at a time"):
+        train_recipe(regressor_recipe, ["head.kind=wide", parts], tmp_path, lambda line: None)
+
+
 def test_a_network_is_the_same_whenever_it_is_built(recipe: Recipe) -> None:
     one, again = (build_network(recipe).state_dict() for _ in range(2))
     assert all(torch.equal(value, again[name]) for name, value in one.items())

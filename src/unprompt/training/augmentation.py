@@ -47,8 +47,8 @@ def _random_crop(
     """A part of the picture, nearly square, brought to the model's size."""
     area = image.width * image.height * rng.uniform(least, 1)
     aspect = np.exp(rng.uniform(-1, 1) * np.log(_ASPECT))
-    width = min(image.width, round(np.sqrt(area * aspect)))
-    height = min(image.height, round(np.sqrt(area / aspect)))
+    width = min(image.width, max(1, round(np.sqrt(area * aspect))))
+    height = min(image.height, max(1, round(np.sqrt(area / aspect))))
     left, top = rng.integers(0, image.width - width + 1), rng.integers(0, image.height - height + 1)
     size = (preprocessing.input_size, preprocessing.input_size)
     return image.resize(size, INTERPOLATIONS[preprocessing.interpolation], box=(left, top, left + width, top + height))

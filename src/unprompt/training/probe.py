@@ -34,7 +34,7 @@ class ProbeTask:
         mirrored = whole.recipe.augmentation.flip > 0
         self.features = _features(whole, whole.train.pictures, mirrored, cache / "train-features.safetensors", advance)
         self.held_out = _features(whole, whole.validation.pictures, False, cache / "val-features.safetensors", advance)
-        if whole.recipe.head.standardise:
+        if whole.recipe.head.standardise and not whole.recipe.head.start:  # such a head has learnt with its own scale
             whole.model.fit_scale(self.features.flatten(0, 1).to(device))
 
     def steps(self, batch_size: int) -> int:

@@ -44,7 +44,7 @@ class Optimisation:
     clip: Amount = 1.0  # largest gradient norm; 0 turns it off
     precision: Precision = "bf16"  # slower than fp32 on CPUs that have no bf16 units
     checkpoint_gradients: bool = False  # compute activations twice rather than keep them: less memory, a third slower
-    seed: Whole = 0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     evaluations: Whole = 0  # in the whole run; 0: one an epoch
     checkpoint_minutes: Amount = 5.0
 

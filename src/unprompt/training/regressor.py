@@ -25,7 +25,7 @@ from unprompt.training.augmentation import augment, overlay
 from unprompt.training.listening import Advance, Report
 from unprompt.training.loading import Loader, normalised, read_pixels, to_tensor
 from unprompt.training.loop import Batch
-from unprompt.training.lora import name_without_lora
+from unprompt.training.lora import add_lora, name_without_lora
 from unprompt.training.losses import regression_loss
 from unprompt.training.pairs import Draw, Pairs
 from unprompt.training.recipe import Recipe, Sight
@@ -48,8 +48,12 @@ class RegressorTask:
 
     def __init__(self, recipe: Recipe, folder: Path, report: Report, advance: Advance) -> None:
         self.recipe, self.seed = recipe, recipe.optimisation.seed
+        if not recipe.sight.views:
+            raise DataError("sight: views: expected one or more of whole, mirrored, middle, found none")
         # The network first: what cannot be built is refused before an hour of reading pictures.
         self.model = build_network(recipe)
+        if recipe.lora.rank:
+            add_lora(self.model, recipe.lora)
         self.preprocessing = preprocessing_of(recipe.sight, self.model.backbone.preprocessing)
         read = functools.partial(
             Pairs.read, options=recipe.data, cache=folder / "cache", report=report, advance=advance

@@ -21,7 +21,6 @@ from unprompt.training.export import (
 )
 from unprompt.training.listening import Advance, Report, ignore
 from unprompt.training.loop import BEST, LAST, claim, train
-from unprompt.training.lora import add_lora
 from unprompt.training.probe import ProbeTask
 from unprompt.training.processes import Processes, joined
 from unprompt.training.recipe import Recipe
@@ -50,11 +49,28 @@ def train_recipe(
     """
     recipe = read_recipe(recipe_path, overrides)
     with joined() as processes:
+        _check_batches(recipe, processes)
         with processes.first_alone():
             claim(folder, recipe)
         if not processes.is_first:
             report, advance = ignore, ignore
         return _trained(recipe, folder, processes, report, advance)
+
+
+def _check_batches(recipe: Recipe, processes: Processes) -> None:
+    """Refuses batches that the processes cannot share evenly, or that come to one picture under a batch norm."""
+    for name, options in (("probe", recipe.probe), ("optimisation", recipe.optimisation)):
+        size, left_over = divmod(options.batch_size, processes.count)
+        if options.epochs and left_over:
+            raise DataError(
+                f"{name}: expected a batch_size that {processes.count} processes can share evenly, "
+                f"found {options.batch_size}"
+            )
+        if options.epochs and recipe.head.kind == "wide" and size // options.accumulate < 2:
+            raise DataError(
+                f"{name}: a wide head needs two pictures or more at a time; {processes.count} x {options.accumulate} "
+                f"parts of batch_size = {options.batch_size} are smaller"
+            )
 
 
 def _trained(recipe: Recipe, folder: Path, processes: Processes, report: Report, advance: Advance) -> dict[str, float]:
@@ -80,6 +96,8 @@ def _train_regressor(
     """
     with processes.first_alone():
         task = RegressorTask(recipe, folder, report, advance)
+    if recipe.optimisation.epochs:
+        task.steps(recipe.optimisation.batch_size)  # refuses too few pictures now, not after the probe
     if recipe.head.start:
         put_head(task.model, Path(recipe.head.start))
     if processes.is_first:
@@ -93,8 +111,6 @@ def _train_regressor(
         best = train(probe, recipe, recipe.probe, folder / PROBE, report, processes=processes, advance=advance)
         task.model.load_state_dict(load_file(folder / PROBE / BEST))
     if recipe.optimisation.epochs or not best:
-        if recipe.lora.rank:
-            add_lora(task.model, recipe.lora)
         best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, advance=advance)
     if processes.is_first:
         write_models(recipe, folder)
