@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from unprompt.errors import DataError
+
 torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file  # noqa: E402
 
 from unprompt.training.loop import BEST  # noqa: E402
-from unprompt.training.processes import Processes  # noqa: E402
+from unprompt.training.processes import Processes, gpu_of  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -44,6 +46,18 @@ def test_a_failure_in_one_is_a_failure_of_the_command(regressor_recipe: Path, tm
     assert run.returncode == 2
     (line,) = run.stderr.splitlines()  # nobody wants a traceback for each process
     assert "unknown backbone 'nothing_like_it'" in line
+
+
+def test_each_process_has_a_gpu_of_its_own() -> None:
+    assert gpu_of(1, 2) == torch.device("cuda", 1)
+    with pytest.raises(DataError, match="expected 2 processes or fewer on this machine, one a GPU; found a process 3"):
+        gpu_of(2, 2)
+
+
+def test_batches_that_cannot_be_shared_evenly_are_refused(regressor_recipe: Path, tmp_path: Path) -> None:
+    run = _command(regressor_recipe, tmp_path / "run", "--processes", "2", "optimisation.batch_size=5")
+    assert run.returncode == 2
+    assert "expected a batch_size that 2 processes can share evenly, found 5" in run.stderr
 
 
 def test_rows_are_dealt_out() -> None:

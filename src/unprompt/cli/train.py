@@ -49,7 +49,7 @@ def train(
     if "WORLD_SIZE" not in os.environ and (count := processes or run.gpu_count()) > 1:
         _together(count, folder)
         return
-    with _stages() as advance:
+    with stages() as advance:
         best = run.train_recipe(recipe, overrides or [], folder, say, advance)
     if os.environ.get("RANK", "0") == "0":
         for metric, value in best.items():
@@ -105,15 +105,15 @@ def _log_of(folder: Path, rank: int) -> Path:
 
 
 @contextlib.contextmanager
-def _stages() -> Iterator[Advance]:
+def stages() -> Iterator[Advance]:
     """A function that is told of the stage that a run is in, how many samples of it are done, and of how many."""
     steps, now = Steps(quiet=False), _Stage()
     with contextlib.ExitStack() as stack:
 
         def advance(stage: str, done: int, total: int) -> None:
-            if stage != now.name:
+            if (stage, total) != (now.name, now.total) or done < now.done:  # two stages may have one name
                 stack.close()
-                now.name, now.done = stage, 0
+                now.name, now.total, now.done = stage, total, 0
                 now.advance = stack.enter_context(steps(stage, total, "samples"))
             now.advance(done - now.done)
             now.done = done
@@ -123,8 +123,9 @@ def _stages() -> Iterator[Advance]:
 
 @dataclass
 class _Stage:
-    """What is shown at present: its name, how much of it is done, and what moves its bar."""
+    """What is shown at present: its name, its size, how much of it is done, and what moves its bar."""
 
     name: str = ""
+    total: int = 0
     done: int = 0
     advance: Callable[[int], None] = lambda done: None

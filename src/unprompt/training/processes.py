@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from unprompt.errors import DataError
+
 LONGEST_WAIT = timedelta(hours=12)
 """Others wait while the first reads the data and evaluates."""
 
@@ -75,6 +77,13 @@ class Processes:
         return float(value)
 
 
+def gpu_of(process: int, gpus: int) -> torch.device:
+    """The GPU of a machine's process number `process`, from 0. Raises DataError where there is none left for it."""
+    if process >= gpus:
+        raise DataError(f"expected {gpus} processes or fewer on this machine, one a GPU; found a process {process + 1}")
+    return torch.device("cuda", process)
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[Processes]:
     """This process among those that torchrun or accelerate started, if they did; alone otherwise."""
@@ -83,8 +92,9 @@ def joined() -> Iterator[Processes]:
         yield Processes(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         return
     on_gpu = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
+    device = torch.device("cpu")
     if on_gpu:
+        device = gpu_of(int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count())
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=LONGEST_WAIT)
     try:
