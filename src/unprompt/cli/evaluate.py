@@ -14,7 +14,7 @@ from unprompt.cli.options import BatchSize, NoText, Offline, PresetName, Quiet, 
 from unprompt.cli.score_tables import intervals_line, judgement, report_table, show_line, weights_table
 from unprompt.cli.scoring import Hear, Scoring
 from unprompt.cli.terminal import show
-from unprompt.errors import EXIT_SOME_FAILED, DataError
+from unprompt.errors import EXIT_SOME_FAILED, EXIT_USAGE, DataError
 
 
 def evaluate(
@@ -64,7 +64,7 @@ def evaluate(
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a preset on pictures whose prompts are known, or compare two.
+    """Score a preset on labelled pictures, or compare two.
 
     The mean cosine between the true prompt's vector and the predicted one, and between the true prompt's and the chosen
     sentence's own, with bootstrap intervals of 95 %. Pictures of like prompts are resampled together. What the files
@@ -153,7 +153,7 @@ def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
         show(weights_table(fit, unprompter.preset))
         show_line(judgement(fit))
     if report["failures"]:
-        raise typer.Exit(EXIT_SOME_FAILED)
+        raise typer.Exit(EXIT_SOME_FAILED if report["n"] else EXIT_USAGE)
 
 
 def _command() -> str:

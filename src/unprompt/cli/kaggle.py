@@ -45,7 +45,10 @@ Like: TypeAlias = Annotated[
 
 @app.callback()
 def kaggle() -> None:
-    """Make, check and score submissions to "Stable Diffusion - Image to Prompts"."""
+    """Make, check and score Kaggle submissions.
+
+    Of the competition "Stable Diffusion - Image to Prompts".
+    """
 
 
 @app.command()
