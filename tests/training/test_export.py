@@ -166,8 +166,9 @@ def test_an_export_that_loses_too_much_is_refused(
 
 
 def test_an_export_replaces_a_model_alone(regressor_run: Path, tmp_path: Path) -> None:
-    for _ in range(2):
+    for card in ((regressor_run / "best" / "README.md").read_text(), "by hand"):
         model = export_model(str(regressor_run), tmp_path / "model")
+        assert (model.path / "README.md").read_text() == card
         (model.path / "README.md").write_text("by hand")  # the second finds it, and keeps it
     assert sorted(path.name for path in model.path.iterdir()) == ["README.md", "config.json", "model.onnx"]
     before = sorted(path.name for path in regressor_run.iterdir())

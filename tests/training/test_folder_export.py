@@ -16,8 +16,9 @@ from unprompt.images.files import LocalFile  # noqa: E402
 from unprompt.images.sources import ImageRef  # noqa: E402
 from unprompt.members.regressor import Regressor  # noqa: E402
 from unprompt.models.folder import ModelFolder  # noqa: E402
-from unprompt.training import folder_export  # noqa: E402
+from unprompt.training import folder_export, onnx_export  # noqa: E402
 from unprompt.training.folder_export import export_folder, is_torch_folder  # noqa: E402
+from unprompt.training.run import export_model  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -41,9 +42,11 @@ def test_a_trained_folder_and_its_export_see_alike(regressor_run: Path, examples
 
 
 def test_what_no_file_can_hold_is_refused(regressor_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_export, "LARGEST_MB", 1)
+    monkeypatch.setattr(onnx_export, "LARGEST_MB", 1)
     with pytest.raises(ModelError, match="MB of weights, an ONNX file holds 1; run it with torch"):
         export_folder(regressor_run / "best", tmp_path / "onnx")
+    with pytest.raises(ModelError, match="MB of weights, an ONNX file holds 1; run it with torch"):
+        export_model(str(regressor_run), tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()
 
 

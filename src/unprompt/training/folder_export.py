@@ -13,9 +13,6 @@ from unprompt.models.onnx import session
 from unprompt.models.torch_folder import load_network
 from unprompt.training.onnx_export import export_onnx, pack_weights
 
-LARGEST_MB = 2000
-"""What one ONNX file can hold: it is a protocol buffer."""
-
 LEAST_AGREEMENT = 0.9995
 """Mean cosine to the original's vectors; 16 bits a weight cost far less."""
 
@@ -37,11 +34,6 @@ def export_folder(source: Path, folder: Path) -> ModelFolder:
         raise ModelError(f"expected another folder than {source}, which is read; its weights would be lost")
     original = ModelFolder.open(source)
     network = load_network(original)
-    size_mb = sum(value.numel() * value.element_size() for value in network.state_dict().values()) / 1e6
-    if size_mb > LARGEST_MB:
-        raise ModelError(
-            f"model {original.name} has {size_mb:.0f} MB of weights, an ONNX file holds {LARGEST_MB}; run it with torch"
-        )
     side = network.backbone.preprocessing.input_size
     pixels = torch.randn(_COMPARED, 3, side, side, generator=torch.Generator().manual_seed(0))
     with replacing(folder) as new:

@@ -21,6 +21,11 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
+from unprompt.errors import ModelError
+
+LARGEST_MB = 2000
+"""What one ONNX file can hold: it is a protocol buffer."""
+
 SMALLEST_PACKED = 4096  # numbers; biases and norms stay float32
 
 
@@ -31,7 +36,15 @@ def export_onnx(
     dynamic_axes: Mapping[str, Mapping[int, str]],
     path: Path,
 ) -> None:
-    """Writes `model` as an ONNX file with float32 weights. `dynamic_axes` names the axes that may have any length."""
+    """Writes `model` as an ONNX file with float32 weights. `dynamic_axes` names the axes that may have any length.
+
+    Raises ModelError where the model is too large for one file.
+    """
+    size_mb = sum(value.numel() * value.element_size() for value in model.state_dict().values()) / 1e6
+    if size_mb > LARGEST_MB:
+        raise ModelError(
+            f"the model has {size_mb:.0f} MB of weights, an ONNX file holds {LARGEST_MB}; run it with torch"
+        )
     names = {name for axes in dynamic_axes.values() for name in axes.values()}
     dims = {name: torch.export.Dim(name) for name in sorted(names)}
     shapes = tuple({axis: dims[name] for axis, name in dynamic_axes.get(key, {}).items()} for key in inputs)

@@ -127,7 +127,8 @@ def write_models(recipe: Recipe, run: Path) -> None:
 def export_model(source: str, folder: Path) -> ModelFolder:
     """Writes the ONNX model folder of a run, or of something published (`all-MiniLM-L6-v2`, `clip-tokenizer`).
 
-    The folder is new or holds a model alone, which is replaced; its card stays. Raises DataError where `source` is no
+    The folder is new, and gets the card of the run's best, or holds a model alone, which is replaced; its card stays.
+    Raises DataError where `source` is no
     run with weights, MissingExtraError where a package is needed, ModelError where the folder holds anything else.
     """
     if source in PUBLISHED:
@@ -137,8 +138,9 @@ def export_model(source: str, folder: Path) -> ModelFolder:
         export = partial(export_decoder if recipe.task == "decoder" else export_regressor, recipe, weights)
     with replacing(folder) as new:
         export(new)
-        if (folder / CARD).is_file():
-            shutil.copyfile(folder / CARD, new / CARD)
+        cards = (folder / CARD, Path(source) / Path(BEST).stem / CARD)
+        if card := next(filter(Path.is_file, cards), None):
+            shutil.copyfile(card, new / CARD)
     return ModelFolder.open(folder)
 
 
