@@ -57,6 +57,9 @@ def test_a_greedy_soup_is_no_worse_than_its_best_run(runs: list[Path], tmp_path:
     ]
     scores = [each.config["score"]["balanced"] for each in alone]
     assert folder.config["score"]["balanced"] >= max(scores) - 1e-6
+    card = (folder.path / "README.md").read_text()
+    assert "chosen from 2 greedily" in card
+    assert card.count("- `") == (2 if ": added" in said[0] else 1)  # the runs that are in it
     assert ": added, balanced 0." in said[0] or ": left out, balanced 0." in said[0]
 
 

@@ -49,8 +49,11 @@ def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) ->
             return scores(pot.eval(), pairs, preprocessing, recipe.sight.views, loader)
 
     weights = [network.state_dict() for network in networks]
-    chosen, score = _greedy(weights, runs, taste, report) if greedy else (weights, taste(mean_weights(weights)))
-    pot.load_state_dict(mean_weights(chosen))
+    if greedy:
+        chosen, score = _greedy(weights, runs, taste, report)
+    else:
+        chosen, score = list(range(len(runs))), taste(mean_weights(weights))
+    pot.load_state_dict(mean_weights([weights[place] for place in chosen]))
     report("  ".join(["soup", f"of {len(chosen)}", *(f"{key} {value:.4f}" for key, value in score.items())]))
     return save_network(
         pot,
@@ -61,7 +64,7 @@ def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) ->
         licence="see the model card",
         origin="trained by unprompt; see the model card",
         score=score,
-        card=_card(recipe, runs, len(chosen), greedy, score),
+        card=_card(recipe, [runs[place] for place in chosen], len(runs) if greedy else 0, score),
     )
 
 
@@ -78,16 +81,17 @@ def _greedy(
     runs: Sequence[Path],
     taste: Callable[[Weights], dict[str, float]],
     report: Report,
-) -> tuple[list[Weights], dict[str, float]]:
+) -> tuple[list[int], dict[str, float]]:
+    """The places of the runs whose mean is best, and its score."""
     alone = [taste(each) for each in weights]
     order = sorted(range(len(weights)), key=lambda place: -alone[place]["balanced"])
-    chosen, score = [weights[order[0]]], alone[order[0]]
+    chosen, score = order[:1], alone[order[0]]
     for place in order[1:]:
-        tried = taste(mean_weights([*chosen, weights[place]]))
+        tried = taste(mean_weights([weights[each] for each in [*chosen, place]]))
         kept = tried["balanced"] >= score["balanced"]
         report(f"{runs[place]}: {'added' if kept else 'left out'}, balanced {tried['balanced']:.4f}")
         if kept:
-            chosen, score = [*chosen, weights[place]], tried
+            chosen, score = [*chosen, place], tried
     return chosen, score
 
 
@@ -104,9 +108,10 @@ def _check_alike(runs: Sequence[Path], recipes: Sequence[Recipe]) -> None:
             raise DataError(f"{run} is of another network, head or sight than {runs[0]}: their weights have no mean")
 
 
-def _card(recipe: Recipe, runs: Sequence[Path], count: int, greedy: bool, score: Mapping[str, float]) -> str:
-    how = f"{count} of them, chosen greedily on the validation data" if greedy else "all of them"
+def _card(recipe: Recipe, runs: Sequence[Path], chosen_from: int, score: Mapping[str, float]) -> str:
+    """The card of a soup of these runs; `chosen_from` how many, 0 where there was no choice."""
+    how = f", chosen from {chosen_from} greedily on the validation data" if chosen_from else ""
     lines = [f"- `{run}`" for run in runs]
     numbers = [f"| {key} | {value:.4f} |" for key, value in score.items()]
-    head = [f"# {recipe.name}", "", f"The mean of the weights of these runs, {how}:", ""]
+    head = [f"# {recipe.name}", "", f"The mean of the weights of these runs{how}:", ""]
     return "\n".join([*head, *lines, "", "| | score |", "|---|---|", *numbers, ""])
