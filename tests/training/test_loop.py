@@ -24,6 +24,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+from unprompt.output.files import OutputBusyError, open_locked  # noqa: E402
 from unprompt.training.checkpoint import newest_checkpoint, write_checkpoint  # noqa: E402
 from unprompt.training.loop import BEST, LAST, Batch, train  # noqa: E402
 from unprompt.training.optimiser import learning_rate  # noqa: E402
@@ -203,6 +204,19 @@ def test_a_folder_is_claimed_before_anything_is_computed(decoder_run: Path, deco
     with pytest.raises(DataError, match="another recipe"):
         train_recipe(decoder_recipe, ["decoder.recombined=3"], decoder_run, _ignore)
     assert sorted(decoder_run.rglob("*")) == before
+
+
+def test_two_commands_do_not_train_in_one_folder(decoder_run: Path, decoder_recipe: Path) -> None:
+    with open_locked(str(decoder_run / ".lock")), pytest.raises(OutputBusyError, match="another unprompt is writing"):
+        train_recipe(decoder_recipe, [], decoder_run, _ignore)
+    assert train_recipe(decoder_recipe, [], decoder_run, _ignore)
+
+
+def test_a_folder_that_cannot_be(decoder_recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(DataError, match="cannot write"):
+            train_recipe(decoder_recipe, [], folder, _ignore)
 
 
 def test_other_parameters_than_the_checkpoints(tmp_path: Path) -> None:

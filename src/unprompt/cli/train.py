@@ -17,6 +17,7 @@ import typer
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERRUPTED, MissingExtraError
+from unprompt.output.files import write_errors
 
 Advance = Callable[[str, int, int], None]
 
@@ -80,7 +81,8 @@ def _together(count: int, folder: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     place = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    folder.mkdir(parents=True, exist_ok=True)
+    with write_errors(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "unprompt", *sys.argv[1:]]
     with contextlib.ExitStack() as stack:
         processes = []

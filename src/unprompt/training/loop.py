@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
+from unprompt.output.files import write_errors
 from unprompt.training.averaging import MovingAverage, put
 from unprompt.training.checkpoint import (
     newest_checkpoint,
@@ -98,13 +99,14 @@ def train(
 
 
 def claim(folder: Path, recipe: Recipe) -> None:
-    """Makes `folder` that of a run of this recipe. Raises DataError where it holds a run of another one."""
+    """Makes `folder` that of a run of this recipe. Raises DataError where it cannot, or holds a run of another one."""
     path = folder / RUN_RECIPE
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_text(json.dumps(dataclasses.asdict(recipe), indent=2, sort_keys=True), encoding="utf-8")
-        os.replace(temporary, path)
+        with write_errors(str(path)):
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".part")
+            temporary.write_text(json.dumps(dataclasses.asdict(recipe), indent=2, sort_keys=True), encoding="utf-8")
+            os.replace(temporary, path)
     elif recipe_of_run(folder) != recipe:
         raise DataError(f"{folder} holds a run of another recipe; choose another folder with --output or remove it")
 

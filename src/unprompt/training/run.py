@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from unprompt.errors import DataError
 from unprompt.models.folder import CARD, ModelFolder, replacing
+from unprompt.output.files import open_locked
 from unprompt.training.card import write_data_note
 from unprompt.training.decoder import DecoderTask
 from unprompt.training.export import (
@@ -32,6 +34,8 @@ from unprompt.training.weights import put_head
 PUBLISHED = {"all-MiniLM-L6-v2": export_sentence_encoder, "clip-tokenizer": export_clip_tokenizer}
 PROBE = "probe"
 """The folder of the first stage, inside the run's."""
+LOCK = ".lock"
+"""Held by the command that trains in the folder: two would write over each other's checkpoints."""
 
 
 def train_recipe(
@@ -45,13 +49,16 @@ def train_recipe(
 
     A regressor's run ends with the model folders `best` and `last` in it. Under torchrun or accelerate several
     processes train together. Paths in a recipe are relative to the folder that the command is called in. Raises
-    DataError, UnknownNameError, ModelError and MissingExtraError, before the first step wherever that can be known.
+    DataError, UnknownNameError, ModelError and MissingExtraError, before the first step wherever that can be known;
+    OutputBusyError where another command trains in the folder.
     """
     recipe = read_recipe(recipe_path, overrides)
-    with joined() as processes:
+    with joined() as processes, contextlib.ExitStack() as stack:
         _check_batches(recipe, processes)
         with processes.first_alone():
             claim(folder, recipe)
+            if processes.is_first:
+                stack.enter_context(open_locked(str(folder / LOCK)))
         if not processes.is_first:
             report, advance = ignore, ignore
         return _trained(recipe, folder, processes, report, advance)

@@ -11,14 +11,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
+from unprompt.output.files import write_errors
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes a safetensors file; a kill leaves the one that was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a safetensors file; a kill leaves the one that was there before. Raises DataError where it cannot."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     temporary = path.with_suffix(".part")
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
-    os.replace(temporary, path)
+    try:
+        with write_errors(str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(plain, temporary)
+            os.replace(temporary, path)
+    except SafetensorError as error:  # a full disk, as safetensors says it
+        raise DataError(f"cannot write {path}: {error}") from error
 
 
 def put_start_weights(network: nn.Module, path: Path) -> None:
