@@ -73,8 +73,7 @@ def _loop(task: RegressorTask, recipe: Recipe, folder: Path, device: torch.devic
     times: list[float] = []
 
     def advance(stage: str, done: int, total: int) -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        _wait_for(device)
         times.append(time.perf_counter())
 
     processes = Processes(0, 1, device)
@@ -89,12 +88,18 @@ def _bare(task: RegressorTask, recipe: Recipe, steps: int, device: torch.device)
     task.model.train()
     for _ in range(WARM_STEPS):
         _pass(task, recipe, batch, device)
+    _wait_for(device)  # otherwise the warm steps would still run within the time that is taken
     started = time.perf_counter()
     for _ in range(steps - WARM_STEPS):
         _pass(task, recipe, batch, device)
+    _wait_for(device)
+    return (steps - WARM_STEPS) * recipe.optimisation.batch_size / (time.perf_counter() - started)
+
+
+def _wait_for(device: torch.device) -> None:
+    """Until a GPU has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return (steps - WARM_STEPS) * recipe.optimisation.batch_size / (time.perf_counter() - started)
 
 
 def _pass(task: RegressorTask, recipe: Recipe, batch: Batch, device: torch.device) -> None:
