@@ -197,7 +197,7 @@ def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder
         "architecture": recipe.network.name,
         "preprocessing": preprocessing.to_config(),
         "views": list(recipe.sight.views),
-        "licence": "MIT",
+        "licence": "see the model card",
         "origin": "trained by unprompt; see the model card",
         "score": _score(weights),
     }

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from unprompt.errors import DataError
 from unprompt.output.files import write_errors
@@ -107,8 +108,17 @@ def claim(folder: Path, recipe: Recipe) -> None:
             temporary = path.with_suffix(".part")
             temporary.write_text(json.dumps(dataclasses.asdict(recipe), indent=2, sort_keys=True), encoding="utf-8")
             os.replace(temporary, path)
-    elif recipe_of_run(folder) != recipe:
+    elif _what_counts(recipe_of_run(folder)) != _what_counts(recipe):
         raise DataError(f"{folder} holds a run of another recipe; choose another folder with --output or remove it")
+
+
+def _what_counts(recipe: Recipe) -> Recipe:
+    """The recipe without what a run may go on otherwise with, since its result stays the same."""
+    options = {
+        name: dataclasses.replace(getattr(recipe, name), checkpoint_minutes=0, checkpoint_gradients=False)
+        for name in ("probe", "optimisation")
+    }
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, workers=0), **options)
 
 
 class _Run:
@@ -128,6 +138,7 @@ class _Run:
         self.report, self.advance = report, advance
         self.model = task.model.to(processes.device)
         self.parameters = trainable(self.model, task.depth_of)
+        self.frozen_norms = [module for module in self.model.modules() if _is_frozen_norm(module)]
         self.average = MovingAverage(self.parameters, options.ema)
         self.optimiser = adamw(self.parameters, task.depth_of, options)
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=options.precision == "fp16")
@@ -163,6 +174,8 @@ class _Run:
         # Dropout and stochastic depth draw from the step's own seed, so a resumed run draws what an unbroken one does.
         torch.manual_seed((self.options.seed * 1_000_003 + self.step) * self.processes.count + self.processes.rank)
         self.model.train()
+        for norm in self.frozen_norms:
+            norm.eval()
         set_rate(self.optimiser, self.options, self.step, self.total_steps)
         self.optimiser.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.processes.device)
@@ -283,6 +296,12 @@ class _Run:
         temporary = self.folder / f"{METRICS}.part"
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         os.replace(temporary, self.folder / METRICS)
+
+
+def _is_frozen_norm(module: nn.Module) -> bool:
+    """Whether it is a batch norm that is not trained: what it has counted must then not move either."""
+    weights = list(module.parameters()) if isinstance(module, _BatchNorm) else []
+    return bool(weights) and not any(parameter.requires_grad for parameter in weights)
 
 
 class _Pace:
