@@ -26,6 +26,7 @@ from unprompt.training.recipe_file import read_recipe
 from unprompt.training.regressor import RegressorTask
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "embedded-vit.toml"
+FIXED = ("network.weights=random", "probe.epochs=0", "optimisation.epochs=1", "optimisation.evaluations=1")
 WARM_STEPS = 4
 VALIDATION = 64  # pictures: evaluations are not what is measured
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
@@ -53,7 +54,7 @@ def main() -> None:
 
 def _recipe(pairs: Path, overrides: list[str], steps: int, scratch: Path) -> Recipe:
     """The embedded recipe on as many pictures as the steps take."""
-    recipe = read_recipe(RECIPE, ["network.weights=random", "probe.epochs=0", "optimisation.epochs=1", *overrides])
+    recipe = read_recipe(RECIPE, [*FIXED, *overrides])
     counts = {"train": steps * recipe.optimisation.batch_size, "val": VALIDATION}
     for name, count in counts.items():
         lines = (pairs / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
