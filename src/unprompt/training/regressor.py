@@ -125,6 +125,11 @@ class RegressorTask:
         side = math.ceil(self.preprocessing.resized_side / math.sqrt(options.crop_scale))
         return augment(read_pixels(self.train.pictures[picture], side), self.preprocessing, options, rng)
 
+    @functools.cached_property
+    def _encoder(self) -> SentenceEncoder:
+        """For the joined prompts of MixGen, which come with every batch."""
+        return SentenceEncoder.embedded()
+
     def _targets(self, jobs: Sequence[_Job]) -> Vector:
         targets = self.train.targets[[job.picture for job in jobs]]  # a copy (batch, 384)
         prompts = self.train.prompts
@@ -134,7 +139,7 @@ class RegressorTask:
             if job.other is not None
         ]
         if joined:
-            targets[[place for place, _ in joined]] = SentenceEncoder.embedded().encode([text for _, text in joined])
+            targets[[place for place, _ in joined]] = self._encoder.encode([text for _, text in joined])
         return targets
 
 
