@@ -14,6 +14,7 @@ import pytest
 LEVELS = (
     {"prediction", "errors", "answers"},
     {"images", "text", "models", "vocabulary"},
+    {"interrogation"},
     {"members", "presets"},
     {"ensemble", "wording"},
     {"unprompter"},

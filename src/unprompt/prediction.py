@@ -28,18 +28,35 @@ class Candidate:
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A vocabulary's term that stands in a text, and from which of its lists it is.
+
+    `similarity` is the cosine of the term alone with the picture, in the space of the model that chose it; `gain` is
+    how much nearer to the picture the text came by it, None where that was not measured.
+    """
+
+    text: str
+    category: str
+    similarity: float
+    gain: float | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vote:
     """One member's opinion of one picture: a unit vector (384,), a text, or both.
 
-    `texts` are sentences that the member offers as candidates, best first. `weight` is the share that the preset gives
-    the member, 0 to 1.
+    `texts` are sentences that the member offers as candidates, best first; `terms` are those of a vocabulary in the
+    first one, in its order. `negative_prompt` says what the picture is least like, where that was asked for. `weight`
+    is the share that the preset gives the member, 0 to 1.
     """
 
     member: str
     weight: float
     vector: Vector | None = None
     texts: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+    negative_prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

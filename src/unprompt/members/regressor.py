@@ -1,98 +1,29 @@
-"""The regressor: from pixels to the prompt's vector in one step."""
+"""The regressor: an image model whose vector is its vote."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
-from unprompt.errors import ModelError
 from unprompt.images.decode import Picture
-from unprompt.images.preprocess import VIEWS, View, preprocess
-from unprompt.models.engine import Engine, open_engine, preprocessing_of
 from unprompt.models.folder import ModelFolder
-from unprompt.models.onnx import core_count
-from unprompt.prediction import Vector, Vote
+from unprompt.models.picture_encoder import PictureEncoder
+from unprompt.prediction import Vote
 
 
 class Regressor:
-    """An image model whose answer is a unit vector (384,); it offers no texts.
-
-    On a CPU each picture goes through the model alone and on one core, several at a time: an answer is the same to the
-    bit whatever the batch and the number of threads, and no thread waits for another in the middle of the model. On a
-    GPU, which torch takes where there is one, pictures go in batches. Where the model's config names several `views`,
-    the answer is the mean of theirs, at unit length.
-
-    Raises ModelError where the folder has no preprocessing; and at the first vote, which loads the weights, where these
-    are damaged or answer in another shape, or MissingExtraError where they need torch.
-    """
+    """Votes with the vectors of a picture encoder; it offers no texts. Raises as `PictureEncoder` does."""
 
     def __init__(self, folder: ModelFolder, *, name: str, weight: float, threads: int = 0) -> None:
         self.name = name
         self.folder = folder
         self._weight = weight
-        self._threads = threads or core_count()
-        self._preprocessing = preprocessing_of(folder)
-        self._views = views_of(folder)
-        self._loading = threading.Lock()
+        self._encoder = PictureEncoder(folder, threads)
 
     @property
     def shorter_side(self) -> int | None:
-        """The side, in pixels, to which the model has a picture reduced; None where its config says `every_pixel`.
-
-        No more is asked for: ours learnt from pictures of 256 pixels, and larger ones that are first reduced to about
-        that score the same (0.4944, and 0.4942 whole, on 400 of the validation pictures enlarged four times). Weights
-        from elsewhere are shown what they were trained with, to the last pixel.
-        """
-        if self.folder.config.get("every_pixel") is True:
-            return None
-        return max(self._preprocessing.of_view(view).resized_side for view in self._views)
+        """See `PictureEncoder`."""
+        return self._encoder.shorter_side
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""
-        with self._loading:
-            workers, engine = self._workers, self._engine
-        if not engine.batched:
-            return list(workers.map(self._vote, pictures))
-        if not pictures:
-            return []
-        pixels = np.concatenate(list(workers.map(self._pixels, pictures)))
-        vectors = engine.vectors(pixels).reshape(len(pictures), len(self._views), -1)
-        return [self._voted(views) for views in vectors]
-
-    def _vote(self, picture: Picture) -> Vote:
-        return self._voted(self._engine.vectors(self._pixels(picture)))
-
-    def _pixels(self, picture: Picture) -> npt.NDArray[np.float32]:
-        seen = [preprocess(picture.pixels, self._preprocessing, view) for view in self._views]
-        return np.stack(seen)  # (views, 3, input_size, input_size)
-
-    def _voted(self, views: Vector) -> Vote:
-        """The vote of a picture whose views have these vectors (views, 384)."""
-        vector = np.array(views[0], np.float32)
-        if len(views) > 1:
-            mean = views.mean(axis=0)
-            vector = (mean / np.linalg.norm(mean)).astype(np.float32)
-        return Vote(self.name, self._weight, vector=vector)
-
-    @cached_property
-    def _workers(self) -> ThreadPoolExecutor:
-        engine = self._engine  # loaded here, and not by all of them at the same time
-        name = f"unprompt-{self.name}"
-        return ThreadPoolExecutor(self._threads, thread_name_prefix=name, initializer=engine.prepare_thread)
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return open_engine(self.folder)
-
-
-def views_of(folder: ModelFolder) -> tuple[View, ...]:
-    """The views that a model's config names; the whole picture alone where it names none. Raises ModelError."""
-    names = folder.config.get("views", ["whole"])
-    if not isinstance(names, list) or not names or any(name not in VIEWS or names.count(name) > 1 for name in names):
-        raise ModelError(f"model {folder.name}: expected views to be some of {', '.join(VIEWS)}, found {names!r}")
-    return tuple(names)
+        return [Vote(self.name, self._weight, vector=vector) for vector in self._encoder.encode(pictures)]

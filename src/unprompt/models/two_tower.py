@@ -1,0 +1,77 @@
+"""Models that bring pictures and texts into one space: what every one of them can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.images.decode import Picture
+from unprompt.prediction import Vector
+
+JOINT = ", "
+"""What stands between a text and the term that goes on from it."""
+
+
+def silent(done: int) -> None:
+    """Nobody wants to hear how far it is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Continuations:
+    """One picture and many texts that begin alike: f"{prefix}, {term}" for each of `terms`.
+
+    `image` (size,) is the picture's unit vector. Texts of more than `limit` tokens, start and end not counted, get no
+    score.
+    """
+
+    image: Vector
+    prefix: str
+    terms: Sequence[str]
+    limit: int
+
+
+class TwoTower(Protocol):
+    """Unit vectors of pictures and of texts, whose cosine says how well they go together.
+
+    Made quickly; weights are loaded when they are first needed, the two towers apart. An answer does not depend on what
+    else is asked in the same call, but for rounding.
+    """
+
+    name: str
+    """As presets and the command line name it."""
+
+    size: int
+    """Numbers in a vector."""
+
+    longest: int
+    """Tokens of a text that are read, start and end not counted; 75 for CLIP."""
+
+    shortlist: int | None
+    """How many continuations are worth scoring in full at each step, of those that an estimate puts first; None: all of
+    them, because they cost little."""
+
+    @property
+    def shorter_side(self) -> int | None:
+        """How many pixels it needs to see; None: every one that the file has."""
+
+    def identities(self) -> Mapping[str, str]:
+        """The models behind it by name, each with a hash that changes with its weights."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text as this model counts them, start and end not counted."""
+
+    def encode_images(self, pictures: Sequence[Picture]) -> Vector:
+        """Unit vectors (pictures, size) float32."""
+
+    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+        """Unit vectors (texts, size) float32; a text is cut where the model stops reading.
+
+        `advance` hears how many more are done.
+        """
+
+    def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
+        """For each, the cosine (terms,) of its picture with each of its texts; NaN where the text is too long."""
