@@ -1,0 +1,1 @@
+"""Vocabularies: lists of terms that pictures are compared with."""
