@@ -1,0 +1,181 @@
+"""Vectors of term lists: made once, kept on disk, and mapped from there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.errors import DataError, ModelError
+from unprompt.images.sources import printable
+from unprompt.models.two_tower import TwoTower, silent
+from unprompt.vocabulary import vector_file
+from unprompt.vocabulary.category import Category, digest
+from unprompt.vocabulary.vector_file import SUFFIX, UNFINISHED, Half, Label
+
+_log = logging.getLogger(__name__)
+
+_PART = 16_384  # terms that are encoded before they are kept: what a kill may cost
+_PARTS = 64  # of a list, at most: each is an open file until the list is whole
+_GIVEN_UP_S = 3600  # nobody writes on a file that did not grow for so long
+
+
+def default_cache() -> Path:
+    """Where vectors of terms are kept: `unprompt/terms` in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unprompt" / "terms"
+
+
+@dataclass(frozen=True, eq=False)
+class TermTable:
+    """The terms of a category with their vectors (terms, size) float16, of unit length but for the rounding.
+
+    `weights` (terms,) float32 multiply what ranks a term; None where all are 1.
+    """
+
+    texts: tuple[str, ...]
+    category: str
+    vectors: Half
+    weights: npt.NDArray[np.float32] | None = None
+
+    @cached_property
+    def hashes(self) -> npt.NDArray[np.int64]:
+        """A hash of each text (terms,), which another process has otherwise: texts that differ in it differ."""
+        return np.fromiter(map(hash, self.texts), np.int64, len(self.texts))
+
+
+class TermTables:
+    """Tables of one model. Each is made once for this object, and its vectors once for a cache folder.
+
+    Vectors are rounded to float16 before anything is done with them, so a table is the same from a cold and a warm
+    cache. A folder that cannot be written is done without, and a file that is damaged is made anew; both are said
+    through `logging`. Several processes may use a folder at once.
+    """
+
+    def __init__(self, towers: TwoTower, cache: Path | None) -> None:
+        self._towers, self._cache = towers, cache
+        self._writable = cache is not None
+        self._tables: dict[object, TermTable] = {}
+
+    def table(self, category: Category, advance: Callable[[int], None] = silent) -> TermTable:
+        """The table of a category; `advance` hears how many more of its terms are done.
+
+        Raises ModelError where the model gives no finite vectors, and what `encode_texts` raises.
+        """
+        key = (category.identity, category.name, tuple(sorted(category.weights.items())))
+        if key in self._tables:
+            advance(len(category.terms))
+        else:
+            vectors = self._vectors(category, advance)
+            self._tables[key] = TermTable(category.terms, category.name, vectors, _weights(category))
+        return self._tables[key]
+
+    def _vectors(self, category: Category, advance: Callable[[int], None]) -> Half:
+        if self._cache is None or not category.terms:
+            return self._encode(category.terms, advance)
+        folder, label = self._place(category)
+        path = folder / f"{category.identity}{SUFFIX}"
+        kept = self._read(path, label)
+        if kept is not None:
+            advance(len(category.terms))
+            return kept
+        kept = self._keep(path, label, self._parts(folder, label, category.terms, advance))
+        if self._writable:
+            _clear(folder, category.identity)
+        return kept
+
+    def _place(self, category: Category) -> tuple[Path, Label]:
+        """The model's folder, and what the file of the list has to say. No name of either becomes a file's."""
+        assert self._cache is not None
+        name = self._towers.name
+        identity = digest(json.dumps([name, *sorted(self._towers.identities().items())]))
+        shape = (len(category.terms), self._towers.size)
+        return self._cache / identity, Label(name, identity, category.identity, shape)
+
+    def _parts(self, folder: Path, whole: Label, terms: Sequence[str], advance: Callable[[int], None]) -> list[Half]:
+        """The vectors of a list, those of a long one in parts, each of which is kept as soon as it is made.
+
+        Parts begin at the same terms in every run, so that a run which goes on after a kill makes the same bits.
+        """
+        size = max(_PART, -(-len(terms) // _PARTS))
+        if len(terms) <= size:
+            return [self._encode(terms, advance)]
+        parts = []
+        for first in range(0, len(terms), size):
+            texts = terms[first : first + size]
+            shape = (len(texts), whole.shape[1])
+            label = Label(whole.model, whole.model_identity, whole.list_identity, shape, first)
+            path = folder / f"{whole.list_identity}.{first}{SUFFIX}"
+            kept = self._read(path, label)
+            if kept is None:
+                kept = self._keep(path, label, [self._encode(texts, advance)])
+            else:
+                advance(len(texts))
+            parts.append(kept)
+        return parts
+
+    def _encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Half:
+        if not texts:
+            return np.empty((0, self._towers.size), np.float16)
+        vectors = self._towers.encode_texts(texts, advance).astype(np.float16)
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                f"expected finite vectors of terms from {printable(self._towers.name)}, found others; "
+                "its weights may be damaged"
+            )
+        return vectors
+
+    def _read(self, path: Path, label: Label) -> Half | None:
+        """The vectors of a file that is there and whole."""
+        try:
+            return vector_file.read(path, label)
+        except DataError as error:
+            _log.warning("%s; they are made anew", error)
+        except OSError:  # whoever cannot read it can most often not replace it: that is said
+            pass
+        return None
+
+    def _keep(self, path: Path, label: Label, parts: Sequence[Half]) -> Half:
+        """The vectors, from now on mapped from the disk where they can be kept there."""
+        if self._writable:
+            try:
+                vector_file.write(path, label, parts)
+            except OSError as error:
+                self._writable = False
+                _log.warning(
+                    "vectors of terms cannot be kept in %s (%s), and are made anew each time; mend that or choose "
+                    "another folder for them",
+                    printable(str(self._cache)),
+                    error.strerror or error,
+                )
+            else:
+                kept = self._read(path, label)
+                if kept is not None:
+                    return kept
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _weights(category: Category) -> npt.NDArray[np.float32] | None:
+    if not category.weights:
+        return None
+    weights = (category.weights.get(term, 1.0) for term in category.terms)
+    return np.fromiter(weights, np.float32, len(category.terms))
+
+
+def _clear(folder: Path, identity: str) -> None:
+    """Removes a list's parts, when it is whole, and what killed processes left of it."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f"{identity}.*"):
+            unfinished = path.suffix == UNFINISHED
+            if unfinished and time.time() - path.stat().st_mtime < _GIVEN_UP_S:
+                continue  # another process may be at it
+            if unfinished or path.name != f"{identity}{SUFFIX}":
+                path.unlink()

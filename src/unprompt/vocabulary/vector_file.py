@@ -1,0 +1,122 @@
+"""Vectors in a safetensors file that says what they are of, and that is believed only as a whole.
+
+The file holds one tensor, "vectors", float16; its header tells which model and which texts it is of, and the sha256 of
+the tensor's bytes. Whoever reads knows all of the header but that hash beforehand: nothing in it is interpreted, it is
+compared, so a header that lies is no danger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+
+Half = npt.NDArray[np.float16]
+
+SUFFIX = ".safetensors"
+UNFINISHED = ".tmp"
+
+_LAYOUT = "unprompt terms 1"
+_NUMBER = np.dtype("<f2")
+_NO_NUMBER = 0x7C00  # from here on the bits of a float16 without its sign are infinite or NaN
+_READ_AT_ONCE = 1 << 20
+_ALIGNED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What vectors are of: a model, by name and hash, and the texts of a list, by hash, from the `first` on."""
+
+    model: str
+    model_identity: str
+    list_identity: str
+    shape: tuple[int, int]
+    first: int = 0
+
+    def header(self, sha256: str) -> bytes:
+        """A safetensors file up to its tensor, whose bytes have that hash."""
+        metadata = {
+            "layout": _LAYOUT,
+            "model": self.model,
+            "model_identity": self.model_identity,
+            "list_identity": self.list_identity,
+            "first": str(self.first),
+            "sha256": sha256,
+        }
+        tensor = {"dtype": "F16", "shape": self.shape, "data_offsets": (0, self.size_bytes)}
+        text = json.dumps({"__metadata__": metadata, "vectors": tensor}).encode()
+        text += b" " * (-(8 + len(text)) % _ALIGNED)
+        return len(text).to_bytes(8, "little") + text
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the tensor is."""
+        return self.shape[0] * self.shape[1] * _NUMBER.itemsize
+
+
+def write(path: Path, label: Label, parts: Sequence[Half]) -> None:
+    """Writes vectors, which may come in several parts; the file is there as a whole or, as before, not at all.
+
+    Several processes may write the same file at once: the last one's stays. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{UNFINISHED}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(label.header(hashlib.sha256().hexdigest()))
+            sha256 = hashlib.sha256()
+            for part in parts:
+                content = np.ascontiguousarray(part, _NUMBER).data.cast("B")
+                sha256.update(content)
+                file.write(content)
+            file.seek(0)
+            file.write(label.header(sha256.hexdigest()))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def read(path: Path, label: Label) -> Half | None:
+    """The vectors of a file, verified and then mapped from the disk; None where there is no file.
+
+    Raises DataError where they are not what `label` says, or damaged; OSError where they cannot be read.
+    """
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        length = len(label.header(hashlib.sha256().hexdigest()))
+        expected, found = length + label.size_bytes, os.fstat(file.fileno()).st_size
+        if found != expected:
+            raise DataError(f"expected {expected:,} bytes in {printable(str(path))}, found {found:,}")
+        if file.read(length) != label.header(_finite_digest(file)):
+            raise DataError(
+                f"expected vectors of {printable(label.model)} in {printable(str(path))}, found damaged or other ones"
+            )
+        return np.asarray(np.memmap(file, _NUMBER, "r", offset=length, shape=label.shape))
+
+
+def _finite_digest(file: BinaryIO) -> str:
+    """The hash of all that follows in the file; that of nothing where a number is not finite."""
+    sha256 = hashlib.sha256()
+    while content := file.read(_READ_AT_ONCE):
+        sha256.update(content)
+        numbers = np.frombuffer(content, "<u2", len(content) // 2)
+        if np.any(numbers & 0x7FFF >= _NO_NUMBER):
+            return ""
+    return sha256.hexdigest()
