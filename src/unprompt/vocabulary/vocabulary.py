@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from unprompt.errors import UnknownNameError
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.images.sources import printable
 from unprompt.vocabulary.category import Category, digest
+from unprompt.vocabulary.exclusion import Exclusion
+from unprompt.vocabulary.original import ARTISTS, FLAVORS, SITES, TRENDINGS, artist_names, original_categories
+from unprompt.vocabulary.original import NAME as CLIP_INTERROGATOR
+from unprompt.vocabulary.term_files import SUFFIX, read_terms, term_files
 
+UNPROMPT = "unprompt"
+"""The vocabulary of the package."""
 NEGATIVE = "negative"
 """The category of what pictures should not be."""
+
+_LISTS = Path(__file__).parent / "lists"
+_FIRST, _LAST = ("mediums", ARTISTS, TRENDINGS, "movements"), (FLAVORS, NEGATIVE)
+_NO_TERM_LEFT = "no term is left of the vocabulary {}; leave out or exclude less, or add a list with --vocabulary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +52,102 @@ class Vocabulary:
         return digest(json.dumps([_description(category) for category in self.categories]))
 
     def without(self, names: Iterable[str]) -> Vocabulary:
-        """The vocabulary without these categories. Raises UnknownNameError for a name that it has not."""
-        left_out = set(names)
+        """The vocabulary without these categories; "sites" are the trendings.
+
+        Without artists there are no flavors either that hold the name of one of them. Raises UnknownNameError for a
+        name that it has not, and DataError where no term is left that pictures may be.
+        """
         known = {category.name for category in self.categories}
+        left_out = {TRENDINGS if name == SITES and SITES not in known else name for name in names}
         for name in sorted(left_out - known):
             raise UnknownNameError("category", name, known)
-        return replace(self, categories=tuple(each for each in self.categories if each.name not in left_out))
+        kept = self._with([category for category in self.categories if category.name not in left_out])
+        artists, flavors = self.category(ARTISTS), kept.category(FLAVORS)
+        if ARTISTS in left_out and artists and flavors:
+            cleared = _excluding(flavors, Exclusion(artist_names(artists)))
+            kept = kept._with([cleared if each is flavors else each for each in kept.categories])
+        return kept
+
+    def excluding(self, words: Iterable[str]) -> Vocabulary:
+        """The vocabulary without terms in which any of the words or phrases stands; see `Exclusion`.
+
+        Raises DataError where no term is left that pictures may be.
+        """
+        exclusion = Exclusion(words)
+        return self._with([_excluding(category, exclusion) for category in self.categories])
+
+    def _with(self, categories: Iterable[Category]) -> Vocabulary:
+        kept = replace(self, categories=tuple(category for category in categories if category.terms))
+        if not kept.categories or (self.positive and not kept.positive):
+            raise DataError(_NO_TERM_LEFT.format(printable(self.name)))
+        return kept
+
+
+def load_vocabulary(
+    sources: Sequence[str] = (UNPROMPT,), *, without: Iterable[str] = (), exclude: str | None = None
+) -> Vocabulary:
+    """The vocabulary of one source or of several together.
+
+    A source is "unprompt" (the package's own lists), "clip-interrogator" (those of that package, where it is
+    installed), a folder whose .txt files are a category each, or such a file. Categories of one name become one: the
+    terms of the first come first, and the weight, count and limit that was said last counts. `without` names categories
+    to leave out; `exclude` is a file of words and phrases, one a line, and no term that holds one of them stays.
+
+    Raises UnknownNameError and DataError.
+    """
+    joined: dict[str, Category] = {}
+    for source in sources:
+        for category in _categories(source):
+            first = joined.get(category.name)
+            joined[category.name] = _joined(first, category) if first else category
+    if not joined:
+        raise DataError("expected a vocabulary, found none named; leave --vocabulary out for that of the package")
+    vocabulary = Vocabulary("+".join(sources), tuple(sorted(joined.values(), key=_place)))
+    if left_out := set(without):
+        vocabulary = vocabulary.without(left_out)
+    return vocabulary.excluding(read_terms(Path(exclude)).category.terms) if exclude else vocabulary
+
+
+def _categories(source: str) -> Iterable[Category]:
+    if source == CLIP_INTERROGATOR:
+        return original_categories()
+    path = _LISTS if source == UNPROMPT else Path(source)
+    if not path.exists() and path.name == source and not source.lower().endswith(SUFFIX):
+        raise UnknownNameError(
+            "vocabulary (there is no such file or folder either)", source, (UNPROMPT, CLIP_INTERROGATOR)
+        )
+    return [read_terms(file).category for file in term_files(path)]
+
+
+def _joined(first: Category, second: Category) -> Category:
+    """Both lists as one; of a text that stands in both, in whatever case, the first spelling stays."""
+    spelling = {term.casefold(): term for term in reversed(first.terms)}
+    new = [term for term in second.terms if term.casefold() not in spelling]
+    weights = {spelling.get(term.casefold(), term): weight for term, weight in second.weights.items()}
+    return replace(
+        first,
+        terms=(*first.terms, *new),
+        count=first.count if second.limit is None else second.count,
+        limit=first.limit if second.limit is None else second.limit,
+        weights={**first.weights, **weights},
+    )
+
+
+def _excluding(category: Category, exclusion: Exclusion) -> Category:
+    terms = tuple(term for term in category.terms if not exclusion.found_in(term))
+    return replace(category, terms=terms, weights=_weights_of(terms, category.weights))
+
+
+def _weights_of(terms: Iterable[str], weights: Mapping[str, float]) -> dict[str, float]:
+    return {term: weights[term] for term in terms if term in weights} if weights else {}
+
+
+def _place(category: Category) -> tuple[int, int, str]:
+    """The order of clip-interrogator's mode classic, with other lists by name before the flavors."""
+    name = category.name
+    if name in _FIRST:
+        return 0, _FIRST.index(name), name
+    return (2, _LAST.index(name), name) if name in _LAST else (1, 0, name)
 
 
 def _description(category: Category) -> list[object]:

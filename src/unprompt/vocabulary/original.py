@@ -1,0 +1,72 @@
+"""The lists of clip-interrogator 0.6.0 (MIT), read where that package is installed; none of its code is run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from unprompt.errors import DataError
+from unprompt.vocabulary.category import Category
+
+NAME = "clip-interrogator"
+TRENDINGS, SITES = "trendings", "sites"
+"""The category of phrases with names of sites, and what the command line calls it as well."""
+
+ARTISTS, FLAVORS = "artists", "flavors"
+_BY, _INSPIRED_BY = "by ", "inspired by "
+_LISTS = (ARTISTS, FLAVORS, "mediums", "movements", "negative")
+_FLAVOR_COUNT = 3
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+_SITES = (
+    "Artstation", "behance", "cg society", "cgsociety", "deviantart", "dribble", "flickr", "instagram", "pexels",
+    "pinterest", "pixabay", "pixiv", "polycount", "reddit", "shutterstock", "tumblr", "unsplash", "zbrush central",
+)  # fmt: skip
+_ORDINARY = {"artist", "bauhaus", "constant"}  # these go by the names of artists, but "artist reference" names none
+
+
+def original_categories(folder: Path | None = None) -> list[Category]:
+    """The categories as clip-interrogator makes them out of its data folder; left out: the installed package's.
+
+    Their terms are its own, letter by letter and in its order, but for what no prompt wants: among its flavors, 15
+    repeats, an empty line and a control character. Raises DataError where the package or a list is missing.
+    """
+    folder = folder or _installed()
+    lists = {name: _read(folder / f"{name}.txt") for name in _LISTS}
+    artists = lists[ARTISTS]
+    lists[ARTISTS] = [prefix + name for prefix in (_BY, _INSPIRED_BY) for name in artists]
+    forms = ("{}", "trending on {}", "featured on {}", "{} contest winner")
+    lists[TRENDINGS] = [form.format(site) for form in forms for site in _SITES]
+    counts = {FLAVORS: _FLAVOR_COUNT}
+    return [Category(name, tuple(terms), counts.get(name, 1)) for name, terms in lists.items()]
+
+
+def artist_names(artists: Category) -> set[str]:
+    """The names in a list of artists, without "by" and "inspired by"; not those that are ordinary words as well."""
+    names = {term.removeprefix(_INSPIRED_BY).removeprefix(_BY) for term in artists.terms}
+    return {name for name in names if name.casefold() not in _ORDINARY}
+
+
+def _installed() -> Path:
+    spec = importlib.util.find_spec("clip_interrogator")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (data := Path(folder) / "data").is_dir():
+            return data
+    raise DataError(
+        f"the vocabulary {NAME!r} is that of the package clip-interrogator, which is not installed: "
+        "pip install clip-interrogator"
+    )
+
+
+def _read(path: Path) -> list[str]:
+    """A list as the package reads it: whatever stands on a line is a term."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            terms = dict.fromkeys(_CONTROLS.sub("", line.strip()) for line in file)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror}; install the package again: "
+            "pip install --force-reinstall clip-interrogator"
+        ) from error
+    terms.pop("", None)
+    return list(terms)

@@ -1,0 +1,213 @@
+"""Files of terms: plain text, one a line. They come from strangers: every size is bounded, and no byte is trusted."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+from unprompt.vocabulary.category import Category
+from unprompt.vocabulary.terms import LARGEST_WEIGHT, LONGEST_TERM, clean, weighted
+
+SUFFIX = ".txt"
+COMMENT = "#"
+TOLD = 20
+"""Dropped lines of a file that are remembered one by one; the others are counted."""
+
+_LIMIT_MB = 512
+_LIMIT_BYTES = _LIMIT_MB * 10**6
+_LONGEST_LINE = 4096  # characters, as they stand in the file
+_BLOCK = 2**20
+_SHOWN = 60  # characters of a line, where it is told
+_TOP = re.compile(r"(.+)\.top([0-9]{1,9})")
+_COUNTS = {"flavors": 3}  # how many terms mode classic takes where it is not one; clip-interrogator's number
+
+
+class Dropped(NamedTuple):
+    """A line that gave no term: its number, its text or the start of it, and why."""
+
+    line: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermFile:
+    """What was read of a file: its category, the first dropped lines, and how many were dropped in all."""
+
+    path: Path
+    category: Category
+    dropped: tuple[Dropped, ...]
+    dropped_count: int
+
+
+def term_files(path: Path) -> list[Path]:
+    """The file, or those of a folder that end in .txt and are not hidden, by name. Raises DataError."""
+    try:
+        if not path.is_dir():
+            return [path]
+        files = sorted(each for each in path.iterdir() if _is_list(each))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unreadable(path, error) from error
+    if not files:
+        raise DataError(
+            f"{_shown(path)}: expected a folder with term lists, files that end in {SUFFIX}, found none; "
+            "write one term a line into such a file"
+        )
+    return files
+
+
+def read_terms(path: Path) -> TermFile:
+    """The category of a file. Its name is the file's, without .txt; `name.top3.txt` takes and allows three terms.
+
+    Lines are UTF-8; # begins a comment; "(golden hour:1.3)" is a term with its weight. Terms of more than 200
+    characters are dropped, and those that stand there already, in whatever case. Raises DataError where the file cannot
+    be read, is no UTF-8 text, holds a weight that is none, or no term at all.
+    """
+    try:
+        _check_kind(path)
+        with path.open(encoding="utf-8-sig") as file:
+            found = _collect(path, file)
+    except UnicodeDecodeError as error:
+        raise _not_utf_8(path) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not found.terms:
+        dropped = f" ({found.dropped_count:,} lines were dropped)" if found.dropped_count else ""
+        raise DataError(
+            f"{_shown(path)}: expected one term a line, found none{dropped}; write some, or take the file away"
+        )
+    name, limit = _name_and_limit(path)
+    count = limit or _COUNTS.get(name, 1)
+    category = Category(name, tuple(found.terms), count, limit, found.weights)
+    return TermFile(path, category, tuple(found.dropped), found.dropped_count)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What came of a file's lines."""
+
+    terms: list[str] = field(default_factory=list)
+    weights: dict[str, float] = field(default_factory=dict)
+    dropped: list[Dropped] = field(default_factory=list)
+    dropped_count: int = 0
+
+    def drop(self, number: int, text: str, reason: str) -> None:
+        self.dropped_count += 1
+        if len(self.dropped) < TOLD:
+            self.dropped.append(Dropped(number, text[:_SHOWN], reason))
+
+
+def _collect(path: Path, file: TextIO) -> _Found:
+    """One loop without calls that could be spared: files may hold ten million lines."""
+    found = _Found()
+    seen: set[str] = set()
+    for number, line in enumerate(_lines(path, file), 1):
+        term = clean(line)
+        if not term or line[0] == COMMENT:
+            continue
+        weight = 1.0
+        if term[0] == "(" and (pair := weighted(term)):
+            term, weight = pair
+            if not 0 < weight <= LARGEST_WEIGHT:
+                raise _bad_weight(path, number, line)
+        if len(term) > LONGEST_TERM or len(line) > _LONGEST_LINE:
+            found.drop(number, term, f"longer than {LONGEST_TERM} characters")
+            continue
+        key = term.casefold()
+        if key in seen:
+            found.drop(number, term, "stands there already")
+            continue
+        if not term:
+            found.drop(number, line, "a weight without a term")
+            continue
+        seen.add(term if key == term else key)  # most are lower case: the same text need not be kept twice
+        found.terms.append(term)
+        if weight != 1:
+            found.weights[term] = weight
+    return found
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """Its lines without their ends; of one that is too long no more than shows that it is."""
+    rest, size = "", 0
+    while block := file.read(_BLOCK):
+        size += len(block)
+        if "\0" in block:
+            raise DataError(
+                f"{_shown(path)}: expected text, one term a line, found NUL bytes; if it is text, save it as UTF-8"
+            )
+        if size > _LIMIT_BYTES:  # it grew
+            raise _too_large(path)
+        lines = (rest + block).split("\n")
+        rest = lines.pop()[: _LONGEST_LINE + 1]
+        yield from lines
+    yield rest
+
+
+def _name_and_limit(path: Path) -> tuple[str, int | None]:
+    """What the file's name says. Raises DataError for `name.top0.txt`."""
+    stem = path.name[: -len(SUFFIX)] if path.name.lower().endswith(SUFFIX) else path.name
+    top = _TOP.fullmatch(stem)
+    if top is None:
+        return stem, None
+    if not int(top[2]):
+        raise DataError(
+            f"{_shown(path)}: expected a number from 1 behind .top, found 0; to leave a list out use --without"
+        )
+    return top[1], int(top[2])
+
+
+def _is_list(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIX) and not path.name.startswith(".") and path.is_file()
+
+
+def _check_kind(path: Path) -> None:
+    """Raises DataError for what is no plain file of a size that lists have; OSError where there is none."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{_shown(path)}: expected a file or a folder with term lists, found neither")
+    if found.st_size > _LIMIT_BYTES:
+        raise _too_large(path)
+
+
+def _not_utf_8(path: Path) -> DataError:
+    """Says which line is the first that is none. The whole file may be one line, so it is read in blocks."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    lines, line = 1, 1
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            kept = decoder.getstate()[0]
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                line = lines + (kept + block)[: error.start].count(b"\n")
+                break
+            lines += block.count(b"\n")
+    return DataError(f"{_shown(path)}: line {line} is no UTF-8 text; save the file as UTF-8")
+
+
+def _bad_weight(path: Path, number: int, line: str) -> DataError:
+    return DataError(
+        f"{_shown(path)}: line {number}: expected a weight above 0 and up to {LARGEST_WEIGHT:g}, as in "
+        f"(golden hour:1.3), found {printable(line[:_SHOWN])!r}; to keep a term out use --exclude"
+    )
+
+
+def _too_large(path: Path) -> DataError:
+    return DataError(f"{_shown(path)}: expected a list of at most {_LIMIT_MB} MB, found a larger file; split it")
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return DataError(f"{_shown(path)}: cannot be read: {reason or error}; check the path")
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))
