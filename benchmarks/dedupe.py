@@ -32,9 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 from unprompt.datasets.deduplication import find_originals
-from unprompt.datasets.fingerprints import fingerprint
 from unprompt.datasets.near_pairs import NearPairs, exact_cosines
 from unprompt.datasets.vectors import VectorStore, default_cache
+from unprompt.text.fingerprints import fingerprint
 from unprompt.text.sentence import SentenceEncoder
 
 ENCODED = 2000

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unprompt.datasets.fingerprints import fingerprint
 from unprompt.datasets.vectors import KEYS, VECTORS, VectorStore, default_cache
 from unprompt.errors import DataError
+from unprompt.text.fingerprints import fingerprint
 from unprompt.text.sentence import SentenceEncoder
 
 PROMPTS = ["a cat", "a dog in a boat, oil on canvas", "", "a cat", "moon " * 300, "lone \ud800 surrogate", "猫"]

@@ -12,11 +12,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from unprompt.datasets.comparison import Steps
-from unprompt.datasets.fingerprints import Fingerprints
 from unprompt.datasets.outputs import OutputPlace
 from unprompt.datasets.prompts import PromptSource
 from unprompt.errors import DataError
 from unprompt.images.metadata.cleaning import clean, differs, tidy
+from unprompt.text.fingerprints import Fingerprints
 
 CHANGES = ("spaces", "marks")
 DROPS = ("empty", "short", "characters", "copies", "starts", "ends")

@@ -15,12 +15,12 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.datasets.fingerprints import fingerprint
 from unprompt.datasets.near_pairs import Indices, NearPairs
 from unprompt.datasets.prompts import Entry, PromptSource
 from unprompt.datasets.vectors import Keys, VectorStore
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
+from unprompt.text.fingerprints import fingerprint
 
 Advance: TypeAlias = Callable[[int], None]
 

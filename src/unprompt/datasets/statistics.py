@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.datasets.fingerprints import Fingerprints
 from unprompt.datasets.prompts import Entry
+from unprompt.text.fingerprints import Fingerprints
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens
 
 FIELDS = ("kind", "generator", "source")

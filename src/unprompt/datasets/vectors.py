@@ -14,13 +14,13 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.datasets.fingerprints import fingerprint
 from unprompt.datasets.threads import in_order
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
 from unprompt.models.onnx import core_count
 from unprompt.output.files import OutputBusyError, open_locked, write_all, write_errors
 from unprompt.prediction import EMBEDDING_SIZE
+from unprompt.text.fingerprints import fingerprint
 from unprompt.text.sentence import SentenceEncoder
 
 Keys = npt.NDArray[np.uint64]

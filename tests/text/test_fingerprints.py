@@ -2,8 +2,8 @@
 
 import pytest
 
-from unprompt.datasets import fingerprints
-from unprompt.datasets.fingerprints import Fingerprints, fingerprint
+from unprompt.text import fingerprints
+from unprompt.text.fingerprints import Fingerprints, fingerprint
 
 
 def test_a_text_is_new_once() -> None:
