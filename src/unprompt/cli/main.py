@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from unprompt.cli import data, evaluate, kaggle, metadata, models, predict, presets, train
+from unprompt.cli import data, evaluate, kaggle, metadata, models, predict, presets, train, vocabulary
 from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
 
 EPILOG = (
@@ -53,6 +53,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(presets.app, name="presets")
+app.add_typer(vocabulary.app, name="vocabulary")
 
 
 def _show_version(wanted: bool) -> None:

@@ -92,3 +92,46 @@ UrlTimeout: TypeAlias = Annotated[
 UrlLimit: TypeAlias = Annotated[
     float, typer.Option("--url-limit-mb", metavar="N", min=0.001, help="Megabytes above which an address is refused.")
 ]
+VocabularySources: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vocabulary",
+        metavar="NAME|DIR|FILE",
+        help="Lists of terms: unprompt (the default), clip-interrogator where that package is installed, a folder of "
+        ".txt files, or one file. May be given several times; the lists are joined.",
+    ),
+]
+
+
+def split_names(names: list[str] | None) -> list[str] | None:
+    """Names that were given one by one, or several with commas between them."""
+    parts = [part.strip() for name in names or () for part in name.split(",")]
+    return [part for part in parts if part] or None
+
+
+Without: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="LIST,...",
+        callback=split_names,
+        help="Lists of the vocabulary to leave out, such as artists,sites; with the artists go the flavors that name "
+        "one.",
+    ),
+]
+Exclude: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--exclude",
+        metavar="FILE",
+        help="Words and phrases, one a line: no term stays in which one of them stands as whole words.",
+    ),
+]
+CacheFolder: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        help="Where vectors of terms are kept. Left out: unprompt/terms in the user's cache.",
+    ),
+]

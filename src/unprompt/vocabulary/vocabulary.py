@@ -60,7 +60,7 @@ class Vocabulary:
         known = {category.name for category in self.categories}
         left_out = {TRENDINGS if name == SITES and SITES not in known else name for name in names}
         for name in sorted(left_out - known):
-            raise UnknownNameError("category", name, known)
+            raise UnknownNameError("list", name, known)
         kept = self._with([category for category in self.categories if category.name not in left_out])
         artists, flavors = self.category(ARTISTS), kept.category(FLAVORS)
         if ARTISTS in left_out and artists and flavors:
@@ -113,9 +113,7 @@ def _categories(source: str) -> Iterable[Category]:
         return original_categories()
     path = _LISTS if source == UNPROMPT else Path(source)
     if not path.exists() and path.name == source and not source.lower().endswith(SUFFIX):
-        raise UnknownNameError(
-            "vocabulary (there is no such file or folder either)", source, (UNPROMPT, CLIP_INTERROGATOR)
-        )
+        raise UnknownNameError("vocabulary, file or folder", source, (UNPROMPT, CLIP_INTERROGATOR))
     return [read_terms(file).category for file in term_files(path)]
 
 
