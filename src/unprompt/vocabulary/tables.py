@@ -81,26 +81,30 @@ class TermTables:
     def _vectors(self, category: Category, advance: Callable[[int], None]) -> Half:
         if self._cache is None or not category.terms:
             return self._encode(category.terms, advance)
-        folder, label = self._place(category)
-        path = folder / f"{category.identity}{SUFFIX}"
+        path, label = self._place(category, self._cache)
         kept = self._read(path, label)
         if kept is not None:
             advance(len(category.terms))
             return kept
-        kept = self._keep(path, label, self._parts(folder, label, category.terms, advance))
+        kept = self._keep(path, label, self._parts(path, label, category.terms, advance))
         if self._writable:
-            _clear(folder, category.identity)
+            _clear(path)
         return kept
 
-    def _place(self, category: Category) -> tuple[Path, Label]:
-        """The model's folder, and what the file of the list has to say. No name of either becomes a file's."""
-        assert self._cache is not None
-        name = self._towers.name
-        identity = digest(json.dumps([name, *sorted(self._towers.identities().items())]))
-        shape = (len(category.terms), self._towers.size)
-        return self._cache / identity, Label(name, identity, category.identity, shape)
+    @cached_property
+    def _identity(self) -> str:
+        """The model's hash, which may take reading all of its weights."""
+        return digest(json.dumps([self._towers.name, *sorted(self._towers.identities().items())]))
 
-    def _parts(self, folder: Path, whole: Label, terms: Sequence[str], advance: Callable[[int], None]) -> list[Half]:
+    def _place(self, category: Category, cache: Path) -> tuple[Path, Label]:
+        """The file of a category, and what it has to say. No name becomes a file's."""
+        shape = (len(category.terms), self._towers.size)
+        label = Label(self._towers.name, self._identity, category.identity, shape)
+        return cache / self._identity / f"{category.identity}{SUFFIX}", label
+
+    def _parts(
+        self, whole_path: Path, whole: Label, terms: Sequence[str], advance: Callable[[int], None]
+    ) -> list[Half]:
         """The vectors of a list, those of a long one in parts, each of which is kept as soon as it is made.
 
         Parts begin at the same terms in every run, so that a run which goes on after a kill makes the same bits.
@@ -113,7 +117,7 @@ class TermTables:
             texts = terms[first : first + size]
             shape = (len(texts), whole.shape[1])
             label = Label(whole.model, whole.model_identity, whole.list_identity, shape, first)
-            path = folder / f"{whole.list_identity}.{first}{SUFFIX}"
+            path = whole_path.with_suffix(f".{first}{SUFFIX}")
             kept = self._read(path, label)
             if kept is None:
                 kept = self._keep(path, label, [self._encode(texts, advance)])
@@ -170,12 +174,10 @@ def _weights(category: Category) -> npt.NDArray[np.float32] | None:
     return np.fromiter(weights, np.float32, len(category.terms))
 
 
-def _clear(folder: Path, identity: str) -> None:
-    """Removes a list's parts, when it is whole, and what killed processes left of it."""
+def _clear(whole: Path) -> None:
+    """Removes the parts of a list that is whole, and what killed processes left of it."""
     with contextlib.suppress(OSError):
-        for path in folder.glob(f"{identity}.*"):
-            unfinished = path.suffix == UNFINISHED
-            if unfinished and time.time() - path.stat().st_mtime < _GIVEN_UP_S:
-                continue  # another process may be at it
-            if unfinished or path.name != f"{identity}{SUFFIX}":
+        for path in whole.parent.glob(f"{whole.stem}.*"):
+            being_written = path.suffix == UNFINISHED and time.time() - path.stat().st_mtime < _GIVEN_UP_S
+            if path != whole and not being_written:
                 path.unlink()
