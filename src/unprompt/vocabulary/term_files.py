@@ -25,6 +25,7 @@ _LIMIT_BYTES = _LIMIT_MB * 10**6
 _LONGEST_LINE = 4096  # characters, as they stand in the file
 _BLOCK = 2**20
 _SHOWN = 60  # characters of a line, where it is told
+_TOO_LONG = f"longer than {LONGEST_TERM} characters"
 _TOP = re.compile(r"(.+)\.top([0-9]{1,9})")
 _COUNTS = {"flavors": 3}  # how many terms mode classic takes where it is not one; clip-interrogator's number
 
@@ -109,16 +110,21 @@ def _collect(path: Path, file: TextIO) -> _Found:
     found = _Found()
     seen: set[str] = set()
     for number, line in enumerate(_lines(path, file), 1):
+        if line.startswith(COMMENT):
+            continue
+        if len(line) > _LONGEST_LINE:  # only its beginning may be left by now, so nothing else is said of it
+            found.drop(number, line, _TOO_LONG)
+            continue
         term = clean(line)
-        if not term or line[0] == COMMENT:
+        if not term:
             continue
         weight = 1.0
         if term[0] == "(" and (pair := weighted(term)):
             term, weight = pair
             if not 0 < weight <= LARGEST_WEIGHT:
                 raise _bad_weight(path, number, line)
-        if len(term) > LONGEST_TERM or len(line) > _LONGEST_LINE:
-            found.drop(number, term, f"longer than {LONGEST_TERM} characters")
+        if len(term) > LONGEST_TERM:
+            found.drop(number, term, _TOO_LONG)
             continue
         key = term.casefold()
         if key in seen:
@@ -179,17 +185,16 @@ def _check_kind(path: Path) -> None:
 
 def _not_utf_8(path: Path) -> DataError:
     """Says which line is the first that is none. The whole file may be one line, so it is read in blocks."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    lines, line = 1, 1
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            kept = decoder.getstate()[0]
-            try:
+        try:
+            while block := file.read(_BLOCK):
                 decoder.decode(block)
-            except UnicodeDecodeError as error:
-                line = lines + (kept + block)[: error.start].count(b"\n")
-                break
-            lines += block.count(b"\n")
+                line += block.count(b"\n")
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].count(b"\n")  # what is left of the block before holds no line end
     return DataError(f"{_shown(path)}: line {line} is no UTF-8 text; save the file as UTF-8")
 
 
