@@ -1,4 +1,4 @@
-"""The terms of whole tables that are nearest to pictures, exactly.
+"""The rows of tables of vectors that are nearest to pictures, exactly: terms of vocabularies, prompts of banks.
 
 One blocked matrix product estimates all scores in float32, and what cannot be among the best by the bound of its error
 is dropped. What is left, little more than was asked for, is computed anew in float64, always in the same order of sums:
@@ -8,7 +8,7 @@ the answer depends neither on the pictures asked about together nor on the BLAS,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,31 @@ class Ranked(NamedTuple):
     similarity: float
 
 
+class _Table(Protocol):
+    """Vectors (rows, size) float16, of unit length but for the rounding; `weights` (rows,) multiply what ranks them."""
+
+    @property
+    def vectors(self) -> Half: ...
+
+    @property
+    def weights(self) -> Vector | None: ...
+
+
+class _Unweighted(NamedTuple):
+    vectors: Half
+    weights: Vector | None = None
+
+
+def nearest(vectors: Half, images: Vector, k: int) -> list[tuple[Rows, Exact]]:
+    """For each picture the rows of the `k` vectors nearest to it, nearest first, and their cosines with it.
+
+    `vectors` (n, size) may be mapped from the disk; `images` (m, size) are unit vectors, as they are. Equal ones come
+    by row; all come where there are fewer. Memory is that of `rank`.
+    """
+    pool = _Pool([_Unweighted(vectors)], np.empty(0, np.int64))
+    return _in_parts(pool, images, min(k, len(vectors)), weighted=False)
+
+
 def rank(tables: Sequence[TermTable], images: Vector, k: int, *, lowest: bool = False) -> list[list[Ranked]]:
     """The `k` best terms of all tables together for each picture, best first; all of them where there are fewer.
 
@@ -50,33 +75,39 @@ def rank(tables: Sequence[TermTable], images: Vector, k: int, *, lowest: bool = 
     Beside the tables, which may be mapped from the disk, it takes 2,048 * (4 * size + 384) bytes for blocks, about
     100 * min(m, 64) * (k + 1,024) for candidates and, with several tables, 24 a term to find texts that repeat.
     """
-    pool = _Pool(tables)
+    pool = _Pool(tables, _repeats(tables))
     count = min(k, pool.starts[-1] - len(pool.repeats))
-    if count <= 0:
-        return [[] for _ in images]
-    found = []
-    for first in range(0, len(images), _TOGETHER):
-        asked = np.ascontiguousarray(images[first : first + _TOGETHER], np.float32)
-        found += _best(pool, -asked if lowest else asked, count, weighted=not lowest)
+    found = _in_parts(pool, -images if lowest else images, count, weighted=not lowest)
     sign = -1.0 if lowest else 1.0
     return [list(map(Ranked, *pool.places(rows), (sign * cosines).tolist())) for rows, cosines in found]
 
 
-class _Pool:
-    """All terms of some tables, a row a term. Table t has the rows from `starts[t]` to `starts[t + 1]`."""
+def _in_parts(pool: _Pool, images: Vector, count: int, *, weighted: bool) -> list[tuple[Rows, Exact]]:
+    """What `_best` finds for any number of pictures."""
+    if count <= 0:
+        return [(np.empty(0, np.int64), np.empty(0)) for _ in images]
+    found = []
+    for first in range(0, len(images), _TOGETHER):
+        asked = np.ascontiguousarray(images[first : first + _TOGETHER], np.float32)
+        found += _best(pool, asked, count, weighted=weighted)
+    return found
 
-    def __init__(self, tables: Sequence[TermTable]) -> None:
+
+class _Pool:
+    """Rows of some tables, those of table t from `starts[t]` to `starts[t + 1]`; `repeats`, ascending, are left out."""
+
+    def __init__(self, tables: Sequence[_Table], repeats: Rows) -> None:
         self.tables = tables
-        self.starts: list[int] = np.cumsum([0, *(len(table.texts) for table in tables)]).tolist()
-        self.repeats = self._find_repeats()
+        self.starts: list[int] = _starts(tables)
+        self.repeats = repeats
         self.heaviest = max(
             (float(np.abs(table.weights).max(initial=0)) for table in tables if table.weights is not None), default=0.0
         )
 
     def places(self, rows: Rows) -> tuple[list[int], list[int]]:
         """The number of each row's table, and its place there."""
-        numbers = np.searchsorted(self.starts, rows, "right") - 1
-        return numbers.tolist(), (rows - np.asarray(self.starts)[numbers]).tolist()
+        numbers, places = _places(self.starts, rows)
+        return numbers.tolist(), places.tolist()
 
     def cosines(self, rows: Rows, image: Vector) -> Exact:
         """Cosines (rows,) with one picture. The products are exact, and numpy adds a row up in one order."""
@@ -106,22 +137,34 @@ class _Pool:
         numbers = np.searchsorted(self.starts, rows, "right") - 1
         return [(number, np.flatnonzero(numbers == number)) for number in np.unique(numbers).tolist()]
 
-    def _find_repeats(self) -> Rows:
-        """Rows whose text stands in an earlier table, ascending."""
-        if len(self.tables) < 2:
-            return np.empty(0, np.int64)
-        hashes = np.concatenate([table.hashes for table in self.tables])
-        ordered = np.sort(hashes)
-        twice = ordered[1:][ordered[1:] == ordered[:-1]]
-        seen: set[str] = set()
-        repeats = []
-        for row in np.flatnonzero(np.isin(hashes, twice)) if len(twice) else ():
-            ((number,), (place,)) = self.places(np.array([row]))
-            text = self.tables[number].texts[place]
-            if text in seen:
-                repeats.append(row)
-            seen.add(text)
-        return np.array(repeats, np.int64)
+
+def _starts(tables: Sequence[_Table]) -> list[int]:
+    starts: list[int] = np.cumsum([0, *(len(table.vectors) for table in tables)]).tolist()
+    return starts
+
+
+def _places(starts: Sequence[int], rows: Rows) -> tuple[Rows, Rows]:
+    """The number of each row's table, and its place there."""
+    numbers = np.searchsorted(starts, rows, "right") - 1
+    return numbers, rows - np.asarray(starts)[numbers]
+
+
+def _repeats(tables: Sequence[TermTable]) -> Rows:
+    """Rows whose text stands in an earlier table, ascending."""
+    if len(tables) < 2:
+        return np.empty(0, np.int64)
+    hashes = np.concatenate([table.hashes for table in tables])
+    ordered = np.sort(hashes)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    suspects = np.flatnonzero(np.isin(hashes, twice)) if len(twice) else np.empty(0, np.int64)
+    seen: set[str] = set()
+    repeats = []
+    for row, number, place in zip(suspects, *_places(_starts(tables), suspects), strict=True):
+        text = tables[number].texts[place]
+        if text in seen:
+            repeats.append(row)
+        seen.add(text)
+    return np.array(repeats, np.int64)
 
 
 class _Candidates:
@@ -198,7 +241,7 @@ def _best(pool: _Pool, images: Vector, count: int, *, weighted: bool) -> list[tu
     wide = np.empty((_BLOCK, images.shape[1]), np.float32)
     products = np.empty((len(images), _BLOCK), np.float32)
     for table, start in zip(pool.tables, pool.starts, strict=False):
-        for at in range(0, len(table.texts), _BLOCK):
+        for at in range(0, len(table.vectors), _BLOCK):
             block = table.vectors[at : at + _BLOCK]
             size = len(block)
             _widen(block, wide[:size])
