@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from unprompt.models.registry import find_model
-from unprompt.presets import load_preset
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.wording import BEAMS, Wording
@@ -29,7 +28,7 @@ def main() -> None:
     prompts = chosen.prompts.read_text(encoding="utf-8").splitlines()
     prompts = prompts[:: max(1, len(prompts) // chosen.limit)][: chosen.limit]
     encoder = SentenceEncoder.embedded()
-    decoder = Decoder(find_model(load_preset("embedded").wording.decoder))
+    decoder = Decoder(find_model("sentence_decoder.unprompt"))
     wording = Wording(encoder, decoder)
     rows: dict[str, list[float]] = {"likeliest beam": [], "nearest beam": [], "wording": []}
     started = time.perf_counter()

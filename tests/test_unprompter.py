@@ -286,7 +286,9 @@ def test_a_written_prompt_is_the_answer(unprompter: Unprompter, examples: Path) 
 def test_a_written_prompt_needs_no_image_model(preset: Path, examples: Path) -> None:
     fresh = load(preset)
     list(fresh.predict(examples / "written.png"))
-    assert not any("_session" in vars(member) for member in fresh._members)
+    assert not any("_engine" in vars(member._encoder) for member in fresh.members)
+    list(fresh.predict(examples / "chelsea.jpg", text=False))
+    assert all("_engine" in vars(member._encoder) for member in fresh.members)
 
 
 def test_a_written_prompt_may_be_ignored(unprompter: Unprompter, examples: Path) -> None:

@@ -47,8 +47,9 @@ class Vote:
     """One member's opinion of one picture: a unit vector (384,), a text, or both.
 
     `texts` are sentences that the member offers as candidates, best first; `terms` are those of a vocabulary in the
-    first one, in its order. `negative_prompt` says what the picture is least like, where that was asked for. `weight`
-    is the share that the preset gives the member, 0 to 1.
+    first one, in its order, and `text_similarity` is the cosine of that text with the picture in the member's own
+    space, where it was measured. `negative_prompt` says what the picture is least like, where that was asked for.
+    `weight` is the share that the preset gives the member, 0 to 1.
     """
 
     member: str
@@ -56,6 +57,7 @@ class Vote:
     vector: Vector | None = None
     texts: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
+    text_similarity: float | None = None
     negative_prompt: str | None = None
 
 

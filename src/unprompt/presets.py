@@ -9,20 +9,27 @@
     weight = 1.0                     # positive; the weights of all members are brought to a sum of 1
     name = "regressor"               # by which votes are known; left out: the kind
 
-    [wording]
-    decoder = "sentence_decoder.unprompt"
+    [[members]]
+    kind = "interrogator"
+    model = "ViT-L-14.openai"        # a two-tower model; "embedded" is the pair of the package
+    mode = "classic"                 # and whatever else INTERROGATOR_OPTIONS names
 
-A model is named, or pointed at with `local:PATH` (relative to the working folder).
+    [wording]                        # left out: the answer is the member's text that is nearest to the fused vector
+    decoder = "sentence_decoder.unprompt"
+    vocabulary = ["unprompt"]        # whose terms may also bring a sentence nearer; left out: none
+
+A model folder is named, or pointed at with `local:PATH` (relative to the working folder).
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +44,33 @@ PRESETS = Path(__file__).with_suffix("")
 DEFAULT_PRESET = "embedded"
 SUFFIX = ".toml"
 
-MEMBER_KINDS = ("regressor",)
+REGRESSOR, INTERROGATOR = "regressor", "interrogator"
+MEMBER_KINDS = (REGRESSOR, INTERROGATOR)
+
+INTERROGATOR_OPTIONS: Mapping[str, type] = {
+    "weights": str,
+    "mode": str,
+    "caption": str,
+    "vocabulary": list,
+    "without": list,
+    "exclude": str,
+    "cache": str,
+    "negative": bool,
+    "gains": bool,
+    "min_terms": int,
+    "max_terms": int,
+    "candidates": int,
+    "max_tokens": int,
+}
+"""See `unprompt.interrogation`: what opens an interrogator, and its settings."""
+
+_OPTIONS: Mapping[str, Mapping[str, type]] = {REGRESSOR: {}, INTERROGATOR: INTERROGATOR_OPTIONS}
+_WORDY = (INTERROGATOR,)
+"""Kinds of members that offer texts."""
 
 _PRESET_KEYS = ("description", "requires", "members", "wording")
 _MEMBER_KEYS = ("kind", "model", "weight", "name")
-_WORDING_KEYS = ("decoder",)
+_WORDING_KEYS = ("decoder", "vocabulary")
 
 # What shows that an extra is installed.
 _EXTRAS = {"torch": "torch"}
@@ -49,32 +78,34 @@ _EXTRAS = {"torch": "torch"}
 
 @dataclass(frozen=True, slots=True)
 class MemberSpec:
-    """One member of the ensemble. `weight` is its share of the vote, above 0 and at most 1."""
+    """One member of the ensemble. `weight` is its share of the vote, above 0 and at most 1; `options` its kind's."""
 
     name: str
     kind: str
     model: str
     weight: float
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WordingSpec:
-    """What turns the fused vector into words: the name of the decoder's model."""
+    """What turns the fused vector into words: the name of the decoder's model, and vocabularies to edit with."""
 
     decoder: str
+    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A checked preset. The weights of its members sum to 1; `identity` is a short hash of the file."""
+    """A checked preset. The weights of its members sum to 1; `identity` is a short hash of `text`, which is TOML."""
 
     name: str
-    path: Path
+    text: str
     identity: str
     description: str
     requires: tuple[str, ...]
     members: tuple[MemberSpec, ...]
-    wording: WordingSpec
+    wording: WordingSpec | None
 
     def check_extras(self) -> None:
         """Raises MissingExtraError where the preset needs an extra that is not installed."""
@@ -83,8 +114,9 @@ class Preset:
                 raise MissingExtraError(f"the preset {self.name!r}", extra)
 
     def models(self) -> tuple[str, ...]:
-        """The names of all models that the preset uses, without the sentence encoder, which every preset uses."""
-        return (*(member.model for member in self.members), self.wording.decoder)
+        """The names of all model folders that it needs, without the sentence encoder, which every preset uses."""
+        decoder = () if self.wording is None else (self.wording.decoder,)
+        return (*(member.model for member in self.members if member.kind == REGRESSOR), *decoder)
 
 
 def preset_names() -> tuple[str, ...]:
@@ -99,13 +131,33 @@ def load_preset(name_or_file: str | Path) -> Preset:
     """
     path = preset_path(name_or_file)
     try:
-        data = path.read_bytes()
-        table = tomllib.loads(data.decode("utf-8"))
+        text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise DataError(f"expected a preset (TOML) at {path}: {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise DataError(f"the preset {path} is not TOML: {error}") from error
-    return _preset(table, path, hashlib.sha256(data).hexdigest()[:12])
+    return read_preset(text, str(path))
+
+
+def read_preset(text: str, path: str) -> Preset:
+    """The preset that a TOML text is; `path` is where it lies, or would. Raises as `load_preset` does."""
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DataError(f"the preset {path} is not TOML: {error}") from error
+    return _preset(table, text, Path(path))
+
+
+def to_toml(table: Mapping[str, Any], path: str = "") -> str:
+    """A table of what presets hold as TOML: texts, numbers, lists of these, tables and lists of tables."""
+    plain = {key: value for key, value in table.items() if not _is_tables(value)}
+    lines = [f"{key} = {_toml_value(value)}\n" for key, value in plain.items()]
+    for key, value in table.items():
+        if _is_tables(value):
+            left, right = ("[", "]") if isinstance(value, Mapping) else ("[[", "]]")
+            for inner in [value] if isinstance(value, Mapping) else value:
+                lines.append(f"\n{left}{path}{key}{right}\n{to_toml(inner, f'{path}{key}.')}")
+    return "".join(lines)
 
 
 def preset_path(name_or_file: str | Path) -> Path:
@@ -117,20 +169,30 @@ def preset_path(name_or_file: str | Path) -> Path:
     return PRESETS / f"{name_or_file}{SUFFIX}"
 
 
-def _preset(table: Mapping[str, Any], path: Path, identity: str) -> Preset:
+def _preset(table: Mapping[str, Any], text: str, path: Path) -> Preset:
     where = f"preset {path.name}"
     _check_keys(table, _PRESET_KEYS, where)
-    wording = _value(table, "wording", dict, where)
-    _check_keys(wording, _WORDING_KEYS, f"[wording] of {where}")
+    members = _members(table, where)
     return Preset(
         name=path.stem,
-        path=path,
-        identity=identity,
+        text=text,
+        identity=hashlib.sha256(text.encode()).hexdigest()[:12],
         description=_value(table, "description", str, where, default=""),
         requires=_requires(table, where),
-        members=_members(table, where),
-        wording=WordingSpec(decoder=_value(wording, "decoder", str, f"[wording] of {where}")),
+        members=members,
+        wording=_wording(table, members, where),
     )
+
+
+def _wording(table: Mapping[str, Any], members: Sequence[MemberSpec], where: str) -> WordingSpec | None:
+    if "wording" not in table:
+        if not any(member.kind in _WORDY for member in members):
+            raise DataError(f"{where} lacks 'wording', and no member offers texts; add [wording] with a decoder")
+        return None
+    where = f"[wording] of {where}"
+    wording = _value(table, "wording", dict, where)
+    _check_keys(wording, _WORDING_KEYS, where)
+    return WordingSpec(_value(wording, "decoder", str, where), tuple(_texts(wording, "vocabulary", where)))
 
 
 def _requires(table: Mapping[str, Any], where: str) -> tuple[str, ...]:
@@ -150,21 +212,34 @@ def _members(table: Mapping[str, Any], where: str) -> tuple[MemberSpec, ...]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise DataError(f"{where}: two members are called {min(twice)!r}; give each a name of its own")
     total = sum(spec.weight for spec in specs)
-    return tuple(MemberSpec(spec.name, spec.kind, spec.model, spec.weight / total) for spec in specs)
+    return tuple(replace(spec, weight=spec.weight / total) for spec in specs)
 
 
 def _member(entry: Mapping[str, Any], where: str) -> MemberSpec:
     """A member with the weight as it is written."""
-    _check_keys(entry, _MEMBER_KEYS, where)
     kind = _value(entry, "kind", str, where)
     if kind not in MEMBER_KINDS:
         raise UnknownNameError(f"kind in {where}", kind, MEMBER_KINDS)
+    options = _OPTIONS[kind]
+    _check_keys(entry, (*_MEMBER_KEYS, *options), where)
     return MemberSpec(
         name=_value(entry, "name", str, where, default=kind),
         kind=kind,
         model=_value(entry, "model", str, where),
         weight=_weight(entry, where),
+        options={key: _option(entry, key, kind_of, where) for key, kind_of in options.items() if key in entry},
     )
+
+
+def _option(entry: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    return _texts(entry, key, where) if kind is list else _value(entry, key, kind, where)
+
+
+def _texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
+    texts: list[str] = _value(table, key, list, where, default=[])
+    if not all(isinstance(text, str) for text in texts):
+        raise DataError(f"{where}: expected {key} to be a list of texts, found {texts!r}")
+    return texts
 
 
 def _weight(entry: Mapping[str, Any], where: str) -> float:
@@ -184,7 +259,7 @@ def _value(table: Mapping[str, Any], key: str, kind: type, where: str, *, defaul
     value = table.get(key, default)
     if value is None:
         raise DataError(f"{where} lacks {key!r}")
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise DataError(f"{where}: expected {key} to be a {kind.__name__}, found {value!r}")
     return value
 
@@ -194,3 +269,12 @@ def _installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # ValueError: it was taken out of sys.modules
         return False
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
+
+
+def _toml_value(value: Any) -> str:
+    # JSON writes all these as TOML does, but for one control character that it leaves as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

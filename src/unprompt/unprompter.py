@@ -17,6 +17,7 @@ from unprompt.ensemble import fuse
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.sources import ImageRef, Input, image_refs
+from unprompt.members.interrogator import InterrogatorMember
 from unprompt.members.member import Member
 from unprompt.members.regressor import Regressor
 from unprompt.members.written import NAME as METADATA
@@ -25,7 +26,7 @@ from unprompt.models.folder import ModelFolder
 from unprompt.models.onnx import core_count
 from unprompt.models.registry import find_model
 from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
-from unprompt.presets import DEFAULT_PRESET, MemberSpec, Preset, load_preset
+from unprompt.presets import DEFAULT_PRESET, INTERROGATOR, REGRESSOR, MemberSpec, Preset, load_preset
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.wording import Wording
@@ -40,7 +41,10 @@ _WAITING_LIMIT = 64
 _BATCHES = 2
 """Batches that are voted on at once: when one thread has no picture left of the first, it takes one of the second."""
 
-_KINDS: Mapping[str, Callable[..., Member]] = {"regressor": Regressor}
+_KINDS: Mapping[str, Callable[[MemberSpec, int], Member]] = {
+    REGRESSOR: Regressor.of,
+    INTERROGATOR: InterrogatorMember.of,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Unprompter:
         preset.check_extras()
         self.preset = preset
         self._threads = threads
-        self._members = [_member(spec, threads) for spec in preset.members]
+        self.members: Sequence[Member] = [_KINDS[spec.kind](spec, threads) for spec in preset.members]
 
     def predict(
         self,
@@ -141,9 +145,7 @@ class Unprompter:
 
     def identity(self, *, text: bool) -> Mapping[str, Any]:
         """All that computes an answer: the version, the preset, and each model by its hash."""
-        return self._model(
-            {folder.name: folder for folder in (*self._folders(with_words=text), self.encoder.folder)}.values()
-        )
+        return self._model({**self._identities(with_words=text), **_identity(self.encoder.folder)})
 
     @functools.cached_property
     def encoder(self) -> SentenceEncoder:
@@ -151,7 +153,7 @@ class Unprompter:
         return SentenceEncoder.embedded(self._threads)
 
     def _shorter_side(self) -> int | None:
-        sides = [member.shorter_side for member in self._members]
+        sides = [member.shorter_side for member in self.members]
         return None if None in sides else max(side for side in sides if side is not None)
 
     def _read_ahead(
@@ -258,7 +260,7 @@ class Unprompter:
             candidates=(Candidate(written.prompt, 1.0, METADATA),),
             votes=(written_vote(written, vector),),
             written=written,
-            model=self._model([self.encoder.folder]),
+            model=self._model(_identity(self.encoder.folder)),
         )
 
     def _predicted(self, picture: Picture, votes: tuple[Vote, ...], top: int) -> Prediction:
@@ -273,14 +275,21 @@ class Unprompter:
             candidates=candidates[:top],
             votes=votes,
             written=picture.written,
-            model=self._model(self._folders(with_words=top > 0)),
+            model=self._model(self._identities(with_words=top > 0)),
         )
 
     def _votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
         """Each picture's votes, in the order of the members."""
         if not pictures:
             return []
-        return list(zip(*(member.vote(pictures) for member in self._members), strict=True))
+        return list(zip(*(self._with_vectors(member.vote(pictures)) for member in self.members), strict=True))
+
+    def _with_vectors(self, votes: Sequence[Vote]) -> list[Vote]:
+        """A vote of words alone is for the vector of its text; each is encoded alone, to be the same in any batch."""
+        return [
+            replace(vote, vector=self.encoder.encode(vote.texts[:1])[0]) if vote.vector is None and vote.texts else vote
+            for vote in votes
+        ]
 
     def _candidates(self, vector: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
         offers = [(text, vote.member) for vote in votes for text in vote.texts]
@@ -289,31 +298,34 @@ class Unprompter:
 
     @functools.cached_property
     def _wording(self) -> Wording:
+        if self._decoder_folder is None:
+            return Wording(self.encoder, None)
         return Wording(self.encoder, Decoder(self._decoder_folder, self._threads))
 
     @functools.cached_property
-    def _decoder_folder(self) -> ModelFolder:
-        return find_model(self.preset.wording.decoder)
+    def _decoder_folder(self) -> ModelFolder | None:
+        wording = self.preset.wording
+        return None if wording is None else find_model(wording.decoder)
 
-    def _folders(self, *, with_words: bool) -> list[ModelFolder]:
-        """The models behind a prediction."""
-        folders = [member.folder for member in self._members]
-        if with_words:
-            folders += [self._decoder_folder, self.encoder.folder]
-        return folders
+    def _identities(self, *, with_words: bool) -> dict[str, str]:
+        """What is behind a prediction, by name, each with its hash."""
+        identities = {name: hash for member in self.members for name, hash in member.identities().items()}
+        if with_words and self._decoder_folder is not None:
+            identities |= _identity(self._decoder_folder) | _identity(self.encoder.folder)
+        return identities
 
-    def _model(self, folders: Iterable[ModelFolder]) -> Mapping[str, Any]:
+    def _model(self, identities: Mapping[str, str]) -> Mapping[str, Any]:
         """What computed an answer; the hashes change with every byte of the preset and the models."""
         return {
             "unprompt": __version__,
             "preset": self.preset.name,
             "preset_hash": self.preset.identity,
-            "models": {folder.name: folder.identity() for folder in folders},
+            "models": dict(identities),
         }
 
 
-def _member(spec: MemberSpec, threads: int) -> Member:
-    return _KINDS[spec.kind](find_model(spec.model), name=spec.name, weight=spec.weight, threads=threads)
+def _identity(folder: ModelFolder) -> dict[str, str]:
+    return {folder.name: folder.identity()}
 
 
 def _is_full(waiting: Sequence[_Read], batch_size: int) -> bool:

@@ -65,13 +65,15 @@ class _Pool:
 class Wording:
     """Chooses sentences for fused vectors. Deterministic, one picture at a time: no answer depends on a neighbour."""
 
-    def __init__(self, encoder: SentenceEncoder, decoder: Decoder) -> None:
+    def __init__(self, encoder: SentenceEncoder, decoder: Decoder | None) -> None:
+        """Without a decoder the sentence is one that a member offers, as it is."""
         self._encoder, self._decoder = encoder, decoder
 
     def load(self) -> None:
         """Loads what is otherwise loaded when the first sentence needs it."""
-        _ = self._decoder.words
-        load_clip_tokenizer()
+        if self._decoder is not None:
+            _ = self._decoder.words
+            load_clip_tokenizer()
 
     def choose(self, fused: npt.NDArray[np.float32], offers: Sequence[Sequence[Offer]]) -> list[tuple[Candidate, ...]]:
         """Candidates for each fused vector (n, 384), nearest first; `offers` holds what members offer for each."""
@@ -79,17 +81,17 @@ class Wording:
 
     def _choose(self, target: Vector, offered: Sequence[Offer]) -> tuple[Candidate, ...]:
         pool = _Pool(self._encoder, target)
+        if self._decoder is None:
+            pool.add(offered)
+            return pool.ranked()
         words = self._decoder.words
         # The nearest word is there whatever the members and the decoder say, so there is always an answer.
         pool.add([(words.texts[int(np.argmax(words.vectors @ target))], "decoder")])
         pool.add((_fitting(text), origin) for text, origin in offered)
-        pool.add(self._decoded(target))
+        (sentences,) = self._decoder.sentences(target[None], BEAMS)
+        pool.add((_fitting(sentence), "decoder") for sentence in sentences)
         _walk(pool, words)
         return pool.ranked()
-
-    def _decoded(self, aim: Vector) -> list[Offer]:
-        (sentences,) = self._decoder.sentences(aim[None], BEAMS)
-        return [(_fitting(sentence), "decoder") for sentence in sentences]
 
 
 class _Fragments:

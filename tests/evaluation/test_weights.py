@@ -145,7 +145,7 @@ def test_a_member_of_no_weight_is_left_out_and_named(preset: Preset) -> None:
 
 def test_texts_of_all_kinds_survive(tmp_path: Path, preset: Preset) -> None:
     description = 'a "quoted" \\ path,\ttab, \x7f, \u2028, 😀'
-    text = preset.path.read_text()
+    text = preset.text
     path = tmp_path / "odd.toml"
     path.write_text('description = "a \\"quoted\\" \\\\ path,\\ttab, \\u007f, \\u2028, 😀"\n' + text, encoding="utf-8")
     odd = load_preset(path)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from unprompt.cli import data, evaluate, kaggle, metadata, models, predict, presets, train, vocabulary
+from unprompt.cli import data, evaluate, interrogate, kaggle, metadata, models, predict, presets, train, vocabulary
 from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
 
 EPILOG = (
@@ -45,6 +45,7 @@ app = typer.Typer(
     epilog=EPILOG,
 )
 app.command("predict", epilog=EPILOG)(predict.predict)
+app.command("interrogate", epilog=EPILOG)(interrogate.interrogate)
 app.command("metadata", epilog=EPILOG)(metadata.metadata)
 app.command("score")(predict.score)
 app.command("evaluate", epilog=EPILOG)(evaluate.evaluate)

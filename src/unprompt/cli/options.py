@@ -83,6 +83,53 @@ AnswerFormat: TypeAlias = Annotated[
         help="How answers are written. Left out: by the ending of --output FILE, else text.",
     ),
 ]
+Sidecar: TypeAlias = Annotated[
+    bool, typer.Option("--sidecar", help="Write a .txt beside each picture, or under -o DIR with the tree kept.")
+]
+ExistingSidecar: TypeAlias = Annotated[
+    Existing,
+    typer.Option(
+        "--existing", metavar="skip|overwrite|append|prepend", help="What becomes of a sidecar that is there."
+    ),
+]
+OutputPlace: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE|DIR",
+        help="Write there instead of to standard output; with --sidecar, the folder that the sidecars go to.",
+    ),
+]
+Failures: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--failures", metavar="FILE.jsonl", help="Also write what failed there; @FILE.jsonl tries it again."),
+]
+Resume: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on where an earlier run with this output stopped; answers stay in a journal beside it."
+    ),
+]
+FailFast: TypeAlias = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first picture that fails.")]
+Template: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        metavar="TEXT",
+        help="What a text says: {prompt}, {negative_prompt}, {name}, {folder}, {source}, {tool}, {origin}, "
+        "{similarity}, {style}, or a setting of the file such as {seed}.",
+    ),
+]
+PixelLimit: TypeAlias = Annotated[
+    float, typer.Option("--pixel-limit-mp", metavar="N", min=0, help="Megapixels above which a picture is refused.")
+]
+MemoryLimit: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--memory-limit-mb", metavar="N", min=1, help="Megabytes; a picture that takes more to decode is refused."
+    ),
+]
 AllowPrivateUrls: TypeAlias = Annotated[
     bool, typer.Option("--allow-private-urls", help="Also read addresses of this machine and of private networks.")
 ]

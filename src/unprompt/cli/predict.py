@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,79 +11,50 @@ from unprompt.cli.options import (
     AnswerFormat,
     BatchSize,
     Existing,
+    ExistingSidecar,
+    FailFast,
+    Failures,
+    MemoryLimit,
     NoText,
     Offline,
     OutputFormat,
+    OutputPlace,
     Paths,
+    PixelLimit,
     PresetName,
     Quiet,
+    Resume,
+    Sidecar,
+    Template,
     Threads,
     UrlLimit,
     UrlTimeout,
 )
-from unprompt.cli.outputs import OutputOptions, kept_answers, remark_on_vectors
-from unprompt.cli.run import Run
+from unprompt.cli.outputs import OutputOptions, remark_on_vectors
+from unprompt.cli.run import Run, answer_all, are_many
 from unprompt.cli.terminal import return_memory, writing
 from unprompt.errors import DataError
 
 if TYPE_CHECKING:
     from unprompt.output.phrasing import Phrasing
 
-FEW = 8
-"""Pictures named one by one that need neither a bar nor a summary."""
-
-
 def predict(
     paths: Paths,
     preset: PresetName = "embedded",
     format: AnswerFormat = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE|DIR",
-            help="Write there instead of to standard output; with --sidecar, the folder that the sidecars go to.",
-        ),
-    ] = None,
-    sidecar: Annotated[
-        bool, typer.Option("--sidecar", help="Write a .txt beside each picture, or under -o DIR with the tree kept.")
-    ] = False,
-    existing: Annotated[
-        Existing,
-        typer.Option(
-            "--existing", metavar="skip|overwrite|append|prepend", help="What becomes of a sidecar that is there."
-        ),
-    ] = Existing.SKIP,
+    output: OutputPlace = None,
+    sidecar: Sidecar = False,
+    existing: ExistingSidecar = Existing.SKIP,
     vectors: Annotated[
         str | None,
         typer.Option(
             "--vectors", metavar="FILE.npy", help="Also write the vectors there, and their order to FILE.sources.jsonl."
         ),
     ] = None,
-    failures: Annotated[
-        str | None,
-        typer.Option(
-            "--failures", metavar="FILE.jsonl", help="Also write what failed there; @FILE.jsonl tries it again."
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on where an earlier run with this output stopped; answers stay in a journal beside it.",
-        ),
-    ] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first picture that fails.")] = False,
-    template: Annotated[
-        str | None,
-        typer.Option(
-            "--template",
-            metavar="TEXT",
-            help="What a text says: {prompt}, {negative_prompt}, {name}, {folder}, {source}, {tool}, {origin}, "
-            "{similarity}, {style}, or a setting of the file such as {seed}.",
-        ),
-    ] = None,
+    failures: Failures = None,
+    resume: Resume = False,
+    fail_fast: FailFast = False,
+    template: Template = None,
     prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Put this in front of each text.")] = "",
     suffix: Annotated[str, typer.Option("--suffix", metavar="TEXT", help="Put this behind each text.")] = "",
     replace: Annotated[
@@ -105,15 +75,8 @@ def predict(
     ] = False,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Candidates to keep in a JSON record.")] = 5,
     no_text: NoText = False,
-    pixel_limit_mp: Annotated[
-        float, typer.Option("--pixel-limit-mp", metavar="N", min=0, help="Megapixels above which a picture is refused.")
-    ] = 100.0,
-    memory_limit_mb: Annotated[
-        float,
-        typer.Option(
-            "--memory-limit-mb", metavar="N", min=1, help="Megabytes; a picture that takes more to decode is refused."
-        ),
-    ] = 180.0,
+    pixel_limit_mp: PixelLimit = 100.0,
+    memory_limit_mb: MemoryLimit = 180.0,
     url_timeout_s: UrlTimeout = 30.0,
     url_limit_mb: UrlLimit = 64.0,
     allow_private_urls: AllowPrivateUrls = False,
@@ -130,7 +93,7 @@ def predict(
 
     alone = paths[0] if len(paths) == 1 else None
     output = None if output == "-" else output  # as other tools have it
-    phrasing = _phrasing(template, prefix, suffix, replace or [], max_tokens)
+    phrasing = read_phrasing(template, prefix, suffix, replace or [], max_tokens)
     words = not no_text or template is not None
     options = OutputOptions(format, output, sidecar, existing, vectors, failures, embedding, resume, alone, words)
     options.check()
@@ -139,33 +102,22 @@ def predict(
     if not quiet:
         remark_on_vectors(options, no_text=no_text)
     web = WebLimits(url_timeout_s, url_limit_mb, allow_private=allow_private_urls, offline=offline)
-    run = Run(paths, web, options, phrasing, watched=not quiet and _are_many(paths), fail_fast=fail_fast)
-    with kept_answers(
-        options, unprompter.identity(text=not no_text), text=not no_text, top=top, ignore_metadata=ignore_metadata
-    ) as answers:
-        code = run.answer(
-            functools.partial(
-                unprompter.predict,
-                batch_size=batch_size,
-                ignore_metadata=ignore_metadata,
-                text=not no_text,
-                top=top,
-                pixel_limit_mp=pixel_limit_mp,
-                memory_limit_mb=memory_limit_mb,
-                answers=answers,
-            )
-        )
+    run = Run(paths, web, options, phrasing, watched=not quiet and are_many(paths), fail_fast=fail_fast)
+    code = answer_all(
+        run,
+        unprompter,
+        batch_size=batch_size,
+        text=not no_text,
+        top=top,
+        ignore_metadata=ignore_metadata,
+        pixel_limit_mp=pixel_limit_mp,
+        memory_limit_mb=memory_limit_mb,
+        quiet=quiet,
+    )
     raise typer.Exit(code)
 
 
-def _are_many(paths: list[str]) -> bool:
-    """Whether these can stand for more pictures than one waits for without asking how far it is."""
-    from unprompt.images.sources import may_be_many
-
-    return len(paths) > FEW or any(map(may_be_many, paths))
-
-
-def _phrasing(
+def read_phrasing(
     template: str | None, prefix: str, suffix: str, replace: list[str], max_tokens: int | None
 ) -> Phrasing | None:
     """None where texts are the prompts as they are."""

@@ -40,4 +40,4 @@ def show_preset(
 
     checked = load_preset(preset)
     with quiet_pipe():
-        print(checked.path.read_text(encoding="utf-8"), end="", flush=True)
+        print(checked.text, end="", flush=True)

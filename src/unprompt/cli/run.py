@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import typer
 
 from unprompt.cli.interrupts import Interrupts
-from unprompt.cli.outputs import OutputOptions, Outputs, opened
+from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened
 from unprompt.cli.progress import Tally, counted, shown
+from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say, say_failure
 from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from unprompt.images.web import WebLimits
     from unprompt.output.phrasing import Phrasing
     from unprompt.prediction import Failure, Prediction
+    from unprompt.unprompter import Unprompter
+
+FEW = 8
+"""Pictures named one by one that need neither a bar nor a summary."""
 
 Answer: TypeAlias = "Prediction | Failure"
 Predict: TypeAlias = "Callable[[Iterable[ImageRef]], Generator[Answer, None, None]]"
@@ -101,3 +107,41 @@ class Run:
     def _say_interrupted(self, tally: Tally) -> None:
         advice = "; go on with --resume" if self.options.can_resume else ""
         say(f"unprompt: interrupted: {tally.line()}; what was answered is kept{advice}")
+
+
+def are_many(paths: Sequence[str]) -> bool:
+    """Whether these can stand for more pictures than one waits for without asking how far it is."""
+    from unprompt.images.sources import may_be_many
+
+    return len(paths) > FEW or any(map(may_be_many, paths))
+
+
+def answer_all(
+    run: Run,
+    unprompter: Unprompter,
+    *,
+    batch_size: int,
+    text: bool = True,
+    top: int = 5,
+    ignore_metadata: bool = False,
+    pixel_limit_mp: float,
+    memory_limit_mb: float,
+    quiet: bool,
+) -> int:
+    """Answers all pictures of a run, those that an interrupted one has answered out of its journal; the exit code."""
+    for member in unprompter.members:
+        member.prepare(Steps(quiet=quiet))
+    model = unprompter.identity(text=text)
+    with kept_answers(run.options, model, text=text, top=top, ignore_metadata=ignore_metadata) as answers:
+        return run.answer(
+            functools.partial(
+                unprompter.predict,
+                batch_size=batch_size,
+                ignore_metadata=ignore_metadata,
+                text=text,
+                top=top,
+                pixel_limit_mp=pixel_limit_mp,
+                memory_limit_mb=memory_limit_mb,
+                answers=answers,
+            )
+        )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from unprompt import __version__
 from unprompt.evaluation.metrics import Difference, Mean
 from unprompt.evaluation.weights import Fit
 from unprompt.images.sources import printable
-from unprompt.presets import Preset
+from unprompt.presets import Preset, to_toml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,7 +21,7 @@ def preset_text(preset: Preset, fit: Fit, *, source: str, date: str) -> str:
 
     Members of no weight are left out: they would cost time and change nothing.
     """
-    table = tomllib.loads(preset.path.read_text(encoding="utf-8"))
+    table = tomllib.loads(preset.text)
     members = list(zip(preset.members, table["members"], strict=True))
     table["members"] = [
         entry | {"weight": fit.weights[member.name]} for member, entry in members if fit.weights[member.name] > 0
@@ -41,30 +38,9 @@ def preset_text(preset: Preset, fit: Fit, *, source: str, date: str) -> str:
         *(f"  {name}: {low:.4f} to {high:.4f}" for name, (low, high) in fit.spread.items()),
         *(f"Left out, of no weight: {member.name}." for member, _ in members if fit.weights[member.name] <= 0),
     ]
-    return "".join(f"# {printable(line)}\n" for line in head) + "\n" + _toml(table)
+    return "".join(f"# {printable(line)}\n" for line in head) + "\n" + to_toml(table)
 
 
 def _interval(mean: Mean | Difference) -> str:
     sign = "+" if isinstance(mean, Difference) else ""
     return f"{mean.mean:{sign}.4f} ({mean.low:{sign}.4f} to {mean.high:{sign}.4f})"
-
-
-def _toml(table: Mapping[str, Any], path: str = "") -> str:
-    """A table of what presets hold: texts, numbers, lists of these, tables and lists of tables."""
-    plain = {key: value for key, value in table.items() if not _is_tables(value)}
-    lines = [f"{key} = {_toml_value(value)}\n" for key, value in plain.items()]
-    for key, value in table.items():
-        if _is_tables(value):
-            left, right = ("[", "]") if isinstance(value, Mapping) else ("[[", "]]")
-            for inner in [value] if isinstance(value, Mapping) else value:
-                lines.append(f"\n{left}{path}{key}{right}\n{_toml(inner, f'{path}{key}.')}")
-    return "".join(lines)
-
-
-def _is_tables(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
-
-
-def _toml_value(value: Any) -> str:
-    # JSON writes all these as TOML does, but for one control character that it leaves as it is.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

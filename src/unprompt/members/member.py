@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from unprompt.images.decode import Picture
-from unprompt.models.folder import ModelFolder
+from unprompt.interrogation.lists import Step
 from unprompt.prediction import Vote
 
 
@@ -16,12 +16,15 @@ class Member(Protocol):
     name: str
     """By which its votes are known."""
 
-    folder: ModelFolder
-    """The model that it asks."""
+    def identities(self) -> Mapping[str, str]:
+        """What it asks, models and lists, by name, each with a hash that changes with its content."""
 
     @property
     def shorter_side(self) -> int | None:
         """How many pixels it needs to see; None: every one that the file has."""
+
+    def prepare(self, step: Step) -> None:
+        """Makes what takes minutes the first time and is kept then; `step` shows how far it is."""
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vote a picture, in their order; what else is in the batch changes nothing."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unprompt.images.decode import Picture
+from unprompt.interrogation.lists import Step
 from unprompt.models.folder import ModelFolder
 from unprompt.models.picture_encoder import PictureEncoder
+from unprompt.models.registry import find_model
 from unprompt.prediction import Vote
+from unprompt.presets import MemberSpec
 
 
 class Regressor:
@@ -19,10 +22,22 @@ class Regressor:
         self._weight = weight
         self._encoder = PictureEncoder(folder, threads)
 
+    @classmethod
+    def of(cls, spec: MemberSpec, threads: int = 0) -> Regressor:
+        """The member that a preset describes. Raises UnknownNameError, ModelError: see `find_model`."""
+        return cls(find_model(spec.model), name=spec.name, weight=spec.weight, threads=threads)
+
+    def identities(self) -> Mapping[str, str]:
+        """See `Member`."""
+        return {self.folder.name: self.folder.identity()}
+
     @property
     def shorter_side(self) -> int | None:
         """See `PictureEncoder`."""
         return self._encoder.shorter_side
+
+    def prepare(self, step: Step) -> None:
+        """Nothing takes long."""
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""

@@ -27,7 +27,7 @@ from unprompt.images.sources import printable
 from unprompt.output.packing import pack, unpack
 from unprompt.prediction import Prediction
 
-VERSION = 1
+VERSION = 2
 """Of the file's layout and of what is packed in it."""
 
 _APPLICATION = int.from_bytes(b"unpr", "big")

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.prediction import EMBEDDING_SIZE, Candidate, Prediction, Vector, Vote, WrittenPrompt
+from unprompt.prediction import EMBEDDING_SIZE, Candidate, Prediction, Term, Vector, Vote, WrittenPrompt
 
 _LIMIT_BYTES = 256 * 2**20
 """An answer of more is damaged: this is several times the longest text that metadata may hold, kept several times."""
@@ -57,10 +57,16 @@ def _content(prediction: Prediction) -> dict[str, Any]:
         "origin": prediction.origin,
         "similarity": prediction.similarity,
         "candidates": [[candidate.text, candidate.similarity, candidate.origin] for candidate in prediction.candidates],
-        "votes": [[vote.member, vote.weight, vote.vector is not None, vote.texts] for vote in prediction.votes],
+        "votes": [_vote_content(vote) for vote in prediction.votes],
         "written": None if written is None else _written_content(written),
         "model": dict(prediction.model),
     }
+
+
+def _vote_content(vote: Vote) -> list[Any]:
+    terms = [[term.text, term.category, term.similarity, term.gain] for term in vote.terms]
+    own = [vote.text_similarity, vote.negative_prompt, terms]
+    return [vote.member, vote.weight, vote.vector is not None, vote.texts, *own]
 
 
 def _written_content(written: WrittenPrompt) -> dict[str, Any]:
@@ -88,13 +94,26 @@ def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Predictio
         ),
         votes=tuple(
             # A list first: a generator would turn the StopIteration of missing vectors into a RuntimeError.
-            [
-                Vote(_text(member), _number(weight), next(vectors) if has_vector else None, tuple(map(_text, texts)))
-                for member, weight, has_vector, texts in content["votes"]
-            ]
+            [_vote(vote, vectors) for vote in content["votes"]]
         ),
         written=None if written is None else _written(written),
         model=dict(content["model"]),
+    )
+
+
+def _vote(content: list[Any], vectors: Iterator[Vector]) -> Vote:
+    member, weight, has_vector, texts, similarity, negative, terms = content
+    return Vote(
+        _text(member),
+        _number(weight),
+        next(vectors) if has_vector else None,
+        tuple(map(_text, texts)),
+        tuple(
+            Term(_text(text), _text(category), _number(cosine), None if gain is None else _number(gain))
+            for text, category, cosine, gain in terms
+        ),
+        None if similarity is None else _number(similarity),
+        None if negative is None else _text(negative),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
+from unprompt.prediction import Candidate, Failure, Prediction, Term, Vector, Vote, WrittenPrompt
 
 Record = dict[str, Any]
 
@@ -30,6 +30,9 @@ def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Recor
         "candidates": [_candidate(candidate) for candidate in result.candidates],
         "votes": [_vote(vote, result.vector) for vote in result.votes],
     }
+    negative = next((vote.negative_prompt for vote in result.votes if vote.negative_prompt is not None), None)
+    if negative is not None:
+        record["negative_prompt"] = negative
     if result.written is not None:
         record |= _written(result.written)
     record["model"] = dict(result.model)
@@ -75,6 +78,18 @@ def _vote(vote: Vote, fused: Vector) -> Record:
         record["similarity"] = rounded(float(np.dot(vote.vector, fused)))
     if vote.texts:
         record["text"] = vote.texts[0]
+    if vote.text_similarity is not None:
+        record["text_similarity"] = rounded(vote.text_similarity)
+    if vote.terms:
+        record["terms"] = [_term(term) for term in vote.terms]
+    return record
+
+
+def _term(term: Term) -> Record:
+    """`gain` is left out where it was not measured."""
+    record: Record = {"text": term.text, "list": term.category, "similarity": rounded(term.similarity)}
+    if term.gain is not None:
+        record["gain"] = rounded(term.gain)
     return record
 
 

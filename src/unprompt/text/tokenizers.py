@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -28,16 +29,23 @@ def fits_clip(text: str) -> bool:
     return _fits(text, CLIP_CONTENT_TOKENS)
 
 
-def cut_to_tokens(text: str, limit: int, *, before: str = "", after: str = "") -> str:
+def cut_to_tokens(
+    text: str, limit: int, *, before: str = "", after: str = "", count: Callable[[str], int] = count_clip_tokens
+) -> str:
     """The text, cut at a comma, or else at a word, so that with `before` and `after` it has at most `limit` tokens.
 
-    As much of it as fits; empty where not even one word does.
+    As much of it as fits; empty where not even one word does. `count` is how the target counts tokens.
     """
-    if _fits(before + text + after, limit):
+
+    def fits(part: str) -> bool:
+        whole = before + part + after
+        return _fits(whole, limit) if count is count_clip_tokens else count(whole) <= limit
+
+    if fits(text):
         return text
 
     def too_long(place: int) -> bool:
-        return not _fits(before + text[:place].rstrip() + after, limit)
+        return not fits(text[:place].rstrip())
 
     places = [0, *_places(" ", text.partition(",")[0].rstrip()), *_places(",", text)]
     # The less is left, the fewer are its tokens, so the last place that fits is found by halving: a prompt may have

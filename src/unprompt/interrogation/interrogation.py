@@ -1,0 +1,62 @@
+"""What is asked of an interrogation, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.prediction import Term
+
+Mode: TypeAlias = Literal["best", "fast", "classic", "published", "caption", "negative"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a text is put together.
+
+    "caption" is the caption alone; "classic" adds the best terms of each list, "fast" the best of all lists together;
+    "best" grows a chain, a term at a time, and takes the nearest of all these; "published" is what the published
+    ensemble asks for: the caption, a medium, a movement and three flavors; "negative" is a chain of what the picture is
+    least like. `negative` adds that to any other mode.
+
+    A text takes at most `max_terms`; a chain tries at least `min_terms`, out of the `candidates` that are nearest
+    alone. No text has more than `max_tokens`, counted as the model does, start and end apart; None: what it reads.
+    `gains` measures every text of every mode, which costs a classic or fast one several times its own price.
+
+    Raises UnknownNameError (mode), DataError (a number out of range).
+    """
+
+    mode: Mode = "best"
+    negative: bool = False
+    min_terms: int = 8
+    max_terms: int = 32
+    candidates: int = 2048
+    max_tokens: int | None = None
+    gains: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UnknownNameError("mode", self.mode, MODES)
+        for name, least in (("min_terms", 0), ("max_terms", 1), ("candidates", 1), ("max_tokens", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise DataError(f"expected {name} of {least} or more, found {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Interrogation:
+    """The answer for one picture: the `text`, and the `caption` and the `terms` that it is made of.
+
+    `origin` is the mode whose text it is; "best" takes that of another one where that lies nearest, and "chain" is its
+    own. `similarity` is the cosine of the text with the picture, None where it was not measured. `negative_prompt` is
+    what the picture is least like, where that was asked for.
+    """
+
+    text: str
+    origin: str
+    caption: str
+    terms: tuple[Term, ...]
+    similarity: float | None
+    negative_prompt: str | None = None

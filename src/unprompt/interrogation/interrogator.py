@@ -1,0 +1,137 @@
+"""The interrogator: asks a two-tower model which terms of a vocabulary go with a picture, and words the answer.
+
+Source: CLIP Interrogator 0.6.0, whose answers it gives from the same weights, lists and captions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from unprompt.errors import DataError, PictureError
+from unprompt.images.decode import Picture, decode
+from unprompt.images.sources import Input, image_refs
+from unprompt.interrogation.captions import EMBEDDED, Captioner, open_captioner
+from unprompt.interrogation.interrogation import Interrogation, Mode, Settings
+from unprompt.interrogation.lists import Lists, Step
+from unprompt.interrogation.sentence import fitted
+from unprompt.interrogation.towers import HUB, open_towers
+from unprompt.interrogation.writer import Writer
+from unprompt.models.two_tower import TwoTower
+from unprompt.prediction import Failure, Term
+from unprompt.vocabulary.tables import default_cache
+from unprompt.vocabulary.vocabulary import Vocabulary, load_vocabulary
+
+
+class Interrogator:
+    """Texts for pictures, by a two-tower model, a vocabulary and a captioner.
+
+    `cache` is where the vectors of lists are kept; None: in memory alone. Models are loaded when they are needed, so
+    what goes wrong with them shows then.
+    """
+
+    def __init__(
+        self, towers: TwoTower, vocabulary: Vocabulary, captioner: Captioner, cache: Path | None = None
+    ) -> None:
+        if not vocabulary.positive:
+            raise DataError(f"expected a vocabulary with terms, found none in {vocabulary.name}; leave out less of it")
+        self.towers = towers
+        self.captioner = captioner
+        self.lists = Lists(towers, vocabulary, cache)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        clip: str = "embedded",
+        *,
+        weights: str = HUB,
+        vocabulary: Sequence[str] = ("unprompt",),
+        without: Sequence[str] = (),
+        exclude: str | None = None,
+        caption: str = EMBEDDED,
+        threads: int = 0,
+    ) -> Interrogator:
+        """An interrogator by names; vectors of lists are kept in the user's cache.
+
+        See `open_towers`, `load_vocabulary` and `open_captioner`, also for what they raise.
+        """
+        return cls(
+            open_towers(clip, weights=weights, threads=threads),
+            load_vocabulary(vocabulary, without=without, exclude=exclude),
+            open_captioner(caption, threads),
+            default_cache(),
+        )
+
+    @property
+    def shorter_side(self) -> int | None:
+        """How many pixels it needs to see; None: every one that the file has."""
+        sides = (self.towers.shorter_side, self.captioner.shorter_side)
+        return None if None in sides else max(side for side in sides if side is not None)
+
+    def identities(self) -> Mapping[str, str]:
+        """All that decides an answer besides the settings: models and vocabulary, by name, each with its hash."""
+        vocabulary = self.lists.vocabulary
+        own = {f"vocabulary {vocabulary.name}": vocabulary.identity}
+        return {**self.towers.identities(), **self.captioner.identities(), **own}
+
+    def interrogate(
+        self, picture: Input, mode: Mode = "best", *, caption: str | None = None, settings: Settings | None = None
+    ) -> Interrogation:
+        """The text of one picture: a path, bytes, a Pillow picture or an array (height, width, 3) uint8.
+
+        `caption` takes the place of the captioner's; `settings` are used with this mode. Raises PictureError where the
+        picture cannot be read, ValueError for more than one.
+        """
+        chosen = replace(settings or Settings(), mode=mode)
+        captions = None if caption is None else [caption]
+        (answer,) = self.interrogate_pictures([self.read(picture)], chosen, captions)
+        return answer
+
+    def interrogate_pictures(
+        self, pictures: Sequence[Picture], settings: Settings, captions: Sequence[str] | None = None
+    ) -> list[Interrogation]:
+        """The texts of several pictures, which go through all steps together; none changes the answer of another."""
+        if not pictures:
+            return []
+        limit = min(settings.max_tokens or self.towers.longest, self.towers.longest)
+        if captions is None:
+            captions = self.captioner.captions(pictures)
+        captions = [fitted(caption.strip(), self.towers.count_tokens, limit) for caption in captions]
+        writer = Writer(self.towers, self.lists, pictures, captions, settings, limit)
+        texts = writer.texts(settings.mode)
+        if settings.gains:
+            texts = writer.measured(texts)
+        negatives = writer.texts("negative") if settings.negative else [None] * len(pictures)
+        return [
+            Interrogation(
+                text=found.text,
+                origin=found.origin,
+                caption=caption,
+                terms=found.terms,
+                similarity=found.similarity,
+                negative_prompt=None if negative is None else negative.text,
+            )
+            for found, caption, negative in zip(texts, captions, negatives, strict=True)
+        ]
+
+    def ranked(self, picture: Picture, count: int) -> dict[str, list[Term]]:
+        """The `count` nearest terms of each list that says what a picture is, best first."""
+        image = self.towers.encode_images([picture])
+        return {
+            category.name: self.lists.ranked([category], image, count)[0] for category in self.lists.vocabulary.positive
+        }
+
+    def prepare(self, step: Step) -> None:
+        """Makes the vectors of all lists now, which `step` shows, or reads them from the cache."""
+        self.lists.prepare(step)
+
+    def read(self, picture: Input) -> Picture:
+        """One picture, decoded as far as the models need it. Raises PictureError, and ValueError for several."""
+        refs = list(image_refs(picture))
+        if len(refs) != 1:
+            raise ValueError(f"expected one picture, found {len(refs)}")
+        found = decode(refs[0], shorter_side=self.shorter_side, read_metadata=False)
+        if isinstance(found, Failure):
+            raise PictureError(found.kind, f"{found.source}: {found.message}")
+        return found

@@ -1,0 +1,86 @@
+"""The lists of a vocabulary as a model sees them: which of their terms are nearest to pictures, and furthest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeAlias
+
+from unprompt.interrogation.chain import Candidate
+from unprompt.models.two_tower import TwoTower
+from unprompt.prediction import Term, Vector
+from unprompt.vocabulary.category import Category
+from unprompt.vocabulary.ranking import rank
+from unprompt.vocabulary.tables import TermTable, TermTables
+from unprompt.vocabulary.vocabulary import Vocabulary
+
+FLAVORS = "flavors"
+MEDIUMS, ARTISTS, MOVEMENTS = "mediums", "artists", "movements"
+
+Step: TypeAlias = "Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]"
+"""Begins a step of so many things; what it gives is told how many more are done."""
+
+
+class Lists:
+    """Ranks the terms of a vocabulary for pictures, by a model. Vectors of terms are made when they are needed."""
+
+    def __init__(self, towers: TwoTower, vocabulary: Vocabulary, cache: Path | None) -> None:
+        self.vocabulary = vocabulary
+        self._tables = TermTables(towers, cache)
+
+    def prepare(self, step: Step) -> None:
+        """Makes all vectors now, or reads them from the disk."""
+        for category in self.vocabulary.categories:
+            with step(f"encoding {category.name}", len(category.terms), "terms") as advance:
+                self._tables.table(category, advance)
+
+    def nearest(self, name: str, images: Vector, count: int) -> list[list[Term]]:
+        """The best `count` terms of one list for each picture; none where the vocabulary has no such list."""
+        category = self.vocabulary.category(name)
+        return self.ranked([category] if category else [], images, count)
+
+    def ranked(self, categories: Sequence[Category], images: Vector, count: int) -> list[list[Term]]:
+        """The best `count` terms of several lists together for each picture (pictures, size), best first."""
+        return [[candidate.term for candidate in found] for found in self.candidates(categories, images, count)]
+
+    def candidates(
+        self, categories: Sequence[Category], images: Vector, count: int, *, lowest: bool = False
+    ) -> list[list[Candidate]]:
+        """The same as candidates of a chain; `lowest`: the terms that are least like each picture, worst first."""
+        tables = [self._tables.table(category) for category in categories]
+        if not tables:
+            return [[] for _ in images]
+        return [
+            [_candidate(tables[found.table], found.term, found.similarity) for found in ranked]
+            for ranked in rank(tables, images, count, lowest=lowest)
+        ]
+
+    def within_limits(self, images: Vector, count: int) -> list[list[Term]]:
+        """The best `count` terms of all lists together, of none more than its limit."""
+        free = [category for category in self.vocabulary.positive if category.limit is None]
+        found = [self.candidates(free, images, count)]
+        for category in self.vocabulary.positive:
+            if category.limit is not None:
+                found.append(self.candidates([category], images, category.limit))
+        return [[candidate.term for candidate in _merged(lists, count)] for lists in zip(*found, strict=True)]
+
+    def rest(self, *names: str) -> list[Category]:
+        """What stands for flavors: the list of that name or, where there is none, all positive ones but the named."""
+        flavors = self.vocabulary.category(FLAVORS)
+        if flavors is not None and flavors.terms:
+            return [flavors]
+        return [category for category in self.vocabulary.positive if category.name not in names]
+
+
+def _candidate(table: TermTable, place: int, similarity: float) -> Candidate:
+    weight = 1.0 if table.weights is None else float(table.weights[place])
+    return Candidate(Term(table.texts[place], table.category, similarity), weight, table.vectors[place])
+
+
+def _merged(lists: Iterable[Sequence[Candidate]], count: int) -> list[Candidate]:
+    """The best of several ranked lists; a term that stands in two of them counts once."""
+    every = [candidate for candidates in lists for candidate in candidates]
+    every.sort(key=lambda candidate: -candidate.weight * candidate.term.similarity)
+    once = {candidate.term.text.casefold(): candidate for candidate in reversed(every)}
+    return [candidate for candidate in every if once[candidate.term.text.casefold()] is candidate][:count]

@@ -1,0 +1,157 @@
+"""The texts of each mode, for some pictures at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from unprompt.images.decode import Picture
+from unprompt.interrogation.chain import Candidate, Rules, grow
+from unprompt.interrogation.interrogation import Mode, Settings
+from unprompt.interrogation.lists import ARTISTS, FLAVORS, MEDIUMS, MOVEMENTS, Lists
+from unprompt.interrogation.sentence import Addition, Sentence, compose
+from unprompt.models.two_tower import JOINT, TwoTower
+from unprompt.prediction import Term, Vector
+
+_PUBLISHED_FLAVORS = 3
+
+_SHORT_TAIL = " "
+"""Stands between a medium and its artist: "an oil painting by ..."."""
+
+
+@dataclass(frozen=True, eq=False)
+class Writer:
+    """Some pictures with their captions, which have no more than `limit` tokens, as no text will have."""
+
+    towers: TwoTower
+    lists: Lists
+    pictures: Sequence[Picture]
+    captions: Sequence[str]
+    settings: Settings
+    limit: int
+
+    @cached_property
+    def images(self) -> Vector:
+        """The vectors of the pictures (pictures, size)."""
+        return self.towers.encode_images(self.pictures)
+
+    def texts(self, mode: Mode) -> list[Sentence]:
+        """The text of each picture in one mode."""
+        return _MODES[mode](self)
+
+    def measured(self, texts: Sequence[Sentence]) -> list[Sentence]:
+        """The same, with the cosine of each text and what each of its terms gained."""
+        return [self._measured(text, image) for text, image in zip(texts, self.images, strict=True)]
+
+    def caption(self) -> list[Sentence]:
+        """The caption alone."""
+        return [Sentence("caption", (caption,)) for caption in self.captions]
+
+    def classic(self, flavors: int | None = None) -> list[Sentence]:
+        """The caption and the best terms of each list, so many as the list says; of flavors as many as are given."""
+        found = []
+        for category in self.lists.vocabulary.positive:
+            count = flavors if flavors is not None and category.name == FLAVORS else category.count
+            found.append(self.lists.ranked([category], self.images, count))
+        return [
+            self._composed("classic", caption, _in_classic_order(caption, [term for terms in lists for term in terms]))
+            for caption, lists in zip(self.captions, zip(*found, strict=True), strict=True)
+        ]
+
+    def fast(self) -> list[Sentence]:
+        """The caption and the best terms of all lists together."""
+        ranked = self.lists.within_limits(self.images, self.settings.max_terms)
+        return [
+            self._composed("fast", caption, [Addition(term) for term in terms])
+            for caption, terms in zip(self.captions, ranked, strict=True)
+        ]
+
+    def published(self) -> list[Sentence]:
+        """The caption, a medium, a movement and three flavors. Source: the published ensemble's notebook."""
+        flavors = self.lists.rest(MEDIUMS, MOVEMENTS)
+        parts = zip(
+            self.captions,
+            self.lists.nearest(MEDIUMS, self.images, 1),
+            self.lists.nearest(MOVEMENTS, self.images, 1),
+            self.lists.ranked(flavors, self.images, _PUBLISHED_FLAVORS),
+            strict=True,
+        )
+        return [
+            self._composed("published", caption, _in_classic_order(caption, [*medium, *movement, *rest]))
+            for caption, medium, movement, rest in parts
+        ]
+
+    def best(self) -> list[Sentence]:
+        """Of caption, classic, fast and chain the text that is nearest to the picture; the first of equals."""
+        made = (self.caption(), self.classic(self.settings.max_terms), self.fast(), self._chains())
+        return [self._nearest(texts, image) for texts, image in zip(zip(*made, strict=True), self.images, strict=True)]
+
+    def negative(self) -> list[Sentence]:
+        """A chain of what the picture is least like, out of flavors and the list of what pictures should not be."""
+        vocabulary = self.lists.vocabulary
+        least = self.lists.candidates(self.lists.rest(), self.images, self.settings.candidates, lowest=True)
+        if vocabulary.negative is not None and vocabulary.negative.terms:
+            own = self.lists.candidates([vocabulary.negative], self.images, len(vocabulary.negative.terms), lowest=True)
+            least = [_once([*terms, *more]) for terms, more in zip(least, own, strict=True)]
+        return grow(self.towers, self.images, [""] * len(self.images), least, self._rules("negative", away=True))
+
+    def _chains(self) -> list[Sentence]:
+        positive = self.lists.vocabulary.positive
+        candidates = self.lists.candidates(positive, self.images, self.settings.candidates)
+        return grow(self.towers, self.images, self.captions, candidates, self._rules("chain", away=False))
+
+    def _rules(self, name: str, *, away: bool) -> Rules:
+        limits = {
+            category.name: category.limit for category in self.lists.vocabulary.categories if category.limit is not None
+        }
+        return Rules(name, self.settings.min_terms, self.settings.max_terms, self.limit, away, limits)
+
+    def _composed(self, origin: str, caption: str, additions: Sequence[Addition]) -> Sentence:
+        return compose(origin, caption, additions, self.towers.count_tokens, self.limit)
+
+    def _nearest(self, texts: Sequence[Sentence], image: Vector) -> Sentence:
+        cosines = self.towers.encode_texts([sentence.text for sentence in texts]) @ image
+        cosines = np.where([bool(sentence.text) for sentence in texts], cosines, -np.inf)
+        best = int(np.argmax(cosines))
+        return replace(texts[best], similarity=float(cosines[best]))
+
+    def _measured(self, text: Sentence, image: Vector) -> Sentence:
+        if not text.text:
+            return text
+        cosines = np.where([bool(stage) for stage in text.stages], self.towers.encode_texts(text.stages) @ image, 0.0)
+        gains = np.diff(cosines).tolist()
+        terms = tuple(replace(term, gain=gain) for term, gain in zip(text.terms, gains, strict=True))
+        return replace(text, terms=terms, similarity=float(cosines[-1]))
+
+
+_MODES: dict[Mode, Callable[[Writer], list[Sentence]]] = {
+    "best": Writer.best,
+    "fast": Writer.fast,
+    "classic": Writer.classic,
+    "published": Writer.published,
+    "caption": Writer.caption,
+    "negative": Writer.negative,
+}
+
+
+def _in_classic_order(caption: str, terms: Sequence[Term]) -> list[Addition]:
+    """The terms as they follow a caption: no medium that it begins with, and an artist right behind the medium."""
+    additions: list[Addition] = []
+    behind_medium = False
+    for term in terms:
+        if term.category == MEDIUMS and caption.startswith(term.text):
+            behind_medium = True
+            continue
+        joint = _SHORT_TAIL if term.category == ARTISTS and behind_medium else JOINT
+        additions.append(Addition(term, joint))
+        behind_medium = term.category == MEDIUMS
+    return additions
+
+
+def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Without the terms that have come before."""
+    first = {candidate.term.text.casefold(): candidate for candidate in reversed(candidates)}
+    return [candidate for candidate in candidates if first[candidate.term.text.casefold()] is candidate]
