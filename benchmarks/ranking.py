@@ -3,10 +3,11 @@
 The terms are random unit vectors of 512 numbers, float16, in a file of 10 GB that is mapped. The bare product goes over
 the same blocks: it widens them to float32, as ranking does or as numpy does, multiplies, and drops the result. Ranking
 also keeps the 2,048 best of each picture and computes them anew in float64; in several tables it looks for texts that
-repeat. Each way runs in processes of its own, in turns; the times are medians. Memory is what the process took while it
-ranked, mapped pages left out, and the most that was resident in all, with the mapped pages and the texts.
+repeat. Each way runs in processes of its own, in turns; the times are medians. With one thread the ratios of processor
+time hold on a busy machine too. Memory is what the process took while it ranked, the answer included and mapped pages
+left out, and the most that was resident in all, with the mapped pages and the texts.
 
-python benchmarks/ranking.py [--terms 10000000] [--pictures 64] [-k 2048] [--repetitions 3] [--folder FOLDER]
+python benchmarks/ranking.py [--terms 10000000] [--pictures 64] [-k 2048] [--threads 2] [--folder FOLDER]
 The file is deleted in the end, also after Ctrl-C. Where the memory is smaller than the file, the disk is measured.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -32,6 +34,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from unprompt.models.onnx import core_count
 from unprompt.prediction import Vector
 from unprompt.vocabulary import ranking
 from unprompt.vocabulary.tables import TermTable
@@ -128,23 +131,28 @@ def anonymous_mb() -> float:
     return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) * 1024 / 1e6
 
 
-def measured(way: str, file: Path, pictures: int, k: int) -> dict[str, Any]:
+def measured(way: str, file: Path, pictures: int, k: int, threads: int) -> dict[str, Any]:
     """`measure` in a process of its own."""
     command = [sys.executable, __file__, "--measure", way, str(file), str(pictures), str(k)]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads)}
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     result: dict[str, Any] = json.loads(run.stdout)
     return result
 
 
-def compared(file: Path, terms: int, pictures: int, k: int, repetitions: int) -> Table:
+def compared(options: argparse.Namespace, file: Path) -> Table:
     """All ways in turns, and what they take beside the bare product."""
+    pictures, k, threads = options.pictures, options.k, options.threads
     runs: dict[str, list[dict[str, Any]]] = {way: [] for way in (BARE, PLAIN, RANK, SEVERAL)}
-    for _ in range(repetitions):
+    for _ in range(options.repetitions):
         for way, results in runs.items():
-            results.append(measured(way, file, pictures, k))
+            results.append(measured(way, file, pictures, k, threads))
     assert len({tuple(run["digests"]) for way in (RANK, SEVERAL) for run in runs[way]}) == 1, "the answers differ"
-    assert measured(RANK, file, 1, k)["digests"][0] == runs[RANK][0]["digests"][0], "a picture alone ranks otherwise"
-    table = Table("way", title=f"{terms:,} terms, {pictures} pictures, k = {k:,}", title_justify="left")
+    assert measured(RANK, file, 1, k, threads)["digests"][0] == runs[RANK][0]["digests"][0], (
+        "a picture alone ranks otherwise"
+    )
+    title = f"{options.terms:,} terms, {pictures} pictures, k = {k:,}, {threads} threads"
+    table = Table("way", title=title, title_justify="left")
     for heading in ("seconds", "of the bare product", "processor", "of the bare product", "memory", "resident"):
         table.add_column(heading, justify="right")
 
@@ -171,6 +179,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("-k", type=int, default=2048)
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=core_count(), help="of the product")
     parser.add_argument("--folder", type=Path, help="where the file of vectors lies meanwhile")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # else nobody would delete the file
@@ -178,7 +187,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="unprompt-ranking-") as place:
         file = Path(place, "vectors.f16")
         write_vectors(file, options.terms)
-        console.print(compared(file, options.terms, options.pictures, options.k, options.repetitions))
+        console.print(compared(options, file))
 
 
 if __name__ == "__main__":
