@@ -156,7 +156,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) / 1024)
         (b"neon\n" + b"\x00" * 100, r"NUL bytes"),
         (b"", r"expected one term a line, found none; write some, or take the file away"),
         (b"# nothing yet\n \n,\n", r"expected one term a line, found none; "),
-        (b"x" * 300, r"found none \(1 lines were dropped\)"),
+        (b"x" * 300, r"found none \(dropped: 1\)"),
     ],
 )
 def test_what_is_no_list_is_refused_with_what_to_do(write: Write, content: bytes, message: str) -> None:

@@ -117,8 +117,7 @@ def build(
             tables.table(category, advance)
     if not quiet:
         total = sum(len(category.terms) for category in chosen.categories)
-        place = printable(str(folder))
-        say(f"unprompt: the vectors of {total:,} terms in {len(chosen.categories)} lists are kept in {place}")
+        say(f"unprompt: the vectors of {total:,} terms are kept in {printable(str(folder))}")
 
 
 def _chosen(sources: list[str] | None, without: list[str] | None, exclude: str | None) -> Vocabulary:
@@ -159,13 +158,13 @@ def _line(category: Category, term: str) -> str:
 def _show_check(file: TermFile) -> None:
     from unprompt.images.sources import printable
 
-    kept = f"{printable(str(file.path))}: {len(file.category.terms):,} terms"
     with quiet_pipe():
-        print(f"{kept}, {file.dropped_count:,} lines dropped" if file.dropped_count else kept)
+        kept = len(file.category.terms)
+        print(f"{printable(str(file.path))}: {kept:,} kept, {file.dropped_count:,} dropped")
         for dropped in file.dropped:
             print(f"  line {dropped.line:,}: {dropped.reason}: {printable(dropped.text)}")
         if more := file.dropped_count - len(file.dropped):
-            print(f"  and {more:,} more")
+            print(f"  and {more:,} more", flush=True)
 
 
 def _say_error(error: DataError) -> int:

@@ -80,7 +80,7 @@ def read_terms(path: Path) -> TermFile:
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if not found.terms:
-        dropped = f" ({found.dropped_count:,} lines were dropped)" if found.dropped_count else ""
+        dropped = f" (dropped: {found.dropped_count:,})" if found.dropped_count else ""
         raise DataError(
             f"{_shown(path)}: expected one term a line, found none{dropped}; write some, or take the file away"
         )
