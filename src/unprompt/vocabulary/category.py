@@ -6,6 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+FLAVORS = "flavors"
+"""The category of whatever else may be said of a picture; the largest of clip-interrogator's."""
+
+_COUNTS = {FLAVORS: 3}  # as clip-interrogator has it
 _IDENTITY_DIGITS = 16
 
 
@@ -26,8 +30,12 @@ class Category:
     @property
     def identity(self) -> str:
         """A short hash of the terms in their order: what vectors of them are kept under. Weights do not count."""
-        text = "\n".join(self.terms)  # no clean term holds a line end
-        return digest(text)
+        return digest("\n".join(self.terms))  # no clean term holds a line end
+
+
+def count_of(name: str) -> int:
+    """How many terms mode classic takes of a category whose list does not say it."""
+    return _COUNTS.get(name, 1)
 
 
 def digest(text: str) -> str:

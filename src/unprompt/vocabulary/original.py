@@ -7,16 +7,15 @@ import re
 from pathlib import Path
 
 from unprompt.errors import DataError
-from unprompt.vocabulary.category import Category
+from unprompt.vocabulary.category import FLAVORS, Category, count_of
 
 NAME = "clip-interrogator"
 TRENDINGS, SITES = "trendings", "sites"
 """The category of phrases with names of sites, and what the command line calls it as well."""
 
-ARTISTS, FLAVORS = "artists", "flavors"
+ARTISTS = "artists"
 _BY, _INSPIRED_BY = "by ", "inspired by "
 _LISTS = (ARTISTS, FLAVORS, "mediums", "movements", "negative")
-_FLAVOR_COUNT = 3
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SITES = (
     "Artstation", "behance", "cg society", "cgsociety", "deviantart", "dribble", "flickr", "instagram", "pexels",
@@ -37,8 +36,7 @@ def original_categories(folder: Path | None = None) -> list[Category]:
     lists[ARTISTS] = [prefix + name for prefix in (_BY, _INSPIRED_BY) for name in artists]
     forms = ("{}", "trending on {}", "featured on {}", "{} contest winner")
     lists[TRENDINGS] = [form.format(site) for form in forms for site in _SITES]
-    counts = {FLAVORS: _FLAVOR_COUNT}
-    return [Category(name, tuple(terms), counts.get(name, 1)) for name, terms in lists.items()]
+    return [Category(name, tuple(terms), count_of(name)) for name, terms in lists.items()]
 
 
 def artist_names(artists: Category) -> set[str]:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
-from unprompt.vocabulary.category import Category
+from unprompt.vocabulary.category import Category, count_of
 from unprompt.vocabulary.terms import LARGEST_WEIGHT, LONGEST_TERM, clean, weighted
 
 SUFFIX = ".txt"
@@ -27,7 +27,6 @@ _BLOCK = 2**20
 _SHOWN = 60  # characters of a line, where it is told
 _TOO_LONG = f"longer than {LONGEST_TERM} characters"
 _TOP = re.compile(r"(.+)\.top([0-9]{1,9})")
-_COUNTS = {"flavors": 3}  # how many terms mode classic takes where it is not one; clip-interrogator's number
 
 
 class Dropped(NamedTuple):
@@ -85,7 +84,7 @@ def read_terms(path: Path) -> TermFile:
             f"{_shown(path)}: expected one term a line, found none{dropped}; write some, or take the file away"
         )
     name, limit = _name_and_limit(path)
-    count = limit or _COUNTS.get(name, 1)
+    count = limit or count_of(name)
     category = Category(name, tuple(found.terms), count, limit, found.weights)
     return TermFile(path, category, tuple(found.dropped), found.dropped_count)
 
@@ -108,21 +107,24 @@ class _Found:
 def _collect(path: Path, file: TextIO) -> _Found:
     """One loop without calls that could be spared: files may hold ten million lines."""
     found = _Found()
+    append = found.terms.append
     seen: set[str] = set()
     for number, line in enumerate(_lines(path, file), 1):
-        if line.startswith(COMMENT):
-            continue
         if len(line) > _LONGEST_LINE:  # only its beginning may be left by now, so nothing else is said of it
-            found.drop(number, line, _TOO_LONG)
+            if line[0] != COMMENT:
+                found.drop(number, line, _TOO_LONG)
             continue
         term = clean(line)
-        if not term:
+        if not term or line[0] == COMMENT:
             continue
         weight = 1.0
         if term[0] == "(" and (pair := weighted(term)):
             term, weight = pair
             if not 0 < weight <= LARGEST_WEIGHT:
                 raise _bad_weight(path, number, line)
+            if not term:
+                found.drop(number, line, "a weight without a term")
+                continue
         if len(term) > LONGEST_TERM:
             found.drop(number, term, _TOO_LONG)
             continue
@@ -130,11 +132,8 @@ def _collect(path: Path, file: TextIO) -> _Found:
         if key in seen:
             found.drop(number, term, "stands there already")
             continue
-        if not term:
-            found.drop(number, line, "a weight without a term")
-            continue
         seen.add(term if key == term else key)  # most are lower case: the same text need not be kept twice
-        found.terms.append(term)
+        append(term)
         if weight != 1:
             found.weights[term] = weight
     return found

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.sources import printable
-from unprompt.vocabulary.category import Category, digest
+from unprompt.vocabulary.category import FLAVORS, Category, digest
 from unprompt.vocabulary.exclusion import Exclusion
-from unprompt.vocabulary.original import ARTISTS, FLAVORS, SITES, TRENDINGS, artist_names, original_categories
+from unprompt.vocabulary.original import ARTISTS, SITES, TRENDINGS, artist_names, original_categories
 from unprompt.vocabulary.original import NAME as CLIP_INTERROGATOR
 from unprompt.vocabulary.term_files import SUFFIX, read_terms, term_files
 
