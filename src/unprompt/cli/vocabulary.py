@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import CacheFolder, Exclude, Quiet, Threads, VocabularySources, Without
+from unprompt.cli.options import CacheFolder, Exclude, Offline, Quiet, Threads, VocabularySources, Without
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import quiet_pipe, say, show
 from unprompt.errors import EXIT_FINE, DataError, UnknownNameError
@@ -50,7 +51,7 @@ def list_terms(
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE...", help="Lists, or folders of .txt files.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE", help="Lists, or folders of .txt files.")],
 ) -> None:
     """Read lists as they would be used, and say what was dropped and why.
 
@@ -96,6 +97,7 @@ def build(
     exclude: Exclude = None,
     cache: CacheFolder = None,
     threads: Threads = 0,
+    offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
     """Make the vectors of all terms ahead, so that no later run waits for them.
@@ -107,6 +109,8 @@ def build(
     from unprompt.interrogation.towers import open_towers
     from unprompt.vocabulary.tables import TermTables, default_cache
 
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     chosen = _chosen(vocabulary, without, exclude)
     folder = Path(cache) if cache else default_cache()
     _check_writable(folder)
