@@ -11,9 +11,11 @@ from unprompt.errors import ModelError
 torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
+from tiny_open_clip import build  # noqa: E402
 
+from unprompt.models.causal_text import is_causal  # noqa: E402
 from unprompt.models.open_clip_backbone import quiet  # noqa: E402
-from unprompt.models.text_towers import encode_texts  # noqa: E402
+from unprompt.models.text_towers import encode_texts, is_causal_config  # noqa: E402
 from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
 
 cure_torchvision()
@@ -50,6 +52,38 @@ def test_a_tokenizer_that_is_not_at_hand(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-B-32", {**_small(), "text_cfg": _elsewhere()})
     with pytest.raises(ModelError, match="the tokenizer of ViT-B-32 cannot be had"):
         encode_texts("ViT-B-32", TEXTS, weights="random", device=torch.device("cpu"))
+
+
+def test_how_many_are_done_is_told() -> None:
+    heard: list[int] = []
+    encode_texts(
+        "ViT-B-32",
+        ["moon"] * 2050,
+        weights="random",
+        device=torch.device("cpu"),
+        options={"embed_dim": 8, "text_cfg": TEXT},
+        advance=heard.append,
+    )
+    assert heard == [2048, 2050]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ViT-B-32", True),
+        ("ViT-H-14", True),
+        ("RN50", True),
+        ("EVA02-B-16", True),
+        ("MobileCLIP-B", True),
+        ("PE-Core-B-16", True),
+        ("MobileCLIP-S1", False),
+        ("ViT-L-14-CLIPA", False),
+        ("ViT-B-16-SigLIP", False),
+        ("coca_ViT-B-32", False),
+    ],
+)
+def test_a_config_tells_what_the_tower_is(name: str, expected: bool) -> None:
+    assert is_causal_config(name) == is_causal(build(name)) == expected
 
 
 def _small() -> dict[str, object]:

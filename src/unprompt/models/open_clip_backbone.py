@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -36,7 +37,7 @@ VISION_OPTIONS = (
 
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 
-_NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
+NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
 """The smallest text tower: open_clip builds none without one, and we drop it at once."""
 
 TOWER = "visual."
@@ -53,15 +54,16 @@ class OpenClipBackbone(Backbone):
         network = _create(architecture, tag, drop_path, options)
         if features == "tokens" and not _has_class_token(network):
             raise DataError(f"{name} has no class token that can be seen apart; expected features = 'pooled'")
-        super().__init__(name, network, features, options, _preprocessing(architecture, tag, _native_size(network)))
+        rules = preprocessing_of(tag_config(architecture, tag), native_side(network))
+        super().__init__(name, network, features, options, rules)
 
     def resize(self, input_size: int) -> None:
         if trunk := _trunk(self.network):
             resize_network(trunk, input_size, self.name)
-        elif input_size != _native_size(self.network):
+        elif input_size != native_side(self.network):
             _resize_tower(self.network, input_size, self.name)
         architecture, _, tag = self.name.partition(".")
-        self.preprocessing = _preprocessing(architecture, tag, input_size)
+        self.preprocessing = preprocessing_of(tag_config(architecture, tag), input_size)
 
     def start_weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tower = {name.removeprefix(TOWER): value for name, value in state.items() if name.startswith(TOWER)}
@@ -100,10 +102,16 @@ class OpenClipBackbone(Backbone):
 def hub_checkpoint(name: str) -> dict[str, Tensor]:
     """The weights of the whole model, text tower included. Raises ModelError where they cannot be had."""
     architecture, _, tag = name.partition(".")
+    return read_checkpoint(hub_weights(architecture, tag))
+
+
+def hub_weights(architecture: str, tag: str) -> Path:
+    """The file with the weights of the whole model. Raises ModelError where it cannot be had."""
+    name = f"{architecture}.{tag}".rstrip(".")
     repository, _, file = tag_config(architecture, tag).get("hf_hub", "").rpartition("/")
     if not repository:
         raise ModelError(f"the hub has no weights of {name}; name a safetensors file that you have")
-    return read_checkpoint(hub_file(repository, [file] if file else HUB_FILES, name))
+    return hub_file(repository, [file] if file else HUB_FILES, name)
 
 
 def _trunk(tower: nn.Module) -> nn.Module | None:
@@ -111,7 +119,8 @@ def _trunk(tower: nn.Module) -> nn.Module | None:
     return getattr(tower, "trunk", None)
 
 
-def _native_size(tower: nn.Module) -> int:
+def native_side(tower: nn.Module) -> int:
+    """Of the pictures that an image tower was made for, in pixels."""
     if trunk := _trunk(tower):
         return native_size(trunk)
     size: Any = tower.image_size
@@ -129,7 +138,7 @@ def _resize_tower(tower: nn.Module, input_size: int, name: str) -> None:
 
     network = cast(Any, tower)
     if not hasattr(network, "positional_embedding"):
-        raise DataError(f"{name} takes pictures of {_native_size(tower)} pixels alone, not of {input_size}")
+        raise DataError(f"{name} takes pictures of {native_side(tower)} pixels alone, not of {input_size}")
     patch = int(network.patch_size[0])
     if input_size % patch:
         raise DataError(f"{name} takes pictures whose side is a multiple of {patch} pixels, not of {input_size}")
@@ -150,11 +159,11 @@ def _create(architecture: str, tag: str, drop_path: float, options: Mapping[str,
         if "timm_model_name" not in vision:
             raise DataError(f"{architecture} has no drop path; expected drop_path = 0 with it")
         vision["timm_drop_path"] = drop_path
-    sizes: dict[str, Any] = {"vision_cfg": vision, "text_cfg": _NO_TEXT}
+    sizes: dict[str, Any] = {"vision_cfg": vision, "text_cfg": NO_TEXT}
     if "embed_dim" in options:
         sizes["embed_dim"] = options["embed_dim"]
     if "multimodal_cfg" in config:
-        sizes["multimodal_cfg"] = _NO_TEXT
+        sizes["multimodal_cfg"] = NO_TEXT
     if tag and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's activation, which others left
         sizes["quick_gelu"] = True
     # On "meta" where the caller is: open_clip would put it on the device that it is told.
@@ -178,10 +187,11 @@ def tag_config(architecture: str, tag: str) -> dict[str, Any]:
     return dict(open_clip.get_pretrained_cfg(architecture, tag) or {}) if tag else {}
 
 
-def _preprocessing(architecture: str, tag: str, input_size: int) -> Preprocessing:
+def preprocessing_of(config: Mapping[str, Any], input_size: int) -> Preprocessing:
+    """How open_clip shows pictures to a model: by the config of its weights and, where that is silent, by default."""
     from open_clip.transform import PreprocessCfg
 
-    defaults, config = PreprocessCfg(), tag_config(architecture, tag)
+    defaults = PreprocessCfg()
     return Preprocessing.from_config(
         {
             "input_size": input_size,

@@ -1,22 +1,37 @@
-"""Text towers of open_clip: CLIP's vectors of texts, to learn from without pictures (torch)."""
+"""Text towers of open_clip: unit vectors of texts, without pictures (torch)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
-from unprompt.errors import DataError, ModelError
-from unprompt.models.open_clip_backbone import hub_checkpoint, quiet, tag_config
-from unprompt.models.start_weights import HUB, RANDOM, differences, find_weights, read_weights
+from unprompt.errors import DataError
+from unprompt.models.causal_text import CausalText, Family, is_causal, text_tower
+from unprompt.models.open_clip_model import build_model, model_config, split_name
+from unprompt.models.open_clip_tokens import ClipTokens, TextTokens, open_tokens
+from unprompt.models.torch_engine import ShrinkingBatches
 from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.models.two_tower import JOINT, Continuations
 from unprompt.prediction import Vector
 
 BATCH = 256
+CHUNK = 2048
+"""Texts whose vectors are computed before the next are looked at: enough to have much in common."""
+
+_OTHER_BLOCKS = (
+    "block_type",
+    "qk_norm",
+    "scaled_cosine_attn",
+    "scale_heads",
+    "scale_attn_inner",
+    "scale_attn",
+    "scale_fc",
+)
 
 
 def encode_texts(
@@ -38,53 +53,131 @@ def encode_texts(
     cure_torchvision()
     import open_clip
 
-    architecture = name.partition(".")[0]
-    config = open_clip.get_model_config(architecture)
-    if config is None:
+    if name.partition(".")[0] not in open_clip.list_models():
         raise DataError(
             f"{name} has no text tower; a text head needs one of open_clip's models, such as ViT-L-14.openai"
         )
-    model = _model(name, config, weights, options).to(device).eval()
-    tokenise = _tokenizer(architecture)
-    parts = []
-    with torch.inference_mode():
-        for at in range(0, len(texts), BATCH):
-            tokens = tokenise(list(texts[at : at + BATCH]), context_length=model.context_length).to(device)
-            parts.append(F.normalize(model.encode_text(tokens).float(), dim=1).cpu().numpy())
-            advance(min(at + BATCH, len(texts)))
-    return cast(Vector, np.concatenate(parts))
+    architecture, _ = split_name(name)
+    model = build_model(name, weights=weights, options=options, part="text").to(device)
+    tower = open_text_tower(model, open_tokens(architecture, read_length(architecture, options)))
+    done = 0
+
+    def hear(more: int) -> None:
+        nonlocal done
+        done += more
+        advance(done)
+
+    return tower.encode(texts, hear)
 
 
-def _tokenizer(architecture: str) -> Callable[..., Any]:
-    import open_clip
-
-    try:
-        tokenizer: Callable[..., Any] = open_clip.get_tokenizer(architecture)
-    except OSError as error:  # SigLIP's is a file of the hub
-        raise ModelError(f"the tokenizer of {architecture} cannot be had: {error}") from error
-    return tokenizer
+def read_length(architecture: str, options: Mapping[str, Any]) -> int:
+    """Tokens that the text tower of an architecture reads, start and end included."""
+    return int(model_config(architecture, options)["text_cfg"].get("context_length", 77))
 
 
-def _model(name: str, config: Mapping[str, Any], weights: str, options: Mapping[str, Any]) -> Any:
-    import open_clip
+def is_causal_config(architecture: str) -> bool:
+    """Whether a model that open_clip builds for an architecture has a tower for `CausalTexts`; see `is_causal`."""
+    text = model_config(architecture, {})["text_cfg"]
+    others = ("hf_model_name", "hf_tokenizer_name", "no_causal_mask", "embed_cls", *_OTHER_BLOCKS)
+    return not any(text.get(key) for key in others) and text.get("pool_type", "argmax") in ("argmax", "eos")
 
-    architecture, _, tag = name.partition(".")
-    sizes: dict[str, Any] = {key: value for key, value in options.items() if key == "embed_dim"}
-    if "text_cfg" in options:
-        sizes["text_cfg"] = {**config["text_cfg"], **options["text_cfg"]}
-    if tag and tag_config(architecture, tag).get("quick_gelu"):  # as in the image tower
-        sizes["quick_gelu"] = True
-    try:
-        with quiet():
-            model = open_clip.create_model(architecture, load_weights=False, pretrained_text=False, **sizes)
-    except OSError as error:  # text towers of transformers have their config on the hub
-        raise ModelError(f"the text tower of {name} cannot be had: {error}") from error
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        raise DataError(f"{name} cannot be built with {dict(options)}: {error}") from error
-    if weights == RANDOM:
-        return model
-    state = hub_checkpoint(name) if weights == HUB else read_weights(find_weights(Path(weights)))
-    if faults := differences(model.state_dict(), state):
-        raise DataError(f"{weights} does not hold the whole of {name}, text tower included: {faults}")
-    model.load_state_dict(state)
-    return model
+
+def open_text_tower(model: nn.Module, tokens: TextTokens) -> CausalTexts | WholeTexts:
+    """The text tower of a model, by the quickest way that it allows."""
+    if isinstance(tokens, ClipTokens) and is_causal(model):
+        return CausalTexts(model, tokens)
+    return WholeTexts(model, tokens)
+
+
+class CausalTexts:
+    """Texts by `CausalText`."""
+
+    def __init__(self, model: nn.Module, tokens: ClipTokens) -> None:
+        self._tower, self._tokens = CausalText(model), tokens
+
+    def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
+        """Unit vectors (texts, size); `advance` hears how many more are done."""
+        parts = []
+        for at in range(0, max(len(texts), 1), CHUNK):
+            rows = [self._tokens.row(text) for text in texts[at : at + CHUNK]]
+            parts += self._tower.encode([Family((), rows)])
+            advance(len(rows))
+        return np.asarray(torch.cat(parts).numpy(), np.float32)
+
+    def score(self, asked: Sequence[Continuations]) -> list[Vector]:
+        """See `TwoTower.score_continuations`."""
+        families, kept = [], []
+        for one in asked:
+            rows = self._tokens.continued(one.prefix, one.terms)
+            limit = min(one.limit, self._tokens.longest)
+            fitting = [number for number, row in enumerate(rows) if len(row) <= limit]
+            kept.append(fitting)
+            families.append(
+                Family(self._tokens.start(one.prefix), [self._tokens.framed(rows[number]) for number in fitting])
+            )
+        return [
+            _cosines(one, fitting, vectors)
+            for one, fitting, vectors in zip(asked, kept, self._tower.encode(families), strict=True)
+        ]
+
+
+class WholeTexts:
+    """Texts by the model's own tower, in full length: where a token sees those behind it, or layers differ."""
+
+    def __init__(self, model: nn.Module, tokens: TextTokens) -> None:
+        from open_clip.hf_model import HFTextEncoder
+
+        self._model, self._tokens = model, tokens
+        self._device = next(text_tower(model).parameters()).device
+        # Only the towers of transformers do not look at padding.
+        tower = text_tower(model)
+        self._padding: int | None = tower.config.pad_token_id if isinstance(tower, HFTextEncoder) else None
+        self._batches = ShrinkingBatches(self._compute, BATCH)
+
+    def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
+        """Unit vectors (texts, size); `advance` hears how many more are done."""
+        parts = []
+        for at in range(0, max(len(texts), 1), CHUNK):
+            chunk = texts[at : at + CHUNK]
+            parts.append(self._encode(chunk))
+            advance(len(chunk))
+        return np.asarray(torch.cat(parts).numpy(), np.float32)
+
+    def score(self, asked: Sequence[Continuations]) -> list[Vector]:
+        """See `TwoTower.score_continuations`."""
+        scores = []
+        for one in asked:
+            texts = [one.prefix + JOINT + term for term in one.terms]
+            limit = min(one.limit, self._tokens.longest)
+            fitting = [number for number, text in enumerate(texts) if self._tokens.count(text) <= limit]
+            scores.append(_cosines(one, fitting, self._encode([texts[number] for number in fitting])))
+        return scores
+
+    def _encode(self, texts: Sequence[str]) -> Tensor:
+        if not texts:
+            return torch.empty(0, 0)
+        tokens = self._tokens.padded(texts)
+        order = torch.argsort(self._lengths(tokens), stable=True)
+        with torch.inference_mode():
+            vectors = self._batches(tokens[order])
+        return vectors[torch.argsort(order)]
+
+    def _lengths(self, tokens: Tensor) -> Tensor:
+        """How many tokens (texts,) of each the tower has to see; tokens (texts, context_length)."""
+        if self._padding is None:
+            return torch.full((len(tokens),), tokens.shape[1])
+        places = torch.arange(1, tokens.shape[1] + 1)
+        return ((tokens != self._padding) * places).amax(dim=1).clamp(min=1)
+
+    def _compute(self, tokens: Tensor) -> Tensor:
+        seen = tokens[:, : int(self._lengths(tokens).max())].to(self._device)
+        vectors: Tensor = self._model.encode_text(seen)  # type: ignore[operator]
+        return F.normalize(vectors.float(), dim=1).cpu()
+
+
+def _cosines(asked: Continuations, fitting: Sequence[int], vectors: Tensor) -> Vector:
+    """Of the picture with all of its texts (terms,); NaN but for those that fit."""
+    scores = np.full(len(asked.terms), np.nan, np.float32)
+    if fitting:
+        scores[list(fitting)] = vectors.numpy() @ asked.image
+    return scores

@@ -1,0 +1,176 @@
+"""Models of open_clip as two towers: CLIP, SigLIP, CoCa and their kin (torch)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unprompt.images.decode import Picture
+from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.models.open_clip_backbone import native_side, preprocessing_of, tag_config
+from unprompt.models.open_clip_model import (
+    NO_OPTIONS,
+    Part,
+    build_model,
+    model_config,
+    split_name,
+    weights_file,
+    weights_identity,
+)
+from unprompt.models.open_clip_tokens import open_tokens
+from unprompt.models.start_weights import HUB, RANDOM
+from unprompt.models.text_towers import CausalTexts, WholeTexts, is_causal_config, open_text_tower, read_length
+from unprompt.models.torch_engine import GPU_BATCH, ShrinkingBatches
+from unprompt.models.two_tower import Continuations, silent
+from unprompt.prediction import Vector
+
+SHORTLIST = 64
+"""Of a tower that has to read whole texts: at 77 tokens a text they cost about as much as 1,024 continuations of a
+causal one."""
+
+
+class OpenClipTowers:
+    """A model of open_clip, `architecture.tag`; see `TwoTower` for what it answers.
+
+    `weights`: "hub", "random", or the path of a safetensors file of the whole model or of a folder with one. `options`
+    are sizes that differ from the architecture's. `device`: as torch names it; None: a GPU where there is one. On a GPU
+    it computes in half precision, as CLIP Interrogator does. On the CPU pictures, and the continuations of each, go
+    through the model alone: an answer is the same to the bit whatever is asked beside it.
+
+    Raises UnknownNameError for a name or an option that is not known, ModelError for a tokenizer of the hub that cannot
+    be had; and at the first picture or text, which loads the
+    weights, ModelError or DataError where they cannot be had or belong to another model.
+    """
+
+    shorter_side: int | None = None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        weights: str = HUB,
+        options: Mapping[str, Any] = NO_OPTIONS,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.name = name
+        self._architecture, self._tag = split_name(name)
+        self._weights, self._options = weights, options
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._loading = threading.RLock()
+        self._given: nn.Module | None = None
+        self._random: nn.Module | None = None
+        self._tokens = open_tokens(self._architecture, read_length(self._architecture, options))
+        self.size = int(model_config(self._architecture, options)["embed_dim"])
+        self.longest = self._tokens.longest
+        self.shortlist = None if is_causal_config(self._architecture) else SHORTLIST
+
+    @classmethod
+    def of(cls, model: nn.Module, name: str) -> OpenClipTowers:
+        """Of a model that the caller has made with open_clip, on whichever device and in whichever precision it is.
+
+        `name` says whose tokenizer is meant. The model is put in the state for answering.
+        """
+        towers = cls(name, device=next(model.parameters()).device)
+        towers._given = model.eval()
+        towers._tokens = open_tokens(towers._architecture, int(cast(Any, model).context_length))
+        towers.longest = towers._tokens.longest
+        towers.shortlist = None if isinstance(towers._texts, CausalTexts) else SHORTLIST
+        towers.size = towers.encode_texts([""]).shape[1]
+        return towers
+
+    def identities(self) -> Mapping[str, str]:
+        """See `TwoTower`. Raises ModelError or DataError where there are no weights."""
+        with self._loading:
+            return {self.name: self._identity}
+
+    def count_tokens(self, text: str) -> int:
+        """See `TwoTower`."""
+        return self._tokens.count(text)
+
+    def encode_images(self, pictures: Sequence[Picture]) -> Vector:
+        """See `TwoTower`."""
+        with self._loading:
+            see, batches = self._preprocessing, self._batches
+        if not pictures:
+            return np.empty((0, self.size), np.float32)
+        step = 1 if self._device.type == "cpu" else GPU_BATCH
+        parts = []
+        with torch.inference_mode():
+            for at in range(0, len(pictures), step):
+                pixels = [preprocess(picture.pixels, see) for picture in pictures[at : at + step]]
+                parts.append(batches(torch.from_numpy(np.stack(pixels))).numpy())
+        return np.concatenate(parts)
+
+    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+        """See `TwoTower`."""
+        with self._loading:
+            tower = self._texts
+        return tower.encode(texts, advance) if texts else np.empty((0, self.size), np.float32)
+
+    def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
+        """See `TwoTower`."""
+        with self._loading:
+            tower = self._texts
+        return tower.score(asked)
+
+    @cached_property
+    def _identity(self) -> str:
+        if self._given is not None or self._weights == RANDOM:
+            return weights_identity(self._model("whole"))
+        return weights_identity(weights_file(self.name, self._weights))
+
+    @cached_property
+    def _texts(self) -> CausalTexts | WholeTexts:
+        return open_text_tower(self._model("text"), self._tokens)
+
+    @cached_property
+    def _visual(self) -> nn.Module:
+        visual = self._model("image").visual
+        assert isinstance(visual, nn.Module)
+        return visual
+
+    @cached_property
+    def _preprocessing(self) -> Preprocessing:
+        config = tag_config(self._architecture, self._tag)
+        if self._given is not None:  # what open_clip noted when it was made
+            config = getattr(self._visual, "preprocess_cfg", config)
+        return preprocessing_of(config, native_side(self._visual))
+
+    @cached_property
+    def _batches(self) -> ShrinkingBatches:
+        # Half precision leaves norms and embeddings in float32; what meets the pixels first is a convolution.
+        kernels = (value.dtype for value in self._visual.parameters() if value.ndim == 4)
+        self._pixel_type = next(kernels, torch.float32)
+        return ShrinkingBatches(self._see, GPU_BATCH)
+
+    def _see(self, pixels: Tensor) -> Tensor:
+        vectors = self._visual(pixels.to(self._device, self._pixel_type))
+        if isinstance(vectors, tuple):  # CoCa's tower gives its tokens too
+            vectors = vectors[0]
+        return F.normalize(vectors.float(), dim=1).cpu()
+
+    def _model(self, part: Part) -> nn.Module:
+        """The model that holds this part: one that is given, or random, is never taken apart."""
+        if made := self._given or self._random:
+            return made
+        half = self._device.type == "cuda"
+        if self._weights == RANDOM:
+            part = "whole"
+        model = build_model(
+            self.name,
+            weights=self._weights,
+            options=self._options,
+            part=part,
+            precision="fp16" if half else "fp32",
+        ).to(self._device)
+        if part == "whole":
+            self._random = model
+        return model
