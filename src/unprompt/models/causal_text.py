@@ -22,7 +22,8 @@ from unprompt.models.token_tree import Block, plan_blocks
 
 CPU_PASS = 1024
 GPU_PASS = 32_768
-"""Tokens that go through the layers together. On the CPU more bring nothing; a GPU needs many to be busy."""
+"""Tokens that go through the layers together. On the CPU, ViT-B-32 takes 3 % longer with 512, 12 % with 2,048 and 22 %
+with 4,096, which fall out of its cache; a GPU needs many to be busy."""
 
 _logger = logging.getLogger(__name__)
 
