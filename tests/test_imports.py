@@ -14,7 +14,7 @@ import pytest
 LEVELS = (
     {"prediction", "errors", "answers"},
     {"images", "text", "models", "vocabulary"},
-    {"interrogation"},
+    {"interrogation", "bank"},
     {"members", "presets"},
     {"ensemble", "wording"},
     {"unprompter"},

@@ -1,0 +1,164 @@
+"""A bank as it is used: opened in a moment, whatever its size, and searched exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.bank.layout import (
+    COMPARED,
+    ENDS,
+    LONGEST_PROMPT,
+    NUMBER,
+    PLACE,
+    PROMPTS,
+    SENTENCES,
+    Config,
+    Makers,
+    read_config,
+)
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+from unprompt.models.folder import file_sha256
+from unprompt.models.registry import SENTENCE_ENCODER, find_model
+from unprompt.models.two_tower import TwoTower, silent
+from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.vocabulary.category import digest
+from unprompt.vocabulary.ranking import nearest
+from unprompt.vocabulary.vector_file import Half
+
+_LONGEST_BYTES = 4 * LONGEST_PROMPT + 1
+_LARGEST_COSINE = 1.01  # rounding to float16 makes vectors a little longer
+
+
+class Neighbours(NamedTuple):
+    """The prompts nearest to a picture, nearest first: their rows in the bank, and their cosines with it."""
+
+    rows: npt.NDArray[np.int64]
+    similarities: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Prompts and their vectors, all mapped from the disk.
+
+    `compared` (prompts, size) float16 are what pictures are compared with, by the model that the config names;
+    `sentences` (prompts, 384) float16 are the prompts in the metric space. Both have unit length but for the rounding,
+    and may be the same.
+    """
+
+    folder: Path
+    config: Config
+    compared: Half
+    sentences: Half
+    _ends: npt.NDArray[np.uint64]
+    _text: npt.NDArray[np.uint8]
+
+    @classmethod
+    def open(cls, folder: Path) -> Bank:
+        """The bank in a folder. What is in its files is checked by `verify`; that they are whole, here.
+
+        Raises DataError where there is none, it is half built, a file is missing or has another size than it must have,
+        or its sentence vectors are not those of the encoder that is used now.
+        """
+        config = read_config(folder)
+        _check_sizes(folder, config)
+        _check_encoder(folder, config)
+        makers, count = config.makers, config.prompts
+        sentences = np.memmap(folder / SENTENCES, NUMBER, "r", shape=(count, EMBEDDING_SIZE))
+        compared = sentences if makers.metric else np.memmap(folder / COMPARED, NUMBER, "r", shape=(count, makers.size))
+        ends = np.memmap(folder / ENDS, PLACE, "r")
+        text = np.memmap(folder / PROMPTS, np.uint8, "r")
+        if ends[-1] != len(text):
+            raise _damaged(folder, f"{PROMPTS} does not end where {ENDS} says")
+        return cls(folder, config, np.asarray(compared), np.asarray(sentences), np.asarray(ends), np.asarray(text))
+
+    def __len__(self) -> int:
+        return self.config.prompts
+
+    def check_model(self, towers: TwoTower) -> None:
+        """Raises DataError where the model is not the one that the bank was built with, to the last weight."""
+        built, now = self.config.makers, Makers.of(towers)
+        if built != now:
+            raise DataError(
+                f"the bank {printable(str(self.folder))} was built with {_told(built)}, and is asked by {_told(now)}: "
+                "their vectors cannot be compared; use that model with its weights, or build the bank again"
+            )
+
+    def nearest(self, images: Vector, count: int) -> list[Neighbours]:
+        """The prompts nearest to each picture (pictures, size), exactly; all where there are fewer than `count`.
+
+        Neither the other pictures nor the number of threads change an answer. Raises DataError where vectors that were
+        found are damaged.
+        """
+        with np.errstate(all="ignore"):  # damaged numbers may be infinite
+            found = [Neighbours(*each) for each in nearest(self.compared, images, count)]
+        for rows, similarities in found:
+            if len(rows) < min(count, len(self)) or not (np.abs(similarities) <= _LARGEST_COSINE).all():
+                raise _damaged(self.folder, "some of its vectors have no unit length")
+        return found
+
+    def texts(self, rows: Iterable[int]) -> list[str]:
+        """The prompts of some rows. Raises DataError where what lies there is none."""
+        return [self._prompt(int(row)) for row in rows]
+
+    def identity(self) -> Mapping[str, str]:
+        """The bank by the name of its folder, with a hash that changes with its content."""
+        return {f"bank {self.folder.resolve().name}": digest(self.config.to_json())}
+
+    def _prompt(self, row: int) -> str:
+        start, end = 0 if row == 0 else int(self._ends[row - 1]), int(self._ends[row])
+        if not 0 < end - start <= _LONGEST_BYTES:
+            raise _damaged(self.folder, f"{ENDS} has no place for prompt {row:,}")
+        try:
+            return self._text[start : end - 1].tobytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _damaged(self.folder, f"prompt {row:,} is no UTF-8") from error
+
+
+def verify(folder: Path, advance: Callable[[int], None] = silent) -> None:
+    """Reads every byte of a bank; `advance` hears how many more were. Raises DataError where one is not as it was."""
+    config = read_config(folder)
+    _check_sizes(folder, config)
+    for name, promised in sorted(config.files.items()):
+        if file_sha256(folder / name) != promised.sha256:
+            raise _damaged(folder, f"{name} has another sha256 than its config says")
+        advance(promised.size)
+    _check_encoder(folder, config)
+
+
+def _check_sizes(folder: Path, config: Config) -> None:
+    for name, promised in sorted(config.files.items()):
+        try:
+            found = (folder / name).stat().st_size
+        except OSError as error:
+            raise _damaged(folder, f"{name} cannot be read: {error.strerror}") from error
+        if found != promised.size:
+            raise _damaged(folder, f"expected {promised.size:,} bytes in {name}, found {found:,}")
+    if not config.prompts or not config.files[PROMPTS].size:
+        raise _damaged(folder, "it has no prompts")
+
+
+def _check_encoder(folder: Path, config: Config) -> None:
+    built, now = config.makers.sentences, find_model(SENTENCE_ENCODER).identity()
+    if built != now:
+        raise DataError(
+            f"the bank {printable(str(folder))} has vectors of another {SENTENCE_ENCODER} ({printable(built)}) than "
+            f"this unprompt uses ({now}); build it again"
+        )
+
+
+def _told(makers: Makers) -> str:
+    return printable(f"{makers.model} ({', '.join(makers.identities.values())})")
+
+
+def _damaged(folder: Path, reason: str) -> DataError:
+    return DataError(
+        f"the bank {printable(str(folder))} is damaged: {reason}; copy it again, or build it again "
+        "('unprompt bank verify' reads every byte)"
+    )

@@ -1,0 +1,272 @@
+"""Building a bank: prompts stream in, and what is done stays done, however the run ends.
+
+Files only grow, one portion of prompts after the other; a portion counts when all files have it. Portions begin at the
+same prompts in every run and are encoded alone, so a run that goes on after a kill ends with the bytes of an unbroken
+one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+
+from unprompt.bank.bank import Bank
+from unprompt.bank.layout import (
+    BEGUN,
+    COMPARED,
+    CONFIG,
+    ENDS,
+    LONGEST_PROMPT,
+    NUMBER,
+    PLACE,
+    PROMPTS,
+    SENTENCES,
+    Config,
+    FileSum,
+    Makers,
+    makers_of,
+    read_table,
+)
+from unprompt.errors import DataError, ModelError
+from unprompt.images.metadata.cleaning import tidy
+from unprompt.images.sources import printable
+from unprompt.models.folder import file_sha256
+from unprompt.models.onnx import core_count
+from unprompt.models.two_tower import TwoTower, silent
+from unprompt.prediction import Vector
+from unprompt.text.fingerprints import Fingerprints
+from unprompt.text.sentence import SentenceEncoder
+
+Step: TypeAlias = "Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]"
+"""Begins a step of so many things, None where nobody knows; what it gives is told how many more are done."""
+
+_PORTION = 1024  # prompts that are kept together: what a kill costs
+_ENCODED = 128  # prompts that a thread encodes at a time: of a portion that is sorted by length
+_BATCH = 16  # larger batches no longer fit a core's cache, and are slower
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the prompts that were read: how many, and how many were left out and why."""
+
+    read: int = 0
+    copies: int = 0
+    empty: int = 0
+    too_long: int = 0
+
+
+@contextlib.contextmanager
+def _silent_step(name: str, total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    yield silent
+
+
+def build_bank(
+    prompts: Iterable[str],
+    folder: Path,
+    towers: TwoTower,
+    *,
+    threads: int = 0,
+    counts: Counts | None = None,
+    step: Step = _silent_step,
+) -> Bank:
+    """Builds a bank of the different prompts, each on one line, or goes on with one that was begun.
+
+    Prompts of more than 4,096 characters and those without text are left out; `counts` hears of them. Texts are
+    encoded by `towers` and, with so many `threads` (0: one a core), by the sentence encoder. Memory is 8 bytes a
+    prompt, and what a portion of 1,024 takes. One process at a time may build in a folder.
+
+    Raises DataError where the folder holds a finished bank or anything else, what was begun is of other prompts or
+    models, or there are no prompts; ModelError where the model gives no finite vectors; OSError where the folder cannot
+    be written; and what the towers raise.
+    """
+    encoder = SentenceEncoder.embedded(1)  # a batch a thread: one that is split among threads is slower
+    makers = Makers.of(towers)
+    _begin(folder, makers)
+    counts = Counts() if counts is None else counts
+    with ExitStack() as stack:
+        files = stack.enter_context(_Files(folder, makers))
+        pool = stack.enter_context(ThreadPoolExecutor(threads or core_count(), "encoding"))
+        advance = stack.enter_context(step("building the bank", None, "prompts"))
+        stream = _distinct(prompts, counts)
+        while portion := list(islice(stream, _PORTION)):
+            if not files.holds(portion):
+                sentences = _sentences(encoder, pool, portion)
+                files.append(portion, sentences, None if makers.metric else towers.encode_texts(portion))
+            advance(len(portion))
+        files.close_whole()
+        kept = files.rows
+    if not kept:
+        raise DataError("expected prompts for the bank, found none; check what was given")
+    _finish(folder, makers, kept, step)
+    return Bank.open(folder)
+
+
+def _begin(folder: Path, makers: Makers) -> None:
+    """Makes the folder and says there what is built; finds out whether what lies there may be gone on with."""
+    where = printable(str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    own = {BEGUN, f"{BEGUN}.tmp", f"{CONFIG}.tmp", PROMPTS, ENDS, SENTENCES, COMPARED}
+    others = sorted(path.name for path in folder.iterdir() if path.name not in own)
+    if others:
+        found = "a finished bank" if CONFIG in others else printable(others[0])
+        raise DataError(f"expected a new folder for the bank, found {found} in {where}; choose another one")
+    if not (folder / BEGUN).exists():
+        _replace(folder / BEGUN, json.dumps(makers.to_json(), indent=2) + "\n")
+        return
+    try:
+        begun = makers_of(read_table(folder / BEGUN))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"the bank {where} has a broken {BEGUN}; remove the folder and build again") from error
+    if begun != makers:
+        raise DataError(
+            f"the bank {where} was begun with {printable(begun.model)} or with other weights; build with those, "
+            "or remove the folder and begin anew"
+        )
+
+
+def _finish(folder: Path, makers: Makers, count: int, step: Step) -> None:
+    names = [PROMPTS, *makers.row_bytes()]
+    sums = {}
+    with step("hashing", sum((folder / name).stat().st_size for name in names), "bytes") as advance:
+        for name in names:
+            sums[name] = FileSum((folder / name).stat().st_size, file_sha256(folder / name))
+            advance(sums[name].size)
+    _replace(folder / CONFIG, Config(count, makers, sums).to_json())
+    (folder / BEGUN).unlink()
+
+
+class _Files:
+    """The files of a bank as they grow. What a kill left of a portion is cut off when they are opened."""
+
+    def __init__(self, folder: Path, makers: Makers) -> None:
+        self._folder, self._row_bytes = folder, makers.row_bytes()
+        self._opening = ExitStack()
+        self.rows = 0
+
+    def __enter__(self) -> _Files:
+        with ExitStack() as opening:
+            self._files: dict[str, BinaryIO] = {
+                name: opening.enter_context(open(self._folder / name, "a+b")) for name in (*self._row_bytes, PROMPTS)
+            }
+            self._old = self._cut()
+            self._opening = opening.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._opening.close()
+
+    def holds(self, portion: Sequence[str]) -> bool:
+        """Whether the next rows are there already. Raises DataError where they are of other prompts."""
+        if self.rows == self._old:
+            return False
+        text = _lines(portion)
+        if self._files[PROMPTS].read(len(text)) != text:
+            where = printable(str(self._folder))
+            raise DataError(
+                f"the bank {where} was begun with other prompts than those that were given now, or in another order; "
+                "give the same ones, or remove the folder and begin anew"
+            )
+        self.rows += len(portion)
+        return True
+
+    def append(self, portion: Sequence[str], sentences: Vector, compared: Vector | None) -> None:
+        """Adds a portion; the ends of its prompts come last, and make it count."""
+        lengths = [len(prompt.encode("utf-8")) + 1 for prompt in portion]
+        ends = self._files[PROMPTS].seek(0, os.SEEK_END) + np.cumsum(lengths)
+        self._write(PROMPTS, _lines(portion))
+        self._write(SENTENCES, _halves(sentences))
+        if compared is not None:
+            self._write(COMPARED, _halves(compared))
+        self._write(ENDS, ends.astype(PLACE).tobytes())
+        self.rows += len(portion)
+        self._old = self.rows
+
+    def close_whole(self) -> None:
+        """Makes sure that all is on the disk. Raises DataError where more lies there than was given now."""
+        if self.rows < self._old:
+            raise DataError(
+                f"the bank {printable(str(self._folder))} was begun with more prompts than were given now; give the "
+                "same ones, or remove the folder and begin anew"
+            )
+        for file in self._files.values():
+            os.fsync(file.fileno())
+
+    def _cut(self) -> int:
+        """How many rows are whole: those of whole portions that every file has. What lies behind them is cut off."""
+        sizes = {name: os.fstat(self._files[name].fileno()).st_size for name in self._row_bytes}
+        rows = min(size // self._row_bytes[name] for name, size in sizes.items())
+        rows -= rows % _PORTION
+        while (end := self._end_of(rows)) > os.fstat(self._files[PROMPTS].fileno()).st_size:
+            rows -= _PORTION  # what was written first may have been lost alone, by a power cut
+        for name, row_bytes in self._row_bytes.items():
+            self._files[name].truncate(rows * row_bytes)
+        self._files[PROMPTS].truncate(end)
+        self._files[PROMPTS].seek(0)
+        return rows
+
+    def _end_of(self, rows: int) -> int:
+        if not rows:
+            return 0
+        self._files[ENDS].seek((rows - 1) * PLACE.itemsize)
+        return int(np.frombuffer(self._files[ENDS].read(PLACE.itemsize), PLACE)[0])
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._files[name].write(content)
+        self._files[name].flush()
+
+
+def _distinct(prompts: Iterable[str], counts: Counts) -> Iterator[str]:
+    """Prompts on one line each, without those that came before."""
+    seen = Fingerprints()
+    for raw in prompts:
+        counts.read += 1
+        if len(raw) > LONGEST_PROMPT:
+            counts.too_long += 1
+        elif not (prompt := tidy(raw)):
+            counts.empty += 1
+        elif not seen.add(prompt):
+            counts.copies += 1
+        else:
+            yield prompt
+
+
+def _sentences(encoder: SentenceEncoder, pool: ThreadPoolExecutor, prompts: Sequence[str]) -> Vector:
+    """Vectors (prompts, 384), the same with any number of threads: those of like length are encoded together."""
+    order = np.array(sorted(range(len(prompts)), key=lambda place: len(prompts[place])))
+    parts = [[prompts[place] for place in order[at : at + _ENCODED]] for at in range(0, len(order), _ENCODED)]
+    found = np.concatenate(list(pool.map(partial(encoder.encode, batch_size=_BATCH), parts)))
+    vectors = np.empty_like(found)
+    vectors[order] = found
+    return vectors
+
+
+def _halves(vectors: Vector) -> bytes:
+    rounded = vectors.astype(NUMBER)
+    if not np.isfinite(rounded).all():
+        raise ModelError("expected finite vectors of prompts, found others; the model's weights may be damaged")
+    return rounded.tobytes()
+
+
+def _lines(prompts: Sequence[str]) -> bytes:
+    return "".join(f"{prompt}\n" for prompt in prompts).encode("utf-8")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a small file as a whole."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(text.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,151 @@
+"""What lies in a bank's folder, and its config: who made the vectors, and the size and hash of each file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unprompt.errors import DataError
+from unprompt.images.sources import printable
+from unprompt.interrogation.embedded_pair import NAME as EMBEDDED
+from unprompt.models.registry import SENTENCE_ENCODER, find_model
+from unprompt.models.two_tower import TwoTower
+from unprompt.prediction import EMBEDDING_SIZE
+
+CONFIG = "config.json"
+PROMPTS, ENDS = "prompts.txt", "ends.u64"
+COMPARED, SENTENCES = "compared.f16", "sentences.f16"
+BEGUN = "building.json"
+"""What is being built, while it is."""
+
+NUMBER, PLACE = np.dtype("<f2"), np.dtype("<u8")
+LONGEST_PROMPT = 4096
+"""Characters of a prompt; no model reads half of them."""
+
+_LAYOUT = "unprompt bank 1"
+_CONFIG_LIMIT = 1 << 20
+_LARGEST_VECTOR = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """The models that made a bank's vectors: a two-tower model by name, with its hashes, and the sentence encoder.
+
+    `size` is how many numbers a vector of the former has; `sentences` is the hash of the latter.
+    """
+
+    model: str
+    identities: Mapping[str, str]
+    size: int
+    sentences: str
+
+    @classmethod
+    def of(cls, towers: TwoTower) -> Makers:
+        """Those of a bank that is built with this model now.
+
+        Of the embedded pair the sentence encoder alone counts: pictures come into its space by whatever regressor.
+        """
+        encoder = find_model(SENTENCE_ENCODER)
+        own = {encoder.name: encoder.identity()}
+        identities = own if towers.name == EMBEDDED else dict(towers.identities())
+        return cls(towers.name, identities, towers.size, encoder.identity())
+
+    @property
+    def metric(self) -> bool:
+        """Whether prompts are compared by their sentence vectors themselves, which are then kept once."""
+        return self.model == EMBEDDED
+
+    def row_bytes(self) -> dict[str, int]:
+        """Each file that has rows of one length, and that length."""
+        rows = {ENDS: PLACE.itemsize, SENTENCES: EMBEDDING_SIZE * NUMBER.itemsize}
+        return rows if self.metric else {**rows, COMPARED: self.size * NUMBER.itemsize}
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a config."""
+        return {"layout": _LAYOUT, **asdict(self), "identities": dict(self.identities)}
+
+
+@dataclass(frozen=True, slots=True)
+class FileSum:
+    """How large a file is, in bytes, and its sha256 in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A finished bank: how many prompts it has, who made it, and its files by name."""
+
+    prompts: int
+    makers: Makers
+    files: Mapping[str, FileSum]
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        files = {name: asdict(file) for name, file in sorted(self.files.items())}
+        return json.dumps({**self.makers.to_json(), "prompts": self.prompts, "files": files}, indent=2) + "\n"
+
+
+def read_config(folder: Path) -> Config:
+    """The config of a bank. Raises DataError where there is none, and where it contradicts itself."""
+    where = printable(str(folder))
+    if not (folder / CONFIG).is_file():
+        if (folder / BEGUN).is_file():
+            raise DataError(
+                f"the bank {where} is half built; run the same 'unprompt bank build' again, and it goes on from there"
+            )
+        raise DataError(f"expected a bank with a {CONFIG} at {where}, found none; make one with 'unprompt bank build'")
+    table = read_table(folder / CONFIG)
+    try:
+        makers = makers_of(table)
+        config = Config(
+            _count(table["prompts"]),
+            makers,
+            {str(name): FileSum(_count(file["size"]), str(file["sha256"])) for name, file in table["files"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _broken(folder, f"{type(error).__name__}: {error}") from error
+    expected = {PROMPTS, *makers.row_bytes()}
+    if set(config.files) != expected:
+        raise _broken(folder, f"expected the files {', '.join(sorted(expected))}")
+    for name, row in makers.row_bytes().items():
+        if config.files[name].size != row * config.prompts:
+            raise _broken(folder, f"{name} has another size than {config.prompts:,} prompts take")
+    return config
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The JSON object in a small file. Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            table = json.loads(file.read(_CONFIG_LIMIT))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _broken(path.parent, str(error)) from error
+    if not isinstance(table, dict) or table.get("layout") != _LAYOUT:
+        raise _broken(path.parent, f"expected the layout {_LAYOUT!r}")
+    return table
+
+
+def makers_of(table: Mapping[str, Any]) -> Makers:
+    """The makers that a config names. Raises KeyError, TypeError, ValueError, AttributeError."""
+    identities = {str(name): str(value) for name, value in table["identities"].items()}
+    makers = Makers(str(table["model"]), identities, _count(table["size"]), str(table["sentences"]))
+    if not 0 < makers.size <= _LARGEST_VECTOR or (makers.metric and makers.size != EMBEDDING_SIZE):
+        raise ValueError(f"expected the size of a vector, found {makers.size}")
+    return makers
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"expected a whole number, found {value!r}")
+    return value
+
+
+def _broken(folder: Path, reason: str) -> DataError:
+    return DataError(f"the bank {printable(str(folder))} has a broken {CONFIG}: {printable(reason)}; build it again")
