@@ -33,7 +33,7 @@ from unprompt.models.two_tower import Continuations, silent
 from unprompt.prediction import Vector
 
 SHORTLIST = 64
-"""Of a tower that has to read whole texts: 64 of 77 tokens cost about as much as 1,500 continuations of a causal one."""
+"""Of a tower that has to read whole texts: 64 of 77 tokens cost as much as 1,500 continuations of a causal one."""
 
 
 class OpenClipTowers:
