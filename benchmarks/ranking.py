@@ -3,11 +3,12 @@
 The terms are random unit vectors of 512 numbers, float16, in a file of 10 GB that is mapped. The bare product goes over
 the same blocks: it widens them to float32, as ranking does or as numpy does, multiplies, and drops the result. Ranking
 also keeps the 2,048 best of each picture and computes them anew in float64; in several tables it looks for texts that
-repeat. Each way runs in processes of its own, in turns; the times are medians. With one thread the ratios of processor
-time hold on a busy machine too. Memory is what the process took while it ranked, the answer included and mapped pages
-left out, and the most that was resident in all, with the mapped pages and the texts.
+repeat. Each way runs in processes of its own, in turns; the times are medians, and the first touch of the file is not in
+them. With one thread the ratios of processor time hold on a busy machine too. Memory is what the process took while it
+ranked, the answer included and mapped pages left out; then the most that was resident in all, with the mapped pages and
+the texts.
 
-python benchmarks/ranking.py [--terms 10000000] [--pictures 64] [-k 2048] [--threads 2] [--folder FOLDER]
+python benchmarks/ranking.py [--terms 10000000] [--pictures 64] [-k 2048] [--threads 1] [--repetitions 3]
 The file is deleted in the end, also after Ctrl-C. Where the memory is smaller than the file, the disk is measured.
 """
 
@@ -42,6 +43,7 @@ from unprompt.vocabulary.vector_file import Half
 
 SIZE = 512
 WRITTEN = 65_536
+PAGE_BYTES = 4096
 SEED = 0
 BARE, PLAIN, RANK, SEVERAL = "bare product", "bare product, numpy's cast", "rank, one table", "rank, four tables"
 
@@ -53,11 +55,14 @@ def unit_vectors(count: int, rng: np.random.Generator) -> Vector:
 
 
 def write_vectors(path: Path, count: int) -> None:
-    """A file of random unit vectors (count, 512) float16."""
+    """A file of random unit vectors (count, 512) float16: some of them again, numbers and signs changed about."""
     rng = np.random.default_rng(SEED)
+    bits = unit_vectors(min(WRITTEN, count), rng).astype("<f2").view("<u2")
     with path.open("wb") as file:
         for at in range(0, count, WRITTEN):
-            file.write(unit_vectors(min(WRITTEN, count - at), rng).astype("<f2").tobytes())
+            signs = rng.integers(2, size=SIZE, dtype=np.uint16) << 15
+            moved = np.take(bits[: count - at], rng.permutation(SIZE), axis=1) ^ signs
+            file.write(np.ascontiguousarray(moved).data)
 
 
 def multiply(vectors: Half, images: Vector, widen: Callable[[Half, Vector], None]) -> None:
@@ -80,6 +85,7 @@ def measure(way: str, file: Path, pictures: int, k: int) -> dict[str, Any]:
         for first, last in pairwise(parts):
             tables.append(TermTable(tuple(map(str, range(first, last))), "terms", vectors[first:last]))
     found: list[list[ranking.Ranked]] = []
+    vectors.reshape(-1)[:: PAGE_BYTES // 2].max()  # else the first to come would wait for the disk, and the others not
     before, memory = anonymous_mb(), _Memory()
     start, processor = time.perf_counter(), time.process_time()
     with memory:

@@ -33,7 +33,7 @@ needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may write
 
 PART = 16
 LONG = Category("long", tuple(f"a {word} number {number}" for number in range(100) for word in ("cat", "boat")))
-SHORT = Category("short", ("a cat", "oil on canvas", "lone \ud800 surrogate", "../../etc/passwd", "猫", "moon " * 300))
+SHORT = Category("short", ("a cat", "oil on canvas", "lone \ud800 surrogate", "../../etc/passwd", "猫", "moon " * 20))
 
 BUILD = f"""
 import sys
