@@ -41,13 +41,18 @@ class Lists:
         return self.ranked([category] if category else [], images, count)
 
     def ranked(self, categories: Sequence[Category], images: Vector, count: int) -> list[list[Term]]:
-        """The best `count` terms of several lists together for each picture (pictures, size), best first."""
-        return [[candidate.term for candidate in found] for found in self.candidates(categories, images, count)]
+        """The best `count` terms of several lists together for each picture; of none more than its limit."""
+        free = [category for category in categories if category.limit is None]
+        found = [self.candidates(free, images, count)]
+        for category in categories:
+            if category.limit is not None:
+                found.append(self.candidates([category], images, min(category.limit, count)))
+        return [[candidate.term for candidate in _merged(lists, count)] for lists in zip(*found, strict=True)]
 
     def candidates(
         self, categories: Sequence[Category], images: Vector, count: int, *, lowest: bool = False
     ) -> list[list[Candidate]]:
-        """The same as candidates of a chain; `lowest`: the terms that are least like each picture, worst first."""
+        """The same as candidates of a chain, limits aside; `lowest`: what is least like each picture, worst first."""
         tables = [self._tables.table(category) for category in categories]
         if not tables:
             return [[] for _ in images]
@@ -55,15 +60,6 @@ class Lists:
             [_candidate(tables[found.table], found.term, found.similarity) for found in ranked]
             for ranked in rank(tables, images, count, lowest=lowest)
         ]
-
-    def within_limits(self, images: Vector, count: int) -> list[list[Term]]:
-        """The best `count` terms of all lists together, of none more than its limit."""
-        free = [category for category in self.vocabulary.positive if category.limit is None]
-        found = [self.candidates(free, images, count)]
-        for category in self.vocabulary.positive:
-            if category.limit is not None:
-                found.append(self.candidates([category], images, category.limit))
-        return [[candidate.term for candidate in _merged(lists, count)] for lists in zip(*found, strict=True)]
 
     def rest(self, *names: str) -> list[Category]:
         """What stands for flavors: the list of that name or, where there is none, all positive ones but the named."""

@@ -63,7 +63,7 @@ class Writer:
 
     def fast(self) -> list[Sentence]:
         """The caption and the best terms of all lists together."""
-        ranked = self.lists.within_limits(self.images, self.settings.max_terms)
+        ranked = self.lists.ranked(self.lists.vocabulary.positive, self.images, self.settings.max_terms)
         return [
             self._composed("fast", caption, [Addition(term) for term in terms])
             for caption, terms in zip(self.captions, ranked, strict=True)
