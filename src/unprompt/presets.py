@@ -14,6 +14,12 @@
     model = "ViT-L-14.openai"        # a two-tower model; "embedded" is the pair of the package
     mode = "classic"                 # and whatever else INTERROGATOR_OPTIONS names
 
+    [[members]]
+    kind = "neighbours"
+    model = "embedded"               # the two-tower model that the bank was built with
+    bank = "prompts.bank"            # a folder that `unprompt bank build` made
+    k = 100                          # and whatever else NEIGHBOURS_OPTIONS names
+
     [wording]                        # left out: the answer is the member's text that is nearest to the fused vector
     decoder = "sentence_decoder.unprompt"
     vocabulary = ["unprompt"]        # whose terms may also bring a sentence nearer; left out: none
@@ -44,8 +50,8 @@ PRESETS = Path(__file__).with_suffix("")
 DEFAULT_PRESET = "embedded"
 SUFFIX = ".toml"
 
-REGRESSOR, INTERROGATOR = "regressor", "interrogator"
-MEMBER_KINDS = (REGRESSOR, INTERROGATOR)
+REGRESSOR, INTERROGATOR, NEIGHBOURS = "regressor", "interrogator", "neighbours"
+MEMBER_KINDS = (REGRESSOR, INTERROGATOR, NEIGHBOURS)
 
 INTERROGATOR_OPTIONS: Mapping[str, type] = {
     "weights": str,
@@ -64,8 +70,15 @@ INTERROGATOR_OPTIONS: Mapping[str, type] = {
 }
 """See `unprompt.interrogation`: what opens an interrogator, and its settings."""
 
-_OPTIONS: Mapping[str, Mapping[str, type]] = {REGRESSOR: {}, INTERROGATOR: INTERROGATOR_OPTIONS}
-_WORDY = (INTERROGATOR,)
+NEIGHBOURS_OPTIONS: Mapping[str, type] = {"bank": str, "weights": str, "k": int, "power": float}
+"""See `unprompt.members.neighbours`; a bank there must be."""
+
+_OPTIONS: Mapping[str, Mapping[str, type]] = {
+    REGRESSOR: {},
+    INTERROGATOR: INTERROGATOR_OPTIONS,
+    NEIGHBOURS: NEIGHBOURS_OPTIONS,
+}
+_WORDY = (INTERROGATOR, NEIGHBOURS)
 """Kinds of members that offer texts."""
 
 _PRESET_KEYS = ("description", "requires", "members", "wording")
@@ -259,6 +272,8 @@ def _value(table: Mapping[str, Any], key: str, kind: type, where: str, *, defaul
     value = table.get(key, default)
     if value is None:
         raise DataError(f"{where} lacks {key!r}")
+    if kind is float and isinstance(value, int):
+        value = value if isinstance(value, bool) else float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise DataError(f"{where}: expected {key} to be a {kind.__name__}, found {value!r}")
     return value

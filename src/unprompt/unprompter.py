@@ -19,6 +19,7 @@ from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.sources import ImageRef, Input, image_refs
 from unprompt.members.interrogator import InterrogatorMember
 from unprompt.members.member import Member
+from unprompt.members.neighbours import Neighbours
 from unprompt.members.regressor import Regressor
 from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
@@ -26,7 +27,7 @@ from unprompt.models.folder import ModelFolder
 from unprompt.models.onnx import core_count
 from unprompt.models.registry import find_model
 from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
-from unprompt.presets import DEFAULT_PRESET, INTERROGATOR, REGRESSOR, MemberSpec, Preset, load_preset
+from unprompt.presets import DEFAULT_PRESET, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset, load_preset
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.wording import Wording
@@ -44,6 +45,7 @@ _BATCHES = 2
 _KINDS: Mapping[str, Callable[[MemberSpec, int], Member]] = {
     REGRESSOR: Regressor.of,
     INTERROGATOR: InterrogatorMember.of,
+    NEIGHBOURS: Neighbours.of,
 }
 
 

@@ -1,0 +1,104 @@
+"""The neighbours: what the prompts of a bank that go best with a picture say together. Nothing is trained.
+
+Source: the reference that ../shared/references/competition.md lists, k = 100 and weights of 1 / distance^6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.bank.bank import Bank
+from unprompt.errors import DataError
+from unprompt.images.decode import Picture
+from unprompt.interrogation.lists import Step
+from unprompt.interrogation.towers import HUB, open_towers
+from unprompt.models.two_tower import TwoTower
+from unprompt.prediction import Vector, Vote
+from unprompt.presets import MemberSpec
+
+K, POWER = 100, 6.0
+OFFERED = 5
+"""Texts of a vote."""
+
+_SAME = 1e-6  # a smaller distance is rounding
+_CANCELLED = 1e-6  # a mean this short points nowhere
+
+
+class Neighbours:
+    """Votes with the weighted mean of the vectors of the `k` prompts nearest to a picture, and offers the nearest.
+
+    A prompt counts by 1 / distance^power. The distance is that of unit vectors as points, sqrt(2 - 2 cosine), which is
+    what searches for neighbours mean where nobody chose another; by the cosine distance, 1 - cosine, the same weights
+    have half the power. Raises DataError where the numbers make no sense; at the first vote, or before it in `prepare`,
+    where the bank was built with another model.
+    """
+
+    def __init__(
+        self, bank: Bank, towers: TwoTower, *, name: str, weight: float, k: int = K, power: float = POWER
+    ) -> None:
+        if k < 1 or not 0 < power < math.inf:
+            raise DataError(f"{name}: expected k of 1 or more and a power above 0, found {k} and {power:g}")
+        self.name = name
+        self.bank, self.towers = bank, towers
+        self._weight, self._k, self._power = weight, k, power
+        self._checked = False
+
+    @classmethod
+    def of(cls, spec: MemberSpec, threads: int = 0) -> Neighbours:
+        """The member that a preset describes. Raises as `Bank.open` and `open_towers` do."""
+        options = spec.options
+        if "bank" not in options:
+            raise DataError(f"{spec.name}: expected a bank, found none; make one with 'unprompt bank build'")
+        towers = open_towers(spec.model, weights=options.get("weights", HUB), threads=threads)
+        given = {key: value for key, value in options.items() if key in ("k", "power")}
+        return cls(Bank.open(Path(options["bank"])), towers, name=spec.name, weight=spec.weight, **given)
+
+    def identities(self) -> Mapping[str, str]:
+        """See `Member`."""
+        return {**self.towers.identities(), **self.bank.identity()}
+
+    @property
+    def shorter_side(self) -> int | None:
+        """See `Member`."""
+        return self.towers.shorter_side
+
+    def prepare(self, step: Step) -> None:
+        """Finds out whether bank and model belong together."""
+        self._check()
+
+    def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
+        """One vector a picture, and the texts nearest to it."""
+        self._check()
+        votes = []
+        for rows, similarities in self.bank.nearest(self.towers.encode_images(pictures), self._k):
+            vector = weighted_mean(self.bank.sentences[rows].astype(np.float64), similarities, self._power)
+            texts = tuple(self.bank.texts(rows[:OFFERED].tolist()))
+            votes.append(
+                Vote(self.name, self._weight, vector=vector, texts=texts, text_similarity=float(similarities[0]))
+            )
+        return votes
+
+    def _check(self) -> None:
+        if not self._checked:
+            self.bank.check_model(self.towers)
+            self._checked = True
+
+
+def weighted_mean(vectors: npt.NDArray[np.float64], similarities: npt.NDArray[np.float64], power: float) -> Vector:
+    """The mean (384,) of vectors (k, 384) whose cosines with a picture are given (k,), nearest first, of unit length.
+
+    The sum is numpy's own, row by row: a BLAS may add in another order on another machine.
+    """
+    distances = np.sqrt(np.maximum(2 - 2 * similarities, 0))
+    distances = np.maximum(distances, _SAME)
+    weights = (distances[0] / distances) ** power
+    mean = (vectors * weights[:, None]).sum(axis=0)
+    length = np.linalg.norm(mean)
+    if length < _CANCELLED * weights.sum():
+        mean, length = vectors[0], np.linalg.norm(vectors[0])
+    return np.asarray(mean / length, np.float32)

@@ -1,0 +1,179 @@
+"""The neighbours: a real bank of real prompts, the embedded pair, real pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+
+from unprompt.bank.bank import Bank
+from unprompt.bank.building import build_bank
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.images.decode import Picture, decode
+from unprompt.images.sources import image_refs
+from unprompt.interrogation.embedded_pair import EmbeddedPair
+from unprompt.members.neighbours import Neighbours, weighted_mean
+from unprompt.prediction import Prediction
+from unprompt.presets import MemberSpec, load_preset, read_preset
+from unprompt.text.sentence import SentenceEncoder
+from unprompt.unprompter import Unprompter
+
+PROMPTS = [
+    f"{style} of {thing}, {light}"
+    for style in ("a photo", "an oil painting", "a sketch")
+    for thing in ("a red fox", "an old ship", "a lighthouse", "a bowl of ramen", "an astronaut")
+    for light in ("golden hour", "at night", "studio light", "fog")
+]
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    return build_bank(PROMPTS, tmp_path_factory.mktemp("neighbours") / "bank", EmbeddedPair(1), threads=1)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
+    paths = tiny_models.pictures(tmp_path_factory.mktemp("pictures"), 5)
+    return [item for item in map(decode, image_refs(map(str, paths))) if isinstance(item, Picture)]
+
+
+def neighbours(bank: Bank, k: int = 100, power: float = 6.0) -> Neighbours:
+    return Neighbours(bank, EmbeddedPair(1), name="neighbours", weight=0.25, k=k, power=power)
+
+
+@pytest.mark.parametrize(("k", "power"), [(1, 6.0), (7, 6.0), (100, 6.0), (20, 2.5)])
+def test_the_vector_is_the_formula(bank: Bank, pictures: list[Picture], k: int, power: float) -> None:
+    votes = neighbours(bank, k, power).vote(pictures)
+    vectors = SentenceEncoder.embedded(1).encode(PROMPTS).astype(np.float16).astype(np.float64)
+    for image, vote in zip(EmbeddedPair(1).encode_images(pictures), votes, strict=True):
+        distances = np.linalg.norm(vectors - image, axis=1)
+        nearest = np.argsort(distances)[:k]
+        mean = (vectors[nearest] / distances[nearest, None] ** power).sum(axis=0)
+        assert vote.vector is not None
+        assert np.allclose(vote.vector, mean / np.linalg.norm(mean), atol=1e-3)  # of float16: 3e-4 of a length
+        assert np.linalg.norm(vote.vector) == pytest.approx(1, abs=1e-6)
+        assert vote.vector.dtype == np.float32
+        assert vote.texts == tuple(PROMPTS[row] for row in nearest[:5])
+        assert vote.text_similarity == pytest.approx(float(vectors[nearest[0]] @ image), abs=1e-6)
+        assert (vote.member, vote.weight) == ("neighbours", 0.25)
+
+
+def test_what_else_is_in_the_batch_changes_nothing(bank: Bank, pictures: list[Picture]) -> None:
+    member = neighbours(bank)
+    together = member.vote(pictures)
+    for picture, vote in zip(pictures, together, strict=True):
+        (alone,) = neighbours(bank).vote([picture])
+        assert (alone.vector == vote.vector).all()
+        assert (alone.texts, alone.text_similarity) == (vote.texts, vote.text_similarity)
+    assert not np.allclose(together[0].vector, together[1].vector, atol=1e-4)
+    assert member.vote([]) == []
+
+
+def test_a_prompt_at_the_very_place_of_the_picture_is_the_answer() -> None:
+    vectors = np.eye(384)[:3]
+    mean = weighted_mean(vectors, np.array([1.0 + 1e-9, 0.9, 0.1]), 6.0)
+    assert np.allclose(mean, vectors[0], atol=1e-12)
+
+
+def test_prompts_that_cancel_out_leave_the_nearest() -> None:
+    vectors = np.stack([np.eye(384)[0], -np.eye(384)[0]])
+    assert weighted_mean(vectors, np.array([0.2, 0.2]), 6.0).tolist() == np.eye(384)[0].tolist()
+
+
+@pytest.mark.parametrize("similarity", [-1.0, 1.0])
+def test_the_largest_power_overflows_nowhere(similarity: float) -> None:
+    vectors = np.eye(384)[:2]
+    assert np.isfinite(weighted_mean(vectors, np.array([1.0, similarity]), 1e6)).all()
+
+
+@pytest.mark.parametrize(("k", "power"), [(0, 6.0), (5, 0.0), (5, -1.0), (5, float("nan")), (5, float("inf"))])
+def test_numbers_that_make_no_sense(bank: Bank, k: int, power: float) -> None:
+    with pytest.raises(DataError, match="expected k of 1 or more and a power above 0"):
+        neighbours(bank, k, power)
+
+
+def test_it_says_what_it_asks(bank: Bank) -> None:
+    member = neighbours(bank)
+    assert member.identities() == {**EmbeddedPair(1).identities(), **bank.identity()}
+    assert member.shorter_side == EmbeddedPair(1).shorter_side
+
+
+def preset(bank: Bank, more: str = "") -> str:
+    # Single quotes: a path of Windows holds backslashes.
+    return f"[[members]]\nkind = 'neighbours'\nmodel = 'embedded'\nbank = '{bank.folder}'\n{more}"
+
+
+def test_a_preset_of_neighbours_answers_with_prompts_of_the_bank(bank: Bank, tmp_path: Path) -> None:
+    unprompter = Unprompter(read_preset(preset(bank, "k = 20\npower = 4\n"), "own.toml"), threads=1)
+    paths = list(map(str, tiny_models.pictures(tmp_path / "pictures", 2)))
+    answers = list(unprompter.predict(paths, ignore_metadata=True))
+    for answer in answers:
+        assert isinstance(answer, Prediction)
+        assert answer.prompt in PROMPTS
+        assert answer.candidates[0].origin == "neighbours"
+        assert bank.identity().items() <= answer.model["models"].items()
+    (member,) = unprompter.members
+    assert isinstance(member, Neighbours)
+    assert (member._k, member._power) == (20, 4.0)
+
+
+def test_it_votes_beside_others(bank: Bank, tmp_path: Path) -> None:
+    other = "[[members]]\nkind = 'regressor'\nmodel = 'vit_tiny_patch16_224.unprompt'\nweight = 3\n"
+    unprompter = Unprompter(read_preset(preset(bank, f"weight = 1\n{other}"), "own.toml"), threads=1)
+    (answer,) = unprompter.predict([str(tiny_models.pictures(tmp_path / "p", 1)[0])], ignore_metadata=True, text=False)
+    assert isinstance(answer, Prediction)
+    assert [(vote.member, vote.weight) for vote in answer.votes] == [("neighbours", 0.25), ("regressor", 0.75)]
+    fused = sum(vote.weight * vote.vector.astype(np.float64) for vote in answer.votes)
+    assert np.allclose(answer.vector, fused / np.linalg.norm(fused), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ("k = 2.5\n", DataError, "expected k to be a int"),
+        ("k = true\n", DataError, "expected k to be a int"),
+        ("power = true\n", DataError, "expected power to be a float"),
+        ("power = 'six'\n", DataError, "expected power to be a float"),
+        ("powr = 6\n", UnknownNameError, "did you mean 'power'"),
+    ],
+)
+def test_options_that_are_none(bank: Bank, more: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        read_preset(preset(bank, more), "own.toml")
+
+
+def test_a_bank_must_be_named_and_there() -> None:
+    with pytest.raises(DataError, match="expected a bank, found none; make one with 'unprompt bank build'"):
+        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0))
+    with pytest.raises(DataError, match=r"expected a bank with a config\.json at nowhere"):
+        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, {"bank": "nowhere"}))
+    assert load_preset("embedded").members[0].kind == "regressor"
+
+
+@pytest.mark.torch
+def test_a_bank_of_an_open_clip_model(tmp_path: Path, pictures: list[Picture]) -> None:
+    pytest.importorskip("torch")
+    import tiny_open_clip
+
+    from unprompt.models.open_clip_towers import OpenClipTowers
+
+    towers = OpenClipTowers.of(tiny_open_clip.build(), "ViT-B-32.openai")
+    bank = build_bank(PROMPTS, tmp_path / "bank", towers, threads=1)
+    assert bank.compared.shape == (len(PROMPTS), towers.size)
+    assert np.allclose(bank.compared, towers.encode_texts(PROMPTS), atol=2e-3)
+    assert np.allclose(bank.sentences, SentenceEncoder.embedded(1).encode(PROMPTS), atol=2e-3)
+    member = Neighbours(bank, towers, name="neighbours", weight=1.0, k=7)
+    cosines = towers.encode_images(pictures).astype(np.float64) @ bank.compared.astype(np.float64).T
+    for cosine, vote in zip(cosines, member.vote(pictures), strict=True):
+        nearest = np.argsort(-cosine)[:7]
+        weights = (2 - 2 * cosine[nearest]) ** -3
+        mean = weights @ bank.sentences[nearest].astype(np.float64)
+        assert vote.texts == tuple(PROMPTS[row] for row in nearest[:5])
+        assert np.allclose(vote.vector, mean / np.linalg.norm(mean), atol=1e-6)
+
+    other = OpenClipTowers.of(tiny_open_clip.build(seed=1), "ViT-B-32.openai")
+    for asked in (other, EmbeddedPair(1)):
+        stranger = Neighbours(Bank.open(bank.folder), asked, name="neighbours", weight=1.0)
+        for ask in (lambda member: member.vote(pictures), lambda member: member.prepare(None)):
+            with pytest.raises(DataError, match=r"was built with ViT-B-32\.openai .* use that model with its weights"):
+                ask(stranger)
