@@ -3,10 +3,9 @@
 The terms are random unit vectors of 512 numbers, float16, in a file of 10 GB that is mapped. The bare product goes over
 the same blocks: it widens them to float32, as ranking does or as numpy does, multiplies, and drops the result. Ranking
 also keeps the 2,048 best of each picture and computes them anew in float64; in several tables it looks for texts that
-repeat. Each way runs in processes of its own, in turns; the times are medians, and the first touch of the file is not in
-them. With one thread the ratios of processor time hold on a busy machine too. Memory is what the process took while it
-ranked, the answer included and mapped pages left out; then the most that was resident in all, with the mapped pages and
-the texts.
+repeat. Each way runs in processes of its own, in turns; the times are medians, without the first touch of the file. With
+one thread the ratios of processor time hold on a busy machine too. Memory is what the process took while it ranked, the
+answer included and mapped pages left out; then the most that was resident in all, with the mapped pages and the texts.
 
 python benchmarks/ranking.py [--terms 10000000] [--pictures 64] [-k 2048] [--threads 1] [--repetitions 3]
 The file is deleted in the end, also after Ctrl-C. Where the memory is smaller than the file, the disk is measured.

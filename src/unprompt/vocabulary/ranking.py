@@ -72,8 +72,9 @@ def rank(tables: Sequence[TermTable], images: Vector, k: int, *, lowest: bool = 
     cosine alone, the lowest first; equal ones by table and place. A text that stands in several tables counts once, in
     the first of them; within a table each stands once.
 
-    Beside the tables, which may be mapped from the disk, it takes 2,048 * (4 * size + 384) bytes for blocks, about
-    100 * min(m, 64) * (k + 1,024) for candidates and, with several tables, 24 a term to find texts that repeat.
+    Beside the tables, which may be mapped from the disk, and the answer it takes 2,048 * (4 * size + 384) bytes for
+    blocks, about 100 * min(m, 64) * (k + 1,024) for candidates and, with several tables, 24 a term to find texts that
+    repeat.
     """
     pool = _Pool(tables, _repeats(tables))
     count = min(k, pool.starts[-1] - len(pool.repeats))
