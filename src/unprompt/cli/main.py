@@ -12,7 +12,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from unprompt.cli import data, evaluate, interrogate, kaggle, metadata, models, predict, presets, train, vocabulary
+from unprompt.cli import (
+    bank,
+    data,
+    evaluate,
+    interrogate,
+    kaggle,
+    metadata,
+    models,
+    predict,
+    presets,
+    similar,
+    train,
+    vocabulary,
+)
 from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
 
 EPILOG = (
@@ -48,9 +61,11 @@ app.command("predict", epilog=EPILOG)(predict.predict)
 app.command("interrogate", epilog=EPILOG)(interrogate.interrogate)
 app.command("metadata", epilog=EPILOG)(metadata.metadata)
 app.command("score")(predict.score)
+app.command("similar", epilog=EPILOG)(similar.similar)
 app.command("evaluate", epilog=EPILOG)(evaluate.evaluate)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
+app.add_typer(bank.app, name="bank")
 app.add_typer(models.app, name="models")
 app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(presets.app, name="presets")

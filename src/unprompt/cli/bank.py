@@ -1,0 +1,139 @@
+"""`unprompt bank`: prompts with their vectors, to find those that are most like a picture."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from unprompt.cli.options import Offline, Quiet, SkipBad, Threads
+from unprompt.cli.steps import Steps
+from unprompt.cli.terminal import say
+from unprompt.errors import DataError
+
+if TYPE_CHECKING:
+    from unprompt.bank.building import Counts
+    from unprompt.datasets.prompts import PromptSource
+
+app = typer.Typer(no_args_is_help=True)
+
+BankFolder: TypeAlias = Annotated[Path, typer.Argument(metavar="BANK", help="The folder of a bank.")]
+
+
+@app.callback()
+def bank() -> None:
+    """Build banks of prompts, and verify them."""
+
+
+@app.command()
+def build(
+    prompts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PROMPTS...",
+            help="A .txt with a prompt a line, or pictures with their prompts as 'unprompt data' reads them.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="BANK", help="The folder of the bank.")],
+    clip: Annotated[
+        str,
+        typer.Option(
+            "--clip",
+            metavar="NAME",
+            help="The model that compares: embedded, or one of open_clip such as ViT-L-14.openai.",
+        ),
+    ] = "embedded",
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Its weights, a safetensors file. Left out: those of the hub or its cache.",
+        ),
+    ] = "hub",
+    threads: Threads = 0,
+    skip_bad: SkipBad = False,
+    offline: Offline = False,
+    quiet: Quiet = False,
+) -> None:
+    """Build a bank of prompts.
+
+    Each different prompt is kept once, with its vector by the model and that of all-MiniLM-L6-v2. A run that was
+    stopped goes on when the same line is given again. Models of open_clip need the extra [torch].
+    """
+    from unprompt.bank.building import Counts, build_bank
+    from unprompt.datasets.prompts import PromptSource
+    from unprompt.interrogation.towers import open_towers
+
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    sources = [PromptSource(name, skip_bad=skip_bad) for name in prompts]
+    counts = Counts()
+    with _locked(output):
+        towers = open_towers(clip, weights=weights, threads=threads)
+        texts = (entry.prompt for source in sources for entry in source.entries())
+        built = build_bank(texts, output, towers, threads=threads, counts=counts, step=Steps(quiet=quiet))
+    if not quiet:
+        _say_built(output, len(built), counts, sources)
+
+
+@app.command()
+def verify(bank: BankFolder, quiet: Quiet = False) -> None:
+    """Read every byte of a bank, and say whether it is as it was built."""
+    from unprompt.bank.bank import verify as verify_bank
+    from unprompt.bank.layout import read_config
+    from unprompt.images.sources import printable
+
+    config = read_config(bank)
+    with Steps(quiet=quiet)("verifying", sum(file.size for file in config.files.values()), "bytes") as advance:
+        verify_bank(bank, advance)
+    if not quiet:
+        say(
+            f"unprompt: {printable(str(bank))} is whole: {config.prompts:,} prompts, "
+            f"compared by {printable(config.makers.model)}"
+        )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps others from building in a folder; says what to do after Ctrl-C, or where the disk is full."""
+    from unprompt.images.sources import printable
+    from unprompt.output.files import OutputBusyError, open_locked
+
+    shown, whole = printable(str(folder)), Path(os.path.abspath(folder))
+    lock = whole.with_name(f".{whole.name}.lock")
+    try:
+        held = open_locked(str(lock))
+    except OutputBusyError as error:
+        raise DataError(f"another unprompt builds {shown}; wait for it, or choose another -o") from error
+    with held:
+        try:
+            yield
+        except KeyboardInterrupt:
+            say("unprompt: interrupted; the same line goes on")
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DataError(f"cannot write {shown}: {reason}; mend that, and the same line goes on") from error
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+
+
+def _say_built(folder: Path, kept: int, counts: Counts, sources: list[PromptSource]) -> None:
+    from unprompt.bank.layout import LONGEST_PROMPT
+    from unprompt.images.sources import printable
+
+    left_out = {
+        "copies": counts.copies,
+        "without text": counts.empty,
+        f"longer than {LONGEST_PROMPT:,} characters": counts.too_long,
+        "bad records": sum(source.faults.total() for source in sources),
+    }
+    told = ", ".join(f"{count:,} {what}" for what, count in left_out.items() if count)
+    rest = f"; left out: {told}" if told else ""
+    say(f"unprompt: {kept:,} of {counts.read:,} prompts are in {printable(str(folder))}{rest}")
