@@ -3,7 +3,7 @@
 The terms are random unit vectors of 512 numbers, float16, in a file of 10 GB that is mapped. The bare product goes over
 the same blocks: it widens them to float32, as ranking does or as numpy does, multiplies, and drops the result. Ranking
 also keeps the 2,048 best of each picture and computes them anew in float64; in several tables it looks for texts that
-repeat. Each way runs in processes of its own, in turns; the times are medians, without the first touch of the file. With
+repeat. Each way runs in processes of its own, in turns; times are medians, without the first touch of the file. With
 one thread the ratios of processor time hold on a busy machine too. Memory is what the process took while it ranked, the
 answer included and mapped pages left out; then the most that was resident in all, with the mapped pages and the texts.
 
