@@ -19,9 +19,10 @@ import tiny_models
 from unprompt import Failure, Prediction, Unprompter, embed, load
 from unprompt.answers import RecentAnswers
 from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
+from unprompt.members.membership import KINDS
 from unprompt.prediction import WrittenPrompt
 from unprompt.presets import MEMBER_KINDS, load_preset
-from unprompt.unprompter import _DECODERS_LIMIT, _KINDS, _WAITING_LIMIT
+from unprompt.unprompter import _DECODERS_LIMIT, _WAITING_LIMIT
 
 AHEAD = 4 + 2 * _DECODERS_LIMIT  # at a batch of four
 
@@ -332,7 +333,7 @@ def test_unknown_model(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_a_preset_can_be_made() -> None:
-    assert set(_KINDS) == set(MEMBER_KINDS)
+    assert set(KINDS) == set(MEMBER_KINDS)
 
 
 def test_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

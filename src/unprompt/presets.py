@@ -2,12 +2,14 @@
 
     description = "..."              # one line, for people
     requires = ["torch"]             # extras that must be installed; may be left out
+    take_turns = true                # captioners leave the device after their votes; left out: they stay
 
     [[members]]                      # one or more
     kind = "regressor"
     model = "vit_tiny_patch16_224.unprompt"
     weight = 1.0                     # positive; the weights of all members are brought to a sum of 1
     name = "regressor"               # by which votes are known; left out: the kind
+    views = ["whole", "mirrored"]    # averaged; left out: those that the model's config names
 
     [[members]]
     kind = "interrogator"
@@ -19,6 +21,11 @@
     model = "embedded"               # the two-tower model that the bank was built with
     bank = "prompts.bank"            # a folder that `unprompt bank build` made
     k = 100                          # and whatever else NEIGHBOURS_OPTIONS names
+
+    [[members]]
+    kind = "captioner"
+    model = "ofa-large-caption"      # a captioner's name, or local:FOLDER
+    suffix = ", masterpiece"         # and whatever else CAPTIONER_OPTIONS names
 
     [wording]                        # left out: the answer is the member's text that is nearest to the fused vector
     decoder = "sentence_decoder.unprompt"
@@ -50,8 +57,11 @@ PRESETS = Path(__file__).with_suffix("")
 DEFAULT_PRESET = "embedded"
 SUFFIX = ".toml"
 
-REGRESSOR, INTERROGATOR, NEIGHBOURS = "regressor", "interrogator", "neighbours"
-MEMBER_KINDS = (REGRESSOR, INTERROGATOR, NEIGHBOURS)
+REGRESSOR, INTERROGATOR, NEIGHBOURS, CAPTIONER = "regressor", "interrogator", "neighbours", "captioner"
+MEMBER_KINDS = (REGRESSOR, INTERROGATOR, NEIGHBOURS, CAPTIONER)
+
+REGRESSOR_OPTIONS: Mapping[str, type] = {"views": list}
+"""Which views of a picture are averaged, in place of those that the model's config names."""
 
 INTERROGATOR_OPTIONS: Mapping[str, type] = {
     "weights": str,
@@ -73,15 +83,29 @@ INTERROGATOR_OPTIONS: Mapping[str, type] = {
 NEIGHBOURS_OPTIONS: Mapping[str, type] = {"bank": str, "weights": str, "k": int, "power": float}
 """See `unprompt.members.neighbours`; a bank there must be."""
 
+CAPTIONER_OPTIONS: Mapping[str, type] = {
+    "weights": str,
+    "question": str,
+    "beams": int,
+    "min_length": int,
+    "max_length": int,
+    "no_repeat_ngram_size": int,
+    "length_penalty": float,
+    "suffix": str,
+    "batch_size": int,
+}
+"""See `unprompt.models.captioning`: where its weights are, and its settings."""
+
 _OPTIONS: Mapping[str, Mapping[str, type]] = {
-    REGRESSOR: {},
+    REGRESSOR: REGRESSOR_OPTIONS,
+    CAPTIONER: CAPTIONER_OPTIONS,
     INTERROGATOR: INTERROGATOR_OPTIONS,
     NEIGHBOURS: NEIGHBOURS_OPTIONS,
 }
-_WORDY = (INTERROGATOR, NEIGHBOURS)
+_WORDY = (INTERROGATOR, NEIGHBOURS, CAPTIONER)
 """Kinds of members that offer texts."""
 
-_PRESET_KEYS = ("description", "requires", "members", "wording")
+_PRESET_KEYS = ("description", "requires", "take_turns", "members", "wording")
 _MEMBER_KEYS = ("kind", "model", "weight", "name")
 _WORDING_KEYS = ("decoder", "vocabulary")
 
@@ -110,20 +134,24 @@ class WordingSpec:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A checked preset. The weights of its members sum to 1; `identity` is a short hash of `text`, which is TOML."""
+    """A checked preset. The weights of its members sum to 1; `identity` is a short hash of `text`, which is TOML.
+
+    `take_turns`: no two members are asked at once, and captioners leave the device after their votes.
+    """
 
     name: str
     text: str
     identity: str
     description: str
     requires: tuple[str, ...]
+    take_turns: bool
     members: tuple[MemberSpec, ...]
     wording: WordingSpec | None
 
     def check_extras(self) -> None:
         """Raises MissingExtraError where the preset needs an extra that is not installed."""
         for extra in self.requires:
-            if not _installed(_EXTRAS[extra]):
+            if not is_installed(_EXTRAS[extra]):
                 raise MissingExtraError(f"the preset {self.name!r}", extra)
 
     def models(self) -> tuple[str, ...]:
@@ -192,6 +220,7 @@ def _preset(table: Mapping[str, Any], text: str, path: Path) -> Preset:
         identity=hashlib.sha256(text.encode()).hexdigest()[:12],
         description=_value(table, "description", str, where, default=""),
         requires=_requires(table, where),
+        take_turns=_value(table, "take_turns", bool, where, default=False),
         members=members,
         wording=_wording(table, members, where),
     )
@@ -279,7 +308,8 @@ def _value(table: Mapping[str, Any], key: str, kind: type, where: str, *, defaul
     return value
 
 
-def _installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Whether a package can be imported, by the name of its module; it is not."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # ValueError: it was taken out of sys.modules

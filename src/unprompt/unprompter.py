@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,17 +19,15 @@ from unprompt.ensemble import fuse
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.sources import ImageRef, Input, image_refs
-from unprompt.members.interrogator import InterrogatorMember
 from unprompt.members.member import Member
-from unprompt.members.neighbours import Neighbours
-from unprompt.members.regressor import Regressor
+from unprompt.members.membership import open_members
 from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
 from unprompt.models.folder import ModelFolder
 from unprompt.models.onnx import core_count
 from unprompt.models.registry import find_model
 from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
-from unprompt.presets import DEFAULT_PRESET, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset, load_preset
+from unprompt.presets import DEFAULT_PRESET, Preset, load_preset
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.wording import Wording
@@ -42,11 +42,7 @@ _WAITING_LIMIT = 64
 _BATCHES = 2
 """Batches that are voted on at once: when one thread has no picture left of the first, it takes one of the second."""
 
-_KINDS: Mapping[str, Callable[[MemberSpec, int], Member]] = {
-    REGRESSOR: Regressor.of,
-    INTERROGATOR: InterrogatorMember.of,
-    NEIGHBOURS: Neighbours.of,
-}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +64,39 @@ class _Batch:
     votes: Future[list[tuple[Vote, ...]]]
 
 
-def load(preset: str | Path = DEFAULT_PRESET, *, threads: int = 0, offline: bool = False) -> Unprompter:
+def load(
+    preset: str | Path = DEFAULT_PRESET, *, threads: int = 0, offline: bool = False, allow_missing: bool = False
+) -> Unprompter:
     """The unprompter of a preset, given by name or as a .toml file.
 
     `threads` are those of each model, and as many, up to 8, decode pictures meanwhile; 0: one a core. `offline`
-    forbids every download in this process, by HF_HUB_OFFLINE. Raises UnknownNameError (preset, key, model), DataError
-    (a broken preset), MissingExtraError, ModelError (a broken model folder; damaged weights show when first needed).
+    forbids every download in this process, by HF_HUB_OFFLINE. With `allow_missing` it goes on with those members that
+    can vote: their weights keep their proportions, and each answer says in `model["missing"]` who did not vote and why.
+    Raises UnknownNameError (preset, key, model), DataError (a broken preset), MissingExtraError, ModelError (a broken
+    model folder, weights that are not here; damaged ones show when first needed).
     """
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    return Unprompter(load_preset(preset), threads=threads)
+    return Unprompter(load_preset(preset), threads=threads, allow_missing=allow_missing)
 
 
 class Unprompter:
     """Turns pictures back into prompts, by one preset.
 
-    Models are loaded when the first picture needs them. May be used by several threads at once. Raises as `load` does.
+    Models are loaded when the first picture needs them. May be used by several threads at once. `missing` says of each
+    member that cannot vote why, by its name. Raises as `load` does.
     """
 
-    def __init__(self, preset: Preset, *, threads: int = 0) -> None:
-        preset.check_extras()
+    def __init__(self, preset: Preset, *, threads: int = 0, allow_missing: bool = False) -> None:
+        if not allow_missing:
+            preset.check_extras()
         self.preset = preset
         self._threads = threads
-        self.members: Sequence[Member] = [_KINDS[spec.kind](spec, threads) for spec in preset.members]
+        membership = open_members(preset, threads, allow_missing=allow_missing)
+        self.members, self.missing = membership.members, membership.missing
+        self._turn = threading.Lock()
+        for name, why in self.missing.items():
+            _log.warning("unprompt goes on without the member %s: %s", name, why)
 
     def predict(
         self,
@@ -284,7 +290,18 @@ class Unprompter:
         """Each picture's votes, in the order of the members."""
         if not pictures:
             return []
-        return list(zip(*(self._with_vectors(member.vote(pictures)) for member in self.members), strict=True))
+        if self.preset.take_turns:
+            with self._turn:
+                votes = [self._vote_and_leave(member, pictures) for member in self.members]
+        else:
+            votes = [member.vote(pictures) for member in self.members]
+        return list(zip(*map(self._with_vectors, votes), strict=True))
+
+    def _vote_and_leave(self, member: Member, pictures: Sequence[Picture]) -> list[Vote]:
+        try:
+            return member.vote(pictures)
+        finally:
+            member.unload()
 
     def _with_vectors(self, votes: Sequence[Vote]) -> list[Vote]:
         """A vote of words alone is for the vector of its text; each is encoded alone, to be the same in any batch."""
@@ -318,11 +335,13 @@ class Unprompter:
 
     def _model(self, identities: Mapping[str, str]) -> Mapping[str, Any]:
         """What computed an answer; the hashes change with every byte of the preset and the models."""
+        missing = {"missing": dict(self.missing)} if self.missing else {}
         return {
             "unprompt": __version__,
             "preset": self.preset.name,
             "preset_hash": self.preset.identity,
             "models": dict(identities),
+            **missing,
         }
 
 

@@ -38,6 +38,7 @@ from unprompt.errors import DataError
 if TYPE_CHECKING:
     from unprompt.output.phrasing import Phrasing
 
+
 def predict(
     paths: Paths,
     preset: PresetName = "embedded",

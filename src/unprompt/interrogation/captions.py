@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
+from unprompt.errors import UnknownNameError
 from unprompt.images.decode import Picture
+from unprompt.models.captioning import CAPTIONERS, open_caption_model
 from unprompt.models.picture_encoder import PictureEncoder
-from unprompt.models.registry import find_model
+from unprompt.models.registry import LOCAL, find_model
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 
@@ -16,7 +20,14 @@ EMBEDDED = "embedded"
 """Names the captioner that the package brings."""
 
 _REGRESSOR, _DECODER = "vit_tiny_patch16_224.unprompt", "sentence_decoder.unprompt"
+MODELS = (_REGRESSOR, _DECODER)
+"""Those behind the embedded captioner; it also needs the sentence encoder."""
+
 _BEAMS = 8
+
+_NAME_LIKE = re.compile(r"(?=.*[\d_-])\S+")
+_NEAR = 0.75
+"""How much of one word with a digit or a hyphen has to be like a captioner's name to be a slip of the pen."""
 
 
 class Captioner(Protocol):
@@ -31,6 +42,9 @@ class Captioner(Protocol):
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
         """One sentence a picture, in their order; what else is in the batch changes nothing."""
+
+    def unload(self) -> None:
+        """Makes what room it can on the device; the next picture takes it again."""
 
 
 class GivenCaption:
@@ -49,6 +63,9 @@ class GivenCaption:
         """See `Captioner`."""
         return [self._text] * len(pictures)
 
+    def unload(self) -> None:
+        """No model."""
+
 
 class DecodedCaption:
     """The embedded models' own sentence: of the decoder's beams for the picture's vector, the nearest to it."""
@@ -64,7 +81,7 @@ class DecodedCaption:
 
     def identities(self) -> Mapping[str, str]:
         """See `Captioner`."""
-        return {name: find_model(name).identity() for name in (_REGRESSOR, _DECODER)}
+        return {name: find_model(name).identity() for name in MODELS}
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
         """See `Captioner`."""
@@ -74,6 +91,9 @@ class DecodedCaption:
             cosines = self._sentences.encode(sentences) @ vector if sentences else []
             captions.append(max(zip(cosines, sentences, strict=True), default=(0.0, ""))[1])
         return captions
+
+    def unload(self) -> None:
+        """It is on no device but the CPU."""
 
     @cached_property
     def _decoder(self) -> Decoder:
@@ -85,5 +105,19 @@ class DecodedCaption:
 
 
 def open_captioner(caption: str, threads: int = 0) -> Captioner:
-    """The captioner of that name; any other text is itself every picture's caption."""
-    return DecodedCaption(threads) if caption == EMBEDDED else GivenCaption(caption)
+    """The captioner of that name, or of the folder in `local:FOLDER`; any other text is itself every picture's caption.
+
+    Raises UnknownNameError for a word that is nearly the name of one, and what `open_caption_model` raises.
+    """
+    if caption == EMBEDDED:
+        return DecodedCaption(threads)
+    if is_model(caption):
+        return open_caption_model(caption)
+    if _NAME_LIKE.fullmatch(caption) and difflib.get_close_matches(caption, CAPTIONERS, n=1, cutoff=_NEAR):
+        raise UnknownNameError("captioner", caption, CAPTIONERS)
+    return GivenCaption(caption)
+
+
+def is_model(caption: str) -> bool:
+    """Whether it names a captioner with weights of its own, and not those of the package."""
+    return caption in CAPTIONERS or caption.startswith(LOCAL)

@@ -73,3 +73,7 @@ class InterrogatorMember:
             )
             for answer in self.interrogator.interrogate_pictures(pictures, self.settings)
         ]
+
+    def unload(self) -> None:
+        """See `Member`. Its captioner goes; its two towers stay."""
+        self.interrogator.captioner.unload()

@@ -28,3 +28,6 @@ class Member(Protocol):
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vote a picture, in their order; what else is in the batch changes nothing."""
+
+    def unload(self) -> None:
+        """Makes what room it can on the device, for the members after it; the next vote takes it again."""

@@ -71,6 +71,9 @@ class Neighbours:
         """Finds out whether bank and model belong together."""
         self._check()
 
+    def unload(self) -> None:
+        """It stays: a bank lies in main memory, and of its model the image tower alone is asked."""
+
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture, and the texts nearest to it."""
         self._check()

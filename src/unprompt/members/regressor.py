@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from unprompt.images.decode import Picture
 from unprompt.interrogation.lists import Step
@@ -24,8 +25,13 @@ class Regressor:
 
     @classmethod
     def of(cls, spec: MemberSpec, threads: int = 0) -> Regressor:
-        """The member that a preset describes. Raises UnknownNameError, ModelError: see `find_model`."""
-        return cls(find_model(spec.model), name=spec.name, weight=spec.weight, threads=threads)
+        """The member that a preset describes; its views take the place of those in the model's config.
+
+        Raises UnknownNameError, ModelError: see `find_model`.
+        """
+        folder = find_model(spec.model)
+        folder = replace(folder, config={**folder.config, **spec.options})
+        return cls(folder, name=spec.name, weight=spec.weight, threads=threads)
 
     def identities(self) -> Mapping[str, str]:
         """See `Member`."""
@@ -38,6 +44,9 @@ class Regressor:
 
     def prepare(self, step: Step) -> None:
         """Nothing takes long."""
+
+    def unload(self) -> None:
+        """It stays: the largest takes less than half a gigabyte."""
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""

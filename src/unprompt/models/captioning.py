@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNameError
-from unprompt.models.caption_folder import CaptionSource, HubSource, LocalSource
+from unprompt.models.caption_folder import CaptionSource, HubSource, LocalSource, read_config
 from unprompt.models.registry import LOCAL
 
 if TYPE_CHECKING:
@@ -84,6 +84,11 @@ GIT = CaptionSettings(beams=4, min_length=1, max_length=40, length_penalty=0.6)
 COCA = CaptionSettings(beams=2, min_length=5, max_length=30)
 """open_clip's generate: its six beams are three groups of two, and nothing ever makes one differ from another."""
 
+OFA = CaptionSettings(
+    beams=5, min_length=2, max_length=21, no_repeat_ngram_size=2, question=" what does the image describe?"
+)
+"""The published ensemble's; the leading blank is part of the question."""
+
 DEFAULTS: Mapping[str, CaptionSettings] = {"blip": BLIP, "blip-2": BLIP2, "git": GIT}
 """By `model_type`, as transformers' configs have it."""
 
@@ -104,15 +109,23 @@ COCA_NAMES = (
 )
 """Those of open_clip's CoCa whose weights are published."""
 
-CAPTIONERS = (*REPOSITORIES, *COCA_NAMES)
+OFA_KIND = "ofa"
+"""The `model_type` of OFA's configs."""
+
+OFA_NAMES = ("ofa-tiny", "ofa-medium", "ofa-base", "ofa-large", "ofa-huge", "ofa-large-caption")
+"""Its authors' on the hub; the last is the published ensemble's."""
+
+_OFA_OWNER = "OFA-Sys"
+
+CAPTIONERS = (*REPOSITORIES, *COCA_NAMES, *OFA_NAMES)
 """Every name."""
 
 
 def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: Path | None = None) -> TorchCaptioner:
-    """The captioner of a name in CAPTIONERS, or `local:FOLDER` for a folder of transformers' layout.
+    """The captioner of a name in CAPTIONERS, or `local:FOLDER` for a folder of transformers' layout or OFA's own.
 
     Nothing is loaded yet. `changes` are values of `CaptionSettings` in place of the model's own. `weights` is where
-    they lie if not in the hub's cache: a folder of transformers' layout, or CoCa's safetensors file.
+    they lie if not in the hub's cache: such a folder, or CoCa's safetensors file.
     Raises UnknownNameError, DataError for settings, ModelError for a folder that holds no captioner, and
     MissingExtraError without torch.
     """
@@ -121,6 +134,10 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
             from unprompt.models.coca_captioner import open_coca
 
             return open_coca(name, COCA.changed(changes), weights)
+        if place := _ofa_place(name, weights):
+            from unprompt.models.ofa_captioner import open_ofa
+
+            return open_ofa(name, place, OFA.changed(changes))
         source = _source(name, weights)
         settings = DEFAULTS[source.kind].changed(changes)
         from unprompt.models.transformers_captioner import open_transformers
@@ -129,6 +146,14 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
             raise
         raise MissingExtraError(f"the captioner {name}", "torch") from error
     return open_transformers(name, source, settings)
+
+
+def _ofa_place(name: str, weights: Path | None) -> Path | str | None:
+    """Where an OFA's checkpoint is: a folder, or the hub's repository; None for what is no OFA."""
+    if name in OFA_NAMES:
+        return weights or f"{_OFA_OWNER}/{name}"
+    folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None
+    return folder if folder is not None and read_config(folder).get("model_type") == OFA_KIND else None
 
 
 def _source(name: str, weights: Path | None) -> CaptionSource:

@@ -1,0 +1,67 @@
+"""What the members of a preset need on the disk, as far as it can be told without loading anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unprompt.interrogation.captions import EMBEDDED, is_model
+from unprompt.interrogation.captions import MODELS as CAPTION_MODELS
+from unprompt.interrogation.embedded_pair import NAME as EMBEDDED_PAIR
+from unprompt.interrogation.towers import HUB
+from unprompt.models.needed_files import Need, captioner_need, file_need, folder_need, package_need, towers_need
+from unprompt.models.registry import SENTENCE_ENCODER
+from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset
+from unprompt.vocabulary.original import NAME as ORIGINAL
+from unprompt.vocabulary.vocabulary import UNPROMPT
+
+_SEEING = CAPTION_MODELS[0]
+"""By which the embedded pair sees, too."""
+
+
+def needs_of(spec: MemberSpec) -> list[Need]:
+    """Each thing that a member needs.
+
+    Raises UnknownNameError for a model that nobody knows, MissingExtraError where only open_clip knows it.
+    """
+    options = spec.options
+    if spec.kind == REGRESSOR:
+        return [folder_need(spec.model)]
+    if spec.kind == CAPTIONER:
+        return [captioner_need(spec.model, Path(options["weights"]) if "weights" in options else None)]
+    needs = _towers(spec)
+    if spec.kind == NEIGHBOURS and "bank" in options:
+        way = f"make it with 'unprompt bank build PROMPTS --clip {spec.model} -o {options['bank']}'"
+        needs.append(file_need("bank", Path(options["bank"]), way))
+    if spec.kind == INTERROGATOR:
+        needs += [*_caption(options.get("caption", EMBEDDED)), *_lists(spec)]
+    return needs
+
+
+def wording_needs(preset: Preset) -> list[Need]:
+    """What every answer needs: the sentence encoder and, where the preset has one, the decoder."""
+    wording = preset.wording
+    return [folder_need(SENTENCE_ENCODER), *([] if wording is None else [folder_need(wording.decoder)])]
+
+
+def _towers(spec: MemberSpec) -> list[Need]:
+    if spec.model == EMBEDDED_PAIR:
+        return [folder_need(_SEEING), folder_need(SENTENCE_ENCODER)]
+    return [towers_need(spec.model, spec.options.get("weights", HUB))]
+
+
+def _caption(caption: str) -> list[Need]:
+    if caption == EMBEDDED:
+        return [folder_need(name) for name in CAPTION_MODELS]
+    return [captioner_need(caption)] if is_model(caption) else []
+
+
+def _lists(spec: MemberSpec) -> list[Need]:
+    needs = []
+    for source in spec.options.get("vocabulary", ()):
+        if source == ORIGINAL:
+            needs.append(package_need("clip_interrogator", ORIGINAL, "MIT"))
+        elif source != UNPROMPT:
+            needs.append(file_need(f"vocabulary {source}", Path(source), "put the lists there"))
+    if "exclude" in spec.options:
+        needs.append(file_need("words to exclude", Path(spec.options["exclude"]), "put the file there"))
+    return needs

@@ -1,0 +1,37 @@
+"""The Hugging Face hub's cache on this disk: what is in it, and where it belongs. Nothing is asked of the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+def cached_file(repository: str, names: Sequence[str]) -> Path | None:
+    """The first of these files of a repository that is here."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(repository, name) for name in names)
+    return next((Path(path) for path in found if isinstance(path, str) and Path(path).is_file()), None)
+
+
+def cache_place(repository: str) -> Path:
+    """The folder in which the files of a repository belong."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+
+
+def promised_sha256(path: Path) -> str:
+    """The hash that a large file of the cache is named by; empty for small ones and for what lies elsewhere."""
+    blob = path.resolve()
+    return blob.name if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name) else ""
+
+
+def is_offline() -> bool:
+    """Whether the network is off, by HF_HUB_OFFLINE."""
+    from huggingface_hub import is_offline_mode
+
+    return is_offline_mode()

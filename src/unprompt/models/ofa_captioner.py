@@ -1,0 +1,91 @@
+"""OFA as a captioner among the others: its published question, and its authors' beam search (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from unprompt.errors import DataError
+from unprompt.images.decode import Picture
+from unprompt.images.preprocess import preprocess
+from unprompt.models.caption_folder import CaptionFolder
+from unprompt.models.captioning import CaptionSettings
+from unprompt.models.ofa.beam_search import SearchSettings, search
+from unprompt.models.ofa.checkpoint import CheckpointFiles, find_files, load
+from unprompt.models.ofa.configuration import PAD
+from unprompt.models.ofa.model import PREPROCESSING
+from unprompt.models.ofa.network import Captioning
+from unprompt.models.ofa.resnet import STRIDE
+from unprompt.models.torch_captioner import TorchCaptioner, WriterSource
+
+
+def open_ofa(name: str, place: Path | str, settings: CaptionSettings) -> TorchCaptioner:
+    """The captioner of a checkpoint: a folder (a path) or a repository of the hub (OWNER/NAME); nothing is read yet.
+
+    Raises DataError for a length penalty, which OFA's search does not have. Its first picture raises ModelError for
+    files that cannot be had or do not belong together, and DataError for a question or lengths that the model does not
+    take.
+    """
+    if settings.length_penalty != 1:
+        raise DataError(f"{name} weighs texts by the mean over their tokens; expected length_penalty = 1 or none")
+    source = WriterSource(
+        load=lambda device: OfaWriter(find_files(place), settings, device),
+        identify=lambda: _identity(find_files(place)),
+    )
+    return TorchCaptioner(name, settings, source)
+
+
+class OfaWriter:
+    """See `Writer`."""
+
+    def __init__(self, files: CheckpointFiles, settings: CaptionSettings, device: torch.device) -> None:
+        self._ofa, self._tokenizer = load(files, _precision(device))
+        self.network: nn.Module = self._ofa
+        self._question = self._tokenizer.encode(settings.question)
+        # Settings count the token that begins a text, OFA's search does not.
+        self._settings = SearchSettings(
+            beams=settings.beams,
+            no_repeat_ngram_size=settings.no_repeat_ngram_size,
+            min_length=max(0, settings.min_length - 1),
+            max_length=settings.max_length - 1,
+        )
+        config = self._ofa.config
+        longest, largest = config.max_position_embeddings, config.image_bucket_size * STRIDE
+        if largest < PREPROCESSING.input_size:
+            raise DataError(f"this OFA sees up to {largest} pixels; expected one for {PREPROCESSING.input_size}")
+        if len(self._question) > longest:
+            raise DataError(f"the question has {len(self._question)} tokens; this OFA reads {longest}: shorten it")
+        if settings.max_length > longest:
+            raise DataError(f"max_length is {settings.max_length}; this OFA writes up to {longest} tokens")
+
+    def see(self, picture: Picture) -> Tensor:
+        """See `Writer`."""
+        return torch.from_numpy(preprocess(picture.pixels, PREPROCESSING))
+
+    def write(self, pixels: Tensor) -> Tensor:
+        """See `Writer`."""
+        seen = pixels.to(self._ofa.embed_tokens.weight.dtype)
+        asked = torch.tensor([self._question], device=pixels.device).expand(len(pixels), -1)
+        captioning = Captioning(self._ofa, self._ofa.encode(seen, asked), self._settings.max_length + 1)
+        written = torch.full((len(pixels), self._settings.beams, self._settings.max_length), PAD)
+        for place, hypotheses in enumerate(search(captioning, len(pixels), self._settings, pixels.device)):
+            for rank, hypothesis in enumerate(hypotheses):
+                written[place, rank, : len(hypothesis.tokens)] = torch.tensor(hypothesis.tokens)
+        return written
+
+    def read(self, tokens: Sequence[int]) -> str:
+        """See `Writer`."""
+        return self._tokenizer.decode(tokens)
+
+
+def _identity(files: CheckpointFiles) -> str:
+    return CaptionFolder(files.weights.parent, {}, safe=files.weights.suffix == ".safetensors").identity()
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
