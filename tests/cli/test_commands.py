@@ -106,8 +106,8 @@ def test_presets_list(unprompt: Unprompt) -> None:
 
 
 def test_presets_show(unprompt: Unprompt, preset: Path) -> None:
-    assert unprompt("presets", "show", "embedded") == (0, preset_path("embedded").read_text(), "")
-    assert unprompt("presets", "show", preset).out == preset.read_text()
+    assert unprompt("presets", "show", "embedded", "--toml") == (0, preset_path("embedded").read_text(), "")
+    assert unprompt("presets", "show", preset, "--toml").out == preset.read_text()
     run = unprompt("presets", "show", "embeded")
     assert (run.code, run.out) == (2, "")
     assert "did you mean 'embedded'" in run.err

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.options import BatchSize, NoText, Offline, PresetName, Quiet, Threads
+from unprompt.cli.options import AllowMissing, BatchSize, NoText, Offline, PresetName, Quiet, Threads
 from unprompt.cli.score_tables import intervals_line, judgement, report_table, show_line, weights_table
 from unprompt.cli.scoring import Hear, Scoring
 from unprompt.cli.terminal import show
@@ -58,6 +58,7 @@ def evaluate(
             "--compare", metavar="A B", help="Compare two: each a preset, or a results file (.jsonl) of this data set."
         ),
     ] = None,
+    allow_missing: AllowMissing = False,
     batch_size: BatchSize = 8,
     threads: Threads = 0,
     no_text: NoText = False,
@@ -73,7 +74,7 @@ def evaluate(
     from unprompt.cli.comparison import compare_runs
     from unprompt.presets import DEFAULT_PRESET
 
-    scoring = Scoring(dataset or "", by, limit, not no_text, batch_size, threads, offline, quiet)
+    scoring = Scoring(dataset or "", by, limit, not no_text, batch_size, threads, offline, quiet, allow_missing)
     if compare is not None:
         if html or results or fit_weights or preset != DEFAULT_PRESET:
             raise DataError(

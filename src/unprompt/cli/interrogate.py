@@ -92,7 +92,8 @@ def interrogate(
         typer.Option(
             "--caption",
             metavar="TEXT|MODEL",
-            help="What describes the pictures: embedded, or a text for all of them; '' is none.",
+            help="What describes the pictures: embedded, a captioner such as blip-large, ofa-base or local:FOLDER, or "
+            "a text for all of them; '' is none.",
         ),
     ] = "embedded",
     vocabulary: VocabularySources = None,

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unprompt.cli.need_tables import plain, size_of
+from unprompt.cli.options import Offline, Quiet
+from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say, show
 from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, MissingExtraError, ModelError, UnknownNameError
 from unprompt.models.registry import LOCAL
+
+if TYPE_CHECKING:
+    from unprompt.models.needed_files import Need
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def models() -> None:
-    """List, check, export, convert and average models."""
+    """List, fetch, check, export, convert and average models."""
 
 
 @app.command("list")
@@ -42,7 +49,7 @@ def list_models() -> None:
     for model in models:
         config = model.config
         cells = (model.name, config["architecture"], _megabytes(config), config["licence"], _measured(config))
-        table.add_row(*map(_plain, (*cells, model.path)))
+        table.add_row(*map(plain, (*cells, model.path)))
     show(table)
     for error in broken:
         say(f"unprompt: {error}")
@@ -73,17 +80,63 @@ def verify(
         try:
             checks = find_model(name).verify()
         except (ModelError, UnknownNameError) as error:
-            table.add_row(_plain(name), "-", "-", "-", "missing")
+            table.add_row(plain(name), "-", "-", "-", "missing")
             broken.append(f"{name}: {error}")
             continue
         for check in checks:
-            table.add_row(_plain(name), _plain(check.path.name), str(check.size), check.sha256, check.state)
+            table.add_row(plain(name), plain(check.path.name), str(check.size), check.sha256, check.state)
             if check.state != "ok":
                 broken.append(f"{name}: {check.path} is {check.state}")
     show(table)
     for line in broken:
         say(f"unprompt: {line}")
     if broken:
+        raise typer.Exit(EXIT_USAGE)
+
+
+@app.command()
+def fetch(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL", help="Published models: captioners such as blip-large, CLIP models as ViT-L-14.openai."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME|FILE", help="All that this preset needs.")
+    ] = None,
+    offline: Offline = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring what is missing of published models, from the Hugging Face hub into its cache.
+
+    A download that broke off goes on where it was, and every file is checked against its hash. What no hub has is said
+    with what makes it. All that went wrong is said at the end; the exit code is 2 then.
+    """
+    from unprompt.models.hub_cache import is_offline
+    from unprompt.models.hub_download import bring_model
+
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if not names and preset is None:
+        raise DataError("expected models or --preset NAME to fetch, found neither; 'unprompt presets list' shows those")
+    lacking = [need for need in _wanted(names or [], preset) if not need.is_here]
+    faults = [str(need.absence()) for need in lacking if need.hub is None]
+    brought = [need.hub for need in lacking if need.hub is not None]
+    if brought and is_offline():
+        faults += [str(need.absence()) for need in lacking if need.hub is not None]
+        faults.append("the network is off (HF_HUB_OFFLINE or --offline), so nothing was fetched")
+        brought = []
+    for model in brought:
+        paths, errors = bring_model(model, Steps(quiet=quiet))
+        faults += map(str, errors)
+        if not errors and not quiet:
+            say(f"unprompt: {model.name} is here: {size_of(sum(map(_size, paths)), exact=True)}")
+    if not lacking and not quiet:
+        say("unprompt: all of it is here already")
+    for fault in faults:
+        say(f"unprompt: {fault}")
+    if faults:
         raise typer.Exit(EXIT_USAGE)
 
 
@@ -203,13 +256,34 @@ def _asked_preprocessing() -> str:
     return str(typer.prompt("preprocessing", err=True))
 
 
+def _wanted(names: list[str], preset: str | None) -> list[Need]:
+    """What is to be there, each once: for models by name, and for a preset's members."""
+    from unprompt.members.needs import needs_of, published_need, wording_needs
+    from unprompt.presets import load_preset
+
+    needs = [published_need(name) for name in names]
+    if preset is not None:
+        checked = load_preset(preset)
+        needs += [need for spec in checked.members for need in needs_of(spec)]
+        needs += wording_needs(checked)
+    return list({need.name: need for need in needs}.values())
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
 def _needed() -> tuple[list[str], list[ModelError]]:
-    """All models that are there and all that the presets of the package name; what is there and cannot be read."""
+    """All models that are there and all that presets without extras name; what is there and cannot be read.
+
+    The others are for those who want them: `unprompt presets show` says what they lack.
+    """
     from unprompt.models.registry import SENTENCE_ENCODER, all_models
     from unprompt.presets import load_preset, preset_names
 
     models, unreadable = all_models()
-    named = [name for preset in preset_names() for name in load_preset(preset).models()]
+    presets = [preset for preset in map(load_preset, preset_names()) if not preset.requires]
+    named = [name for preset in presets for name in preset.models()]
     return sorted({*(model.path.name for model in models), *named, SENTENCE_ENCODER}), unreadable
 
 
@@ -225,12 +299,3 @@ def _measured(config: Any) -> str:
     if not isinstance(scores, dict):
         return ""
     return ", ".join(f"{name} {value}" for name, value in scores.items() if value is not None)
-
-
-def _plain(value: object) -> str:
-    """A cell without markup and control characters: configs come from elsewhere."""
-    from rich.markup import escape
-
-    from unprompt.images.sources import printable
-
-    return escape(printable(str(value)))

@@ -59,6 +59,12 @@ BatchSize: TypeAlias = Annotated[
     ),
 ]
 Offline: TypeAlias = Annotated[bool, typer.Option("--offline", help="Never download anything.")]
+AllowMissing: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing", help="Go on without the members whose models are not here; each record says which and why."
+    ),
+]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict vectors alone, no sentences.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors stay.")]
 SkipBad: TypeAlias = Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unprompt.cli.options import (
+    AllowMissing,
     AllowPrivateUrls,
     AnswerFormat,
     BatchSize,
@@ -68,6 +69,7 @@ def predict(
     ] = None,
     batch_size: BatchSize = 8,
     threads: Threads = 0,
+    allow_missing: AllowMissing = False,
     ignore_metadata: Annotated[
         bool, typer.Option("--ignore-metadata", help="Predict even where the file itself holds its prompt.")
     ] = False,
@@ -99,7 +101,7 @@ def predict(
     options = OutputOptions(format, output, sidecar, existing, vectors, failures, embedding, resume, alone, words)
     options.check()
     return_memory()
-    unprompter = load(preset, threads=threads, offline=offline)
+    unprompter = load(preset, threads=threads, offline=offline, allow_missing=allow_missing)
     if not quiet:
         remark_on_vectors(options, no_text=no_text)
     web = WebLimits(url_timeout_s, url_limit_mb, allow_private=allow_private_urls, offline=offline)

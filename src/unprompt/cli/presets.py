@@ -1,4 +1,4 @@
-"""`unprompt presets`: which there are, and what one says."""
+"""`unprompt presets`: which there are, what one says, and what it needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.terminal import quiet_pipe, show
+from unprompt.cli.terminal import quiet_pipe, say, show
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,10 +34,25 @@ def list_presets() -> None:
 @app.command("show")
 def show_preset(
     preset: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A preset's name, or a .toml file.")],
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print it as the TOML that it is; the start of one of your own.")
+    ] = False,
 ) -> None:
-    """Print a preset as the TOML that it is, checked; the start of one of your own."""
+    """Show a preset's members, and each file that they need: its size, its licence, and whether it is here.
+
+    Sizes of what is here are exact, others are about. Nothing is downloaded.
+    """
+    from unprompt.cli.need_tables import needs_table, summary, ways
     from unprompt.presets import load_preset
 
     checked = load_preset(preset)
+    if toml:
+        with quiet_pipe():
+            print(checked.text, end="", flush=True)
+        return
+    table, needs, faults = needs_table(checked)
+    show(table)
     with quiet_pipe():
-        print(checked.text, end="", flush=True)
+        print(summary(needs), flush=True)
+    for line in [*ways(needs), *faults]:
+        say(f"unprompt: {line}")

@@ -33,12 +33,13 @@ class Scoring:
     threads: int
     offline: bool
     quiet: bool
+    allow_missing: bool
 
     def load(self, preset: str) -> Unprompter:
         """The unprompter of a preset. Raises as `unprompt.unprompter.load` does."""
         from unprompt.unprompter import load
 
-        return load(preset, threads=self.threads, offline=self.offline)
+        return load(preset, threads=self.threads, offline=self.offline, allow_missing=self.allow_missing)
 
     def run(self, unprompter: Unprompter, *heard: Hear, kept: str | None = None) -> Report:
         """The report; `heard` hear of each picture, and failures are said at the end.

@@ -52,7 +52,11 @@ def open_members(preset: Preset, threads: int = 0, *, allow_missing: bool = Fals
         if error:
             absent[spec.name] = error
     if absent and (not allow_missing or not members):
-        raise _joined([f"{name}: {error}" for name, error in absent.items()], list(absent.values()))
+        told = [f"the member {name}: {error}" for name, error in absent.items()]
+        told.append(
+            "'unprompt presets show' lists every file, and --allow-missing goes on with the members that are here"
+        )
+        raise _joined(told, list(absent.values()))
     if absent:
         present = [spec for spec in preset.members if spec.name not in absent]
         total = sum(spec.weight for spec in present)
@@ -72,7 +76,7 @@ def _absence(spec: MemberSpec) -> UnpromptError | None:
 
 def _is_fetched(need: Need) -> bool:
     """Whether the first picture brings it."""
-    return bool(need.repository) and not is_offline()
+    return need.hub is not None and not is_offline()
 
 
 def _joined(sentences: Sequence[str], errors: Sequence[UnpromptError]) -> UnpromptError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unprompt.errors import UnknownNameError
 from unprompt.interrogation.captions import EMBEDDED, is_model
 from unprompt.interrogation.captions import MODELS as CAPTION_MODELS
 from unprompt.interrogation.embedded_pair import NAME as EMBEDDED_PAIR
 from unprompt.interrogation.towers import HUB
 from unprompt.models.needed_files import Need, captioner_need, file_need, folder_need, package_need, towers_need
+from unprompt.models.published_models import published_models
 from unprompt.models.registry import SENTENCE_ENCODER
 from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset
 from unprompt.vocabulary.original import NAME as ORIGINAL
@@ -35,6 +37,20 @@ def needs_of(spec: MemberSpec) -> list[Need]:
     if spec.kind == INTERROGATOR:
         needs += [*_caption(options.get("caption", EMBEDDED)), *_lists(spec)]
     return needs
+
+
+def published_need(name: str) -> Need:
+    """A model that somebody published, by its name alone.
+
+    Raises UnknownNameError, with the nearest known one, for a name that neither we nor open_clip know; the latter is
+    asked for names like ViT-B-16.laion2b_s34b_b88k, and MissingExtraError is raised where it is not installed.
+    """
+    known = published_models()
+    if name in known:
+        return captioner_need(name) if known[name].repository else folder_need(name)
+    if "." not in name and "/" not in name:
+        raise UnknownNameError("published model", name, known)
+    return towers_need(name, HUB)
 
 
 def wording_needs(preset: Preset) -> list[Need]:

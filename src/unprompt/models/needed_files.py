@@ -39,15 +39,14 @@ class NeededFile:
 class Need:
     """Something that is needed, whole or not: a model, a list, a bank. `way` says what brings what is missing.
 
-    `repository` is the hub's that it comes from, or empty: then no download brings it. `fault` is what the thing itself
-    says of what is wrong with it.
+    `hub` is what a download brings, None where none can; `fault` what the thing itself says of what is wrong with it.
     """
 
     name: str
     files: tuple[NeededFile, ...]
     way: str = ""
     licence: str = ""
-    repository: str = ""
+    hub: PublishedModel | None = None
     fault: UnpromptError | None = None
 
     @property
@@ -62,9 +61,10 @@ class Need:
 
     def absence(self) -> UnpromptError:
         """What is missing and what to do."""
-        names = ", ".join(file.name for file in self.missing)
+        first, *others = self.missing
+        more = f" and {len(others)} more" if others else ""
         return self.fault or ModelError(
-            f"{self.name} is not here: expected {names} in {self.missing[0].place.parent}; {self.way}"
+            f"{self.name} is not here: expected {first.name}{more} in {first.place.parent}; {self.way}"
         )
 
 
@@ -136,7 +136,7 @@ def _hub_need(published: PublishedModel) -> Need:
         found = cached_file(published.repository, file.names)
         files.append(_absent(file, place) if found is None else _here(found))
     way = f"'unprompt models fetch {published.name}' brings it"
-    return Need(published.name, tuple(files), way, published.licence, published.repository)
+    return Need(published.name, tuple(files), way, published.licence, published)
 
 
 def _looked_up(name: str) -> PublishedModel:

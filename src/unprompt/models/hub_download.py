@@ -1,0 +1,204 @@
+"""Files of the Hugging Face hub onto this disk: resumed where an earlier try broke off, and checked against their hash.
+
+The hub's own library checks sizes alone and begins a file anew in each process. What is brought here lies where that
+library, and so every model, looks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+
+from unprompt.errors import ModelError
+from unprompt.models.hub_cache import cache_place, cached_file, is_offline
+from unprompt.models.published_models import PublishedModel
+
+_TRIES = 4
+"""Of a download that breaks off; what has come is kept between them, and after them for the next run."""
+
+_TIMEOUT_S = 30.0
+_BLOCK_BYTES = 1 << 20
+_SHA256, _GIT_SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
+_LOCK_S = 1.0
+_MB = 10**6
+
+Step: TypeAlias = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]
+"""Shows how far something is: told its name, how much there is and of what, it gives what is told what more came."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """What the hub says of a file: its hash, whose kind its length tells, its size in bytes, and its address."""
+
+    digest: str
+    size: int
+    url: str
+
+
+def bring_model(model: PublishedModel, step: Step) -> tuple[list[Path], list[ModelError]]:
+    """The files of a model, brought where they are not here; and what went wrong with each of the others."""
+    wanted = [file.names for file in model.files]
+    found: list[Path] = []
+    faults: list[ModelError] = []
+    try:
+        known = {name for names in wanted for name in names}
+        also = _matching_files(model.repository, model.also) if model.also else []
+        wanted += [(name,) for name in also if name not in known]
+    except ModelError as error:
+        faults.append(error)
+    for names in wanted:
+        try:
+            found.append(download(model.repository, names, step))
+        except ModelError as error:
+            faults.append(error)
+    return found, faults
+
+
+def download(repository: str, names: Sequence[str], step: Step) -> Path:
+    """The first of these files that the repository has, out of the cache or, checked against its hash, from the hub.
+
+    Raises ModelError where the network is off, the hub has none of them, or what came is not what it promised; the next
+    call goes on where this one broke off.
+    """
+    if found := cached_file(repository, names):
+        return found
+    if is_offline():
+        raise ModelError(f"{names[0]} of {repository}: the network is off (HF_HUB_OFFLINE or --offline); allow it once")
+    faults = []
+    for name in names:
+        try:
+            promise = _ask(repository, name)
+        except (OSError, ValueError) as error:
+            faults.append(str(error).splitlines()[0])
+            continue
+        _bring(promise, cache_place(repository) / "blobs", f"{name} of {repository}", step)
+        return _enter(repository, name)
+    raise ModelError(f"{' or '.join(names)} of {repository} cannot be had: {faults[-1]}; try again")
+
+
+def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
+    """The files at the top of a repository whose names match. Raises ModelError where the hub does not answer."""
+    from huggingface_hub import HfApi
+
+    try:
+        names = HfApi().list_repo_files(repository)
+    except (OSError, ValueError) as error:  # the hub's own errors are among these
+        raise ModelError(f"the hub does not list {repository}: {error}; try again") from error
+    return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def _ask(repository: str, name: str) -> _Promise:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url = hf_hub_url(repository, name)
+    told = get_hf_file_metadata(url)
+    digest = told.etag or ""
+    if told.size is None or not (_SHA256.fullmatch(digest) or _GIT_SHA1.fullmatch(digest)):
+        raise ValueError(f"the hub promises no size and hash of {name}, found {told.size} and {digest[:80]!r}")
+    return _Promise(digest, told.size, url)
+
+
+def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
+    """Downloads into the cache, under the name of its hash, where that is not there."""
+    place = blobs / promise.digest
+    if place.exists():
+        return
+    blobs.mkdir(parents=True, exist_ok=True)
+    begun = blobs / f"{promise.digest}.unprompt.incomplete"
+    with _alone(begun, what), step(what, math.ceil(promise.size / 1e6), "MB") as advance:
+        _come(promise, begun, what, advance)
+        found = _digest(begun, promise.digest)
+        if found != promise.digest:
+            begun.unlink()
+            raise ModelError(
+                f"{what} came damaged: expected the hash {promise.digest[:12]}..., found {found[:12]}...; what came is "
+                "thrown away: try again"
+            )
+        os.replace(begun, place)
+
+
+def _come(promise: _Promise, begun: Path, what: str, advance: Callable[[int], None]) -> None:
+    """All of it, in as many tries as are allowed."""
+    for left in reversed(range(_TRIES)):
+        try:
+            _go_on(promise, begun, advance)
+        except (OSError, httpx.HTTPError) as error:
+            if left and isinstance(error, httpx.TransportError):
+                continue
+            raise ModelError(f"{what} broke off: {error or type(error).__name__}; try again: it goes on") from error
+        else:
+            return
+
+
+def _go_on(promise: _Promise, begun: Path, advance: Callable[[int], None]) -> None:
+    """Appends what is still to come. Raises httpx.TransportError where it breaks off."""
+    from huggingface_hub import get_token
+
+    here = begun.stat().st_size if begun.exists() else 0
+    if here >= promise.size:
+        return
+    headers = {"Accept-Encoding": "identity"}
+    if here:
+        headers["Range"] = f"bytes={here}-"
+    if token := get_token():
+        headers["Authorization"] = f"Bearer {token}"  # httpx takes it back where the hub sends us elsewhere
+    with httpx.stream("GET", promise.url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S) as answer:
+        answer.raise_for_status()
+        here = here if answer.status_code == httpx.codes.PARTIAL_CONTENT else 0  # else all of it comes again
+        with begun.open("ab" if here else "wb") as file:
+            for block in answer.iter_bytes(_BLOCK_BYTES):
+                file.write(block)
+                advance((here + len(block)) // _MB - here // _MB)
+                here += len(block)
+                if here > promise.size:  # which the hash will tell
+                    return
+    if here < promise.size:
+        raise httpx.ReadError(f"{here:,} of {promise.size:,} bytes came")
+
+
+def _enter(repository: str, name: str) -> Path:
+    """Lets the hub's library note whose file it is; it finds the content there already."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, name))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name} of {repository} cannot be put into the cache: {error}; try again") from error
+
+
+def _digest(path: Path, like: str) -> str:
+    """The hash of a file: sha256 or, for what lies in git itself, git's own."""
+    digest = (
+        hashlib.sha256()
+        if len(like) == 64
+        else hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    )
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(begun: Path, what: str) -> Iterator[None]:
+    """Two processes would write over each other."""
+    from filelock import FileLock
+
+    lock = contextlib.ExitStack()
+    try:
+        lock.enter_context(FileLock(begun.with_suffix(".lock"), timeout=_LOCK_S))
+    except TimeoutError as error:
+        raise ModelError(f"{what} is being brought by another process; wait for it, and try again") from error
+    with lock:
+        yield

@@ -1,0 +1,116 @@
+"""OFA among the captioners: the same captions as OFA alone gives."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unprompt.errors import DataError, ModelError
+from unprompt.images.decode import Picture
+from unprompt.images.preprocess import preprocess
+from unprompt.models.captioning import OFA, open_caption_model
+from unprompt.models.hypotheses import first_sound
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+sys.path.insert(0, str(Path(__file__).parent / "ofa"))
+from tiny_ofa import config, weights, write  # noqa: E402
+
+from unprompt.models.ofa.beam_search import PUBLISHED, SearchSettings  # noqa: E402
+from unprompt.models.ofa.model import PREPROCESSING, QUESTION, Ofa  # noqa: E402
+
+SIZES = config(image_bucket_size=30)
+"""Those of a model that sees 480 pixels."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("ofa"), weights(SIZES), SIZES)
+
+
+def _pictures(count: int) -> list[Picture]:
+    generator = np.random.default_rng(3)
+    made = []
+    for number in range(count):
+        pixels = generator.integers(0, 256, (40 + 30 * number, 60, 3), dtype=np.uint8)
+        made.append(Picture(str(number), pixels, (60, len(pixels)), None, f"{number:064}", None))
+    return made
+
+
+def _told(folder: Path, pictures: list[Picture], question: str, settings: SearchSettings) -> list[str]:
+    pixels = np.stack([preprocess(picture.pixels, PREPROCESSING) for picture in pictures])
+    told = Ofa.load(folder, torch.device("cpu")).caption(pixels, question, settings)
+    return [first_sound([caption.text for caption in captions]) for captions in told]
+
+
+def test_it_is_asked_as_in_the_published_ensemble() -> None:
+    assert OFA.question == QUESTION
+    assert (OFA.beams, OFA.no_repeat_ngram_size) == (PUBLISHED.beams, PUBLISHED.no_repeat_ngram_size)
+    # The token that begins a text counts in the one and not in the other.
+    assert (OFA.min_length - 1, OFA.max_length - 1) == (PUBLISHED.min_length, PUBLISHED.max_length)
+
+
+def test_it_says_what_ofa_says(folder: Path) -> None:
+    pictures = _pictures(3)
+    captioner = open_caption_model(f"local:{folder}")
+    told = captioner.captions(pictures)
+    assert told == _told(folder, pictures, QUESTION, PUBLISHED)
+    assert all(told)
+    assert told == [captioner.captions([picture])[0] for picture in pictures]
+    suffixed = open_caption_model(f"local:{folder}", {"suffix": ", fine details, masterpiece"})
+    assert suffixed.captions(pictures) == [f"{caption}, fine details, masterpiece" for caption in told]
+
+
+def test_every_setting_reaches_the_search(folder: Path) -> None:
+    changes = {"beams": 3, "min_length": 4, "max_length": 9, "no_repeat_ngram_size": 3, "question": " what is it?"}
+    told = open_caption_model("ofa-tiny", changes, weights=folder).captions(_pictures(2))
+    settings = SearchSettings(beams=3, min_length=3, max_length=8, no_repeat_ngram_size=3)
+    assert told == _told(folder, _pictures(2), " what is it?", settings)
+    assert told != open_caption_model(f"local:{folder}").captions(_pictures(2))
+
+
+def test_it_comes_back_after_it_made_room(folder: Path) -> None:
+    captioner = open_caption_model(f"local:{folder}")
+    told = captioner.captions(_pictures(1))
+    captioner.unload()
+    assert captioner.captions(_pictures(1)) == told
+
+
+def test_its_identity_changes_with_its_files(folder: Path, tmp_path: Path) -> None:
+    (before,) = open_caption_model(f"local:{folder}").identities().values()
+    other = write(tmp_path, weights(SIZES, seed=10), SIZES)
+    (after,) = open_caption_model(f"local:{other}").identities().values()
+    assert re.fullmatch("[0-9a-f]{12}", before)
+    assert before != after
+
+
+def test_what_the_model_does_not_take(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected length_penalty = 1"):
+        open_caption_model(f"local:{folder}", {"length_penalty": 0.6})
+    with pytest.raises(DataError, match="this OFA reads 48"):
+        open_caption_model(f"local:{folder}", {"question": " x" * 60}).captions(_pictures(1))
+    with pytest.raises(DataError, match="max_length is 49; this OFA writes up to 48 tokens"):
+        open_caption_model(f"local:{folder}", {"max_length": 49}).captions(_pictures(1))
+    small = write(tmp_path, weights(config()), config())
+    with pytest.raises(DataError, match="this OFA sees up to 96 pixels"):
+        open_caption_model(f"local:{small}").captions(_pictures(1))
+
+
+def test_a_folder_that_is_not_whole(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    captioner = open_caption_model(f"local:{tmp_path}")
+    with pytest.raises(ModelError, match=r"it lacks vocab\.json, merges\.txt, model\.safetensors"):
+        captioner.captions(_pictures(1))
+
+
+def test_a_name_without_its_weights_says_where_they_belong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=r"OFA-Sys/ofa-base in .*; the network is off"):
+        open_caption_model("ofa-base").captions(_pictures(1))
