@@ -79,8 +79,8 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
     for name in names:
         try:
             promise = _ask(repository, name)
-        except (OSError, ValueError) as error:
-            faults.append(str(error).splitlines()[0])
+        except Exception as error:  # as above
+            faults.append(_first_line(error))
             continue
         _bring(promise, cache_place(repository) / "blobs", f"{name} of {repository}", step)
         return _enter(repository, name)
@@ -92,9 +92,9 @@ def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
     from huggingface_hub import HfApi
 
     try:
-        names = HfApi().list_repo_files(repository)
-    except (OSError, ValueError) as error:  # the hub's own errors are among these
-        raise ModelError(f"the hub does not list {repository}: {error}; try again") from error
+        names = [file.rfilename for file in HfApi().model_info(repository).siblings or ()]
+    except Exception as error:  # the hub's own errors, and those of its HTTP client, have nothing in common
+        raise ModelError(f"the hub does not list {repository}: {_first_line(error)}; try again") from error
     return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
 
 
@@ -154,10 +154,13 @@ def _go_on(promise: _Promise, begun: Path, advance: Callable[[int], None]) -> No
     if token := get_token():
         headers["Authorization"] = f"Bearer {token}"  # httpx takes it back where the hub sends us elsewhere
     with httpx.stream("GET", promise.url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S) as answer:
+        if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            begun.unlink()  # the hub has less than it promised, or what is here is of something else
+            raise httpx.ReadError("the hub has no more of it")
         answer.raise_for_status()
         here = here if answer.status_code == httpx.codes.PARTIAL_CONTENT else 0  # else all of it comes again
         with begun.open("ab" if here else "wb") as file:
-            for block in answer.iter_bytes(_BLOCK_BYTES):
+            for block in answer.iter_bytes():
                 file.write(block)
                 advance((here + len(block)) // _MB - here // _MB)
                 here += len(block)
@@ -174,7 +177,12 @@ def _enter(repository: str, name: str) -> Path:
     try:
         return Path(hf_hub_download(repository, name))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{name} of {repository} cannot be put into the cache: {error}; try again") from error
+        raise ModelError(f"{name} of {repository} cannot be entered: {_first_line(error)}; try again") from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, without the hub's advice to developers."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _digest(path: Path, like: str) -> str:

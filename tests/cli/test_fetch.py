@@ -1,0 +1,163 @@
+"""unprompt models fetch, by HTTP, from a hub on loopback; its address is read when the process begins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from hub_server import COMMIT, Hub, serving
+
+BLIP, OFA = "Salesforce/blip-image-captioning-base", "OFA-Sys/ofa-tiny"
+CLIP = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+SMALL = (
+    "config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+WEIGHTS = bytes(range(256)) * 20_000
+"""Five megabytes."""
+
+
+@pytest.fixture
+def hub() -> Hub:
+    blip = {name: f'{{"name": "{name}"}}'.encode() for name in SMALL}
+    files = {
+        BLIP: {**blip, "model.safetensors": WEIGHTS, "pytorch_model.bin": b"nobody wants it", "README.md": b"# BLIP"},
+        OFA: {
+            "config.json": b"{}",
+            "vocab.json": b'{"a": 0}',
+            "merges.txt": b"a b\n",
+            "pytorch_model.bin": WEIGHTS[::-1],
+        },
+        CLIP: {"open_clip_pytorch_model.bin": b"weights"},
+    }
+    return Hub(files, large={"model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin"})
+
+
+def fetch(hub: Hub, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    with serving(hub) as address:
+        ways = {"HF_ENDPOINT": address, "HF_HOME": str(home / "hf"), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        command = [sys.executable, "-m", "unprompt", "models", "fetch", *arguments]
+        environment = {**os.environ, **ways, "UNPROMPT_MODELS": str(home / "models"), **variables}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def place(home: Path, repository: str) -> Path:
+    return home / "hf" / "hub" / f"models--{repository.replace('/', '--')}"
+
+
+def test_all_that_a_captioner_needs_is_brought_and_no_more(hub: Hub, tmp_path: Path) -> None:
+    run = fetch(hub, tmp_path, "blip-base")
+    assert run.returncode == 0, run.stderr
+    assert "blip-base is here: 5.1 MB" in run.stderr
+    snapshot = place(tmp_path, BLIP) / "snapshots" / COMMIT
+    assert {path.name for path in snapshot.iterdir()} == {*SMALL, "model.safetensors"}
+    assert (snapshot / "model.safetensors").read_bytes() == WEIGHTS
+    assert (snapshot / "model.safetensors").resolve().name == hub.digest(BLIP, "model.safetensors")
+    before = len(hub.asked)
+    again = fetch(hub, tmp_path, "blip-base", HF_HUB_OFFLINE="1")
+    assert again.returncode == 0
+    assert "all of it is here already" in again.stderr
+    assert len(hub.asked) == before
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
+    hub.cut = {"pytorch_model.bin": [1_000_000, 2_000_000]}
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 0, run.stderr
+    begins = [begin for name, begin in hub.asked if name == "pytorch_model.bin"]
+    assert begins == [0, 1_000_000, 3_000_000]
+    assert (place(tmp_path, OFA) / "snapshots" / COMMIT / "pytorch_model.bin").read_bytes() == WEIGHTS[::-1]
+
+
+def test_the_next_run_goes_on_as_well(hub: Hub, tmp_path: Path) -> None:
+    hub.cut = {"pytorch_model.bin": [1_000_000, 0, 0, 0]}
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 2
+    assert "pytorch_model.bin of OFA-Sys/ofa-tiny broke off" in run.stderr
+    assert "it goes on" in run.stderr
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 0, run.stderr
+    assert hub.asked[-1] == ("pytorch_model.bin", 1_000_000)
+    assert (place(tmp_path, OFA) / "snapshots" / COMMIT / "pytorch_model.bin").read_bytes() == WEIGHTS[::-1]
+
+
+def test_other_bytes_than_the_hash_promises_are_thrown_away(hub: Hub, tmp_path: Path) -> None:
+    hub.other = {"pytorch_model.bin": WEIGHTS, "vocab.json": b'{"b": 0}'}
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 2
+    for name in ("pytorch_model.bin", "vocab.json"):
+        assert f"{name} of OFA-Sys/ofa-tiny came damaged: expected the hash" in run.stderr
+    kept = [path.name for path in (place(tmp_path, OFA) / "snapshots" / COMMIT).iterdir()]
+    assert sorted(kept) == ["config.json", "merges.txt"]
+    assert not list(place(tmp_path, OFA).rglob("*.incomplete"))
+    hub.other = {}
+    assert fetch(hub, tmp_path, "ofa-tiny").returncode == 0
+
+
+def test_a_shorter_file_than_promised_begins_anew(hub: Hub, tmp_path: Path) -> None:
+    hub.other = {"vocab.json": b"[]"}
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 2
+    assert "vocab.json of OFA-Sys/ofa-tiny broke off" in run.stderr
+    hub.other = {}
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_longer_file_than_promised_is_not_taken(hub: Hub, tmp_path: Path) -> None:
+    hub.other = {"merges.txt": b"a b\n" * 1_000_000}
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 2
+    assert "merges.txt of OFA-Sys/ofa-tiny came damaged" in run.stderr
+
+
+def test_of_a_preset_all_that_cannot_be_had_is_said_at_once(hub: Hub, tmp_path: Path) -> None:
+    preset = tmp_path / "own.toml"
+    preset.write_text(
+        'requires = ["torch"]\n'
+        '[[members]]\nkind = "regressor"\nmodel = "vit_base_patch16_224.published"\n'
+        '[[members]]\nkind = "captioner"\nmodel = "ofa-tiny"\n'
+        '[[members]]\nkind = "captioner"\nmodel = "git-large-coco"\nname = "git"\n'
+        '[[members]]\nkind = "interrogator"\nmodel = "ViT-B-32.laion2b_s34b_b79k"\ncaption = "blip-base"\n'
+    )
+    run = fetch(hub, tmp_path, "--preset", str(preset))
+    assert run.returncode == 2
+    assert "make it with 'unprompt models convert CHECKPOINT --architecture vit_base_patch16_224" in run.stderr
+    assert "config.json of microsoft/git-large-coco cannot be had" in run.stderr
+    for name in ("ofa-tiny", "ViT-B-32.laion2b_s34b_b79k", "blip-base"):
+        assert f"{name} is here" in run.stderr
+    bin_only = place(tmp_path, CLIP) / "snapshots" / COMMIT / "open_clip_pytorch_model.bin"
+    assert bin_only.read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize(("arguments", "offline"), [(["--offline"], "0"), ([], "1")])
+def test_offline_nothing_is_asked(hub: Hub, tmp_path: Path, arguments: list[str], offline: str) -> None:
+    run = fetch(hub, tmp_path, "ofa-tiny", "blip-base", *arguments, HF_HUB_OFFLINE=offline)
+    assert run.returncode == 2
+    assert "the network is off (HF_HUB_OFFLINE or --offline), so nothing was fetched" in run.stderr
+    assert "ofa-tiny is not here" in run.stderr
+    assert "blip-base is not here" in run.stderr
+    assert hub.asked == []
+
+
+def test_a_hub_that_does_not_answer(tmp_path: Path) -> None:
+    run = fetch(Hub({}), tmp_path, "ofa-tiny", HF_ENDPOINT="http://127.0.0.1:9")
+    assert run.returncode == 2
+    assert "config.json of OFA-Sys/ofa-tiny cannot be had" in run.stderr
+
+
+def test_names_that_nobody_knows(hub: Hub, tmp_path: Path) -> None:
+    run = fetch(hub, tmp_path, "ofa-tinny")
+    assert run.returncode == 2
+    assert "unknown published model 'ofa-tinny'; did you mean 'ofa-tiny'" in run.stderr
+    run = fetch(hub, tmp_path)
+    assert run.returncode == 2
+    assert "expected models or --preset NAME" in run.stderr
