@@ -29,7 +29,6 @@
 
     [wording]                        # left out: the answer is the member's text that is nearest to the fused vector
     decoder = "sentence_decoder.unprompt"
-    vocabulary = ["unprompt"]        # whose terms may also bring a sentence nearer; left out: none
 
 A model folder is named, or pointed at with `local:PATH` (relative to the working folder).
 """
@@ -107,7 +106,7 @@ _WORDY = (INTERROGATOR, NEIGHBOURS, CAPTIONER)
 
 _PRESET_KEYS = ("description", "requires", "take_turns", "members", "wording")
 _MEMBER_KEYS = ("kind", "model", "weight", "name")
-_WORDING_KEYS = ("decoder", "vocabulary")
+_WORDING_KEYS = ("decoder",)
 
 # What shows that an extra is installed.
 _EXTRAS = {"torch": "torch"}
@@ -126,10 +125,9 @@ class MemberSpec:
 
 @dataclass(frozen=True, slots=True)
 class WordingSpec:
-    """What turns the fused vector into words: the name of the decoder's model, and vocabularies to edit with."""
+    """What turns the fused vector into words: the name of the decoder's model."""
 
     decoder: str
-    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +232,7 @@ def _wording(table: Mapping[str, Any], members: Sequence[MemberSpec], where: str
     where = f"[wording] of {where}"
     wording = _value(table, "wording", dict, where)
     _check_keys(wording, _WORDING_KEYS, where)
-    return WordingSpec(_value(wording, "decoder", str, where), tuple(_texts(wording, "vocabulary", where)))
+    return WordingSpec(_value(wording, "decoder", str, where))
 
 
 def _requires(table: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Single words with their vectors: what a sentence can be brought nearer to its target with."""
+"""Words and terms with their vectors: what a sentence can be brought nearer to its target with."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ FUNCTION_WORDS = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Words and their unit vectors (words, 384), which were encoded once, when the decoder was exported."""
+    """Words and terms, and their unit vectors (words, 384), encoded once, when the decoder was exported."""
 
     texts: tuple[str, ...]
     vectors: Vector
@@ -111,7 +111,7 @@ class Words:
     @classmethod
     def read(cls, folder: ModelFolder) -> Words:
         """The words of a decoder's folder. Raises ModelError where the two files do not belong together."""
-        texts = tuple(folder.file(WORDS).read_text(encoding="utf-8").split())
+        texts = tuple(folder.file(WORDS).read_text(encoding="utf-8").splitlines())
         stored = np.load(folder.file(VECTORS), allow_pickle=False)
         if stored.shape != (len(texts), EMBEDDING_SIZE):
             raise ModelError(f"model {folder.name}: {len(texts)} words, but vectors of the shape {stored.shape}")
@@ -120,7 +120,7 @@ class Words:
 
     def write(self, folder: Path) -> list[str]:
         """Writes the two files, vectors in 8 bits; returns their names."""
-        (folder / WORDS).write_text("\n".join(self.texts) + "\n", encoding="utf-8")
+        (folder / WORDS).write_text("".join(f"{text}\n" for text in self.texts), encoding="utf-8")
         largest = np.abs(self.vectors).max(axis=1, keepdims=True)
         np.save(folder / VECTORS, np.round(self.vectors / largest * 127).astype(np.int8))
         return [WORDS, VECTORS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,7 @@ from unprompt.training.onnx_export import export_onnx, pack_weights
 from unprompt.training.plot import NOT_CURVES, read_metrics
 from unprompt.training.recipe import Recipe
 from unprompt.training.regressor import build_network, preprocessing_of
+from unprompt.vocabulary.vocabulary import load_vocabulary
 
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
 CLIP_MERGES_END = 49152 - 256 - 2 + 1
@@ -176,9 +177,15 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         "origin": "trained by unprompt; see the model card",
         "score": _score(weights),
     }
-    texts = tuple(weights.with_name(WORDS).read_text(encoding="utf-8").split())
-    words = Words(texts, SentenceEncoder.embedded().encode(texts))
+    words = editing_words(weights.with_name(WORDS).read_text(encoding="utf-8").split())
     return write_config(folder, config, ["model.onnx", "tokenizer.json", *words.write(folder)])
+
+
+def editing_words(words: Iterable[str]) -> Words:
+    """What sentences are edited with: words that the decoder knows, and the terms of the package's vocabulary."""
+    terms = [term for category in load_vocabulary().positive for term in category.terms]
+    texts = tuple(dict.fromkeys([*words, *terms]))
+    return Words(texts, SentenceEncoder.embedded().encode(texts))
 
 
 def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
