@@ -15,7 +15,7 @@ LEVELS = (
     {"prediction", "errors", "answers"},
     {"images", "text", "models", "vocabulary"},
     {"interrogation", "bank"},
-    {"members", "presets"},
+    {"members", "presets", "clip_interrogator"},
     {"ensemble", "wording"},
     {"unprompter"},
     {"output", "evaluation", "training", "datasets", "kaggle", "scale"},

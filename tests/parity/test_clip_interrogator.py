@@ -44,7 +44,6 @@ from unprompt.models.text_towers import WholeTexts  # noqa: E402
 from unprompt.vocabulary.original import original_categories  # noqa: E402
 from unprompt.vocabulary.vocabulary import Vocabulary  # noqa: E402
 
-ORDER = ("mediums", "artists", "trendings", "movements", "flavors", "negative")
 CAPTIONS = ("a dog on a beach", "a woman in a red dress, city lights", "an oil painting of a harbour", "mountains")
 PICTURES = 20
 CANDIDATES = 40
@@ -98,8 +97,7 @@ def both(model: Any, name: str, lists: Path) -> Both:
     config.flavor_intermediate_count = CANDIDATES
     config.clip_model = model
     config.clip_preprocess = open_clip.image_transform(model.visual.image_size, is_train=False)
-    by_name = {category.name: category for category in original_categories(lists)}
-    vocabulary = Vocabulary("clip-interrogator", tuple(by_name[name] for name in ORDER))
+    vocabulary = Vocabulary.of("clip-interrogator", original_categories(lists))
     towers = OpenClipTowers.of(model, name)
     towers.shortlist = None  # as the original: every candidate at every step
     return Both(original.Interrogator(config), Interrogator(towers, vocabulary, GivenCaption("")))

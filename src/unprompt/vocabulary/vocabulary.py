@@ -32,6 +32,11 @@ class Vocabulary:
     name: str
     categories: tuple[Category, ...]
 
+    @classmethod
+    def of(cls, name: str, categories: Iterable[Category]) -> Vocabulary:
+        """Brings the categories into that order: clip-interrogator's, other lists by name before the flavors."""
+        return cls(name, tuple(sorted(categories, key=_place)))
+
     def category(self, name: str) -> Category | None:
         """The category of this name, if there is one."""
         return next((category for category in self.categories if category.name == name), None)
@@ -102,7 +107,7 @@ def load_vocabulary(
             joined[category.name] = _joined(first, category) if first else category
     if not joined:
         raise DataError("expected a vocabulary, found none named; leave --vocabulary out for that of the package")
-    vocabulary = Vocabulary("+".join(sources), tuple(sorted(joined.values(), key=_place)))
+    vocabulary = Vocabulary.of("+".join(sources), joined.values())
     if left_out := set(without):
         vocabulary = vocabulary.without(left_out)
     return vocabulary.excluding(read_terms(Path(exclude)).category.terms) if exclude else vocabulary
@@ -141,7 +146,6 @@ def _weights_of(terms: Iterable[str], weights: Mapping[str, float]) -> dict[str,
 
 
 def _place(category: Category) -> tuple[int, int, str]:
-    """The order of clip-interrogator's mode classic, with other lists by name before the flavors."""
     name = category.name
     if name in _FIRST:
         return 0, _FIRST.index(name), name

@@ -1,0 +1,233 @@
+"""The names of clip-interrogator 0.6.0, so that a script moves over by changing one import.
+
+    from unprompt.clip_interrogator import Config, Interrogator
+
+    ci = Interrogator(Config(clip_model_name="ViT-L-14/openai"))
+    print(ci.interrogate(image))
+
+Answers are those of `unprompt.interrogation`, without the faults that docs/guides/interrogation.md lists. Features of
+pictures are numpy arrays (1, size) in place of tensors.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unprompt.errors import DataError
+from unprompt.images.decode import Picture
+from unprompt.images.sources import Input
+from unprompt.interrogation.captions import Captioner, GivenCaption, open_captioner
+from unprompt.interrogation.chain import Candidate, Rules, grow
+from unprompt.interrogation.interrogation import Settings
+from unprompt.interrogation.interrogator import Interrogator as _Interrogator
+from unprompt.interrogation.sentence import fitted
+from unprompt.interrogation.towers import open_towers
+from unprompt.interrogation.writer import Writer
+from unprompt.models.captioning import REPOSITORIES, open_caption_model
+from unprompt.models.two_tower import TwoTower
+from unprompt.prediction import Term, Vector
+from unprompt.vocabulary.category import Category
+from unprompt.vocabulary.original import NAME as CLIP_INTERROGATOR
+from unprompt.vocabulary.original import original_categories
+from unprompt.vocabulary.tables import default_cache
+from unprompt.vocabulary.vocabulary import UNPROMPT, Vocabulary, load_vocabulary
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_log = logging.getLogger(__name__)
+
+_GREEDY: Mapping[str, Any] = {"beams": 1, "min_length": 0, "question": "", "length_penalty": 1.0}
+"""How clip-interrogator asks its captioners."""
+
+
+@dataclass
+class Config:
+    """What clip-interrogator's Config names, and what that means here.
+
+    `caption_model_name` is one of clip-interrogator's, "embedded" stands for none of them; None: captions are given.
+    `clip_model` is a model that the caller has made with open_clip, in place of the one that `clip_model_name` says
+    (`architecture/tag`, or "embedded"); `clip_model_path` a safetensors file with its weights. `cache_path` is where
+    vectors of lists are kept, None: the user's cache; nothing is ever downloaded there. `data_path` is a folder with
+    lists in clip-interrogator's layout; None: those of that package where it is installed, else our own. What the
+    original's `chunk_size`, `device`, `quiet` and `*_offload` steer needs no steering: they are taken and ignored.
+    """
+
+    caption_model_name: str | None = "blip-large"
+    caption_max_length: int = 32
+    caption_offload: bool = False
+    clip_model_name: str = "ViT-L-14/openai"
+    clip_model_path: str | None = None
+    clip_model: nn.Module | None = None
+    clip_offload: bool = False
+    cache_path: str | None = None
+    download_cache: bool = False
+    chunk_size: int = 2048
+    data_path: str | None = None
+    device: Any = None
+    flavor_intermediate_count: int = 2048
+    quiet: bool = False
+
+    def apply_low_vram_defaults(self) -> None:
+        """The smaller captioner and fewer candidates, as in the original."""
+        self.caption_model_name = "blip-base"
+        self.flavor_intermediate_count = 1024
+
+
+class Interrogator:
+    """clip-interrogator's methods. Pictures are whatever `unprompt` reads: Pillow pictures, paths, bytes, arrays.
+
+    Models are loaded when they are first needed. Raises UnknownNameError for a model's name that is not known,
+    MissingExtraError without the extra [torch]; ModelError where weights cannot be had, when they are needed.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        vocabulary = _vocabulary(config.data_path)
+        cache = Path(config.cache_path) if config.cache_path else default_cache()
+        self._interrogator = _Interrogator(_towers(config), vocabulary, GivenCaption(""), cache)
+        self._settings = Settings(candidates=config.flavor_intermediate_count)
+        for name in ("artists", "flavors", "mediums", "movements", "trendings", "negative"):
+            setattr(self, name, LabelTable(self._interrogator, vocabulary.category(name) or Category(name, ())))
+
+    def interrogate(self, image: Input, min_flavors: int = 8, max_flavors: int = 32, caption: str | None = None) -> str:
+        """The nearest of caption, classic, fast and a chain of flavors."""
+        return self._text(replace(self._settings, min_terms=min_flavors, max_terms=max_flavors), image, caption)
+
+    def interrogate_classic(self, image: Input, max_flavors: int = 3, caption: str | None = None) -> str:
+        """The caption with the best medium, artist, trend, movement and flavors."""
+        picture = self._interrogator.read(image)
+        towers = self._interrogator.towers
+        start = fitted(self._caption(picture, caption), towers.count_tokens, towers.longest)
+        writer = Writer(towers, self._interrogator.lists, [picture], [start], self._settings, towers.longest)
+        return writer.classic(max_flavors)[0].text
+
+    def interrogate_fast(self, image: Input, max_flavors: int = 32, caption: str | None = None) -> str:
+        """The caption with the best terms of all lists together."""
+        return self._text(replace(self._settings, mode="fast", max_terms=max_flavors), image, caption)
+
+    def interrogate_negative(self, image: Input, max_flavors: int = 32) -> str:
+        """A chain of the terms that are least like the picture."""
+        return self._text(replace(self._settings, mode="negative", max_terms=max_flavors), image, "")
+
+    def generate_caption(self, pil_image: Input) -> str:
+        """The captioner's sentence. Raises DataError where the config names none."""
+        return self._captioner.captions([self._interrogator.read(pil_image)])[0]
+
+    def image_to_features(self, image: Input) -> Vector:
+        """The picture's unit vector (1, size)."""
+        return self._interrogator.towers.encode_images([self._interrogator.read(image)])
+
+    def similarity(self, image_features: Any, text: str) -> float:
+        """The cosine of a text with a picture."""
+        return self.similarities(image_features, [text])[0]
+
+    def similarities(self, image_features: Any, text_array: Sequence[str]) -> list[float]:
+        """The cosines of texts with a picture."""
+        cosines: list[float] = (self._interrogator.towers.encode_texts(text_array) @ _vector(image_features)).tolist()
+        return cosines
+
+    def rank_top(self, image_features: Any, text_array: Sequence[str], reverse: bool = False) -> str:
+        """The text that is most like a picture, or least."""
+        cosines = np.array(self.similarities(image_features, text_array))
+        return text_array[int(np.argmax(-cosines if reverse else cosines))]
+
+    def chain(
+        self,
+        image_features: Any,
+        phrases: Sequence[str],
+        best_prompt: str = "",
+        best_sim: float = 0,
+        min_count: int = 8,
+        max_count: int = 32,
+        desc: str = "Chaining",
+        reverse: bool = False,
+    ) -> str:
+        """A text that grows by phrases. `best_sim` is measured anew, and nothing is shown, so `desc` says nothing."""
+        image, towers = _vector(image_features), self._interrogator.towers
+        texts = list(dict.fromkeys(phrases))
+        vectors = towers.encode_texts(texts).astype(np.float16)
+        candidates = [
+            Candidate(Term(text, "phrases", float(vector @ image)), 1.0, vector)
+            for text, vector in zip(texts, vectors, strict=True)
+        ]
+        rules = Rules("chain", min_count, max_count, towers.longest, reverse, {})
+        return grow(towers, image[None], [best_prompt], [candidates], rules)[0].text
+
+    def _text(self, settings: Settings, image: Input, caption: str | None) -> str:
+        picture = self._interrogator.read(image)
+        captions = [self._caption(picture, caption)]
+        return self._interrogator.interrogate_pictures([picture], settings, captions)[0].text
+
+    def _caption(self, picture: Picture, caption: str | None) -> str:
+        return self._captioner.captions([picture])[0] if caption is None else caption
+
+    @cached_property
+    def _captioner(self) -> Captioner:
+        name = self.config.caption_model_name
+        if name is None:
+            raise DataError("expected a caption, or a caption_model_name in Config; found neither: give one of them")
+        if name not in REPOSITORIES:
+            return open_captioner(name)
+        return open_caption_model(name, {**_GREEDY, "max_length": self.config.caption_max_length + 1})
+
+
+class LabelTable:
+    """One list with the vectors of its terms, made when it is first ranked."""
+
+    def __init__(self, interrogator: _Interrogator, category: Category) -> None:
+        self.labels = list(category.terms)
+        self._interrogator, self._category = interrogator, category
+
+    def rank(self, image_features: Any, top_count: int = 1, reverse: bool = False) -> list[str]:
+        """The terms that are most like a picture, or least, in this order."""
+        image = _vector(image_features)[None]
+        (found,) = self._interrogator.lists.candidates([self._category], image, top_count, lowest=reverse)
+        return [candidate.term.text for candidate in found]
+
+
+def list_caption_models() -> list[str]:
+    """The names that `Config.caption_model_name` takes."""
+    return [*REPOSITORIES, "embedded"]
+
+
+def list_clip_models() -> list[str]:
+    """The names that `Config.clip_model_name` takes."""
+    from unprompt.models.torchvision_cure import cure_torchvision
+
+    cure_torchvision()
+    import open_clip
+
+    return ["embedded", *("/".join(names) for names in open_clip.list_pretrained())]
+
+
+def _towers(config: Config) -> TwoTower:
+    if config.clip_model is None:
+        name = config.clip_model_name.replace("/", ".", 1)
+        return open_towers(name, weights=config.clip_model_path or "hub")
+    from unprompt.models.open_clip_towers import OpenClipTowers
+
+    return OpenClipTowers.of(config.clip_model, config.clip_model_name)
+
+
+def _vocabulary(data_path: str | None) -> Vocabulary:
+    if data_path is not None:
+        return Vocabulary.of(data_path, original_categories(Path(data_path)))
+    if importlib.util.find_spec("clip_interrogator") is not None:
+        return load_vocabulary([CLIP_INTERROGATOR])
+    _log.warning("clip-interrogator is not installed: unprompt's own lists are used; pip install clip-interrogator")
+    return load_vocabulary([UNPROMPT])
+
+
+def _vector(features: Any) -> Vector:
+    """The picture's vector (size,), of an array or a tensor (1, size) or (size,)."""
+    vector = np.asarray(features.cpu() if hasattr(features, "cpu") else features, np.float32)
+    return vector.reshape(-1)
