@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+import tiny_captioners
 from hub_server import COMMIT, Hub, serving
 
 BLIP, OFA = "Salesforce/blip-image-captioning-base", "OFA-Sys/ofa-tiny"
@@ -152,6 +153,28 @@ def test_a_hub_that_does_not_answer(tmp_path: Path) -> None:
     run = fetch(Hub({}), tmp_path, "ofa-tiny", HF_ENDPOINT="http://127.0.0.1:9")
     assert run.returncode == 2
     assert "config.json of OFA-Sys/ofa-tiny cannot be had" in run.stderr
+
+
+@pytest.mark.torch
+def test_what_was_fetched_is_used_without_a_network(tmp_path: Path, examples: Path) -> None:
+    pytest.importorskip("torch")
+    folder = tiny_captioners.write_captioner("blip", tmp_path / "blip")
+    hub = Hub({BLIP: {path.name: path.read_bytes() for path in folder.iterdir()}}, large={"model.safetensors"})
+    run = fetch(hub, tmp_path, "blip-base")
+    assert run.returncode == 0, run.stderr
+    picture = str(examples / "coffee.jpg")
+    told = [
+        subprocess.run(
+            [sys.executable, "-m", "unprompt", "interrogate", picture, "--mode", "caption", "--caption", caption],
+            env={**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for caption in ("blip-base", f"local:{folder}")
+    ]
+    assert told[0] == told[1]
+    assert told[0].strip()
 
 
 def test_names_that_nobody_knows(hub: Hub, tmp_path: Path) -> None:

@@ -44,13 +44,12 @@ def needs_table(preset: Preset) -> tuple[Table, list[Need], list[str]]:
 
 def summary(needs: Sequence[Need]) -> str:
     """What is here and what is missing, in a line."""
-    files = {file.place: file for need in needs for file in need.files}
-    lacking = [file for file in files.values() if not file.here]
-    here = sum(file.size for file in files.values() if file.here)
-    line = f"{len(files) - len(lacking)} files are here, {size_of(here, exact=True)}"
-    if not lacking:
+    files = {file.place: file for need in needs for file in need.files}.values()
+    here, missing = [file for file in files if file.here], [file for file in files if not file.here]
+    line = f"here: {len(here)}, {size_of(sum(file.size for file in here), exact=True)}"
+    if not missing:
         return f"{line}; nothing is missing"
-    return f"{line}; {len(lacking)} are missing, {size_of(sum(file.size for file in lacking), exact=False)}"
+    return f"{line}; missing: {len(missing)}, {size_of(sum(file.size for file in missing), exact=False)}"
 
 
 def ways(needs: Sequence[Need]) -> list[str]:
