@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,9 @@ def test_the_rest_goes_on_and_each_record_says_so(
 
 
 def test_evaluating_goes_on_as_well(unprompt: Unprompt, lacking: Path, examples: Path, tmp_path: Path) -> None:
+    shutil.copy(examples / "coffee.jpg", tmp_path)
     data = tmp_path / "val.jsonl"
-    data.write_text(json.dumps({"file_name": str(examples / "coffee.jpg"), "prompt": "a cup of coffee"}) + "\n")
+    data.write_text(json.dumps({"file_name": "coffee.jpg", "prompt": "a cup of coffee"}) + "\n")
     assert unprompt("evaluate", data, "--preset", lacking, "--quiet").code == 2
     run = unprompt("evaluate", data, "--preset", lacking, "--allow-missing", "--quiet", "--no-text")
     assert run.code == 0, run.err
