@@ -113,7 +113,7 @@ def random_model(name: str, device: str = "cpu") -> tuple[Any, Any]:
 
 def original(name: str, folder: Path, given: tuple[Any, Any] = (None, None), **options: Any) -> Any:
     """clip-interrogator with its lists and vectors in a folder; without a given model it loads `WEIGHTS`."""
-    from clip_interrogator import Config  # type: ignore[import-untyped]
+    from clip_interrogator import Config
     from clip_interrogator import Interrogator as Original
 
     config = Config(
