@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unprompt.interrogation.interrogator import Interrogator as Interrogator
     from unprompt.prediction import Failure as Failure
     from unprompt.prediction import Prediction as Prediction
     from unprompt.text.similarity import embed as embed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Failure": "unprompt.prediction",
+    "Interrogator": "unprompt.interrogation.interrogator",
     "Prediction": "unprompt.prediction",
     "Unprompter": "unprompt.unprompter",
     "embed": "unprompt.text.similarity",
@@ -33,7 +35,7 @@ _HOMES = {
     "similarity": "unprompt.text.similarity",
 }
 
-__all__ = ["Failure", "Prediction", "Unprompter", "embed", "load", "similarity"]
+__all__ = ["Failure", "Interrogator", "Prediction", "Unprompter", "embed", "load", "similarity"]
 
 
 def __getattr__(name: str) -> Any:

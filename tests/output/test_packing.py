@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unprompt.output.packing import pack, unpack
-from unprompt.prediction import Candidate, Prediction, Vector, Vote, WrittenPrompt
+from unprompt.prediction import Candidate, Prediction, Term, Vector, Vote, WrittenPrompt
 
 MODEL = {"unprompt": "0.1.0", "preset": "embedded", "preset_hash": "fb18", "models": {"vit": "d700", "decoder": "b1d6"}}
 
@@ -29,7 +29,14 @@ def answer(seed: int = 0, **changes: Any) -> Prediction:
         "candidates": (Candidate(f"a cat on {seed} roofs", 0.1 + seed / 3, "edited"), Candidate("a cat", 0.1, "clip")),
         "votes": (
             Vote("regressor", 2 / 3, vector=np.nextafter(vector, np.float32(1))),
-            Vote("clip", 1 / 3, texts=("a cat", "a dog")),
+            Vote(
+                "clip",
+                1 / 3,
+                texts=("a cat", "a dog"),
+                terms=(Term("oil", "mediums", 0.1 + seed / 7, -1e-9), Term("猫", "flavors", 1 / 3)),
+                text_similarity=0.3,
+                negative_prompt="blurry",
+            ),
             Vote("neighbours", 1e-300, vector=unit_vector(seed + 1), texts=("猫",)),
         ),
         "written": None,
@@ -148,7 +155,10 @@ GOOD = (
         packed_json(GOOD.replace("prediction", "guess")),
         packed_json(GOOD.replace("null", '"1"', 1)),
         packed_json(GOOD.replace('"candidates":[]', '"candidates":[["a"]]')),
-        packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,true,[]]]')),
+        packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[]]]')),
+        packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,true,[],null,null,[]]]')),
+        packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],null,null,[["oil"]]]]')),
+        packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],"0.1",null,[]]]')),
         packed_json(GOOD, b""),
         packed_json(GOOD, bytes(7)),
         packed_json(GOOD, bytes(4 * 383)),

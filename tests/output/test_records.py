@@ -7,7 +7,7 @@ import numpy as np
 from unprompt.output.records import metadata_record, to_record
 from unprompt.output.text import metadata_lines, prompt_line, score_lines
 from unprompt.output.writers import to_json
-from unprompt.prediction import Candidate, Failure, Prediction, Vote, WrittenPrompt
+from unprompt.prediction import Candidate, Failure, Prediction, Term, Vote, WrittenPrompt
 
 VECTOR = np.eye(384, dtype=np.float32)[0]
 MODEL = {"unprompt": "1", "preset": "p", "preset_hash": "h", "models": {"m": "i"}}
@@ -45,6 +45,31 @@ def test_a_prediction() -> None:
         ],
         "model": MODEL,
     }
+
+
+def test_terms_and_what_a_picture_is_not_come_along() -> None:
+    vote = Vote(
+        "interrogator",
+        1.0,
+        texts=("a cat, oil",),
+        terms=(Term("oil", "mediums", 0.123456789, 0.05), Term("old", "flavors", 0.1)),
+        text_similarity=0.25,
+        negative_prompt="blurry",
+    )
+    record = to_record(prediction(votes=(vote,)))
+    assert record["negative_prompt"] == "blurry"
+    assert record["votes"] == [
+        {
+            "member": "interrogator",
+            "weight": 1.0,
+            "text": "a cat, oil",
+            "text_similarity": 0.25,
+            "terms": [
+                {"text": "oil", "list": "mediums", "similarity": 0.123457, "gain": 0.05},
+                {"text": "old", "list": "flavors", "similarity": 0.1},
+            ],
+        }
+    ]
 
 
 def test_the_embedding_comes_when_asked_for() -> None:

@@ -1,0 +1,112 @@
+"""The interrogator as a member: alone in a preset, and beside a regressor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unprompt import embed
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.prediction import Prediction
+from unprompt.presets import read_preset
+from unprompt.unprompter import Unprompter
+
+LISTS = {
+    "mediums": "an oil painting\na photograph\n",
+    "flavors": "moody\nbright\na cup\n",
+    "negative": "blurry\nugly\n",
+}
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lists")
+    for name, terms in LISTS.items():
+        (folder / f"{name}.txt").write_text(terms)
+    return folder
+
+
+def member(lists: Path, cache: Path, options: str = "", weight: float = 1.0) -> str:
+    return f"""
+[[members]]
+kind = "interrogator"
+model = "embedded"
+mode = "fast"
+caption = "a picture"
+vocabulary = ["{lists}"]
+cache = "{cache}"
+weight = {weight}
+{options}
+"""
+
+
+def answer(text: str, picture: Path) -> Prediction:
+    (found,) = Unprompter(read_preset(text, "own.toml"), threads=1).predict(picture, ignore_metadata=True)
+    assert isinstance(found, Prediction)
+    return found
+
+
+def test_alone_its_text_is_the_answer(lists: Path, tmp_path: Path, examples: Path) -> None:
+    found = answer(member(lists, tmp_path, "negative = true\ngains = true"), examples / "coffee.jpg")
+    assert found.prompt.startswith("a picture, ")
+    (vote,) = found.votes
+    assert (vote.member, vote.texts, vote.weight) == ("interrogator", (found.prompt,), 1.0)
+    assert {term.category for term in vote.terms} == {"mediums", "flavors"}
+    assert vote.negative_prompt
+    assert vote.text_similarity is not None
+    assert np.allclose(found.vector, embed([found.prompt])[0], atol=1e-6)
+    assert [candidate.text for candidate in found.candidates] == [found.prompt]
+
+
+def test_beside_a_regressor_it_votes_with_the_vector_of_its_text(lists: Path, tmp_path: Path, examples: Path) -> None:
+    regressor = '[[members]]\nkind = "regressor"\nmodel = "vit_tiny_patch16_224.unprompt"\nweight = 3.0\n'
+    found = answer(regressor + member(lists, tmp_path), examples / "coffee.jpg")
+    first, second = found.votes
+    assert (first.weight, second.weight) == (0.75, 0.25)
+    assert first.vector is not None
+    assert second.vector is not None
+    assert np.allclose(second.vector, embed([second.texts[0]])[0], atol=1e-6)
+    mean = 0.75 * first.vector.astype(np.float64) + 0.25 * second.vector
+    assert np.allclose(found.vector, mean / np.linalg.norm(mean), atol=1e-6)
+    assert found.prompt == second.texts[0]  # nobody else offers a text
+
+
+def test_records_name_the_vocabulary(lists: Path, tmp_path: Path, examples: Path) -> None:
+    text = member(lists, tmp_path)
+    before = Unprompter(read_preset(text, "own.toml")).identity(text=True)
+    assert any(name.startswith("vocabulary ") for name in before["models"])
+    (lists / "extra.txt").write_text("golden hour\n")
+    try:
+        assert Unprompter(read_preset(text, "own.toml")).identity(text=True) != before
+    finally:
+        (lists / "extra.txt").unlink()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ('mode = "bets"', UnknownNameError, "best"),
+        ("max_terms = 0", DataError, "max_terms of 1 or more"),
+        ("max_terms = true", DataError, "max_terms"),
+        ('vocabulry = "x"', UnknownNameError, "vocabulary"),
+        ('without = "artists"', DataError, "without"),
+        ("without = [1]", DataError, "list of texts"),
+        ('without = ["mediums", "flavors"]', DataError, "no term is left"),
+        ('exclude = "no-such-file.txt"', DataError, "no-such-file"),
+    ],
+)
+def test_wrong_options_are_refused(
+    options: str, error: type[Exception], said: str, lists: Path, tmp_path: Path
+) -> None:
+    text = member(lists, tmp_path)
+    if options.startswith("mode"):
+        text = text.replace('mode = "fast"\n', "")
+    with pytest.raises(error, match=said):
+        Unprompter(read_preset(text + options, "own.toml"))
+
+
+def test_a_preset_without_wording_needs_a_member_with_words() -> None:
+    with pytest.raises(DataError, match="offers texts"):
+        read_preset('[[members]]\nkind = "regressor"\nmodel = "vit_tiny_patch16_224.unprompt"\n', "own.toml")
