@@ -243,7 +243,7 @@ def test_show_lists_every_file(preset: Path, run: Callable[..., tuple[str, str]]
     out, err = run("presets", "show", str(preset))
     for part in ("regressor", "0.7488", "interrogator", "0.2112", "captioner", "0.0400", REGRESSOR, CLIP):
         assert part in out
-    for file in ("clip.safetensors", "pytorch_model.bin", "vocab.json", "merges.txt", "model.safetensors", "lists"):
+    for file in ("clip.safetensors", "pytorch_model.bin", "vocab.json", "merges.txt", "model.safetensors"):
         assert file in out
     assert out.endswith("nothing is missing\n")
     assert err == ""

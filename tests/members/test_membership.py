@@ -116,6 +116,9 @@ def test_a_slip_in_the_preset_is_no_missing_member(tmp_path: Path, regressor: st
     preset = written(tmp_path, regressor, member("interrogator", "embedded", mode="clasic"))
     with pytest.raises(UnknownNameError, match="did you mean 'classic'"):
         open_members(preset, allow_missing=True)
+    preset = written(tmp_path, regressor, member("captioner", "blip-larg"))
+    with pytest.raises(UnknownNameError, match="unknown captioner 'blip-larg'; did you mean 'blip-large'"):
+        open_members(preset, allow_missing=True)
     preset = written(tmp_path, regressor, member("interrogator", "embedded", min_terms=-1))
     with pytest.raises(DataError, match="min_terms of 0 or more"):
         open_members(preset, allow_missing=True)

@@ -9,12 +9,19 @@ from unprompt.interrogation.captions import EMBEDDED, is_model
 from unprompt.interrogation.captions import MODELS as CAPTION_MODELS
 from unprompt.interrogation.embedded_pair import NAME as EMBEDDED_PAIR
 from unprompt.interrogation.towers import HUB
-from unprompt.models.needed_files import Need, captioner_need, file_need, folder_need, package_need, towers_need
+from unprompt.models.needed_files import (
+    Need,
+    captioner_need,
+    file_need,
+    folder_need,
+    hub_need,
+    package_need,
+    towers_need,
+)
 from unprompt.models.published_models import published_models
 from unprompt.models.registry import SENTENCE_ENCODER
 from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset
 from unprompt.vocabulary.original import NAME as ORIGINAL
-from unprompt.vocabulary.vocabulary import UNPROMPT
 
 _SEEING = CAPTION_MODELS[0]
 """By which the embedded pair sees, too."""
@@ -47,7 +54,7 @@ def published_need(name: str) -> Need:
     """
     known = published_models()
     if name in known:
-        return captioner_need(name) if known[name].repository else folder_need(name)
+        return hub_need(known[name]) if known[name].repository else folder_need(name)
     if "." not in name and "/" not in name:
         raise UnknownNameError("published model", name, known)
     return towers_need(name, HUB)
@@ -72,12 +79,7 @@ def _caption(caption: str) -> list[Need]:
 
 
 def _lists(spec: MemberSpec) -> list[Need]:
-    needs = []
-    for source in spec.options.get("vocabulary", ()):
-        if source == ORIGINAL:
-            needs.append(package_need("clip_interrogator", ORIGINAL, "MIT"))
-        elif source != UNPROMPT:
-            needs.append(file_need(f"vocabulary {source}", Path(source), "put the lists there"))
-    if "exclude" in spec.options:
-        needs.append(file_need("words to exclude", Path(spec.options["exclude"]), "put the file there"))
-    return needs
+    """The package whose lists are asked for; of a user's own lists what opens them says more."""
+    if ORIGINAL not in spec.options.get("vocabulary", ()):
+        return []
+    return [package_need("clip_interrogator", ORIGINAL, "MIT")]

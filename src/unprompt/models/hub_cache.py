@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+_TRUE = ("1", "ON", "YES", "TRUE")
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -31,7 +33,7 @@ def promised_sha256(path: Path) -> str:
 
 
 def is_offline() -> bool:
-    """Whether the network is off, by HF_HUB_OFFLINE."""
+    """Whether the network is off, by HF_HUB_OFFLINE; the hub's library saw it when it was imported, and never again."""
     from huggingface_hub import is_offline_mode
 
-    return is_offline_mode()
+    return is_offline_mode() or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE

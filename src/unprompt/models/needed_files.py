@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.errors import MissingExtraError, ModelError, UnpromptError
+from unprompt.errors import MissingExtraError, ModelError, UnknownNameError, UnpromptError
 from unprompt.models.caption_folder import LocalSource, read_config
-from unprompt.models.captioning import OFA_KIND
+from unprompt.models.captioning import CAPTIONERS, OFA_KIND
 from unprompt.models.folder import CONFIG, ModelFolder
 from unprompt.models.hub_cache import cache_place, cached_file, promised_sha256
 from unprompt.models.published_models import PublishedFile, PublishedModel, published_models
 from unprompt.models.registry import LOCAL, find_model, models_folder
 
-_RANDOM = "random"
+_HUB, _RANDOM = "hub", "random"
 _SAFETENSORS = ".safetensors"
 
 
@@ -84,10 +84,15 @@ def folder_need(name: str) -> Need:
 
 
 def captioner_need(name: str, weights: Path | None = None) -> Need:
-    """A captioner by a name in CAPTIONERS, with its weights elsewhere if they are, or `local:FOLDER`."""
+    """A captioner by a name in CAPTIONERS, with its weights elsewhere if they are, or `local:FOLDER`.
+
+    Raises UnknownNameError for another name.
+    """
+    if name not in CAPTIONERS and not name.startswith(LOCAL):
+        raise UnknownNameError("captioner", name, (*CAPTIONERS, f"{LOCAL}FOLDER"))
     published = published_models().get(name)
     if weights is None and published is not None:
-        return _hub_need(published)
+        return hub_need(published)
     place = weights or Path(name.removeprefix(LOCAL))
     licence = "" if published is None else published.licence
     if place.is_file() or place.suffix == _SAFETENSORS:
@@ -102,18 +107,21 @@ def captioner_need(name: str, weights: Path | None = None) -> Need:
 
 
 def towers_need(name: str, weights: str) -> Need:
-    """A two-tower model of open_clip, `architecture.tag`; `weights` as `open_towers` takes them."""
+    """A two-tower model of open_clip, `architecture.tag`; `weights` as `open_towers` takes them.
+
+    Raises UnknownNameError for one that open_clip does not know either, MissingExtraError where it cannot be asked.
+    """
     name = name if "." in name else name.replace("/", ".", 1)
     if weights == _RANDOM:
         return Need(name, ())
     published = published_models().get(name)
-    if weights != "hub":
+    if weights != _HUB:
         place = Path(weights)
         licence = "" if published is None else published.licence
         if place.is_dir() and (files := tuple(_here(path) for path in sorted(place.glob(f"*{_SAFETENSORS}")))):
             return Need(name, files, licence=licence)
         return file_need(name, place, "name a safetensors file that you have", licence=licence)
-    return _hub_need(published or _looked_up(name))
+    return hub_need(published if published is not None and published.repository else _looked_up(name))
 
 
 def file_need(name: str, path: Path, way: str, *, licence: str = "") -> Need:
@@ -129,7 +137,8 @@ def package_need(module: str, package: str, licence: str) -> Need:
     return Need(f"package {package}", (file,), f"pip install {package}", licence)
 
 
-def _hub_need(published: PublishedModel) -> Need:
+def hub_need(published: PublishedModel) -> Need:
+    """A model of the hub; its files may be in the hub's cache."""
     place = cache_place(published.repository)
     files = []
     for file in published.files:
