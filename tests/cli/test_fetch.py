@@ -177,6 +177,14 @@ def test_what_was_fetched_is_used_without_a_network(tmp_path: Path, examples: Pa
     assert told[0].strip()
 
 
+def test_a_cache_that_cannot_be_written_to(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "hf" / "hub").mkdir(parents=True)
+    place(tmp_path, OFA).write_text("no folder")
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 2
+    assert f"cannot write to {place(tmp_path, OFA)}" in run.stderr
+
+
 def test_names_that_nobody_knows(hub: Hub, tmp_path: Path) -> None:
     run = fetch(hub, tmp_path, "ofa-tinny")
     assert run.returncode == 2

@@ -24,6 +24,7 @@ KINDS: Mapping[str, Callable[[MemberSpec, int], Member]] = {
     INTERROGATOR: InterrogatorMember.of,
     NEIGHBOURS: Neighbours.of,
 }
+"""What makes a member of each kind; see there what it raises."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ from unprompt.errors import ModelError
 from unprompt.models.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.published_models import PublishedModel
 
-_TRIES = 4
-"""Of a download that breaks off; what has come is kept between them, and after them for the next run."""
+_TRIES = 3
+"""Of a download that breaks off, without a byte more; what has come is kept, after them as well, for the next run."""
 
+_PAUSE_S = 1.0
 _TIMEOUT_S = 30.0
 _BLOCK_BYTES = 1 << 20
 _SHA256, _GIT_SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
@@ -79,10 +81,16 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
     for name in names:
         try:
             promise = _ask(repository, name)
-        except Exception as error:  # as above
+        except Exception as error:  # the hub's own errors, and those of its HTTP client, have nothing in common
             faults.append(_first_line(error))
             continue
-        _bring(promise, cache_place(repository) / "blobs", f"{name} of {repository}", step)
+        blobs = cache_place(repository) / "blobs"
+        try:
+            _bring(promise, blobs, f"{name} of {repository}", step)
+        except OSError as error:
+            raise ModelError(
+                f"cannot write to {blobs}: {error.strerror or error}; make room, or set HF_HOME"
+            ) from error
         return _enter(repository, name)
     raise ModelError(f"{' or '.join(names)} of {repository} cannot be had: {faults[-1]}; try again")
 
@@ -93,7 +101,7 @@ def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
 
     try:
         names = [file.rfilename for file in HfApi().model_info(repository).siblings or ()]
-    except Exception as error:  # the hub's own errors, and those of its HTTP client, have nothing in common
+    except Exception as error:  # see `download`
         raise ModelError(f"the hub does not list {repository}: {_first_line(error)}; try again") from error
     return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
 
@@ -129,20 +137,23 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
 
 
 def _come(promise: _Promise, begun: Path, what: str, advance: Callable[[int], None]) -> None:
-    """All of it, in as many tries as are allowed."""
-    for left in reversed(range(_TRIES)):
+    """All of it, in as many tries as bring more of it, and a few that do not."""
+    most = failed = 0
+    while True:
         try:
             _go_on(promise, begun, advance)
-        except (OSError, httpx.HTTPError) as error:
-            if left and isinstance(error, httpx.TransportError):
-                continue
-            raise ModelError(f"{what} broke off: {error or type(error).__name__}; try again: it goes on") from error
-        else:
             return
+        except httpx.HTTPError as error:
+            here = begun.stat().st_size if begun.exists() else 0
+            failed = 0 if here > most else failed + 1
+            most = max(most, here)
+            if failed == _TRIES:
+                raise ModelError(f"{what} broke off: {_first_line(error)}; try again: it goes on") from error
+            time.sleep(_PAUSE_S)
 
 
 def _go_on(promise: _Promise, begun: Path, advance: Callable[[int], None]) -> None:
-    """Appends what is still to come. Raises httpx.TransportError where it breaks off."""
+    """Appends what is still to come. Raises httpx.HTTPError where it breaks off."""
     from huggingface_hub import get_token
 
     here = begun.stat().st_size if begun.exists() else 0
