@@ -37,7 +37,7 @@ VISION_OPTIONS = (
 
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 
-NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
+_NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
 """The smallest text tower: open_clip builds none without one, and we drop it at once."""
 
 TOWER = "visual."
@@ -159,11 +159,11 @@ def _create(architecture: str, tag: str, drop_path: float, options: Mapping[str,
         if "timm_model_name" not in vision:
             raise DataError(f"{architecture} has no drop path; expected drop_path = 0 with it")
         vision["timm_drop_path"] = drop_path
-    sizes: dict[str, Any] = {"vision_cfg": vision, "text_cfg": NO_TEXT}
+    sizes: dict[str, Any] = {"vision_cfg": vision, "text_cfg": _NO_TEXT}
     if "embed_dim" in options:
         sizes["embed_dim"] = options["embed_dim"]
     if "multimodal_cfg" in config:
-        sizes["multimodal_cfg"] = NO_TEXT
+        sizes["multimodal_cfg"] = _NO_TEXT
     if tag and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's activation, which others left
         sizes["quick_gelu"] = True
     # On "meta" where the caller is: open_clip would put it on the device that it is told.

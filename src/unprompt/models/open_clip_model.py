@@ -1,4 +1,4 @@
-"""Whole models of open_clip, both towers, or one of them without the other (torch)."""
+"""Whole models of open_clip, both towers (torch)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNameError
 from unprompt.models.checkpoint import read_checkpoint
 from unprompt.models.folder import file_sha256
-from unprompt.models.open_clip_backbone import NO_TEXT, TOWER, VISION_OPTIONS, hub_weights, quiet, tag_config
+from unprompt.models.open_clip_backbone import VISION_OPTIONS, hub_weights, quiet, tag_config
 from unprompt.models.start_weights import HUB, RANDOM, differences, find_weights, read_weights
 from unprompt.models.torchvision_cure import cure_torchvision
 
@@ -24,17 +24,12 @@ NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 TEXT_OPTIONS = ("context_length", "heads", "layers", "mlp_ratio", "vocab_size", "width")
 """The keys of a model's `text_cfg` that change sizes."""
 
-Part = Literal["whole", "image", "text"]
 Precision = Literal["fp32", "fp16"]
-
-_NO_IMAGE = {"image_size": 1, "patch_size": 1, "width": 1, "head_width": 1, "layers": 1}
-"""The smallest image tower: open_clip builds none without one."""
-
-_DECODER = "text_decoder."
-"""How the names of CoCa's captioner begin, which gives no vectors."""
 
 _STALE = "text.transformer.embeddings.position_ids"
 """In old files of towers of transformers, which lost it in version 4.31."""
+
+_SAMPLE, _SAMPLED_EVERY = 1 << 10, 1 << 16  # bytes of a tensor, and between their beginnings
 
 _LARGEST_NUMBER = 1 << 20  # of anything in options: beyond every vocabulary and width that there is
 
@@ -65,10 +60,9 @@ def build_model(
     *,
     weights: str = HUB,
     options: Mapping[str, Any] = NO_OPTIONS,
-    part: Part = "whole",
     precision: Precision = "fp32",
 ) -> nn.Module:
-    """A model of open_clip on the CPU, in the state for answering; of one `part` alone the other is tiny and empty.
+    """A model of open_clip on the CPU, in the state for answering; a file of weights is mapped, and read when used.
 
     `weights`: "hub" (those of the tag), "random", or the path of a safetensors file of the whole model or of a folder
     with one. `options` are sizes that differ from the architecture's: embed_dim, text_cfg and vision_cfg. "fp16" is
@@ -78,9 +72,16 @@ def build_model(
     ModelError for weights that cannot be had.
     """
     architecture, tag = split_name(name)
-    model = _create(name, architecture, tag, weights, options, part, precision)
-    if weights != RANDOM:
-        _fill(model, name, weights_file(name, weights), part)
+    if weights == RANDOM:
+        return _create(name, architecture, tag, weights, options, precision).eval()
+    file = weights_file(name, weights)
+    # Random numbers that the file's would replace cost seconds: of a large model more than all the rest.
+    with torch.device("meta"):
+        model = _create(name, architecture, tag, weights, options, precision)
+    _fill(model, name, file)
+    if not _made_whole(model):  # something in it is neither a weight nor a mask
+        model = _create(name, architecture, tag, weights, options, precision)
+        _fill(model, name, file)
     return model.eval()
 
 
@@ -90,7 +91,7 @@ def weights_file(name: str, weights: str) -> Path:
 
 
 def weights_identity(weights: Path | nn.Module) -> str:
-    """A hash, 12 hexadecimal digits, that changes with the weights of a file or of a model.
+    """A hash, 12 hexadecimal digits, that changes with the weights of a file; of a model, it is that of a sample.
 
     Files of the hub's cache are known by their hash already: it is the name of the file behind the link.
     """
@@ -140,25 +141,23 @@ def _create(
     tag: str,
     weights: str,
     options: Mapping[str, Any],
-    part: Part,
     precision: Precision,
 ) -> nn.Module:
     import open_clip
 
     config = model_config(architecture, options)
     sizes = {key: config[key] for key in ("embed_dim", "text_cfg", "vision_cfg")}
-    if part == "image":
-        sizes["text_cfg"] = NO_TEXT
-    if part == "text":
-        sizes["vision_cfg"] = _NO_IMAGE
-    if part != "whole" and "multimodal_cfg" in config:
-        sizes["multimodal_cfg"] = NO_TEXT
     if (tag or weights == HUB) and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's, which others left
         sizes["quick_gelu"] = True
     try:
         with quiet():
             model = open_clip.create_model(
-                architecture, load_weights=False, pretrained_text=False, precision=precision, **sizes
+                architecture,
+                load_weights=False,
+                pretrained_text=False,
+                precision=precision,
+                device=torch.get_default_device(),  # it would put the model on the one that it is told
+                **sizes,
             )
     except OSError as error:  # text towers of transformers have their config on the hub
         raise ModelError(f"the text tower of {name} cannot be had: {error}") from error
@@ -167,27 +166,31 @@ def _create(
     return cast(nn.Module, model)
 
 
-def _fill(model: nn.Module, name: str, file: Path, part: Part) -> None:
-    state = read_weights(file) if file.suffix == ".safetensors" else read_checkpoint(file)
-    expected = {key: value for key, value in model.state_dict().items() if _belongs(key, part)}
-    found = {key: value for key, value in state.items() if _belongs(key, part)}
+def _fill(model: nn.Module, name: str, file: Path) -> None:
+    found = dict(read_weights(file) if file.suffix == ".safetensors" else read_checkpoint(file))
+    expected = model.state_dict()
     if _STALE not in expected:
         found.pop(_STALE, None)
     if faults := differences(expected, found):
-        which = {"whole": "the whole", "image": "the image tower", "text": "the text tower"}[part]
-        raise DataError(f"{file} does not hold {which} of {name}: {faults}")
-    model.load_state_dict(found, strict=False)
+        raise DataError(f"{file} does not hold the whole of {name}: {faults}")
+    model.load_state_dict({key: value.to(expected[key].dtype) for key, value in found.items()}, assign=True)
 
 
-def _belongs(key: str, part: Part) -> bool:
-    if part == "whole":
-        return True
-    return key.startswith(TOWER) if part == "image" else not key.startswith((TOWER, _DECODER))
+def _made_whole(model: nn.Module) -> bool:
+    """Makes the causal masks of a model that was built on the device "meta"; whether nothing is left there."""
+    for module in model.modules():
+        mask = getattr(module, "attn_mask", None)
+        if isinstance(mask, Tensor) and mask.is_meta:
+            module.attn_mask = torch.full(mask.shape, -torch.inf, dtype=mask.dtype).triu_(1)
+    return not any(value.is_meta for value in (*model.parameters(), *model.buffers()))
 
 
 def _model_sha256(model: nn.Module) -> str:
+    """Of a sample of each tensor: it tells models apart, and costs a fiftieth of the whole."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+        for at in range(0, len(content), _SAMPLED_EVERY):
+            digest.update(content[at : at + _SAMPLE])
     return digest.hexdigest()

@@ -15,17 +15,18 @@ from torch import Tensor, nn
 
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.models.causal_text import is_causal
 from unprompt.models.open_clip_backbone import native_side, preprocessing_of, tag_config
 from unprompt.models.open_clip_model import (
     NO_OPTIONS,
-    Part,
+    Precision,
     build_model,
     model_config,
     split_name,
     weights_file,
     weights_identity,
 )
-from unprompt.models.open_clip_tokens import open_tokens
+from unprompt.models.open_clip_tokens import TextTokens, open_tokens
 from unprompt.models.start_weights import HUB, RANDOM
 from unprompt.models.text_towers import CausalTexts, WholeTexts, is_causal_config, open_text_tower, read_length
 from unprompt.models.torch_engine import GPU_BATCH, ShrinkingBatches
@@ -44,9 +45,8 @@ class OpenClipTowers:
     it computes in half precision, as CLIP Interrogator does. On the CPU pictures, and the continuations of each, go
     through the model alone: an answer is the same to the bit whatever is asked beside it.
 
-    Raises UnknownNameError for a name or an option that is not known, ModelError for a tokenizer of the hub that cannot
-    be had; and at the first picture or text, which loads the
-    weights, ModelError or DataError where they cannot be had or belong to another model.
+    Raises UnknownNameError for a name or an option that is not known; and at the first picture or text, which loads
+    weights and tokenizer, ModelError or DataError where they cannot be had or belong to another model.
     """
 
     shorter_side: int | None = None
@@ -64,11 +64,9 @@ class OpenClipTowers:
         self._weights, self._options = weights, options
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._loading = threading.RLock()
-        self._given: nn.Module | None = None
-        self._random: nn.Module | None = None
-        self._tokens = open_tokens(self._architecture, read_length(self._architecture, options))
+        self._is_given = False
+        self._length = read_length(self._architecture, options)
         self.size = int(model_config(self._architecture, options)["embed_dim"])
-        self.longest = self._tokens.longest
         self.shortlist = None if is_causal_config(self._architecture) else SHORTLIST
 
     @classmethod
@@ -78,12 +76,16 @@ class OpenClipTowers:
         `name` says whose tokenizer is meant. The model is put in the state for answering.
         """
         towers = cls(name, device=next(model.parameters()).device)
-        towers._given = model.eval()
-        towers._tokens = open_tokens(towers._architecture, int(cast(Any, model).context_length))
-        towers.longest = towers._tokens.longest
-        towers.shortlist = None if isinstance(towers._texts, CausalTexts) else SHORTLIST
-        towers.size = towers.encode_texts([""]).shape[1]
+        towers._is_given, towers._model = True, model.eval()
+        towers._length = int(cast(Any, model).context_length)
+        towers.shortlist = None if is_causal(model) else SHORTLIST
+        towers.size = getattr(model.visual, "output_dim", None) or towers.encode_texts([""]).shape[1]
         return towers
+
+    @property
+    def longest(self) -> int:
+        """See `TwoTower`. Raises ModelError for a tokenizer of the hub that cannot be had."""
+        return self._tokens.longest
 
     def identities(self) -> Mapping[str, str]:
         """See `TwoTower`. Raises ModelError or DataError where there are no weights."""
@@ -121,25 +123,29 @@ class OpenClipTowers:
         return tower.score(asked)
 
     @cached_property
+    def _tokens(self) -> TextTokens:
+        return open_tokens(self._architecture, self._length)
+
+    @cached_property
     def _identity(self) -> str:
-        if self._given is not None or self._weights == RANDOM:
-            return weights_identity(self._model("whole"))
+        if self._is_given or self._weights == RANDOM:
+            return weights_identity(self._model)
         return weights_identity(weights_file(self.name, self._weights))
 
     @cached_property
     def _texts(self) -> CausalTexts | WholeTexts:
-        return open_text_tower(self._model("text"), self._tokens)
+        return open_text_tower(self._model, self._tokens)
 
     @cached_property
     def _visual(self) -> nn.Module:
-        visual = self._model("image").visual
+        visual = self._model.visual
         assert isinstance(visual, nn.Module)
         return visual
 
     @cached_property
     def _preprocessing(self) -> Preprocessing:
         config = tag_config(self._architecture, self._tag)
-        if self._given is not None:  # what open_clip noted when it was made
+        if self._is_given:  # what open_clip noted when it was made
             config = getattr(self._visual, "preprocess_cfg", config)
         return preprocessing_of(config, native_side(self._visual))
 
@@ -156,20 +162,9 @@ class OpenClipTowers:
             vectors = vectors[0]
         return F.normalize(vectors.float(), dim=1).cpu()
 
-    def _model(self, part: Part) -> nn.Module:
-        """The model that holds this part: one that is given, or random, is never taken apart."""
-        if made := self._given or self._random:
-            return made
+    @cached_property
+    def _model(self) -> nn.Module:
         half = self._device.type == "cuda"
-        if self._weights == RANDOM:
-            part = "whole"
-        model = build_model(
-            self.name,
-            weights=self._weights,
-            options=self._options,
-            part=part,
-            precision="fp16" if half else "fp32",
-        ).to(self._device)
-        if part == "whole":
-            self._random = model
-        return model
+        precision: Precision = "fp16" if half else "fp32"
+        model = build_model(self.name, weights=self._weights, options=self._options, precision=precision)
+        return model.to(self._device)

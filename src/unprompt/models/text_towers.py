@@ -58,7 +58,7 @@ def encode_texts(
             f"{name} has no text tower; a text head needs one of open_clip's models, such as ViT-L-14.openai"
         )
     architecture, _ = split_name(name)
-    model = build_model(name, weights=weights, options=options, part="text").to(device)
+    model = build_model(name, weights=weights, options=options).to(device)
     tower = open_text_tower(model, open_tokens(architecture, read_length(architecture, options)))
     done = 0
 

@@ -41,18 +41,24 @@ class TwoTower(Protocol):
     else is asked in the same call, but for rounding.
     """
 
-    name: str
-    """As presets and the command line name it."""
+    @property
+    def name(self) -> str:
+        """As presets and the command line name it."""
 
-    size: int
-    """Numbers in a vector."""
+    @property
+    def size(self) -> int:
+        """Numbers in a vector."""
 
-    longest: int
-    """Tokens of a text that are read, start and end not counted; 75 for CLIP."""
+    @property
+    def longest(self) -> int:
+        """Tokens of a text that are read, start and end not counted; 75 for CLIP."""
 
-    shortlist: int | None
-    """How many continuations are worth scoring in full at each step, of those that an estimate puts first; None: all of
-    them, because they cost little."""
+    @property
+    def shortlist(self) -> int | None:
+        """How many continuations are worth scoring in full at each step, of those that an estimate puts first.
+
+        None: all of them, because they cost little.
+        """
 
     @property
     def shorter_side(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 FLAVORS = "flavors"
 """The category of whatever else may be said of a picture; the largest of clip-interrogator's."""
@@ -13,7 +14,7 @@ _COUNTS = {FLAVORS: 3}  # as clip-interrogator has it
 _IDENTITY_DIGITS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Category:
     """Terms of one kind, clean and distinct, in their list's order.
 
@@ -27,7 +28,7 @@ class Category:
     limit: int | None = None
     weights: Mapping[str, float] = field(default_factory=dict, hash=False)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """A short hash of the terms in their order: what vectors of them are kept under. Weights do not count."""
         return digest("\n".join(self.terms))  # no clean term holds a line end

@@ -16,7 +16,7 @@ TRENDINGS, SITES = "trendings", "sites"
 ARTISTS = "artists"
 _BY, _INSPIRED_BY = "by ", "inspired by "
 _LISTS = (ARTISTS, FLAVORS, "mediums", "movements", "negative")
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the end of a line
 _SITES = (
     "Artstation", "behance", "cg society", "cgsociety", "deviantart", "dribble", "flickr", "instagram", "pexels",
     "pinterest", "pixabay", "pixiv", "polycount", "reddit", "shutterstock", "tumblr", "unsplash", "zbrush central",
@@ -59,12 +59,12 @@ def _installed() -> Path:
 def _read(path: Path) -> list[str]:
     """A list as the package reads it: whatever stands on a line is a term."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            terms = dict.fromkeys(_CONTROLS.sub("", line.strip()) for line in file)
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read: {error.strerror}; install the package again: "
             "pip install --force-reinstall clip-interrogator"
         ) from error
+    terms = dict.fromkeys(map(str.strip, _CONTROLS.sub("", text).split("\n")))
     terms.pop("", None)
     return list(terms)
