@@ -202,7 +202,7 @@ def test_refine(unprompt: Unprompt, models: Path, tmp_path: Path, examples: Path
 
     assert (run.code, run.out.split()[::2]) == (0, ["balanced", "generated"]), run.err
     config = json.loads((models / "refined.tiny" / "config.json").read_text())
-    assert config["codebook"] == {"size": 3, "prompts": 6, "sharpness": 20.0, "share": 0.4}
+    assert config["codebook"] == {"size": 3, "prompts": 6, "sharpness": 20.0, "share": 0.3}
     assert unprompt("models", "verify", "refined.tiny").code == 0
     run = unprompt(*arguments, "-o", models / "other.tiny", "--size", 3, "--share", 1.5)
     assert (run.code, "a share from 0 to 1, found 20 and 1.5" in run.err) == (2, True)

@@ -251,7 +251,7 @@ def refine(
         float,
         typer.Option("--sharpness", metavar="X", help="How much more those near to a picture's vector weigh."),
     ] = 20.0,
-    share: Annotated[float, typer.Option("--share", metavar="X", help="Theirs in the model's answer, 0 to 1.")] = 0.4,
+    share: Annotated[float, typer.Option("--share", metavar="X", help="Theirs in the model's answer, 0 to 1.")] = 0.3,
 ) -> None:
     """Make a regressor better: draw its vectors towards those of what people ask for.
 
