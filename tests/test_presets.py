@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import DataError, MissingExtraError, UnknownNameError, UnpromptError
-from unprompt.presets import load_preset, preset_names
+from unprompt.presets import load_preset, preset_names, read_preset
 
 MEMBER = '[[members]]\nkind = "regressor"\nmodel = "a.tag"\n'
+NEIGHBOURS = '[[members]]\nkind = "neighbours"\nmodel = "embedded"\nbank = "b"\n'
 WORDING = '[wording]\ndecoder = "d.tag"\n'
 
 
@@ -47,6 +48,11 @@ def test_identity_follows_the_content(tmp_path: Path) -> None:
     assert first.identity != other.identity
 
 
+def test_a_lone_surrogate_has_an_identity_too() -> None:
+    plain = read_preset(MEMBER + WORDING, "own.toml")
+    assert read_preset("# \udc80\n" + MEMBER + WORDING, "own.toml").identity != plain.identity
+
+
 def test_a_preset_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         load_preset("embedded").name = "other"  # type: ignore[misc]
@@ -60,10 +66,36 @@ def test_a_preset_is_frozen() -> None:
         (MEMBER + WORDING + "decodr = 1\n", UnknownNameError, "did you mean 'decoder'"),
         ('[[members]]\nkind = "regresor"\nmodel = "a"\n' + WORDING, UnknownNameError, "did you mean 'regressor'"),
         ('requires = ["trch"]\n' + MEMBER + WORDING, UnknownNameError, "did you mean 'torch'"),
-        (MEMBER + "weight = 0\n" + WORDING, DataError, "weight above 0, found 0"),
+        (MEMBER + "weight = 0\n" + WORDING, DataError, "up to 1,000,000, found 0"),
         (MEMBER + "weight = inf\n" + WORDING, DataError, "weight above 0"),
         (MEMBER + "weight = nan\n" + WORDING, DataError, "weight above 0"),
         (MEMBER + 'weight = "1"\n' + WORDING, DataError, "weight above 0"),
+        (MEMBER + "weight = 1e308\n" + WORDING, DataError, "up to 1,000,000, found 1e"),
+        pytest.param(MEMBER + f"weight = 1{'0' * 400}\n" + WORDING, DataError, "weight above 0", id="401 digits"),
+        pytest.param(MEMBER + f"weight = 1{'0' * 5000}\n" + WORDING, DataError, "is not TOML", id="5,001 digits"),
+        pytest.param(
+            MEMBER + f"weight = 0x{'f' * 5000}\n" + WORDING,
+            DataError,
+            "found numbers of thousands of digits",
+            id="hexadecimal weight",
+        ),
+        pytest.param(
+            NEIGHBOURS + f"power = 1{'0' * 400}\n" + WORDING,
+            DataError,
+            "power to be at most 1,000,000",
+            id="401 digits of power",
+        ),
+        (NEIGHBOURS + "power = nan\n" + WORDING, DataError, "power to be at most 1,000,000, found nan"),
+        pytest.param(
+            NEIGHBOURS + f"k = 0x{'f' * 5000}\n" + WORDING, DataError, "k to be at most 1,000,000", id="hexadecimal k"
+        ),
+        pytest.param(
+            f"requires = [0x{'f' * 5000}]\n" + MEMBER + WORDING,
+            DataError,
+            "requires to be a list of texts",
+            id="hexadecimal extra",
+        ),
+        ('requires = [["torch"]]\n' + MEMBER + WORDING, DataError, "requires to be a list of texts"),
         (MEMBER + MEMBER + WORDING, DataError, "two members are called 'regressor'"),
         ("members = []\n" + WORDING, DataError, r"one \[\[members\]\] or more"),
         (WORDING, DataError, "lacks 'members'"),

@@ -38,7 +38,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -103,6 +102,9 @@ _OPTIONS: Mapping[str, Mapping[str, type]] = {
 }
 _WORDY = (INTERROGATOR, NEIGHBOURS, CAPTIONER)
 """Kinds of members that offer texts."""
+
+_LARGEST_NUMBER = 1_000_000
+"""Of all that presets hold; sums and products of such numbers stay numbers."""
 
 _PRESET_KEYS = ("description", "requires", "take_turns", "members", "wording")
 _MEMBER_KEYS = ("kind", "model", "weight", "name")
@@ -182,7 +184,7 @@ def read_preset(text: str, path: str) -> Preset:
     """The preset that a TOML text is; `path` is where it lies, or would. Raises as `load_preset` does."""
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits as well
         raise DataError(f"the preset {path} is not TOML: {error}") from error
     return _preset(table, text, Path(path))
 
@@ -215,7 +217,7 @@ def _preset(table: Mapping[str, Any], text: str, path: Path) -> Preset:
     return Preset(
         name=path.stem,
         text=text,
-        identity=hashlib.sha256(text.encode()).hexdigest()[:12],
+        identity=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12],
         description=_value(table, "description", str, where, default=""),
         requires=_requires(table, where),
         take_turns=_value(table, "take_turns", bool, where, default=False),
@@ -236,17 +238,17 @@ def _wording(table: Mapping[str, Any], members: Sequence[MemberSpec], where: str
 
 
 def _requires(table: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    extras = _value(table, "requires", list, where, default=[])
+    extras = _texts(table, "requires", where)
     for extra in extras:
         if extra not in _EXTRAS:
-            raise UnknownNameError(f"extra in {where}", str(extra), _EXTRAS)
+            raise UnknownNameError(f"extra in {where}", extra, _EXTRAS)
     return tuple(extras)
 
 
 def _members(table: Mapping[str, Any], where: str) -> tuple[MemberSpec, ...]:
     entries = _value(table, "members", list, where)
     if not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise DataError(f"{where}: expected one [[members]] or more, found {entries!r}")
+        raise DataError(f"{where}: expected one [[members]] or more, found {_shown(entries)}")
     specs = [_member(entry, f"[[members]] {number} of {where}") for number, entry in enumerate(entries, start=1)]
     names = [spec.name for spec in specs]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -278,14 +280,14 @@ def _option(entry: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
 def _texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
     texts: list[str] = _value(table, key, list, where, default=[])
     if not all(isinstance(text, str) for text in texts):
-        raise DataError(f"{where}: expected {key} to be a list of texts, found {texts!r}")
+        raise DataError(f"{where}: expected {key} to be a list of texts, found {_shown(texts)}")
     return texts
 
 
 def _weight(entry: Mapping[str, Any], where: str) -> float:
     weight = entry.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
-        raise DataError(f"{where}: expected a weight above 0, found {weight!r}")
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= _LARGEST_NUMBER:
+        raise DataError(f"{where}: expected a weight above 0 and up to {_LARGEST_NUMBER:,}, found {_shown(weight)}")
     return float(weight)
 
 
@@ -299,11 +301,20 @@ def _value(table: Mapping[str, Any], key: str, kind: type, where: str, *, defaul
     value = table.get(key, default)
     if value is None:
         raise DataError(f"{where} lacks {key!r}")
+    if isinstance(value, (int, float)) and not abs(value) <= _LARGEST_NUMBER:  # NaN neither
+        raise DataError(f"{where}: expected {key} to be at most {_LARGEST_NUMBER:,}, found {_shown(value)}")
     if kind is float and isinstance(value, int):
         value = value if isinstance(value, bool) else float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise DataError(f"{where}: expected {key} to be a {kind.__name__}, found {value!r}")
+        raise DataError(f"{where}: expected {key} to be a {kind.__name__}, found {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # TOML has hexadecimal numbers, and Python shows none that has thousands of digits
+        return "numbers of thousands of digits"
 
 
 def is_installed(module: str) -> bool:
