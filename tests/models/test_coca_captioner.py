@@ -256,6 +256,30 @@ def test_hypotheses_differ_and_come_best_first(network: Any, weights: Path) -> N
     assert worths == pytest.approx(sorted(worths, reverse=True), abs=1e-5)
 
 
+def test_a_very_long_picture_is_cut_before_it_is_resized(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 60_000, 3), dtype=np.uint8)
+    writer = _writer(weights, _pictures(1))
+    expected = writer._transform(Image.fromarray(pixels))
+    sizes = _sizes_of_results(monkeypatch)
+    seen = writer.see(Picture("long.png", pixels, (60_000, 4), None, "", None))
+    assert sizes
+    assert max(map(max, sizes)) <= 64 * 32  # the side that this CoCa sees
+    assert (seen - expected).abs().max() < 0.05
+
+
+def _sizes_of_results(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Those of all pictures that Pillow resizes from now on."""
+    sizes: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+
+    def watched(image: Image.Image, size: Any, *arguments: Any, **options: Any) -> Image.Image:
+        sizes.append(tuple(size))
+        return resize(image, size, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    return sizes
+
+
 def test_half_precision_as_on_a_gpu(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (picture,) = _pictures(1)
     load = coca_captioner._load_network

@@ -191,6 +191,29 @@ def test_captions_in_half_precision_as_on_a_gpu(
     assert any(found == wanted for found, wanted in zip(captions, expected, strict=True))
 
 
+@pytest.mark.parametrize("kind", ["git", "blip"])
+def test_a_very_long_picture_is_cut_where_its_middle_is_all_that_is_seen(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    captioner = open_caption_model(f"local:{folders[kind]}")
+    captioner.captions(_pictures(1))
+    writer = _writer(captioner)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 60_000, 3), dtype=np.uint8)
+    expected = writer._processor(images=Image.fromarray(pixels), return_tensors="pt")["pixel_values"][0]
+    sizes: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+
+    def watched(image: Image.Image, size: Any, *arguments: Any, **options: Any) -> Image.Image:
+        sizes.append(tuple(size))
+        return resize(image, size, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    seen = writer.see(Picture("long.png", pixels, (60_000, 4), None, "", None))
+    assert sizes
+    assert max(map(max, sizes)) <= 64 * seen.shape[-1]
+    assert (seen - expected).abs().max() < (0.05 if kind == "git" else 1e-6)
+
+
 def test_one_beam_is_enough(folders: dict[str, Path]) -> None:
     captioner = open_caption_model(f"local:{folders['blip']}", {"beams": 1, "question": ""})
     (picture,) = _pictures(1)
@@ -217,12 +240,12 @@ def test_without_room_the_batch_is_halved_and_that_is_said_once(
     name, pictures = f"local:{folders['git']}", _pictures(7)
     captioner = open_caption_model(name, {"max_length": 12})
     expected = captioner.captions(pictures)
-    _with_little_room(captioner, room=3, size=7)
+    _with_little_room(captioner, room=3, size=4)
     with caplog.at_level(logging.WARNING):
         assert captioner.captions(pictures) == expected
         assert captioner.captions(pictures) == expected
     assert [record.message for record in caplog.records] == [
-        f"no room on the device for 7 pictures at once: {name} takes fewer"
+        f"no room on the device for 4 pictures at once: {name} takes fewer"
     ]
 
 

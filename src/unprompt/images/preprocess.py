@@ -133,13 +133,23 @@ def fit_square(image: Image.Image, preprocessing: Preprocessing, view: View = "w
     return _middle_square(image, preprocessing.input_size)
 
 
+def within_aspect(image: Image.Image) -> Image.Image:
+    """The picture; of a very long one the middle, which is all that the crop of a square could touch."""
+    shorter, longer = sorted(image.size)
+    if longer <= _LONGEST_ASPECT * shorter:
+        return image
+    # Evenly many pixels go from both ends, so that the middle stays where it was.
+    spare = (longer - _LONGEST_ASPECT * shorter) // 2
+    if image.width > image.height:
+        return image.crop((spare, 0, image.width - spare, image.height))
+    return image.crop((0, spare, image.width, image.height - spare))
+
+
 def _shortest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     """The shorter side at `resized_side`; rounded as torchvision rounds."""
+    image = within_aspect(image)
     side = preprocessing.resized_side
     shorter, longer = sorted(image.size)
-    if longer > _LONGEST_ASPECT * shorter:
-        image = _middle(image, shorter)
-        shorter, longer = sorted(image.size)
     unfolded = int(side * longer / shorter)
     size = (side, unfolded) if image.width <= image.height else (unfolded, side)
     return _resized(image, size, preprocessing)
@@ -149,15 +159,6 @@ def _middle_square(image: Image.Image, side: int) -> Image.Image:
     """The middle, rounded as torchvision rounds."""
     left, top = round((image.width - side) / 2), round((image.height - side) / 2)
     return image.crop((left, top, left + side, top + side))
-
-
-def _middle(image: Image.Image, shorter: int) -> Image.Image:
-    """The middle of a very long picture, as long as the aspect allows: all that the final crop could touch."""
-    # Evenly many pixels go from both ends, so that the middle stays where it was.
-    spare = (max(image.size) - _LONGEST_ASPECT * shorter) // 2
-    if image.width > image.height:
-        return image.crop((spare, 0, image.width - spare, image.height))
-    return image.crop((0, spare, image.width, image.height - spare))
 
 
 def _resized(image: Image.Image, size: tuple[int, int], preprocessing: Preprocessing) -> Image.Image:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unprompt.errors import DataError, ModelError
 from unprompt.images.decode import Picture
+from unprompt.images.preprocess import within_aspect
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.checkpoint import read_checkpoint
 from unprompt.models.folder import file_sha256
@@ -67,7 +68,7 @@ class CocaWriter:
 
     def see(self, picture: Picture) -> Tensor:
         """See `Writer`."""
-        return cast(Tensor, self._transform(Image.fromarray(picture.pixels)))
+        return cast(Tensor, self._transform(within_aspect(Image.fromarray(picture.pixels))))
 
     def write(self, pixels: Tensor) -> Tensor:
         """See `Writer`."""

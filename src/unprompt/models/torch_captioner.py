@@ -77,12 +77,11 @@ class TorchCaptioner:
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
         """See `Captioner`."""
+        captions: list[str] = []
         with self._lock:
-            return [
-                caption
-                for at in range(0, len(pictures), self._size)
-                for caption in self._captions(pictures[at : at + self._size])
-            ]
+            while (at := len(captions)) < len(pictures):  # a step may be shorter than the one before
+                captions += self._captions(pictures[at : at + self._size])
+        return captions
 
     def unload(self) -> None:
         """Makes room on the device, after what is going on; the next picture brings the weights back.

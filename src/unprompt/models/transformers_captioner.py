@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from unprompt.errors import DataError, ModelError
 from unprompt.images.decode import Picture
+from unprompt.images.preprocess import within_aspect
 from unprompt.models.caption_folder import CaptionFolder, CaptionSource
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.open_clip_backbone import quiet
@@ -60,6 +61,7 @@ class TransformersWriter:
         language = _language(folder)
         config, self._tokenizer, self._processor = _load_processors(folder)
         _check_tokenizer(folder, self._tokenizer, config)
+        self._crops = config.model_type == "git"  # the others see a picture whole, squashed
         self._question = _ask(self._tokenizer, config, language, settings.question)
         _check_lengths(settings, self._question.counted, _longest(config, language))
         self._written = settings.max_length - self._question.counted
@@ -68,7 +70,10 @@ class TransformersWriter:
 
     def see(self, picture: Picture) -> Tensor:
         """See `Writer`."""
-        seen = self._processor(images=Image.fromarray(picture.pixels), return_tensors="pt")
+        image = Image.fromarray(picture.pixels)
+        if self._crops:
+            image = within_aspect(image)
+        seen = self._processor(images=image, return_tensors="pt")
         return cast(Tensor, seen["pixel_values"][0])
 
     def write(self, pixels: Tensor) -> Tensor:
