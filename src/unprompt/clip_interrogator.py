@@ -29,7 +29,7 @@ from unprompt.interrogation.chain import Candidate, Rules, grow
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator as _Interrogator
 from unprompt.interrogation.sentence import fitted
-from unprompt.interrogation.towers import open_towers
+from unprompt.interrogation.towers import HUB, open_towers
 from unprompt.interrogation.writer import Writer
 from unprompt.models.captioning import REPOSITORIES, open_caption_model
 from unprompt.models.two_tower import TwoTower
@@ -38,6 +38,7 @@ from unprompt.vocabulary.category import Category
 from unprompt.vocabulary.original import NAME as CLIP_INTERROGATOR
 from unprompt.vocabulary.original import original_categories
 from unprompt.vocabulary.tables import default_cache
+from unprompt.vocabulary.term_files import read_terms
 from unprompt.vocabulary.vocabulary import UNPROMPT, Vocabulary, load_vocabulary
 
 if TYPE_CHECKING:
@@ -53,20 +54,24 @@ _GREEDY: Mapping[str, Any] = {"beams": 1, "min_length": 0, "question": "", "leng
 class Config:
     """What clip-interrogator's Config names, and what that means here.
 
-    `caption_model_name` is one of clip-interrogator's, "embedded" stands for none of them; None: captions are given.
-    `clip_model` is a model that the caller has made with open_clip, in place of the one that `clip_model_name` says
-    (`architecture/tag`, or "embedded"); `clip_model_path` a safetensors file with its weights. `cache_path` is where
-    vectors of lists are kept, None: the user's cache; nothing is ever downloaded there. `data_path` is a folder with
-    lists in clip-interrogator's layout; None: those of that package where it is installed, else our own. What the
-    original's `chunk_size`, `device`, `quiet` and `*_offload` steer needs no steering: they are taken and ignored.
+    `caption_model_name` is one of clip-interrogator's, or "embedded"; None: captions are given. `clip_model` is a model
+    that the caller has made with open_clip, in place of the one that `clip_model_name` says (`architecture/tag`, or
+    "embedded"). `clip_model_path` is a safetensors file with its weights, and no folder of downloads; `caption_model`
+    and `caption_processor` are not taken either. `cache_path` is where vectors of lists are kept, None: the user's
+    cache; nothing is ever downloaded there. `data_path` is a folder with lists in clip-interrogator's layout; None:
+    those of that package where it is installed, else our own. `chunk_size`, `quiet`, `download_cache` and `*_offload`
+    need no steering here and change nothing.
     """
 
+    caption_model: Any = None
+    caption_processor: Any = None
     caption_model_name: str | None = "blip-large"
     caption_max_length: int = 32
     caption_offload: bool = False
     clip_model_name: str = "ViT-L-14/openai"
     clip_model_path: str | None = None
     clip_model: nn.Module | None = None
+    clip_preprocess: Any = None
     clip_offload: bool = False
     cache_path: str | None = None
     download_cache: bool = False
@@ -90,13 +95,15 @@ class Interrogator:
     """
 
     def __init__(self, config: Config) -> None:
+        _check(config)
         self.config = config
         vocabulary = _vocabulary(config.data_path)
         cache = Path(config.cache_path) if config.cache_path else default_cache()
         self._interrogator = _Interrogator(_towers(config), vocabulary, GivenCaption(""), cache)
         self._settings = Settings(candidates=config.flavor_intermediate_count)
         for name in ("artists", "flavors", "mediums", "movements", "trendings", "negative"):
-            setattr(self, name, LabelTable(self._interrogator, vocabulary.category(name) or Category(name, ())))
+            category = vocabulary.category(name) or Category(name, ())
+            setattr(self, name, LabelTable(category.terms, name, self))
 
     def interrogate(self, image: Input, min_flavors: int = 8, max_flavors: int = 32, caption: str | None = None) -> str:
         """The nearest of caption, classic, fast and a chain of flavors."""
@@ -116,7 +123,8 @@ class Interrogator:
 
     def interrogate_negative(self, image: Input, max_flavors: int = 32) -> str:
         """A chain of the terms that are least like the picture."""
-        return self._text(replace(self._settings, mode="negative", max_terms=max_flavors), image, "")
+        settings = replace(self._settings, mode="negative", max_terms=max_flavors)
+        return self._interrogator.interrogate_pictures([self._interrogator.read(image)], settings)[0].text
 
     def generate_caption(self, pil_image: Input) -> str:
         """The captioner's sentence. Raises DataError where the config names none."""
@@ -167,8 +175,14 @@ class Interrogator:
         captions = [self._caption(picture, caption)]
         return self._interrogator.interrogate_pictures([picture], settings, captions)[0].text
 
+    def load_caption_model(self) -> None:
+        """Models are loaded when they are first needed."""
+
+    def load_clip_model(self) -> None:
+        """Models are loaded when they are first needed."""
+
     def _caption(self, picture: Picture, caption: str | None) -> str:
-        return self._captioner.captions([picture])[0] if caption is None else caption
+        return caption or self._captioner.captions([picture])[0]
 
     @cached_property
     def _captioner(self) -> Captioner:
@@ -181,11 +195,12 @@ class Interrogator:
 
 
 class LabelTable:
-    """One list with the vectors of its terms, made when it is first ranked."""
+    """A list with the vectors of its terms, which are made when it is first ranked. `desc` is its name."""
 
-    def __init__(self, interrogator: _Interrogator, category: Category) -> None:
-        self.labels = list(category.terms)
-        self._interrogator, self._category = interrogator, category
+    def __init__(self, labels: Sequence[str], desc: str, ci: Interrogator) -> None:
+        self.labels = list(labels)
+        self._interrogator = ci._interrogator
+        self._category = Category(desc or "labels", tuple(dict.fromkeys(labels)))
 
     def rank(self, image_features: Any, top_count: int = 1, reverse: bool = False) -> list[str]:
         """The terms that are most like a picture, or least, in this order."""
@@ -209,10 +224,27 @@ def list_clip_models() -> list[str]:
     return ["embedded", *("/".join(names) for names in open_clip.list_pretrained())]
 
 
+def load_list(data_path: str, filename: str | None = None) -> list[str]:
+    """The lines of a list. Raises DataError where it cannot be read, or is not UTF-8."""
+    path = Path(data_path) if filename is None else Path(data_path, filename)
+    return list(read_terms(path).category.terms)
+
+
+def _check(config: Config) -> None:
+    """Raises DataError for what the original took and this does not."""
+    if config.caption_model is not None or config.caption_processor is not None:
+        raise DataError("a captioner that the caller made is not taken; give caption=... or a caption_model_name")
+    if config.clip_model_path is not None and Path(config.clip_model_path).is_dir():
+        raise DataError(
+            f"expected clip_model_path to be a safetensors file, found the folder {config.clip_model_path}; downloads "
+            "lie in the hub's cache, which HF_HOME moves"
+        )
+
+
 def _towers(config: Config) -> TwoTower:
     if config.clip_model is None:
         name = config.clip_model_name.replace("/", ".", 1)
-        return open_towers(name, weights=config.clip_model_path or "hub")
+        return open_towers(name, weights=config.clip_model_path or HUB, device=config.device)
     from unprompt.models.open_clip_towers import OpenClipTowers
 
     return OpenClipTowers.of(config.clip_model, config.clip_model_name)

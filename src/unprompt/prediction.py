@@ -44,7 +44,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vote:
-    """One member's opinion of one picture: a unit vector (384,), a text, or both.
+    """One member's opinion of one picture: a unit vector (384,), a text, or both; or neither, where it has none.
 
     `texts` are sentences that the member offers as candidates, best first; `terms` are those of a vocabulary in the
     first one, in its order, and `text_similarity` is the cosine of that text with the picture in the member's own
@@ -83,7 +83,8 @@ class Prediction:
     """The answer for one picture.
 
     `vector` (384,) float32 is unit length: the written prompt's own where `origin` is "metadata", the members' fused
-    one where it is "prediction". `similarity` is the cosine between the prompt's own vector and `vector`.
+    one where it is "prediction". `similarity` is the cosine between the prompt's own vector and `vector`; where a lone
+    member's text is the answer, it is the vote's `text_similarity`, if that was measured.
     `prompt` is empty and `similarity` is None where no text was asked for. `candidates` are the runners-up and the
     winner, best first. `model` says what computed it: preset, version, hashes.
     """

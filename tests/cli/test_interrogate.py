@@ -65,7 +65,7 @@ def test_a_record_says_each_term(unprompt: Unprompt, options: list[str], example
     for term in vote["terms"]:
         assert set(term) == {"text", "list", "similarity", "gain"}
         assert term["text"] in record["prompt"]
-    assert -1 <= vote["text_similarity"] <= 1
+    assert record["similarity"] == vote["text_similarity"] < 0.999
     assert "vocabulary" in " ".join(record["model"]["models"])
 
 
@@ -121,10 +121,31 @@ def test_terms_are_shown_as_tables(unprompt: Unprompt, options: list[str], examp
     assert run.out.count("a picture") >= 1
 
 
+def test_tables_keep_to_the_limits(unprompt: Unprompt, options: list[str], examples: Path) -> None:
+    pictures = (examples / "coffee.jpg", examples / "chelsea.jpg")
+    run = unprompt("interrogate", *pictures, "--terms", "--pixel-limit-mp", "0.01", *options)
+    assert (run.code, run.out) == (3, "")
+    assert run.err.count("\n") == 2
+    run = unprompt("interrogate", *pictures, "--terms", "--pixel-limit-mp", "0.01", "--fail-fast", *options)
+    assert run.err.count("\n") == 1
+    run = unprompt("interrogate", pictures[0], "--terms", "--negative", *options)
+    assert "Negative prompt: " in run.out
+
+
 def test_tables_go_nowhere_else(unprompt: Unprompt, options: list[str], examples: Path, tmp_path: Path) -> None:
     run = unprompt("interrogate", examples / "coffee.jpg", "--terms", "-o", tmp_path / "x.json", *options)
     assert run.code == 2
     assert "--terms" in run.err
+    assert unprompt("interrogate", examples / "coffee.jpg", "--terms", "--template", "{prompt}", *options).code == 2
+
+
+def test_bytes_that_are_no_text_stop_nothing(unprompt: Unprompt, options: list[str], examples: Path) -> None:
+    """As the shell gives them to Python: a caption of Latin-1."""
+    command = ("interrogate", examples / "coffee.jpg", "--mode", "published", *options)
+    run = unprompt(*command, "--caption", "a caf\udce9")
+    assert run.code == 0
+    assert run.out.startswith("a caf")
+    assert unprompt(*command, "--exclude", "\udcff.txt").code == 2
 
 
 def test_what_the_file_says_is_not_looked_at(unprompt: Unprompt, options: list[str], examples: Path) -> None:
@@ -150,6 +171,9 @@ def test_without_a_network_the_embedded_models_answer(unprompt: Unprompt, exampl
         (["--without", "mediums,movements,flavors,negative"], "no term is left"),
         (["--without", "mediumz"], "mediums"),
         (["--exclude", "no-such-file.txt"], "no-such-file.txt"),
+        (["--exclude", "."], "plain file"),
+        (["--vocabulary", ""], "empty text"),
+        (["--weights", "own.safetensors"], "--clip"),
     ],
 )
 def test_what_cannot_be_done_is_said(

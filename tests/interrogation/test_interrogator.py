@@ -129,7 +129,7 @@ def test_batches_and_caches_change_nothing(mode: Mode, lists: Path, examples: Pa
     pictures = [cold.read(str(examples / name)) for name in NAMES]
     settings = Settings(mode=mode, negative=mode == "best", gains=True, min_terms=3, max_terms=5)
     together = cold.interrogate_pictures(pictures, settings)
-    assert list(tmp_path.rglob("*.safetensors"))
+    assert bool(list(tmp_path.rglob("*.safetensors"))) == (mode != "caption")
     warm = interrogator(lists, cache=tmp_path)
     alone = [warm.interrogate_pictures([picture], settings)[0] for picture in reversed(pictures)]
     assert together == alone[::-1]  # similarities and gains as well, to the bit
@@ -175,11 +175,45 @@ def test_limits_hold_in_every_mode(tmp_path: Path, examples: Path) -> None:
         assert sum(term.category == "flavors" for term in answer.terms) <= 1, mode
 
 
-def test_a_term_of_two_lists_is_said_once(tmp_path: Path, examples: Path) -> None:
-    folder = vocabularies.write(tmp_path / "lists", lighting=["moody", "Bokeh"])
-    answer = interrogator(folder).interrogate(str(examples / "coffee.jpg"), "fast")
+@pytest.mark.parametrize("mode", ["fast", "classic", "published", "best"])
+def test_a_term_of_two_lists_is_said_once(mode: Mode, tmp_path: Path, examples: Path) -> None:
+    terms = ["Moody", "bokeh", "a cat", "at night", "sunset"]
+    folder = vocabularies.write(tmp_path / "lists", mediums=terms, movements=terms, lighting=["moody", "Bokeh"])
+    answer = interrogator(folder).interrogate(str(examples / "coffee.jpg"), mode)
     texts = [term.text.casefold() for term in answer.terms]
+    assert texts
     assert len(texts) == len(set(texts))
+
+
+def test_a_caption_brings_no_comma_too_many(small: Interrogator, examples: Path) -> None:
+    for mode in MODES:
+        text = small.interrogate(str(examples / "coffee.jpg"), mode, caption=" a cat, ").text
+        assert ",," not in text.replace(" ", "")
+
+
+def test_mode_negative_asks_for_no_caption(lists: Path, examples: Path) -> None:
+    class Nobody(GivenCaption):
+        def captions(self, pictures: object) -> list[str]:
+            raise AssertionError("nobody wants one")
+
+    reader = Interrogator(EmbeddedPair(1), load_vocabulary([str(lists)]), Nobody(""))
+    picture = reader.read(str(examples / "coffee.jpg"))
+    answer = reader.interrogate_pictures([picture], Settings(mode="negative", negative=True, max_terms=2))[0]
+    assert answer.text
+    assert answer.negative_prompt is None
+
+
+def test_a_weight_helps_what_is_unlike_the_picture_too(tmp_path: Path, examples: Path) -> None:
+    places = []
+    for line in ("watermark", "(watermark:5)", "(watermark:0.2)"):
+        folder = vocabularies.write(tmp_path / line, lighting=["jumping in mid-air", "cobra movement", line])
+        reader = interrogator(folder)
+        category = reader.lists.vocabulary.category("lighting")
+        image = reader.towers.encode_images([reader.read(str(examples / "chelsea.jpg"))])
+        terms = [term.text for term in reader.lists.ranked([category], image, 3)[0]]  # type: ignore[list-item]
+        places.append(terms.index("watermark"))
+    assert places[1] <= places[0] <= places[2]
+    assert places[1] < places[2]
 
 
 def test_the_embedded_captioner_describes(examples: Path) -> None:

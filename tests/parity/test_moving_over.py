@@ -84,6 +84,32 @@ def test_the_embedded_models_need_no_torch_to_answer(tmp_path: Path, examples: P
     assert ci.image_to_features(image).shape == (1, 384)
 
 
+def test_an_own_list_is_ranked_as_the_originals_readme_does(lists: Path, tmp_path: Path, examples: Path) -> None:
+    model = tiny_open_clip.build()
+    image = Image.open(examples / "coffee.jpg").convert("RGB")
+    (tmp_path / "terms.txt").write_text("a cat\na cup\nnight\na red car\n")
+
+    def ranked(module: object) -> list[str]:
+        config = module.Config(clip_model_name="ViT-B-32/openai")  # type: ignore[attr-defined]
+        config.caption_model_name, config.clip_model, config.device = None, model, "cpu"
+        config.clip_preprocess = open_clip.image_transform(model.visual.image_size, is_train=False)
+        config.data_path, config.quiet, config.cache_path = str(lists), True, str(tmp_path / "cache")
+        config.download_cache = False
+        ci = module.Interrogator(config)  # type: ignore[attr-defined]
+        table = module.LabelTable(module.load_list(str(tmp_path / "terms.txt")), "terms", ci)  # type: ignore[attr-defined]
+        best: list[str] = table.rank(ci.image_to_features(image), top_count=3)
+        return best
+
+    assert ranked(ours) == ranked(original)
+
+
+def test_what_the_original_took_and_ours_does_not_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="caption_model_name"):
+        ours.Interrogator(ours.Config(caption_model=object()))
+    with pytest.raises(DataError, match="clip_model_path"):
+        ours.Interrogator(ours.Config(clip_model_path=str(tmp_path)))
+
+
 def test_names_are_listed() -> None:
     assert "ViT-L-14/openai" in ours.list_clip_models()
     assert set(original.list_caption_models()) <= set(ours.list_caption_models())

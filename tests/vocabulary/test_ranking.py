@@ -30,7 +30,8 @@ def brute(tables: Sequence[TermTable], images: Vector, k: int, lowest: bool) -> 
             table = tables[number]
             cosine = float((table.vectors[term].astype(np.float64) * image.astype(np.float64)).sum())
             weight = 1.0 if table.weights is None else float(table.weights[term])
-            scored.append((cosine if lowest else -weight * cosine, Ranked(number, term, cosine)))
+            score = cosine * weight if cosine > 0 else cosine / weight
+            scored.append((cosine if lowest else -score, Ranked(number, term, cosine)))
         found.append([ranked for _, ranked in sorted(scored)[:k]])
     return found
 

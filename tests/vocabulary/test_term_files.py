@@ -178,7 +178,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be read: .*null"):
         read_terms(tmp_path / "nul\0.txt")
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(DataError, match=r"pipe\.txt: expected a file or a folder"):
+    with pytest.raises(DataError, match=r"pipe\.txt: expected a plain file of terms"):
         read_terms(tmp_path / "pipe.txt")
 
 

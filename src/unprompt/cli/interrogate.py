@@ -38,6 +38,7 @@ from unprompt.cli.outputs import OutputOptions
 from unprompt.cli.predict import read_phrasing
 from unprompt.cli.run import Run, answer_all, are_many
 from unprompt.cli.steps import Steps
+from unprompt.cli.term_tables import Limits, show_terms
 from unprompt.cli.terminal import return_memory
 from unprompt.errors import DataError
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from unprompt.unprompter import Unprompter
 
 _NAME = "interrogate"
+_TABLES_ALONE = "--terms shows tables and writes no answers; leave out what says how these are written"
 _BOTH = "{prompt} Negative prompt: {negative_prompt}"
 """A text that says both, as AUTOMATIC1111 writes them."""
 
@@ -109,7 +111,9 @@ def interrogate(
     min_terms: Annotated[
         int, typer.Option("--min-terms", metavar="N", min=0, help="Terms that a chain tries at least.")
     ] = 8,
-    max_terms: Annotated[int, typer.Option("--max-terms", metavar="N", min=1, help="Terms of a text at most.")] = 32,
+    max_terms: Annotated[
+        int, typer.Option("--max-terms", metavar="N", min=1, help="Terms of a chain or fast text at most.")
+    ] = 32,
     candidates: Annotated[
         int, typer.Option("--candidates", metavar="N", min=1, help="Terms that a chain chooses from.")
     ] = 2048,
@@ -149,13 +153,15 @@ def interrogate(
         os.environ["HF_HUB_OFFLINE"] = "1"
     output = None if output == "-" else output
     alone = paths[0] if len(paths) == 1 else None
-    if negative and template is None:
+    if terms and template is not None:
+        raise DataError(_TABLES_ALONE)
+    if negative and mode is not Mode.NEGATIVE and template is None:
         template = _BOTH
     phrasing = read_phrasing(template, "", "", [], None)
     options = OutputOptions(format, output, sidecar, existing, None, failures, False, resume, alone, words=True)
     options.check()
     if terms and (options.format or output or sidecar or failures):
-        raise DataError("--terms shows tables and writes no answers; leave out what says how these are written")
+        raise DataError(_TABLES_ALONE)
     return_memory()
     unprompter = _unprompter(
         {
@@ -178,7 +184,8 @@ def interrogate(
     )
     web = WebLimits(url_timeout_s, url_limit_mb, allow_private=allow_private_urls, offline=offline)
     if terms:
-        raise typer.Exit(_show_terms(unprompter, paths, web, top, quiet=quiet))
+        limits = Limits(pixel_limit_mp, memory_limit_mb)
+        raise typer.Exit(_show_terms(unprompter, paths, web, top, limits, fail_fast=fail_fast, quiet=quiet))
     run = Run(paths, web, options, phrasing, watched=not quiet and are_many(paths), fail_fast=fail_fast)
     code = answer_all(
         run,
@@ -202,12 +209,14 @@ def _unprompter(options: Mapping[str, Any], threads: int) -> Unprompter:
     return Unprompter(read_preset(text, _NAME), threads=threads)
 
 
-def _show_terms(unprompter: Unprompter, paths: list[str], web: WebLimits, top: int, *, quiet: bool) -> int:
-    from unprompt.cli.term_tables import show_terms
+def _show_terms(
+    unprompter: Unprompter, paths: list[str], web: WebLimits, top: int, limits: Limits, *, fail_fast: bool, quiet: bool
+) -> int:
     from unprompt.images.sources import image_refs
     from unprompt.members.interrogator import InterrogatorMember
 
     (member,) = unprompter.members
     assert isinstance(member, InterrogatorMember)
     member.prepare(Steps(quiet=quiet))
-    return show_terms(member.interrogator, member.settings, image_refs(paths, web=web), top)
+    refs = image_refs(paths, web=web)
+    return show_terms(member.interrogator, member.settings, refs, top, limits, fail_fast=fail_fast)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from unprompt.cli.terminal import say_failure, show
 from unprompt.errors import EXIT_FINE, EXIT_SOME_FAILED
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from unprompt.images.decode import Picture
     from unprompt.images.sources import ImageRef
-    from unprompt.interrogation.interrogation import Settings
+    from unprompt.interrogation.interrogation import Interrogation, Settings
     from unprompt.interrogation.interrogator import Interrogator
     from unprompt.prediction import Term
 
@@ -23,42 +23,61 @@ _BAR = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def show_terms(interrogator: Interrogator, settings: Settings, refs: Iterable[ImageRef], top: int) -> int:
+class Limits(NamedTuple):
+    """What one picture may have and take; see `decode`."""
+
+    pixel_limit_mp: float
+    memory_limit_mb: float
+
+
+def show_terms(
+    interrogator: Interrogator,
+    settings: Settings,
+    refs: Iterable[ImageRef],
+    top: int,
+    limits: Limits,
+    *,
+    fail_fast: bool,
+) -> int:
     """Prints the tables of each picture; the exit code."""
     from unprompt.images.decode import decode
     from unprompt.prediction import Failure
 
     code = EXIT_FINE
     for ref in refs:
-        picture = decode(ref, shorter_side=interrogator.shorter_side, read_metadata=False)
-        if isinstance(picture, Failure):
-            say_failure(picture)
-            code = EXIT_SOME_FAILED
-        else:
+        picture = decode(ref, shorter_side=interrogator.shorter_side, read_metadata=False, **limits._asdict())
+        if not isinstance(picture, Failure):
             for table in _tables(interrogator, settings, picture, top):
                 show(table)
+            continue
+        say_failure(picture)
+        code = EXIT_SOME_FAILED
+        if fail_fast:
+            break
     return code
 
 
 def _tables(interrogator: Interrogator, settings: Settings, picture: Picture, top: int) -> list[Table]:
     (answer,) = interrogator.interrogate_pictures([picture], settings)
     ranked = interrogator.ranked(picture, top)
-    lowest = min((term.similarity for terms in ranked.values() for term in terms), default=0.0)
-    highest = max((term.similarity for terms in ranked.values() for term in terms), default=0.0)
+    similarities = [term.similarity for terms in ranked.values() for term in terms]
+    lowest, highest = min(similarities, default=0.0), max(similarities, default=0.0)
     return [
-        _text_table(picture.source, answer.text, answer.similarity, answer.terms),
+        _text_table(picture.source, answer),
         *(_list_table(name, terms, lowest, highest) for name, terms in ranked.items()),
     ]
 
 
-def _text_table(source: str, text: str, similarity: float | None, terms: Sequence[Term]) -> Table:
+def _text_table(source: str, answer: Interrogation) -> Table:
     table = _table(source, "term of the text", "list", "similarity", "gain", "")
-    largest = max((abs(term.gain) for term in terms if term.gain is not None), default=0.0)
-    for term in terms:
+    largest = max((abs(term.gain) for term in answer.terms if term.gain is not None), default=0.0)
+    for term in answer.terms:
         gain = "" if term.gain is None else f"{term.gain:+.4f}"
         cells = (_plain(term.text), term.category, f"{term.similarity:.4f}", gain)
         table.add_row(*cells, _bar(term.gain or 0.0, 0.0, largest))
-    table.caption = _plain(text if similarity is None else f"{text} ({similarity:.4f})")
+    text = answer.text if answer.similarity is None else f"{answer.text} ({answer.similarity:.4f})"
+    negative = "" if answer.negative_prompt is None else f"\nNegative prompt: {answer.negative_prompt}"
+    table.caption = _plain(text) + _plain(negative)
     table.caption_justify = "left"
     return table
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from unprompt.interrogation.sentence import Sentence
 from unprompt.models.two_tower import JOINT, Continuations, TwoTower
 from unprompt.prediction import Term, Vector
+from unprompt.vocabulary.ranking import by_weight
 
 SHARE = 0.15
 """What a term contributes to a text's vector, by estimate: v + SHARE * term. As measured for wording.py."""
@@ -129,8 +130,8 @@ def _step(towers: TwoTower, chains: Sequence[Chain], rules: Rules, step: int) ->
 def _most_gained(chain: Chain, places: Sequence[int], cosines: npt.NDArray[np.float32], rules: Rules) -> int | None:
     """Which of the tried terms gains most, by weight; None where none of them fits."""
     gains = _sign(rules) * (cosines.astype(np.float64) - chain.cosines[-1])
-    weighted = _weighted(gains, np.array([chain.candidates[place].weight for place in places]))
-    return None if np.isnan(weighted).all() else int(np.nanargmax(weighted))
+    values = by_weight(gains, np.array([chain.candidates[place].weight for place in places]))
+    return None if np.isnan(values).all() else int(np.nanargmax(values))
 
 
 def _promising(towers: TwoTower, chains: Sequence[Chain], rules: Rules) -> list[list[int]]:
@@ -180,12 +181,7 @@ def _open_with_term(towers: TwoTower, chain: Chain, rules: Rules) -> None:
 
 def _valued(chain: Chain, places: Sequence[int], cosines: npt.NDArray[np.floating], rules: Rules) -> _Scores:
     weights = np.array([chain.candidates[place].weight for place in places])
-    return _weighted(_sign(rules) * cosines.astype(np.float64), weights)
-
-
-def _weighted(gains: _Scores, weights: _Scores) -> _Scores:
-    """A weight above 1 makes a gain larger and a loss smaller."""
-    return np.where(gains > 0, gains * weights, gains / weights)
+    return by_weight(_sign(rules) * cosines.astype(np.float64), weights)
 
 
 def _sign(rules: Rules) -> int:

@@ -21,9 +21,9 @@ class Settings:
     ensemble asks for: the caption, a medium, a movement and three flavors; "negative" is a chain of what the picture is
     least like. `negative` adds that to any other mode.
 
-    A text takes at most `max_terms`; a chain tries at least `min_terms`, out of the `candidates` that are nearest
-    alone. No text has more than `max_tokens`, counted as the model does, start and end apart; None: what it reads.
-    `gains` measures every text of every mode, which costs a classic or fast one several times its own price.
+    A fast text and a chain take at most `max_terms`; a chain tries at least `min_terms`, out of the `candidates` that
+    are nearest alone. No text has more than `max_tokens`, counted as the model does, start and end apart; None: what it
+    reads. `gains` measures every text of every mode, which costs a classic or fast one several times its own price.
 
     Raises UnknownNameError (mode), DataError (a number out of range).
     """
@@ -41,8 +41,10 @@ class Settings:
             raise UnknownNameError("mode", self.mode, MODES)
         for name, least in (("min_terms", 0), ("max_terms", 1), ("candidates", 1), ("max_tokens", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise DataError(f"expected {name} of {least} or more, found {value}")
+            if name == "max_tokens" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise DataError(f"expected {name} of {least} or more, found {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,14 +95,17 @@ class Interrogator:
         if not pictures:
             return []
         limit = min(settings.max_tokens or self.towers.longest, self.towers.longest)
-        if captions is None:
+        if settings.mode == "negative":
+            captions = [""] * len(pictures)
+        elif captions is None:
             captions = self.captioner.captions(pictures)
-        captions = [fitted(caption.strip(), self.towers.count_tokens, limit) for caption in captions]
+        captions = [fitted(caption.strip(" ,"), self.towers.count_tokens, limit) for caption in captions]
         writer = Writer(self.towers, self.lists, pictures, captions, settings, limit)
         texts = writer.texts(settings.mode)
         if settings.gains:
             texts = writer.measured(texts)
-        negatives = writer.texts("negative") if settings.negative else [None] * len(pictures)
+        wanted = settings.negative and settings.mode != "negative"
+        negatives = writer.texts("negative") if wanted else [None] * len(pictures)
         return [
             Interrogation(
                 text=found.text,

@@ -35,11 +35,6 @@ class Lists:
             with step(f"encoding {category.name}", len(category.terms), "terms") as advance:
                 self._tables.table(category, advance)
 
-    def nearest(self, name: str, images: Vector, count: int) -> list[list[Term]]:
-        """The best `count` terms of one list for each picture; none where the vocabulary has no such list."""
-        category = self.vocabulary.category(name)
-        return self.ranked([category] if category else [], images, count)
-
     def ranked(self, categories: Sequence[Category], images: Vector, count: int) -> list[list[Term]]:
         """The best `count` terms of several lists together for each picture; of none more than its limit."""
         free = [category for category in categories if category.limit is None]
@@ -48,6 +43,14 @@ class Lists:
             if category.limit is not None:
                 found.append(self.candidates([category], images, min(category.limit, count)))
         return [[candidate.term for candidate in _merged(lists, count)] for lists in zip(*found, strict=True)]
+
+    def new(
+        self, categories: Sequence[Category], images: Vector, count: int, said: Sequence[Sequence[Term]]
+    ) -> list[list[Term]]:
+        """The same without the terms that were said for each picture before, in whatever case."""
+        longest = max(map(len, said), default=0)
+        found = self.ranked(categories, images, count + longest)
+        return [_unsaid(terms, before)[:count] for terms, before in zip(found, said, strict=True)]
 
     def candidates(
         self, categories: Sequence[Category], images: Vector, count: int, *, lowest: bool = False
@@ -69,6 +72,11 @@ class Lists:
         return [category for category in self.vocabulary.positive if category.name not in names]
 
 
+def _unsaid(terms: Sequence[Term], said: Sequence[Term]) -> list[Term]:
+    texts = {term.text.casefold() for term in said}
+    return [term for term in terms if term.text.casefold() not in texts]
+
+
 def _candidate(table: TermTable, place: int, similarity: float) -> Candidate:
     weight = 1.0 if table.weights is None else float(table.weights[place])
     return Candidate(Term(table.texts[place], table.category, similarity), weight, table.vectors[place])
@@ -77,6 +85,12 @@ def _candidate(table: TermTable, place: int, similarity: float) -> Candidate:
 def _merged(lists: Iterable[Sequence[Candidate]], count: int) -> list[Candidate]:
     """The best of several ranked lists; a term that stands in two of them counts once."""
     every = [candidate for candidates in lists for candidate in candidates]
-    every.sort(key=lambda candidate: -candidate.weight * candidate.term.similarity)
+    every.sort(key=_score, reverse=True)
     once = {candidate.term.text.casefold(): candidate for candidate in reversed(every)}
     return [candidate for candidate in every if once[candidate.term.text.casefold()] is candidate][:count]
+
+
+def _score(candidate: Candidate) -> float:
+    """As `rank` has it."""
+    cosine = candidate.term.similarity
+    return cosine * candidate.weight if cosine > 0 else cosine / candidate.weight

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from unprompt.errors import MissingExtraError
+from typing import Any
+
+from unprompt.errors import DataError, MissingExtraError
 from unprompt.interrogation import embedded_pair
 from unprompt.models.two_tower import TwoTower
 
 HUB = "hub"
 
 
-def open_towers(name: str, *, weights: str = HUB, threads: int = 0) -> TwoTower:
+def open_towers(name: str, *, weights: str = HUB, threads: int = 0, device: Any = None) -> TwoTower:
     """The embedded pair ("embedded"), or a model of open_clip by `architecture.tag`, such as ViT-L-14.openai.
 
     `weights` of the latter are those of the tag ("hub", from its cache or, where the network is allowed, the hub), a
-    safetensors file of the whole model or a folder with one, or "random".
+    safetensors file of the whole model or a folder with one, or "random"; `device` is where it runs, as torch names it;
+    None: a GPU where there is one.
 
     Raises UnknownNameError with the nearest names, MissingExtraError without the extra [torch]; ModelError for weights
     that cannot be had, DataError for those of another model, both when they are first needed.
     """
     if name == embedded_pair.NAME:
+        if weights != HUB:
+            raise DataError(
+                f"the embedded models have their own weights, found {weights!r} for them; name a --clip model"
+            )
         return embedded_pair.EmbeddedPair(threads)
     try:
         from unprompt.models.open_clip_towers import OpenClipTowers
@@ -26,4 +33,4 @@ def open_towers(name: str, *, weights: str = HUB, threads: int = 0) -> TwoTower:
         if error.name is None or error.name.partition(".")[0] == "unprompt":
             raise
         raise MissingExtraError(f"the model {name}", "torch") from error
-    return OpenClipTowers(name, weights=weights)
+    return OpenClipTowers(name, weights=weights, device=device)

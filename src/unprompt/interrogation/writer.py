@@ -18,8 +18,7 @@ from unprompt.prediction import Term, Vector
 
 _PUBLISHED_FLAVORS = 3
 
-_SHORT_TAIL = " "
-"""Stands between a medium and its artist: "an oil painting by ..."."""
+_SHORT_TAIL = " "  # between a medium and its artist
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +51,11 @@ class Writer:
 
     def classic(self, flavors: int | None = None) -> list[Sentence]:
         """The caption and the best terms of each list, so many as the list says; of flavors as many as are given."""
-        found = []
+        said: list[list[Term]] = [[] for _ in self.captions]
         for category in self.lists.vocabulary.positive:
             count = flavors if flavors is not None and category.name == FLAVORS else category.count
-            found.append(self.lists.ranked([category], self.images, count))
-        return [
-            self._composed("classic", caption, _in_classic_order(caption, [term for terms in lists for term in terms]))
-            for caption, lists in zip(self.captions, zip(*found, strict=True), strict=True)
-        ]
+            said = _joined(said, self.lists.new([category], self.images, count, said))
+        return self._in_classic_order("classic", said)
 
     def fast(self) -> list[Sentence]:
         """The caption and the best terms of all lists together."""
@@ -71,18 +67,13 @@ class Writer:
 
     def published(self) -> list[Sentence]:
         """The caption, a medium, a movement and three flavors. Source: the published ensemble's notebook."""
-        flavors = self.lists.rest(MEDIUMS, MOVEMENTS)
-        parts = zip(
-            self.captions,
-            self.lists.nearest(MEDIUMS, self.images, 1),
-            self.lists.nearest(MOVEMENTS, self.images, 1),
-            self.lists.ranked(flavors, self.images, _PUBLISHED_FLAVORS),
-            strict=True,
-        )
-        return [
-            self._composed("published", caption, _in_classic_order(caption, [*medium, *movement, *rest]))
-            for caption, medium, movement, rest in parts
-        ]
+        said: list[list[Term]] = [[] for _ in self.captions]
+        for name in (MEDIUMS, MOVEMENTS):
+            category = self.lists.vocabulary.category(name)
+            said = _joined(said, self.lists.new([category] if category else [], self.images, 1, said))
+        rest = self.lists.rest(MEDIUMS, MOVEMENTS)
+        said = _joined(said, self.lists.new(rest, self.images, _PUBLISHED_FLAVORS, said))
+        return self._in_classic_order("published", said)
 
     def best(self) -> list[Sentence]:
         """Of caption, classic, fast and chain the text that is nearest to the picture; the first of equals."""
@@ -100,7 +91,8 @@ class Writer:
 
     def _chains(self) -> list[Sentence]:
         positive = self.lists.vocabulary.positive
-        candidates = self.lists.candidates(positive, self.images, self.settings.candidates)
+        offered = self.lists.candidates(positive, self.images, self.settings.candidates)
+        candidates = [_once(terms) for terms in offered]
         return grow(self.towers, self.images, self.captions, candidates, self._rules("chain", away=False))
 
     def _rules(self, name: str, *, away: bool) -> Rules:
@@ -108,6 +100,12 @@ class Writer:
             category.name: category.limit for category in self.lists.vocabulary.categories if category.limit is not None
         }
         return Rules(name, self.settings.min_terms, self.settings.max_terms, self.limit, away, limits)
+
+    def _in_classic_order(self, origin: str, said: Sequence[Sequence[Term]]) -> list[Sentence]:
+        return [
+            self._composed(origin, caption, _additions(caption, terms))
+            for caption, terms in zip(self.captions, said, strict=True)
+        ]
 
     def _composed(self, origin: str, caption: str, additions: Sequence[Addition]) -> Sentence:
         return compose(origin, caption, additions, self.towers.count_tokens, self.limit)
@@ -119,8 +117,8 @@ class Writer:
         return replace(texts[best], similarity=float(cosines[best]))
 
     def _measured(self, text: Sentence, image: Vector) -> Sentence:
-        if not text.text:
-            return text
+        if not text.text or (text.similarity is not None and all(term.gain is not None for term in text.terms)):
+            return text  # nothing to measure, or a chain, which has done it
         cosines = np.where([bool(stage) for stage in text.stages], self.towers.encode_texts(text.stages) @ image, 0.0)
         gains = np.diff(cosines).tolist()
         terms = tuple(replace(term, gain=gain) for term, gain in zip(text.terms, gains, strict=True))
@@ -137,7 +135,11 @@ _MODES: dict[Mode, Callable[[Writer], list[Sentence]]] = {
 }
 
 
-def _in_classic_order(caption: str, terms: Sequence[Term]) -> list[Addition]:
+def _joined(said: Sequence[list[Term]], more: Sequence[list[Term]]) -> list[list[Term]]:
+    return [[*before, *new] for before, new in zip(said, more, strict=True)]
+
+
+def _additions(caption: str, terms: Sequence[Term]) -> list[Addition]:
     """The terms as they follow a caption: no medium that it begins with, and an artist right behind the medium."""
     additions: list[Addition] = []
     behind_medium = False

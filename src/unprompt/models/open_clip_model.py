@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -91,7 +92,7 @@ def weights_file(name: str, weights: str) -> Path:
 
 
 def weights_identity(weights: Path | nn.Module) -> str:
-    """A hash, 12 hexadecimal digits, that changes with the weights of a file; of a model, it is that of a sample.
+    """A hash, 12 hexadecimal digits, that changes with the weights of a file or of a model.
 
     Files of the hub's cache are known by their hash already: it is the name of the file behind the link.
     """
@@ -186,11 +187,13 @@ def _made_whole(model: nn.Module) -> bool:
 
 
 def _model_sha256(model: nn.Module) -> str:
-    """Of a sample of each tensor: it tells models apart, and costs a fiftieth of the whole."""
+    """Of a sample of each tensor and of the sum of its words, in which any change shows: a tenth of the time of all."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        words = content[: len(content) // 8 * 8].view("<u8")
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} {words.sum(dtype=np.uint64)}\n".encode())
+        digest.update(content[len(words) * 8 :].data)
         for at in range(0, len(content), _SAMPLED_EVERY):
-            digest.update(content[at : at + _SAMPLE])
+            digest.update(content[at : at + _SAMPLE].data)
     return digest.hexdigest()

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unprompt.errors import ModelError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.models.causal_text import is_causal
@@ -32,6 +33,8 @@ from unprompt.models.text_towers import CausalTexts, WholeTexts, is_causal_confi
 from unprompt.models.torch_engine import GPU_BATCH, ShrinkingBatches
 from unprompt.models.two_tower import Continuations, silent
 from unprompt.prediction import Vector
+
+FP16: Precision = "fp16"
 
 SHORTLIST = 64
 """Of a tower that has to read whole texts: 64 of 77 tokens cost as much as 1,500 continuations of a causal one."""
@@ -122,6 +125,10 @@ class OpenClipTowers:
             tower = self._texts
         return tower.score(asked)
 
+    @property
+    def _precision(self) -> Precision:
+        return FP16 if self._device.type == "cuda" else "fp32"
+
     @cached_property
     def _tokens(self) -> TextTokens:
         return open_tokens(self._architecture, self._length)
@@ -130,7 +137,8 @@ class OpenClipTowers:
     def _identity(self) -> str:
         if self._is_given or self._weights == RANDOM:
             return weights_identity(self._model)
-        return weights_identity(weights_file(self.name, self._weights))
+        identity = weights_identity(weights_file(self.name, self._weights))
+        return f"{identity}-{FP16}" if self._precision == FP16 else identity  # whose vectors are others
 
     @cached_property
     def _texts(self) -> CausalTexts | WholeTexts:
@@ -164,7 +172,10 @@ class OpenClipTowers:
 
     @cached_property
     def _model(self) -> nn.Module:
-        half = self._device.type == "cuda"
-        precision: Precision = "fp16" if half else "fp32"
-        model = build_model(self.name, weights=self._weights, options=self._options, precision=precision)
-        return model.to(self._device)
+        model = build_model(self.name, weights=self._weights, options=self._options, precision=self._precision)
+        try:
+            return model.to(self._device)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"the device has no room for {self.name}; free its memory or hide it (CUDA_VISIBLE_DEVICES=)"
+            ) from error

@@ -132,7 +132,7 @@ class WholeTexts:
         # Only the towers of transformers do not look at padding.
         tower = text_tower(model)
         self._padding: int | None = tower.config.pad_token_id if isinstance(tower, HFTextEncoder) else None
-        self._batches = ShrinkingBatches(self._compute, BATCH)
+        self._batches = ShrinkingBatches(self._compute, BATCH, "text")
 
     def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
         """Unit vectors (texts, size); `advance` hears how many more are done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,8 @@ from unprompt.models.torch_folder import load_network
 from unprompt.prediction import Vector
 
 GPU_BATCH = 64
+
+_log = logging.getLogger(__name__)
 
 
 class TorchEngine:
@@ -44,12 +47,12 @@ class TorchEngine:
 class ShrinkingBatches:
     """Computes rows in batches that are halved, now and from then on, when the device has no room for one.
 
-    Raises ModelError where there is no room for a single row.
+    The first time that is said. `what` a row is stands in messages. Raises ModelError where there is no room for one.
     """
 
-    def __init__(self, compute: Callable[[Tensor], Tensor], size: int) -> None:
-        self._compute = compute
-        self.size = size
+    def __init__(self, compute: Callable[[Tensor], Tensor], size: int, what: str = "picture") -> None:
+        self._compute, self._what = compute, what
+        self.size = self._first = size
 
     def __call__(self, rows: Tensor) -> Tensor:
         """rows (n, ...); returns what `compute` makes of them, in their order."""
@@ -62,8 +65,11 @@ class ShrinkingBatches:
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise ModelError(
-                        "the device has no room for one picture; free its memory or hide it (CUDA_VISIBLE_DEVICES=)"
+                        f"the device has no room for one {self._what}; free its memory or hide it "
+                        "(CUDA_VISIBLE_DEVICES=)"
                     ) from error
+                if self.size == self._first:
+                    _log.warning("the device has no room for %d %ss at once: going on with fewer", size, self._what)
                 self.size = (size + 1) // 2
             else:
                 at += size

@@ -8,7 +8,7 @@ the answer depends neither on the pictures asked about together nor on the BLAS,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from unprompt.vocabulary.vector_file import Half
 
 Rows = npt.NDArray[np.int64]
 Exact = npt.NDArray[np.float64]
+Number = TypeVar("Number", np.float32, np.float64)
 
 _TOGETHER = 64  # pictures in one product: more gain little, and take more memory
 _BLOCK = 2048  # terms in one product: as float32 they stay in a core's cache
@@ -41,7 +42,7 @@ class Ranked(NamedTuple):
 
 
 class _Table(Protocol):
-    """Vectors (rows, size) float16, of unit length but for the rounding; `weights` (rows,) multiply what ranks them."""
+    """Vectors (rows, size) float16, of unit length but for the rounding; `weights` (rows,) are for `by_weight`."""
 
     @property
     def vectors(self) -> Half: ...
@@ -68,9 +69,9 @@ def nearest(vectors: Half, images: Vector, k: int) -> list[tuple[Rows, Exact]]:
 def rank(tables: Sequence[TermTable], images: Vector, k: int, *, lowest: bool = False) -> list[list[Ranked]]:
     """The `k` best terms of all tables together for each picture, best first; all of them where there are fewer.
 
-    `images` (m, size) are unit vectors, as the tables' are. Terms rank by weight times cosine or, with `lowest`, by the
-    cosine alone, the lowest first; equal ones by table and place. A text that stands in several tables counts once, in
-    the first of them; within a table each stands once.
+    `images` (m, size) are unit vectors, as the tables' are. Terms rank by cosine and weight (see `by_weight`) or, with
+    `lowest`, by the cosine alone, the lowest first; equal ones by table and place. A text that stands in several tables
+    counts once, in the first of them; within a table each stands once.
 
     Beside the tables, which may be mapped from the disk, and the answer it takes 2,048 * (4 * size + 384) bytes for
     blocks, about 100 * min(m, 64) * (k + 1,024) for candidates and, with several tables, 24 a term to find texts that
@@ -102,7 +103,12 @@ class _Pool:
         self.starts: list[int] = _starts(tables)
         self.repeats = repeats
         self.heaviest = max(
-            (float(np.abs(table.weights).max(initial=0)) for table in tables if table.weights is not None), default=0.0
+            (
+                float(np.maximum(table.weights, 1 / table.weights).max(initial=0))
+                for table in tables
+                if table.weights is not None
+            ),
+            default=0.0,
         )
 
     def places(self, rows: Rows) -> tuple[list[int], list[int]]:
@@ -233,7 +239,7 @@ class _Candidates:
     def _exactly(self, image: Vector, rows: Rows) -> tuple[npt.NDArray[np.intp], Exact]:
         """The places of the best among `rows`, best first, and the cosines of all of them."""
         cosines = self._pool.cosines(rows, image)
-        scores = cosines * self._pool.weights(rows) if self._weighted else cosines
+        scores = by_weight(cosines, self._pool.weights(rows)) if self._weighted else cosines
         return np.lexsort((rows, -scores))[: self._count], cosines
 
 
@@ -248,11 +254,16 @@ def _best(pool: _Pool, images: Vector, count: int, *, weighted: bool) -> list[tu
             _widen(block, wide[:size])
             scores = np.matmul(images, wide[:size].T, out=products[:, :size] if size == _BLOCK else None)
             if weighted and table.weights is not None:
-                scores *= table.weights[at : at + size]
+                scores = by_weight(scores, table.weights[at : at + size])
             first, last = np.searchsorted(pool.repeats, (start + at, start + at + size))
             scores[:, pool.repeats[first:last] - start - at] = _NEVER
             candidates.add(scores, start + at)
     return candidates.best()
+
+
+def by_weight(scores: npt.NDArray[Number], weights: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Scores times weights; those below 0 divided by them, so that a weight above 1 helps these as well."""
+    return np.where(scores > 0, scores * weights, scores / weights)
 
 
 def _widen(half: Half, wide: Vector) -> None:

@@ -177,7 +177,7 @@ def _check_kind(path: Path) -> None:
     """Raises DataError for what is no plain file of a size that lists have; OSError where there is none."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise DataError(f"{_shown(path)}: expected a file or a folder with term lists, found neither")
+        raise DataError(f"{_shown(path)}: expected a plain file of terms, found something else")
     if found.st_size > _LIMIT_BYTES:
         raise _too_large(path)
 

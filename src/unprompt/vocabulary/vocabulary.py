@@ -116,6 +116,8 @@ def load_vocabulary(
 def _categories(source: str) -> Iterable[Category]:
     if source == CLIP_INTERROGATOR:
         return original_categories()
+    if not source:
+        raise DataError("expected the name of a vocabulary, a file or a folder, found an empty text")
     path = _LISTS if source == UNPROMPT else Path(source)
     if not path.exists() and path.name == source and not source.lower().endswith(SUFFIX):
         raise UnknownNameError("vocabulary, file or folder", source, (UNPROMPT, CLIP_INTERROGATOR))
