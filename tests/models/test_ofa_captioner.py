@@ -1,4 +1,4 @@
-"""OFA among the captioners: the same captions as OFA alone gives."""
+"""OFA among the captioners: the same captions as its network and search alone give."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent / "ofa"))
 from tiny_ofa import config, weights, write  # noqa: E402
 
-from unprompt.models.ofa.beam_search import PUBLISHED, SearchSettings  # noqa: E402
-from unprompt.models.ofa.model import PREPROCESSING, QUESTION, Ofa  # noqa: E402
+from unprompt.models.ofa.beam_search import SearchSettings, search  # noqa: E402
+from unprompt.models.ofa.checkpoint import find_files, load  # noqa: E402
+from unprompt.models.ofa.network import Captioning  # noqa: E402
+from unprompt.models.ofa_captioner import PREPROCESSING, OfaWriter  # noqa: E402
+
+CPU = torch.device("cpu")
+PUBLISHED = SearchSettings()
 
 SIZES = config(image_bucket_size=30)
 """Those of a model that sees 480 pixels."""
@@ -42,24 +47,35 @@ def _pictures(count: int) -> list[Picture]:
     return made
 
 
+@torch.inference_mode()
 def _told(folder: Path, pictures: list[Picture], question: str, settings: SearchSettings) -> list[str]:
-    pixels = np.stack([preprocess(picture.pixels, PREPROCESSING) for picture in pictures])
-    told = Ofa.load(folder, torch.device("cpu")).caption(pixels, question, settings)
-    return [first_sound([caption.text for caption in captions]) for captions in told]
+    network, tokenizer = load(find_files(folder), torch.float32)
+    pixels = torch.from_numpy(np.stack([preprocess(picture.pixels, PREPROCESSING) for picture in pictures]))
+    asked = torch.tensor([tokenizer.encode(question)] * len(pictures))
+    captioning = Captioning(network, network.encode(pixels, asked), settings.max_length + 1)
+    found = search(captioning, len(pictures), settings, CPU)
+    return [first_sound([tokenizer.decode(each.tokens) for each in hypotheses]) for hypotheses in found]
 
 
 def test_it_is_asked_as_in_the_published_ensemble() -> None:
-    assert OFA.question == QUESTION
+    assert OFA.question == " what does the image describe?"
     assert (OFA.beams, OFA.no_repeat_ngram_size) == (PUBLISHED.beams, PUBLISHED.no_repeat_ngram_size)
     # The token that begins a text counts in the one and not in the other.
     assert (OFA.min_length - 1, OFA.max_length - 1) == (PUBLISHED.min_length, PUBLISHED.max_length)
+
+
+def test_pictures_are_shown_as_published(folder: Path) -> None:
+    white = Picture("white", np.full((300, 200, 3), 255, np.uint8), (200, 300), None, "", None)
+    shown = OfaWriter(find_files(folder), OFA, CPU).see(white)
+    assert shown.shape == (3, 480, 480)
+    assert (shown == 1).all()
 
 
 def test_it_says_what_ofa_says(folder: Path) -> None:
     pictures = _pictures(3)
     captioner = open_caption_model(f"local:{folder}")
     told = captioner.captions(pictures)
-    assert told == _told(folder, pictures, QUESTION, PUBLISHED)
+    assert told == _told(folder, pictures, OFA.question, PUBLISHED)
     assert all(told)
     assert told == [captioner.captions([picture])[0] for picture in pictures]
     suffixed = open_caption_model(f"local:{folder}", {"suffix": ", fine details, masterpiece"})

@@ -10,16 +10,25 @@ from torch import Tensor, nn
 
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
-from unprompt.images.preprocess import preprocess
+from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.models.caption_folder import CaptionFolder
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.ofa.beam_search import SearchSettings, search
 from unprompt.models.ofa.checkpoint import CheckpointFiles, find_files, load
 from unprompt.models.ofa.configuration import PAD
-from unprompt.models.ofa.model import PREPROCESSING
 from unprompt.models.ofa.network import Captioning
 from unprompt.models.ofa.resnet import STRIDE
 from unprompt.models.torch_captioner import TorchCaptioner, WriterSource
+
+PREPROCESSING = Preprocessing(
+    input_size=480,
+    resize="squash",
+    interpolation="bicubic",
+    crop="center",
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+)
+"""How the published ensemble shows it pictures."""
 
 
 def open_ofa(name: str, place: Path | str, settings: CaptionSettings) -> TorchCaptioner:

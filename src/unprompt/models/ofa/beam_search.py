@@ -41,9 +41,6 @@ class SearchSettings:
             raise DataError(f"expected min_length at most max_length, found {self.min_length} and {self.max_length}")
 
 
-PUBLISHED = SearchSettings()
-
-
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """A finished sequence, start and end left out, and its mean log probability."""
