@@ -72,6 +72,13 @@ def test_a_folder_that_is_another_captioner_than_its_name_says(tmp_path: Path) -
         open_caption_model("blip-large", weights=tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["blip", "ofa"])
+def test_a_folder_with_weights_elsewhere(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(DataError, match=r"found local:.* and weights = other; leave one out"):
+        open_caption_model(f"local:{tmp_path}", weights=Path("other"))
+
+
 @pytest.mark.parametrize("name", ["blip-large", COCA_NAMES[0]])
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for module in ("torch_captioner", "coca_captioner", "transformers_captioner"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tiny_models
 
-from unprompt.errors import ModelError
+from unprompt.errors import DataError, ModelError
 from unprompt.models.needed_files import captioner_need, file_need, folder_need, package_need, towers_need
 from unprompt.models.published_models import published_models
 
@@ -76,7 +76,12 @@ def test_weights_elsewhere(tmp_path: Path) -> None:
     assert towers_need("ViT-B-32", "random").is_here
     need = captioner_need("coca_ViT-B-32.laion2b_s13b_b90k", weights)
     assert (need.is_here, need.licence) == (True, "MIT")
-    assert not captioner_need("coca_ViT-B-32.laion2b_s13b_b90k", tmp_path / "none.safetensors").is_here
+    for place in (tmp_path / "none.safetensors", tmp_path / "none.bin", tmp_path):  # CoCa's are in one file
+        need = captioner_need("coca_ViT-B-32.laion2b_s13b_b90k", place)
+        assert [file.place for file in need.missing] == [place]
+        assert f"expected {place.name} in {place.parent}; name a safetensors file" in str(need.absence())
+    with pytest.raises(DataError, match=r"one place of a captioner, found local:.* and weights = .*; leave one out"):
+        captioner_need(f"local:{tmp_path}", tmp_path)
 
 
 def test_a_captioners_folder(tmp_path: Path) -> None:
@@ -96,7 +101,7 @@ def test_a_captioners_folder(tmp_path: Path) -> None:
 def test_an_ofas_folder(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "ofa"}))
     need = captioner_need(f"local:{tmp_path}")
-    assert [file.name for file in need.missing] == ["vocab.json", "merges.txt", "pytorch_model.bin"]
+    assert [file.name for file in need.missing] == ["vocab.json", "merges.txt", "model.safetensors"]
     for name in ("vocab.json", "merges.txt", "model.safetensors"):
         (tmp_path / name).write_text("{}")
     assert captioner_need("ofa-tiny", tmp_path).is_here

@@ -34,6 +34,17 @@ def test_each_says_where_it_comes_from_and_how_large_it_is() -> None:
 
 
 @pytest.mark.torch
+def test_files_of_ofa_are_sought_in_the_order_of_what_reads_them() -> None:
+    pytest.importorskip("torch")
+    from unprompt.models.ofa.checkpoint import CONFIG, WEIGHTS
+    from unprompt.models.ofa.tokenizer import MERGES, VOCABULARY
+
+    for name in OFA_NAMES:
+        names = [file.names for file in published_models()[name].files]
+        assert names == [(CONFIG,), (VOCABULARY,), (MERGES,), WEIGHTS]
+
+
+@pytest.mark.torch
 def test_models_of_open_clip_are_where_it_says() -> None:
     pytest.importorskip("torch")
     from unprompt.models.open_clip_backbone import HUB_FILES, tag_config

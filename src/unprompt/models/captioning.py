@@ -126,9 +126,10 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
 
     Nothing is loaded yet. `changes` are values of `CaptionSettings` in place of the model's own. `weights` is where
     they lie if not in the hub's cache: such a folder, or CoCa's safetensors file.
-    Raises UnknownNameError, DataError for settings, ModelError for a folder that holds no captioner, and
+    Raises UnknownNameError, DataError for settings or two places, ModelError for a folder that holds no captioner, and
     MissingExtraError without torch.
     """
+    check_one_place(name, weights)
     try:
         if name in COCA_NAMES:
             from unprompt.models.coca_captioner import open_coca
@@ -146,6 +147,12 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
             raise
         raise MissingExtraError(f"the captioner {name}", "torch") from error
     return open_transformers(name, source, settings)
+
+
+def check_one_place(name: str, weights: Path | None) -> None:
+    """Raises DataError for `local:FOLDER` with weights elsewhere."""
+    if name.startswith(LOCAL) and weights is not None:
+        raise DataError(f"expected one place of a captioner, found {name} and weights = {weights}; leave one out")
 
 
 def _ofa_place(name: str, weights: Path | None) -> Path | str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from unprompt.errors import MissingExtraError, ModelError, UnknownNameError, UnpromptError
 from unprompt.models.caption_folder import LocalSource, read_config
-from unprompt.models.captioning import CAPTIONERS, OFA_KIND
+from unprompt.models.captioning import CAPTIONERS, COCA_NAMES, OFA_KIND, check_one_place
 from unprompt.models.folder import CONFIG, ModelFolder
 from unprompt.models.hub_cache import cache_place, cached_file, promised_sha256
 from unprompt.models.published_models import PublishedFile, PublishedModel, published_models
@@ -86,8 +86,9 @@ def folder_need(name: str) -> Need:
 def captioner_need(name: str, weights: Path | None = None) -> Need:
     """A captioner by a name in CAPTIONERS, with its weights elsewhere if they are, or `local:FOLDER`.
 
-    Raises UnknownNameError for another name.
+    Raises UnknownNameError for another name, DataError for a folder with weights elsewhere.
     """
+    check_one_place(name, weights)
     if name not in CAPTIONERS and not name.startswith(LOCAL):
         raise UnknownNameError("captioner", name, (*CAPTIONERS, f"{LOCAL}FOLDER"))
     published = published_models().get(name)
@@ -95,8 +96,8 @@ def captioner_need(name: str, weights: Path | None = None) -> Need:
         return hub_need(published)
     place = weights or Path(name.removeprefix(LOCAL))
     licence = "" if published is None else published.licence
-    if place.is_file() or place.suffix == _SAFETENSORS:
-        return file_need(name, place, "name the file that you have", licence=licence)
+    if name in COCA_NAMES:
+        return Need(name, (_local((place.name,), place.parent),), "name a safetensors file that you have", licence)
     try:
         if read_config(place).get("model_type") != OFA_KIND:
             return Need(name, _listed(LocalSource(place).folder.path), licence=licence)
