@@ -272,7 +272,7 @@ class Unprompter:
         )
 
     def _predicted(self, picture: Picture, votes: tuple[Vote, ...], top: int) -> Prediction:
-        vector = fuse(votes)
+        vector = self._fused(votes)
         candidates = self._candidates(vector, votes) if top else ()
         return Prediction(
             source=picture.source,
@@ -309,6 +309,10 @@ class Unprompter:
             replace(vote, vector=self.encoder.encode(vote.texts[:1])[0]) if vote.vector is None and vote.texts else vote
             for vote in votes
         ]
+
+    def _fused(self, votes: Sequence[Vote]) -> Vector:
+        """Where no member finds words for a picture, the vector of no words."""
+        return fuse(votes) if any(vote.vector is not None for vote in votes) else self.encoder.encode([""])[0]
 
     def _candidates(self, vector: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
         offers = [(text, vote.member) for vote in votes for text in vote.texts]

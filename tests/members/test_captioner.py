@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,39 @@ def test_a_preset_of_a_captioner_alone_answers_with_its_sentence(blip: Path, tmp
     assert answer.prompt == vote.texts[0]
     assert np.abs(answer.vector - SentenceEncoder.embedded(1).encode([answer.prompt])[0]).max() < 1e-6
     assert list(answer.model["models"]) == [f"local:{blip}"]
+
+
+@pytest.fixture(scope="module")
+def silent(blip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BLIP that ends every text at once."""
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("silent")
+    shutil.copytree(blip, folder, dirs_exist_ok=True)
+    weights = load_file(folder / "model.safetensors")
+    end = json.loads((folder / "config.json").read_text())["text_config"]["sep_token_id"]
+    weights["text_decoder.cls.predictions.bias"][end] = 1e4
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_where_it_finds_no_words_others_decide(silent: Path, tmp_path: Path, examples: Path) -> None:
+    alone = preset(tmp_path, silent, question="", beams=1, min_length=0)
+    member = CaptionerMember.of(load_preset(alone).members[0])
+    assert [(vote.texts, vote.vector) for vote in member.vote(pictures(2))] == [((), None)] * 2
+    (spec,) = load_preset("embedded").members
+    regressor = f'[[members]]\nkind = "regressor"\nmodel = "{spec.model}"\n'
+    together = tmp_path / "together.toml"
+    together.write_text(regressor + alone.read_text())
+    pair = [Unprompter(load_preset(file)).score(examples / "coffee.jpg", ["a cup"]) for file in ("embedded", together)]
+    assert pair[0] == pair[1]
+
+
+def test_where_nobody_finds_words_the_answer_is_empty(silent: Path, tmp_path: Path, examples: Path) -> None:
+    unprompter = Unprompter(load_preset(preset(tmp_path, silent, question="", beams=1, min_length=0)))
+    (answer,) = unprompter.predict([str(examples / "coffee.jpg")])
+    assert (answer.prompt, answer.candidates, answer.similarity) == ("", (), None)
+    assert np.array_equal(answer.vector, unprompter.encoder.encode([""])[0])
 
 
 def test_weights_may_lie_elsewhere(blip: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CaptionerMember:
-    """Votes with a captioner's sentences; what it gives has no vector yet."""
+    """Votes with a captioner's sentences; what it gives has no vector yet, nor a text where it finds no words."""
 
     def __init__(self, captioner: TorchCaptioner, *, name: str, weight: float) -> None:
         self.name = name
@@ -46,7 +46,8 @@ class CaptionerMember:
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One sentence a picture."""
-        return [Vote(self.name, self._weight, texts=(caption,)) for caption in self.captioner.captions(pictures)]
+        captions = self.captioner.captions(pictures)
+        return [Vote(self.name, self._weight, texts=(caption,) if caption else ()) for caption in captions]
 
     def unload(self) -> None:
         """See `Member`."""
