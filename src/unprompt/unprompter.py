@@ -279,12 +279,19 @@ class Unprompter:
             prompt=candidates[0].text if candidates else "",
             origin="prediction",
             vector=vector,
-            similarity=candidates[0].similarity if candidates else None,
+            similarity=self._similarity(candidates, votes),
             candidates=candidates[:top],
             votes=votes,
             written=picture.written,
             model=self._model(self._identities(with_words=top > 0)),
         )
+
+    def _similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
+        """How near the prompt comes to the vector; of a lone member's text, whose vector that is, to the picture."""
+        if not candidates:
+            return None
+        lone = votes[0].text_similarity if self.preset.wording is None and len(votes) == 1 else None
+        return candidates[0].similarity if lone is None else lone
 
     def _votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
         """Each picture's votes, in the order of the members."""
