@@ -1,5 +1,8 @@
 """Sessions of onnxruntime."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,3 +36,16 @@ def test_another_kind_of_file_and_none(tmp_path: Path) -> None:
     path.write_text("<html>not found</html>")
     with pytest.raises(ModelError, match="cannot load"):
         session(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the cache folder is not found by XDG_CACHE_HOME")
+def test_onnxruntime_keeps_and_sends_no_record_of_the_device(tmp_path: Path) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.tiny").file("model.onnx")
+    (tmp_path / "cache").mkdir()
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(
+        [sys.executable, "-c", f"from unprompt.models.onnx import *; session(Path({str(model)!r}))"],
+        env={**environment, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        check=True,
+    )
+    assert list((tmp_path / "cache").rglob("*")) == []

@@ -24,8 +24,11 @@ def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
 
     Raises ModelError where onnxruntime cannot load the file.
     """
+    # Its builds report to Microsoft, and the import alone writes a device's number into the cache folder.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # 0.2 s: only who predicts pays for it
 
+    onnxruntime.disable_telemetry_events()  # where somebody imported it before us
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
