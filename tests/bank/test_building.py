@@ -48,7 +48,7 @@ def test_the_number_of_threads_changes_nothing(tmp_path: Path, whole: Path, towe
     verify(tmp_path / "bank")
 
 
-@pytest.mark.parametrize("breaks", [[0], [15], [16], [40, 10, 97], [100, 100]])
+@pytest.mark.parametrize("breaks", [[1], [15], [16], [40, 10, 97], [100, 100]])
 def test_a_build_that_was_broken_off_goes_on(
     tmp_path: Path, whole: Path, towers: EmbeddedPair, breaks: list[int]
 ) -> None:
@@ -158,4 +158,11 @@ def test_copies_are_dropped_across_portions(tmp_path: Path, towers: EmbeddedPair
 def test_no_prompts_are_no_bank(tmp_path: Path, towers: EmbeddedPair, given: list[str]) -> None:
     with pytest.raises(DataError, match="expected prompts for the bank, found none"):
         build_bank(given, tmp_path / "bank", towers)
+    assert not (tmp_path / "bank").exists()
     build_bank(["a fox"], tmp_path / "bank", towers)
+
+
+def test_prompts_that_cannot_be_read_begin_no_bank(tmp_path: Path, towers: EmbeddedPair) -> None:
+    with pytest.raises(BrokenOffError):
+        build_bank(breaking(prompts(3), 0), tmp_path / "bank", towers)
+    assert not (tmp_path / "bank").exists()

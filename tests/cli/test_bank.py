@@ -124,10 +124,12 @@ def test_only_broken_pictures(unprompt: Unprompt, bank: Path, tmp_path: Path) ->
     assert (run.code, run.out) == (3, "")
 
 
-def test_banks_that_cannot_be_used(unprompt: Unprompt, bank: Path, pictures: list[Path], tmp_path: Path) -> None:
+def test_banks_that_cannot_be_used(
+    unprompt: Unprompt, bank: Path, text: Path, pictures: list[Path], tmp_path: Path
+) -> None:
     run = unprompt("similar", pictures[0], "--bank", tmp_path / "none")
     assert (run.code, "expected a bank with a config.json" in run.err) == (2, True)
-    run = unprompt("bank", "build", tmp_path / "x.txt", "-o", bank)
+    run = unprompt("bank", "build", text, "-o", bank)
     assert (run.code, "found a finished bank" in run.err) == (2, True)
     (bank / "config.json").rename(bank / "building.json")
     run = unprompt("similar", pictures[0], "--bank", bank)
@@ -209,3 +211,9 @@ def wait_for(run: subprocess.Popen[Any], folder: Path, rows: int) -> None:
 def _rows(folder: Path) -> int:
     ends = folder / "ends.u64"
     return ends.stat().st_size // 8 if ends.exists() else 0
+
+
+def test_a_slip_in_the_path_of_the_prompts_begins_no_bank(unprompt: Unprompt, tmp_path: Path) -> None:
+    run = unprompt("bank", "build", tmp_path / "promts.txt", "-o", tmp_path / "bank", "-q")
+    assert run.code == 2
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -92,13 +92,17 @@ def build_bank(
     """
     encoder = SentenceEncoder.embedded(1)  # a batch a thread: one that is split among threads is slower
     makers = Makers.of(towers)
-    _begin(folder, makers)
     counts = Counts() if counts is None else counts
+    stream = _distinct(prompts, counts)
+    first = next(stream, None)  # a slip in what is given shows here, and leaves no folder behind
+    if first is None:
+        raise DataError("expected prompts for the bank, found none; check what was given")
+    _begin(folder, makers)
+    stream = chain([first], stream)
     with ExitStack() as stack:
         files = stack.enter_context(_Files(folder, makers))
         pool = stack.enter_context(ThreadPoolExecutor(threads or core_count(), "encoding"))
         advance = stack.enter_context(step("building the bank", None, "prompts"))
-        stream = _distinct(prompts, counts)
         while portion := list(islice(stream, _PORTION)):
             if not files.holds(portion):
                 sentences = _sentences(encoder, pool, portion)
@@ -106,8 +110,6 @@ def build_bank(
             advance(len(portion))
         files.close_whole()
         kept = files.rows
-    if not kept:
-        raise DataError("expected prompts for the bank, found none; check what was given")
     _finish(folder, makers, kept, step)
     return Bank.open(folder)
 
