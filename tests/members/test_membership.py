@@ -51,6 +51,17 @@ def test_a_bank_that_is_not_here(tmp_path: Path, regressor: str) -> None:
     assert list(membership.missing) == ["neighbours"]
 
 
+def test_going_on_without_some_is_offered_where_it_helps(tmp_path: Path, regressor: str) -> None:
+    gone = [member("neighbours", "embedded", bank=f"{tmp_path}/{name}.bank", name=name) for name in ("one", "two")]
+    with pytest.raises(ModelError, match=r"^the member one: bank .*; 'unprompt presets show' .*--allow-missing"):
+        open_members(written(tmp_path, regressor, gone[0]))
+    for allow_missing in (False, True):
+        with pytest.raises(ModelError, match=r"presets show' lists every file$"):
+            open_members(written(tmp_path, *gone), allow_missing=allow_missing)
+        with pytest.raises(ModelError, match=r"^bank .*make it with 'unprompt bank build [^;]*$"):
+            open_members(written(tmp_path, gone[0]), allow_missing=allow_missing)
+
+
 def test_weights_of_the_others_keep_their_proportions(tmp_path: Path, regressor: str, examples: Path) -> None:
     other = member("interrogator", "embedded", mode="caption", caption="a cat", weight=1)
     gone = member("captioner", f"local:{tmp_path / 'nothing'}", weight=4)

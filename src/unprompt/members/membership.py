@@ -53,16 +53,22 @@ def open_members(preset: Preset, threads: int = 0, *, allow_missing: bool = Fals
         if error:
             absent[spec.name] = error
     if absent and (not allow_missing or not members):
-        told = [f"the member {name}: {error}" for name, error in absent.items()]
-        told.append(
-            "'unprompt presets show' lists every file, and --allow-missing goes on with the members that are here"
-        )
-        raise _joined(told, list(absent.values()))
+        raise _all_absent(preset, absent, others=bool(members) and not allow_missing)
     if absent:
         present = [spec for spec in preset.members if spec.name not in absent]
         total = sum(spec.weight for spec in present)
         members = [KINDS[spec.kind](replace(spec, weight=spec.weight / total), threads) for spec in present]
     return Membership(members, {name: str(error) for name, error in absent.items()})
+
+
+def _all_absent(preset: Preset, absent: Mapping[str, UnpromptError], *, others: bool) -> UnpromptError:
+    """One error of all that are missing; `others` may go on without them."""
+    if len(preset.members) == 1:  # that of a command that knows no presets, it may be
+        return next(iter(absent.values()))
+    told = [f"the member {name}: {error}" for name, error in absent.items()]
+    way = "'unprompt presets show' lists every file"
+    told.append(f"{way}, and --allow-missing goes on with the members that are here" if others else way)
+    return _joined(told, list(absent.values()))
 
 
 def _absence(spec: MemberSpec) -> UnpromptError | None:
@@ -81,5 +87,8 @@ def _is_fetched(need: Need) -> bool:
 
 
 def _joined(sentences: Sequence[str], errors: Sequence[UnpromptError]) -> UnpromptError:
-    """One error for all: itself where it is alone."""
-    return errors[0] if len(errors) == 1 else ModelError("; ".join(sentences))
+    """One error that says all this; where one is alone it keeps its class, and so its HTTP status."""
+    if len(errors) > 1:
+        return ModelError("; ".join(sentences))
+    errors[0].args = ("; ".join(sentences),)
+    return errors[0]
