@@ -20,14 +20,17 @@ class Hub:
     """Repositories with their files, and what goes wrong with some.
 
     `large` files are promised by their sha256, others by git's hash. `cut` says how many bytes of a file come before
-    the connection breaks off, as often as it says; `other` is what comes in place of a file's content. `asked` is each
-    GET of a file with where it was to begin.
+    the connection breaks off, as often as it says; `other` is what comes in place of a file's content; `whole` files
+    come from their beginning, whatever was asked; `barred` ones are answered with 403. `asked` is each GET of a file
+    with where it was to begin.
     """
 
     files: dict[str, dict[str, bytes]]
     large: set[str] = field(default_factory=set)
     cut: dict[str, list[int]] = field(default_factory=dict)
     other: dict[str, bytes] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
+    barred: set[str] = field(default_factory=set)
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def digest(self, repository: str, name: str) -> str:
@@ -66,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _resolve(self, repository: str, name: str, *, with_body: bool) -> None:
         content = self.hub.files.get(repository, {}).get(name)
+        if name in self.hub.barred:
+            self._head(403, {"Content-Length": "0"})
+            return
         if content is None:
             self._refuse("EntryNotFound")
             return
@@ -76,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.hub.other.get(name, content)
         begin = int(found[1]) if (found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))) else 0
         self.hub.asked.append((name, begin))
+        begin = 0 if name in self.hub.whole else begin
         rest = content[begin:]
         if begin >= len(content):
             self._head(416, {"Content-Length": "0"})

@@ -192,3 +192,41 @@ def test_names_that_nobody_knows(hub: Hub, tmp_path: Path) -> None:
     run = fetch(hub, tmp_path)
     assert run.returncode == 2
     assert "expected models or --preset NAME" in run.stderr
+
+
+def test_a_fault_of_the_hub_does_not_lead_to_other_weights(hub: Hub, tmp_path: Path) -> None:
+    hub.barred = {"open_clip_model.safetensors"}
+    run = fetch(hub, tmp_path, "ViT-B-32.laion2b_s34b_b79k")
+    assert run.returncode == 2
+    assert "403" in run.stderr
+    assert hub.asked == []
+
+
+def test_what_every_name_came_to_is_said(hub: Hub, tmp_path: Path) -> None:
+    hub.files[CLIP] = {"README.md": b"# CLIP"}
+    hub.barred = {"open_clip_pytorch_model.bin"}
+    run = fetch(hub, tmp_path, "ViT-B-32.laion2b_s34b_b79k")
+    assert run.returncode == 2
+    assert "404" in run.stderr
+    assert "403" in run.stderr
+
+
+def test_both_banks_of_a_preset_are_said(hub: Hub, tmp_path: Path) -> None:
+    preset = tmp_path / "own.toml"
+    banks = [tmp_path / "one.bank", tmp_path / "two.bank"]
+    preset.write_text(
+        "".join(
+            f'[[members]]\nname = "{bank.stem}"\nkind = "neighbours"\nmodel = "embedded"\nbank = "{bank}"\n'
+            for bank in banks
+        )
+    )
+    run = fetch(hub, tmp_path, "--preset", str(preset), "--offline")
+    assert run.returncode == 2
+    for bank in banks:
+        assert f"bank {bank} is not here" in run.stderr
+
+
+def test_of_an_architecture_the_tags_that_are_known_are_offered(hub: Hub, tmp_path: Path) -> None:
+    run = fetch(hub, tmp_path, "ViT-H-14")
+    assert run.returncode == 2
+    assert "unknown published model 'ViT-H-14'; known: ViT-H-14.laion2b_s32b_b79k" in run.stderr

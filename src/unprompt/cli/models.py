@@ -311,7 +311,7 @@ def _wanted(names: list[str], preset: str | None) -> list[Need]:
         checked = load_preset(preset)
         needs += [need for spec in checked.members for need in needs_of(spec)]
         needs += wording_needs(checked)
-    return list({need.name: need for need in needs}.values())
+    return list({(need.name, *(file.place for file in need.files)): need for need in needs}.values())
 
 
 def _size(path: Path) -> int:

@@ -62,7 +62,9 @@ Offline: TypeAlias = Annotated[bool, typer.Option("--offline", help="Never downl
 AllowMissing: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--allow-missing", help="Go on without the members whose models are not here; each record says which and why."
+        "--allow-missing",
+        help="Go on without the members whose models are not here; each record says which and why. A download that "
+        "fails later ends the run.",
     ),
 ]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict vectors alone, no sentences.")]

@@ -40,7 +40,7 @@ def needs_of(spec: MemberSpec) -> list[Need]:
     needs = _towers(spec)
     if spec.kind == NEIGHBOURS and "bank" in options:
         way = f"make it with 'unprompt bank build PROMPTS --clip {spec.model} -o {options['bank']}'"
-        needs.append(file_need("bank", Path(options["bank"]), way))
+        needs.append(file_need(f"bank {options['bank']}", Path(options["bank"]), way))
     if spec.kind == INTERROGATOR:
         needs += [*_caption(options.get("caption", EMBEDDED)), *_lists(spec)]
     return needs
@@ -56,7 +56,7 @@ def published_need(name: str) -> Need:
     if name in known:
         return hub_need(known[name]) if known[name].repository else folder_need(name)
     if "." not in name and "/" not in name:
-        raise UnknownNameError("published model", name, known)
+        raise UnknownNameError("published model", name, [tag for tag in known if tag.startswith(f"{name}.")] or known)
     return towers_need(name, HUB)
 
 

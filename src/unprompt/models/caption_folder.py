@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from unprompt.errors import ModelError
 from unprompt.models.folder import CONFIG, file_sha256
+from unprompt.models.hub_cache import is_offline
 
 KINDS = ("blip", "blip-2", "git")
 """What a config may name as its `model_type`."""
@@ -104,17 +105,23 @@ class HubSource:
     def _fetch(self, weights: str) -> Path:
         from huggingface_hub import snapshot_download
 
-        patterns = [*_SMALL, weights]
         try:
-            return Path(snapshot_download(self._repository, allow_patterns=patterns, ignore_patterns=["*/*"]))
+            return Path(
+                snapshot_download(
+                    self._repository,
+                    allow_patterns=[*_SMALL, weights],
+                    ignore_patterns=["*/*"],
+                    local_files_only=is_offline(),
+                )
+            )
         except (OSError, ValueError) as error:  # the hub's own errors are among these
             needed = [choices[0] for choices in _NEEDED]
             raise self._absence([*needed, _SAFE], f"the hub gave none ({error}): try again") from error
 
     def _absence(self, missing: list[str], way: str) -> ModelError:
-        from huggingface_hub import constants, is_offline_mode
+        from huggingface_hub import constants
 
-        if is_offline_mode():
+        if is_offline():
             way = "the network is off (HF_HUB_OFFLINE): unset it once"
         return ModelError(
             f"the weights of {self._name} are not here: expected {', '.join(missing)} of {self._repository} in "

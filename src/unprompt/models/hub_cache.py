@@ -34,6 +34,6 @@ def promised_sha256(path: Path) -> str:
 
 def is_offline() -> bool:
     """Whether the network is off, by HF_HUB_OFFLINE; the hub's library saw it when it was imported, and never again."""
-    from huggingface_hub import is_offline_mode
+    from huggingface_hub import constants
 
-    return is_offline_mode() or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE
+    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE

@@ -77,13 +77,18 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
         return found
     if is_offline():
         raise ModelError(f"{names[0]} of {repository}: the network is off (HF_HUB_OFFLINE or --offline); allow it once")
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
     faults = []
     for name in names:
         try:
             promise = _ask(repository, name)
-        except Exception as error:  # the hub's own errors, and those of its HTTP client, have nothing in common
+        except RemoteEntryNotFoundError as error:
             faults.append(_first_line(error))
             continue
+        except Exception as error:  # the hub's own errors, and those of its HTTP client, have nothing in common
+            faults.append(_first_line(error))
+            break  # the next name may be of other weights
         blobs = cache_place(repository) / "blobs"
         try:
             _bring(promise, blobs, f"{name} of {repository}", step)
@@ -92,7 +97,7 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
                 f"cannot write to {blobs}: {error.strerror or error}; make room, or set HF_HOME"
             ) from error
         return _enter(repository, name)
-    raise ModelError(f"{' or '.join(names)} of {repository} cannot be had: {faults[-1]}; try again")
+    raise ModelError(f"{' or '.join(names)} of {repository} cannot be had: {'; '.join(faults)}; try again")
 
 
 def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
@@ -139,9 +144,10 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
 def _come(promise: _Promise, begun: Path, what: str, advance: Callable[[int], None]) -> None:
     """All of it, in as many tries as bring more of it, and a few that do not."""
     most = failed = 0
+    reach = _furthest(advance)
     while True:
         try:
-            _go_on(promise, begun, advance)
+            _go_on(promise, begun, reach)
             return
         except httpx.HTTPError as error:
             here = begun.stat().st_size if begun.exists() else 0
@@ -152,11 +158,25 @@ def _come(promise: _Promise, begun: Path, what: str, advance: Callable[[int], No
             time.sleep(_PAUSE_S)
 
 
-def _go_on(promise: _Promise, begun: Path, advance: Callable[[int], None]) -> None:
+def _furthest(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """What is told how many bytes are there, and tells how many more MB that are than ever before."""
+    told = 0
+
+    def reach(here: int) -> None:
+        nonlocal told
+        if (more := here // _MB - told) > 0:
+            told += more
+            advance(more)
+
+    return reach
+
+
+def _go_on(promise: _Promise, begun: Path, reach: Callable[[int], None]) -> None:
     """Appends what is still to come. Raises httpx.HTTPError where it breaks off."""
     from huggingface_hub import get_token
 
     here = begun.stat().st_size if begun.exists() else 0
+    reach(here)
     if here >= promise.size:
         return
     headers = {"Accept-Encoding": "identity"}
@@ -173,8 +193,8 @@ def _go_on(promise: _Promise, begun: Path, advance: Callable[[int], None]) -> No
         with begun.open("ab" if here else "wb") as file:
             for block in answer.iter_bytes():
                 file.write(block)
-                advance((here + len(block)) // _MB - here // _MB)
                 here += len(block)
+                reach(here)
                 if here > promise.size:  # which the hash will tell
                     return
     if here < promise.size:
