@@ -17,7 +17,6 @@ import typer
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERRUPTED, MissingExtraError
-from unprompt.output.files import write_errors
 
 Advance = Callable[[str, int, int], None]
 
@@ -76,6 +75,8 @@ def _together(count: int, folder: Path) -> None:
     """
     import socket
     import subprocess
+
+    from unprompt.output.files import write_errors
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
