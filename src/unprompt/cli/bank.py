@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from unprompt.cli.options import Offline, Quiet, SkipBad, Threads
+from unprompt.cli.options import (
+    ClipModel,
+    ClipWeights,
+    Offline,
+    Quiet,
+    SkipBad,
+    Threads,
+)
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError
@@ -39,22 +46,8 @@ def build(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BANK", help="The folder of the bank.")],
-    clip: Annotated[
-        str,
-        typer.Option(
-            "--clip",
-            metavar="NAME",
-            help="The model that compares: embedded, or one of open_clip such as ViT-L-14.openai.",
-        ),
-    ] = "embedded",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Its weights, a safetensors file. Left out: those of the hub or its cache.",
-        ),
-    ] = "hub",
+    clip: ClipModel = "embedded",
+    weights: ClipWeights = "hub",
     threads: Threads = 0,
     skip_bad: SkipBad = False,
     offline: Offline = False,

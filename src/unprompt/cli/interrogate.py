@@ -14,6 +14,8 @@ from unprompt.cli.options import (
     AnswerFormat,
     BatchSize,
     CacheFolder,
+    ClipModel,
+    ClipWeights,
     Exclude,
     Existing,
     ExistingSidecar,
@@ -75,20 +77,8 @@ def interrogate(
             "or what the picture is least like (negative).",
         ),
     ] = Mode.BEST,
-    clip: Annotated[
-        str,
-        typer.Option(
-            "--clip",
-            metavar="NAME",
-            help="The model that compares: embedded, or one of open_clip such as ViT-L-14.openai.",
-        ),
-    ] = "embedded",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights", metavar="FILE", help="Its weights, a safetensors file. Left out: the hub's, or its cache's."
-        ),
-    ] = "hub",
+    clip: ClipModel = "embedded",
+    weights: ClipWeights = "hub",
     caption: Annotated[
         str,
         typer.Option(

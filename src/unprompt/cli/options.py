@@ -182,6 +182,20 @@ Exclude: TypeAlias = Annotated[
         help="Words and phrases, one a line: no term stays in which one of them stands as whole words.",
     ),
 ]
+ClipModel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--clip",
+        metavar="NAME",
+        help="The model that compares: embedded, or one of open_clip such as ViT-L-14.openai.",
+    ),
+]
+ClipWeights: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--weights", metavar="FILE", help="Its weights, a safetensors file. Left out: those of the hub or its cache."
+    ),
+]
 CacheFolder: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import CacheFolder, Exclude, Offline, Quiet, Threads, VocabularySources, Without
+from unprompt.cli.options import (
+    CacheFolder,
+    ClipModel,
+    ClipWeights,
+    Exclude,
+    Offline,
+    Quiet,
+    Threads,
+    VocabularySources,
+    Without,
+)
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import quiet_pipe, say, show
 from unprompt.errors import EXIT_FINE, DataError, UnknownNameError
@@ -76,22 +86,8 @@ def check(
 
 @app.command()
 def build(
-    clip: Annotated[
-        str,
-        typer.Option(
-            "--clip",
-            metavar="NAME",
-            help="The model that compares: embedded, or one of open_clip such as ViT-L-14.openai.",
-        ),
-    ] = "embedded",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Its weights, a safetensors file. Left out: those of the hub or its cache.",
-        ),
-    ] = "hub",
+    clip: ClipModel = "embedded",
+    weights: ClipWeights = "hub",
     vocabulary: VocabularySources = None,
     without: Without = None,
     exclude: Exclude = None,

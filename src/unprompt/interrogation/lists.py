@@ -10,13 +10,12 @@ from typing import TypeAlias
 from unprompt.interrogation.chain import Candidate
 from unprompt.models.two_tower import TwoTower
 from unprompt.prediction import Term, Vector
-from unprompt.vocabulary.category import Category
+from unprompt.vocabulary.category import FLAVORS, Category
 from unprompt.vocabulary.ranking import rank
 from unprompt.vocabulary.tables import TermTable, TermTables
 from unprompt.vocabulary.vocabulary import Vocabulary
 
-FLAVORS = "flavors"
-MEDIUMS, ARTISTS, MOVEMENTS = "mediums", "artists", "movements"
+MEDIUMS, MOVEMENTS = "mediums", "movements"
 
 Step: TypeAlias = "Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]"
 """Begins a step of so many things; what it gives is told how many more are done."""

@@ -11,10 +11,12 @@ import numpy as np
 from unprompt.images.decode import Picture
 from unprompt.interrogation.chain import Candidate, Rules, grow
 from unprompt.interrogation.interrogation import Mode, Settings
-from unprompt.interrogation.lists import ARTISTS, FLAVORS, MEDIUMS, MOVEMENTS, Lists
+from unprompt.interrogation.lists import MEDIUMS, MOVEMENTS, Lists
 from unprompt.interrogation.sentence import Addition, Sentence, compose
 from unprompt.models.two_tower import JOINT, TwoTower
 from unprompt.prediction import Term, Vector
+from unprompt.vocabulary.category import FLAVORS
+from unprompt.vocabulary.original import ARTISTS
 
 _PUBLISHED_FLAVORS = 3
 

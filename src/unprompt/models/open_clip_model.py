@@ -187,7 +187,7 @@ def _made_whole(model: nn.Module) -> bool:
 
 
 def _model_sha256(model: nn.Module) -> str:
-    """Of a sample of each tensor and of the sum of its words, in which any change shows: a tenth of the time of all."""
+    """Of a sample of each tensor and of the sum of its words, in which any change shows; quicker than all of it."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
