@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from unprompt.errors import ModelError
 from unprompt.models.folder import ModelFolder
-from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.models.stored_vectors import read_vectors, write_vectors
+from unprompt.prediction import Vector
 
 WORDS, VECTORS = "words.txt", "words.npy"
 
@@ -112,15 +111,13 @@ class Words:
     def read(cls, folder: ModelFolder) -> Words:
         """The words of a decoder's folder. Raises ModelError where the two files do not belong together."""
         texts = tuple(folder.file(WORDS).read_text(encoding="utf-8").splitlines())
-        stored = np.load(folder.file(VECTORS), allow_pickle=False)
-        if stored.shape != (len(texts), EMBEDDING_SIZE):
-            raise ModelError(f"model {folder.name}: {len(texts)} words, but vectors of the shape {stored.shape}")
-        vectors = stored.astype(np.float32)
-        return cls(texts, np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32))
+        vectors = read_vectors(folder, VECTORS)
+        if len(vectors) != len(texts):
+            raise ModelError(f"model {folder.name}: {len(texts)} words, but vectors of the shape {vectors.shape}")
+        return cls(texts, vectors)
 
     def write(self, folder: Path) -> list[str]:
         """Writes the two files, vectors in 8 bits; returns their names."""
         (folder / WORDS).write_text("".join(f"{text}\n" for text in self.texts), encoding="utf-8")
-        largest = np.abs(self.vectors).max(axis=1, keepdims=True)
-        np.save(folder / VECTORS, np.round(self.vectors / largest * 127).astype(np.int8))
+        write_vectors(folder / VECTORS, self.vectors)
         return [WORDS, VECTORS]
