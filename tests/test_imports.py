@@ -16,7 +16,7 @@ LEVELS = (
     {"images", "text", "models", "vocabulary"},
     {"interrogation", "bank"},
     {"members", "presets", "clip_interrogator"},
-    {"ensemble", "wording"},
+    {"ensemble", "wording", "codebook"},
     {"unprompter"},
     {"output", "evaluation", "training", "datasets", "kaggle", "scale"},
     {"cli", "serve", "__main__"},

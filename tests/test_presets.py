@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import DataError, MissingExtraError, UnknownNameError, UnpromptError
-from unprompt.presets import load_preset, preset_names, read_preset
+from unprompt.presets import CodebookSpec, load_preset, preset_names, read_preset, to_toml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 MEMBER = '[[members]]\nkind = "regressor"\nmodel = "a.tag"\n'
 NEIGHBOURS = '[[members]]\nkind = "neighbours"\nmodel = "embedded"\nbank = "b"\n'
 WORDING = '[wording]\ndecoder = "d.tag"\n'
+CODEBOOK = '[codebook]\nmodel = "c.tag"\n'
 
 
 def written(folder: Path, text: str) -> Path:
@@ -38,6 +44,19 @@ def test_weights_are_brought_to_one(tmp_path: Path) -> None:
     preset = load_preset(written(tmp_path, MEMBER + "weight = 1\n" + second + WORDING))
     assert [(member.name, member.weight) for member in preset.members] == [("regressor", 0.25), ("other", 0.75)]
     assert preset.models() == ("a.tag", "a.tag", "d.tag")
+
+
+def test_a_codebook_is_read_and_named_among_the_models(tmp_path: Path) -> None:
+    preset = load_preset(written(tmp_path, MEMBER + WORDING + CODEBOOK + "share = 1\nsharpness = 0.5\n"))
+    assert preset.codebook == CodebookSpec("c.tag", share=1.0, sharpness=0.5)
+    assert preset.models() == ("a.tag", "d.tag", "c.tag")
+    assert load_preset(written(tmp_path, MEMBER + WORDING)).codebook is None
+
+
+def test_a_preset_is_the_same_when_it_is_written_again(tmp_path: Path) -> None:
+    preset = load_preset(written(tmp_path, MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = 20\n"))
+    again = read_preset(to_toml(tomllib.loads(preset.text)), "own.toml")
+    assert (again.members, again.wording, again.codebook) == (preset.members, preset.wording, preset.codebook)
 
 
 def test_identity_follows_the_content(tmp_path: Path) -> None:
@@ -102,6 +121,19 @@ def test_a_preset_is_frozen() -> None:
         (MEMBER, DataError, "lacks 'wording'"),
         ('[[members]]\nkind = "regressor"\n' + WORDING, DataError, "lacks 'model'"),
         (MEMBER + '[wording]\ndecoder = ["d"]\n', DataError, "decoder to be a str"),
+        (MEMBER + WORDING + CODEBOOK.replace("codebook", "codebok"), UnknownNameError, "did you mean 'codebook'"),
+        (MEMBER + WORDING + CODEBOOK + "shar = 0.3\n", UnknownNameError, r"\[codebook\] of .*did you mean 'share'"),
+        (MEMBER + WORDING + "[codebook]\nshare = 0.3\nsharpness = 20\n", DataError, "lacks 'model'"),
+        (MEMBER + WORDING + CODEBOOK + "sharpness = 20\n", DataError, "lacks 'share'"),
+        (MEMBER + WORDING + CODEBOOK + "share = 0.3\n", DataError, "lacks 'sharpness'"),
+        (MEMBER + WORDING + CODEBOOK + "share = 1.1\nsharpness = 20\n", DataError, "from 0 to 1 .*, found 1.1 and 20"),
+        (MEMBER + WORDING + CODEBOOK + "share = -0.1\nsharpness = 20\n", DataError, "found -0.1 and 20"),
+        (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = 0\n", DataError, "above 0 and at most 1,000, found"),
+        (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = 1001\n", DataError, "found 0.3 and 1001"),
+        (MEMBER + WORDING + CODEBOOK + "share = nan\nsharpness = 20\n", DataError, "share to be at most"),
+        (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = nan\n", DataError, "sharpness to be at most"),
+        (MEMBER + WORDING + CODEBOOK + "share = true\nsharpness = 20\n", DataError, "share to be a float, found True"),
+        ("codebook = 1\n" + MEMBER + WORDING, DataError, "codebook to be a dict"),
         ("not toml", DataError, "is not TOML"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 sys.path.insert(0, str(Path(__file__).parent))  # with importmode=importlib the tests are not on the path
 
@@ -18,8 +19,12 @@ import tiny_models
 
 from unprompt import Failure, Prediction, Unprompter, embed, load
 from unprompt.answers import RecentAnswers
+from unprompt.codebook import Codebook
+from unprompt.ensemble import fuse
 from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
 from unprompt.members.membership import KINDS
+from unprompt.models.folder import ModelFolder
+from unprompt.output.records import to_record
 from unprompt.prediction import WrittenPrompt
 from unprompt.presets import MEMBER_KINDS, load_preset
 from unprompt.unprompter import _DECODERS_LIMIT, _WAITING_LIMIT
@@ -332,6 +337,80 @@ def test_unknown_model(tmp_path: Path) -> None:
         load(path)
 
 
+@pytest.fixture(scope="module")
+def drawing(preset: Path, folder: Path) -> Unprompter:
+    """The same preset with a codebook."""
+    book = tiny_models.codebook(folder / "book.tiny")
+    return load(tiny_models.with_codebook(preset, folder / "drawing.toml", book))
+
+
+def test_a_codebook_draws_the_vector_and_leaves_all_else(
+    drawing: Unprompter, unprompter: Unprompter, pictures: list[Path], folder: Path
+) -> None:
+    codebook = Codebook.read(ModelFolder.open(folder / "book.tiny"))
+    for text in (True, False):
+        plain = list(unprompter.predict(pictures[:3], text=text))
+        for before, answer in zip(plain, drawing.predict(pictures[:3], text=text), strict=True):
+            assert isinstance(before, Prediction)
+            assert isinstance(answer, Prediction)
+            drawn = codebook.draw(before.vector[None], share=0.3, sharpness=9.0)[0]
+            assert np.allclose(answer.vector, drawn, atol=1e-6)
+            assert np.abs(answer.vector - before.vector).max() > 0.01
+            assert (answer.prompt, answer.similarity, answer.candidates) == (
+                before.prompt,
+                before.similarity,
+                before.candidates,
+            )
+            assert to_record(answer)["votes"] == to_record(before)["votes"]
+
+
+def test_what_was_drawn_is_the_same_in_any_batch(drawing: Unprompter, pictures: list[Path]) -> None:
+    alone = vectors(drawing, pictures[:8], batch_size=1)
+    together = vectors(drawing, pictures[:8], batch_size=8)
+    assert max(np.abs(alone[name] - together[name]).max() for name in alone) < 1e-5
+
+
+def test_a_codebook_is_named_with_its_hash(drawing: Unprompter, pictures: list[Path], folder: Path) -> None:
+    identity = ModelFolder.open(folder / "book.tiny").identity()
+    (answer,) = drawing.predict(pictures[0], text=False)
+    assert isinstance(answer, Prediction)
+    assert answer.model["models"]["book.tiny"] == identity
+    assert drawing.identity(text=False)["models"]["book.tiny"] == identity
+
+
+def test_a_written_prompt_is_not_drawn(drawing: Unprompter, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("parameters", f"{PROMPT}\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64")
+    Image.new("RGB", (64, 64)).save(tmp_path / "written.png", pnginfo=info)
+    (answer,) = drawing.predict(tmp_path / "written.png")
+    assert isinstance(answer, Prediction)
+    assert answer.origin == "metadata"
+    assert np.allclose(answer.vector, embed([answer.prompt])[0], atol=1e-6)
+    assert "book.tiny" not in answer.model["models"]
+
+
+def test_scores_are_by_the_vector_that_no_codebook_has_drawn(
+    drawing: Unprompter, unprompter: Unprompter, pictures: list[Path]
+) -> None:
+    prompts = ["a cat on a sofa", "a red moon"]
+    assert drawing.score(pictures[0], prompts) == unprompter.score(pictures[0], prompts)
+
+
+def test_a_codebook_that_is_not_there(preset: Path, tmp_path: Path) -> None:
+    path = tmp_path / "lacking.toml"
+    path.write_text(preset.read_text() + '[codebook]\nmodel = "prompt_codebok.unprompt"\nshare = 0.3\nsharpness = 9\n')
+    with pytest.raises(UnknownNameError, match="did you mean 'prompt_codebook"):
+        load(path)
+
+
+def test_a_damaged_codebook_shows_when_it_is_needed(preset: Path, tmp_path: Path, pictures: list[Path]) -> None:
+    book = tiny_models.codebook(tmp_path / "book.tiny")
+    unprompter = load(tiny_models.with_codebook(preset, tmp_path / "damaged.toml", book))
+    (book.path / "codebook.npy").write_bytes(b"")
+    with pytest.raises(ModelError, match="another sha256"):
+        list(unprompter.predict(pictures[0], text=False))
+
+
 def test_every_kind_of_a_preset_can_be_made() -> None:
     assert set(KINDS) == set(MEMBER_KINDS)
 
@@ -363,7 +442,7 @@ def test_the_embedded_preset_answers(embedded: Unprompter, examples: Path) -> No
         assert 1 <= len(similarities) <= 3
         assert similarities == sorted(similarities, reverse=True)
         assert answer.similarity == similarities[0]
-        assert answer.similarity == pytest.approx(float(embed([answer.prompt])[0] @ answer.vector), abs=1e-4)
+        assert answer.similarity == pytest.approx(float(embed([answer.prompt])[0] @ fuse(answer.votes)), abs=1e-4)
 
 
 def test_batch_size_and_order_change_no_word(embedded: Unprompter, examples: Path) -> None:

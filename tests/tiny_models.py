@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from unprompt.codebook import Codebook
 from unprompt.models.folder import ModelFolder, write_config
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.sentence import SentenceEncoder
@@ -114,6 +115,22 @@ def _save(graph: Any, folder: Path) -> None:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, folder / "model.onnx")
+
+
+def codebook(path: Path, *, seed: int = 0) -> ModelFolder:
+    """A model folder with a codebook of 16 vectors."""
+    raw = np.random.default_rng(seed).standard_normal((16, EMBEDDING_SIZE))
+    vectors = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
+    path.mkdir(parents=True)
+    config = {"name": path.name, "architecture": "codebook", "licence": "MIT", "origin": ORIGIN}
+    return write_config(path, config, Codebook(vectors).write(path))
+
+
+def with_codebook(preset: Path, path: Path, model: ModelFolder, *, share: float = 0.3, sharpness: float = 9.0) -> Path:
+    """A copy of a preset file, with a codebook."""
+    table = f"[codebook]\nmodel = {_local(model)}\nshare = {share}\nsharpness = {sharpness}\n"
+    path.write_text(preset.read_text() + table)
+    return path
 
 
 def preset(path: Path, *models: ModelFolder, weights: tuple[float, ...] = (), requires: str = "[]") -> Path:

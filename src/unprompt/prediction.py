@@ -19,7 +19,7 @@ EMBEDDING_SIZE = 384
 class Candidate:
     """A sentence that was offered as the prompt.
 
-    `similarity` is the cosine between the sentence's own vector and the fused one; `origin` is who offered it
+    `similarity` is the cosine between the sentence's own vector and the members' fused one; `origin` is who offered it
     ("decoder" or a member's name; `from` in JSON).
     """
 
@@ -82,9 +82,10 @@ class WrittenPrompt:
 class Prediction:
     """The answer for one picture.
 
-    `vector` (384,) float32 is unit length: the written prompt's own where `origin` is "metadata", the members' fused
-    one where it is "prediction". `similarity` is the cosine between the prompt's own vector and `vector`; where a lone
-    member's text is the answer, it is the vote's `text_similarity`, if that was measured.
+    `vector` (384,) float32 is unit length: the written prompt's own where `origin` is "metadata"; where it is
+    "prediction", the members' fused one, drawn towards the preset's codebook if it has one. `similarity` is the cosine
+    between the prompt's own vector and the fused one, which no codebook has drawn; where a lone member's text is the
+    answer, it is the vote's `text_similarity`, if that was measured.
     `prompt` is empty and `similarity` is None where no text was asked for. `candidates` are the runners-up and the
     winner, best first. `model` says what computed it: preset, version, hashes.
     """

@@ -30,6 +30,11 @@
     [wording]                        # left out: the answer is the member's text that is nearest to the fused vector
     decoder = "sentence_decoder.unprompt"
 
+    [codebook]                       # left out: the vector of an answer is the fused one
+    model = "prompt_codebook.unprompt"
+    share = 0.3                      # what it counts in the vector of an answer, 0 to 1
+    sharpness = 20                   # how far the nearest of it outweigh the others, above 0
+
 A model folder is named, or pointed at with `local:PATH` (relative to the working folder).
 """
 
@@ -106,9 +111,13 @@ _WORDY = (INTERROGATOR, NEIGHBOURS, CAPTIONER)
 _LARGEST_NUMBER = 1_000_000
 """Of all that presets hold; sums and products of such numbers stay numbers."""
 
-_PRESET_KEYS = ("description", "requires", "take_turns", "members", "wording")
+SHARPNESS_LIMIT = 1000
+"""From there on the nearest vector of a codebook counts alone."""
+
+_PRESET_KEYS = ("description", "requires", "take_turns", "members", "wording", "codebook")
 _MEMBER_KEYS = ("kind", "model", "weight", "name")
 _WORDING_KEYS = ("decoder",)
+_CODEBOOK_KEYS = ("model", "share", "sharpness")
 
 # What shows that an extra is installed.
 _EXTRAS = {"torch": "torch"}
@@ -133,6 +142,19 @@ class WordingSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CodebookSpec:
+    """What the fused vector is drawn towards: the name of a codebook's model.
+
+    `share`, 0 to 1, is what it counts in the vector of an answer; `sharpness`, above 0 and at most `SHARPNESS_LIMIT`,
+    how far the nearest of it outweigh the others. See `unprompt.codebook`.
+    """
+
+    model: str
+    share: float
+    sharpness: float
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
     """A checked preset. The weights of its members sum to 1; `identity` is a short hash of `text`, which is TOML.
 
@@ -147,6 +169,7 @@ class Preset:
     take_turns: bool
     members: tuple[MemberSpec, ...]
     wording: WordingSpec | None
+    codebook: CodebookSpec | None
 
     def check_extras(self) -> None:
         """Raises MissingExtraError where the preset needs an extra that is not installed."""
@@ -157,7 +180,8 @@ class Preset:
     def models(self) -> tuple[str, ...]:
         """The names of all model folders that it needs, without the sentence encoder, which every preset uses."""
         decoder = () if self.wording is None else (self.wording.decoder,)
-        return (*(member.model for member in self.members if member.kind == REGRESSOR), *decoder)
+        codebook = () if self.codebook is None else (self.codebook.model,)
+        return (*(member.model for member in self.members if member.kind == REGRESSOR), *decoder, *codebook)
 
 
 def preset_names() -> tuple[str, ...]:
@@ -223,6 +247,7 @@ def _preset(table: Mapping[str, Any], text: str, path: Path) -> Preset:
         take_turns=_value(table, "take_turns", bool, where, default=False),
         members=members,
         wording=_wording(table, members, where),
+        codebook=_codebook(table, where) if "codebook" in table else None,
     )
 
 
@@ -235,6 +260,23 @@ def _wording(table: Mapping[str, Any], members: Sequence[MemberSpec], where: str
     wording = _value(table, "wording", dict, where)
     _check_keys(wording, _WORDING_KEYS, where)
     return WordingSpec(_value(wording, "decoder", str, where))
+
+
+def _codebook(table: Mapping[str, Any], where: str) -> CodebookSpec:
+    codebook = _value(table, "codebook", dict, where)
+    where = f"[codebook] of {where}"
+    _check_keys(codebook, _CODEBOOK_KEYS, where)
+    spec = CodebookSpec(
+        model=_value(codebook, "model", str, where),
+        share=_value(codebook, "share", float, where),
+        sharpness=_value(codebook, "sharpness", float, where),
+    )
+    if not 0 <= spec.share <= 1 or not 0 < spec.sharpness <= SHARPNESS_LIMIT:
+        raise DataError(
+            f"{where}: expected a share from 0 to 1 and a sharpness above 0 and at most {SHARPNESS_LIMIT:,}, found "
+            f"{_shown(spec.share)} and {_shown(spec.sharpness)}"
+        )
+    return spec
 
 
 def _requires(table: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -7,18 +7,20 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from unprompt import __version__
 from unprompt.answers import Answers, RecentAnswers
+from unprompt.codebook import Codebook
 from unprompt.ensemble import fuse
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
-from unprompt.images.sources import ImageRef, Input, image_refs
+from unprompt.images.reading import PIXELS_LIMIT_MB, InputError, Read, megabytes, read_ahead
+from unprompt.images.sources import Input, image_refs
 from unprompt.members.member import Member
 from unprompt.members.membership import open_members
 from unprompt.members.written import NAME as METADATA
@@ -32,9 +34,6 @@ from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.wording import Wording
 
-PIXELS_LIMIT_MB = 64
-"""Decoded pictures that wait, and a batch, are bounded by their memory as well: large ones may come together."""
-
 _DECODERS_LIMIT = 8
 _WAITING_LIMIT = 64
 """Answers that wait for a picture before them whose batch is not full yet."""
@@ -46,20 +45,10 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _InputError:
-    """The inputs broke off: what came before is answered first, then this is raised."""
-
-    error: BaseException
-
-
-_Read: TypeAlias = Picture | Prediction | Failure
-
-
-@dataclass(frozen=True, slots=True)
 class _Batch:
     """What waits for an answer, in order; the pictures among it that are looked at, by their sha256; their votes."""
 
-    items: Sequence[_Read]
+    items: Sequence[Read]
     new: Mapping[str, Picture]
     votes: Future[list[tuple[Vote, ...]]]
 
@@ -92,6 +81,7 @@ class Unprompter:
             preset.check_extras()
         self.preset = preset
         self._threads = threads
+        self._codebook_folder = None if preset.codebook is None else find_model(preset.codebook.model)
         membership = open_members(preset, threads, allow_missing=allow_missing)
         self.members, self.missing = membership.members, membership.missing
         self._turn = threading.Lock()
@@ -133,13 +123,14 @@ class Unprompter:
             read_metadata=not ignore_metadata,
             known=answers.get,
         )
-        return self._answers(
-            self._read_ahead(image_refs(inputs), read, batch_size), batch_size, top if text else 0, answers
-        )
+        decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
+        pictures = read_ahead(image_refs(inputs), read, threads=decoders, ahead=batch_size + 2 * decoders)
+        return self._answers(pictures, batch_size, top if text else 0, answers)
 
     def score(self, picture: Input, prompts: Sequence[str]) -> tuple[Candidate, ...]:
         """How near each prompt comes to one picture, in the order given; what the file says is not looked at.
 
+        By the fused vector, without a codebook: drawn ones are told apart less well, see the codebook's model card.
         Raises PictureError where the picture cannot be read, ValueError where `picture` is more than one.
         """
         answers = list(self.predict([picture], ignore_metadata=True, text=False))
@@ -148,7 +139,7 @@ class Unprompter:
         answer = answers[0]
         if isinstance(answer, Failure):
             raise PictureError(answer.kind, f"{answer.source}: {answer.message}")
-        cosines = self.encoder.encode(prompts) @ answer.vector  # (prompts,)
+        cosines = self.encoder.encode(prompts) @ self._fused(answer.votes)  # (prompts,)
         return tuple(Candidate(prompt, float(cosine), "given") for prompt, cosine in zip(prompts, cosines, strict=True))
 
     def identity(self, *, text: bool) -> Mapping[str, Any]:
@@ -164,37 +155,19 @@ class Unprompter:
         sides = [member.shorter_side for member in self.members]
         return None if None in sides else max(side for side in sides if side is not None)
 
-    def _read_ahead(
-        self, refs: Iterator[ImageRef], read: Callable[[ImageRef], _Read], batch_size: int
-    ) -> Generator[_Read | _InputError, None, None]:
-        """The pictures in order, decoded in threads: while the models look at one batch, the next one is made ready."""
-        decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
-        ahead = batch_size + 2 * decoders
-        waiting: deque[Future[_Read] | _InputError] = deque()
-        pool = ThreadPoolExecutor(decoders, thread_name_prefix="unprompt-decode")
-        try:
-            for ref in _until_error(refs):
-                waiting.append(ref if isinstance(ref, _InputError) else pool.submit(_named, read, ref))
-                while len(waiting) > ahead or _megabytes(map(_if_done, waiting)) > PIXELS_LIMIT_MB:
-                    yield _outcome(waiting.popleft())
-            while waiting:
-                yield _outcome(waiting.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
-
     def _answers(
-        self, items: Generator[_Read | _InputError, None, None], batch_size: int, top: int, answers: Answers
+        self, items: Generator[Read | InputError, None, None], batch_size: int, top: int, answers: Answers
     ) -> Generator[Prediction | Failure, None, None]:
         """What is answered already waits only for pictures before it; these wait until a batch is full.
 
         While one batch is worded and written, the members look at the next one: no core waits for the last picture.
         """
-        waiting: list[_Read] = []
+        waiting: list[Read] = []
         batches: deque[_Batch] = deque()
         voters = ThreadPoolExecutor(_BATCHES, thread_name_prefix="unprompt-vote")
         try:
             for item in items:
-                if isinstance(item, _InputError):
+                if isinstance(item, InputError):
                     batches.append(self._begun(waiting, batches, voters, answers))
                     while batches:
                         yield from self._answered(batches.popleft(), top, answers)
@@ -220,7 +193,7 @@ class Unprompter:
             items.close()
 
     def _begun(
-        self, items: Sequence[_Read], before: Iterable[_Batch], voters: ThreadPoolExecutor, answers: Answers
+        self, items: Sequence[Read], before: Iterable[_Batch], voters: ThreadPoolExecutor, answers: Answers
     ) -> _Batch:
         """A batch whose pictures the members look at: those that nobody has answered, nor is about to."""
         new: dict[str, Picture] = {}
@@ -249,7 +222,7 @@ class Unprompter:
                 answers.put({item.sha256: answer})
             yield replace(answer, source=item.source)
 
-    def _without_models(self, item: _Read, answers: Answers) -> _Read:
+    def _without_models(self, item: Read, answers: Answers) -> Read:
         """The answer that needs no image model, if there is one."""
         if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
             return item
@@ -272,13 +245,13 @@ class Unprompter:
         )
 
     def _predicted(self, picture: Picture, votes: tuple[Vote, ...], top: int) -> Prediction:
-        vector = self._fused(votes)
-        candidates = self._candidates(vector, votes) if top else ()
+        fused = self._fused(votes)
+        candidates = self._candidates(fused, votes) if top else ()
         return Prediction(
             source=picture.source,
             prompt=candidates[0].text if candidates else "",
             origin="prediction",
-            vector=vector,
+            vector=self._drawn(fused) if _has_vector(votes) else fused,
             similarity=self._similarity(candidates, votes),
             candidates=candidates[:top],
             votes=votes,
@@ -287,7 +260,7 @@ class Unprompter:
         )
 
     def _similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
-        """How near the prompt comes to the vector; of a lone member's text, whose vector that is, to the picture."""
+        """How near the prompt comes to the fused vector; of a lone member's text, which that is of, to the picture."""
         if not candidates:
             return None
         lone = votes[0].text_similarity if self.preset.wording is None and len(votes) == 1 else None
@@ -319,12 +292,24 @@ class Unprompter:
 
     def _fused(self, votes: Sequence[Vote]) -> Vector:
         """Where no member finds words for a picture, the vector of no words."""
-        return fuse(votes) if any(vote.vector is not None for vote in votes) else self.encoder.encode([""])[0]
+        return fuse(votes) if _has_vector(votes) else self.encoder.encode([""])[0]
 
-    def _candidates(self, vector: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
+    def _drawn(self, fused: Vector) -> Vector:
+        """The fused vector as it is answered."""
+        spec, codebook = self.preset.codebook, self._codebook
+        if spec is None or codebook is None:
+            return fused
+        drawn: Vector = codebook.draw(fused[None], share=spec.share, sharpness=spec.sharpness)[0]
+        return drawn
+
+    def _candidates(self, fused: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
         offers = [(text, vote.member) for vote in votes for text in vote.texts]
-        (candidates,) = self._wording.choose(vector[None], [offers])
+        (candidates,) = self._wording.choose(fused[None], [offers])
         return candidates
+
+    @functools.cached_property
+    def _codebook(self) -> Codebook | None:
+        return None if self._codebook_folder is None else Codebook.read(self._codebook_folder)
 
     @functools.cached_property
     def _wording(self) -> Wording:
@@ -340,6 +325,8 @@ class Unprompter:
     def _identities(self, *, with_words: bool) -> dict[str, str]:
         """What is behind a prediction, by name, each with its hash."""
         identities = {name: hash for member in self.members for name, hash in member.identities().items()}
+        if self._codebook_folder is not None:
+            identities |= _identity(self._codebook_folder)
         if with_words and self._decoder_folder is not None:
             identities |= _identity(self._decoder_folder) | _identity(self.encoder.folder)
         return identities
@@ -360,34 +347,10 @@ def _identity(folder: ModelFolder) -> dict[str, str]:
     return {folder.name: folder.identity()}
 
 
-def _is_full(waiting: Sequence[_Read], batch_size: int) -> bool:
+def _has_vector(votes: Sequence[Vote]) -> bool:
+    return any(vote.vector is not None for vote in votes)
+
+
+def _is_full(waiting: Sequence[Read], batch_size: int) -> bool:
     pictures = sum(isinstance(item, Picture) for item in waiting)
-    return pictures >= batch_size or len(waiting) >= _WAITING_LIMIT or _megabytes(waiting) > PIXELS_LIMIT_MB
-
-
-def _megabytes(items: Iterable[object]) -> float:
-    return sum(item.pixels.nbytes for item in items if isinstance(item, Picture)) / 1e6
-
-
-def _named(read: Callable[[ImageRef], _Read], ref: ImageRef) -> _Read:
-    """What is known already may have had another name."""
-    item = read(ref)
-    return replace(item, source=ref.source) if isinstance(item, Prediction) else item
-
-
-def _if_done(item: Future[_Read] | _InputError) -> _Read | None:
-    return item.result() if isinstance(item, Future) and item.done() and item.exception() is None else None
-
-
-def _outcome(item: Future[_Read] | _InputError) -> _Read | _InputError:
-    if isinstance(item, _InputError):
-        return item
-    error = item.exception()
-    return item.result() if error is None else _InputError(error)
-
-
-def _until_error(refs: Iterator[ImageRef]) -> Iterator[ImageRef | _InputError]:
-    try:
-        yield from refs
-    except Exception as error:  # whatever the caller's own generator raises is theirs to see, in its place
-        yield _InputError(error)
+    return pictures >= batch_size or len(waiting) >= _WAITING_LIMIT or megabytes(waiting) > PIXELS_LIMIT_MB

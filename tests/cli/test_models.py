@@ -183,28 +183,3 @@ def test_convert_needs_torch(unprompt: Unprompt, models: Path, tmp_path: Path, m
     run = unprompt("models", "convert", tmp_path / "a.pth", "--architecture", "test_vit", "--preprocessing", "model")
     assert (run.code, run.out) == (2, "")
     assert "pip install 'unprompt[torch]'" in run.err
-
-
-@pytest.mark.torch
-def test_refine(unprompt: Unprompt, models: Path, tmp_path: Path, examples: Path) -> None:
-    pytest.importorskip("torch")
-    records = [{"file_name": f"{name}.jpg", "prompt": f"a photo of a {name}"} for name in ("astronaut", "coffee")]
-    for record in records:
-        (tmp_path / record["file_name"]).write_bytes((examples / record["file_name"]).read_bytes())
-    (tmp_path / "val.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    texts = tmp_path / "texts.txt"
-    texts.write_text(
-        "\n".join(f"a {colour} {thing}" for colour in ("red", "blue") for thing in ("cat", "ship", "tree"))
-    )
-    arguments = ("models", "refine", "linear.tiny", texts, "--validation", tmp_path / "val.jsonl")
-
-    run = unprompt(*arguments, "-o", models / "refined.tiny", "--size", 3)
-
-    assert (run.code, run.out.split()[::2]) == (0, ["balanced", "generated"]), run.err
-    config = json.loads((models / "refined.tiny" / "config.json").read_text())
-    assert config["codebook"] == {"size": 3, "prompts": 6, "sharpness": 20.0, "share": 0.3}
-    assert unprompt("models", "verify", "refined.tiny").code == 0
-    run = unprompt(*arguments, "-o", models / "other.tiny", "--size", 3, "--share", 1.5)
-    assert (run.code, "a share from 0 to 1, found 20 and 1.5" in run.err) == (2, True)
-    run = unprompt(*arguments, "-o", models / "other.tiny")
-    assert (run.code, "found 2,000 vectors for 6" in run.err) == (2, True)

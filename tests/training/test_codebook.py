@@ -1,13 +1,22 @@
-"""Codebooks: what many vectors gather around, and how they draw others."""
+"""Codebooks of many texts: what their vectors gather around."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from unprompt.errors import DataError
-from unprompt.training.codebook import Codebook, apart, condense
+from unprompt.cli.steps import Steps
+from unprompt.codebook import VECTORS, Codebook
+from unprompt.datasets.vectors import VectorStore
+from unprompt.errors import DataError, ModelError
+from unprompt.models.folder import CARD, ModelFolder
+from unprompt.text.sentence import SentenceEncoder
+from unprompt.training.codebook import ROUNDS, apart, build_codebook, condense
 
 Vectors = npt.NDArray[np.float32]
 
@@ -48,6 +57,12 @@ def test_equal_seeds_give_equal_codebooks_and_the_vectors_stay_as_they_are(clust
     assert np.array_equal(clusters, before)
 
 
+def test_each_round_is_heard(clusters: Vectors) -> None:
+    heard: list[int] = []
+    condense(clusters, 4, advance=heard.append)
+    assert heard == [1] * ROUNDS
+
+
 def test_copies_of_one_vector_leave_some_of_the_codebook_where_it_was(directions: Vectors) -> None:
     copies = np.repeat(directions[:2], 5, axis=0)
     found = condense(copies, 6)
@@ -57,7 +72,7 @@ def test_copies_of_one_vector_leave_some_of_the_codebook_where_it_was(directions
 
 @pytest.mark.parametrize("size", [0, 101])
 def test_a_codebook_is_smaller_than_what_it_stands_for(clusters: Vectors, size: int) -> None:
-    with pytest.raises(DataError, match=f"found {size} vectors for 100"):
+    with pytest.raises(DataError, match=f"found {size} vectors for 100; give more texts"):
         condense(clusters, size)
 
 
@@ -69,24 +84,86 @@ def test_vectors_that_are_similar_to_others_are_left_out(clusters: Vectors, dire
     assert apart(clusters, directions).shape == (0, 384)
 
 
-def test_vectors_are_drawn_by_the_weighted_mean_of_all(clusters: Vectors, directions: Vectors) -> None:
-    codebook = Codebook(directions, sharpness=7.0, share=0.25)
-    for given, found in zip(clusters[:5], codebook.draw(clusters[:5]), strict=True):
-        weights = [np.exp(7.0 * float(given.astype(np.float64) @ one)) for one in directions]
-        mean = sum(weight * one.astype(np.float64) for weight, one in zip(weights, directions, strict=True))
-        expected = 0.75 * given + 0.25 * mean / np.linalg.norm(mean)
-        assert np.allclose(found, expected / np.linalg.norm(expected), atol=1e-6)
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorStore]:
+    with VectorStore(tmp_path_factory.mktemp("vectors"), 1) as store:
+        yield store
 
 
-def test_no_share_changes_nothing_and_the_whole_answers_with_the_codebook_alone(directions: Vectors) -> None:
-    given = _unit(directions[:1] + 0.3 * directions[1:2].astype(np.float64))
-    assert np.allclose(Codebook(directions, 20, 0).draw(given), given, atol=1e-6)
-    assert np.allclose(Codebook(directions, 1000, 1).draw(given), directions[:1], atol=1e-6)
+def _built(
+    texts: Path, folder: Path, store: VectorStore, *, size: int = 12, apart_from: str | None = None
+) -> ModelFolder:
+    return build_codebook(
+        [texts], folder, store, size=size, apart_from=apart_from, licence="MIT", steps=Steps(quiet=True)
+    )
 
 
-@pytest.mark.parametrize(
-    ("sharpness", "share"), [(0, 0.5), (-1, 0.5), (1001, 0.5), (np.nan, 0.5), (20, -0.1), (20, 1.1), (20, np.nan)]
-)
-def test_numbers_that_make_no_sense(directions: Vectors, sharpness: float, share: float) -> None:
-    with pytest.raises(DataError, match="a share from 0 to 1, found"):
-        Codebook(directions, sharpness, share)
+def test_a_folder_holds_the_vectors_and_says_what_they_are_of(texts: Path, store: VectorStore, tmp_path: Path) -> None:
+    built = _built(texts / "train.txt", tmp_path / "book.tiny", store)
+    assert built.name == "book.tiny"
+    expected = {"architecture": "codebook", "licence": "MIT", "size": 12, "prompts": 48}
+    assert {key: built.config[key] for key in expected} == expected
+    assert built.config["origin"] == "built by unprompt codebook build from train.txt"
+    assert [check.state for check in built.verify()] == ["ok"]
+    assert sorted(path.name for path in built.path.iterdir()) == [VECTORS, "config.json"]
+    prompts = (texts / "train.txt").read_text().splitlines()
+    cosines = SentenceEncoder.embedded(1).encode(prompts) @ Codebook.read(built).vectors.T
+    assert cosines.shape == (48, 12)
+    assert cosines.max(axis=1).min() > 0.75  # each text has one that stands for it
+
+
+def test_as_many_vectors_as_texts_are_these(store: VectorStore, tmp_path: Path) -> None:
+    others = ["a steam train in the snow", "quantum computing lecture notes", "three bananas on a table", "the pope"]
+    (tmp_path / "texts.txt").write_text("\n".join(others))
+    built = _built(tmp_path / "texts.txt", tmp_path / "book.tiny", store, size=4)
+    true = SentenceEncoder.embedded(1).encode(others)
+    assert (true @ Codebook.read(built).vectors.T).max(axis=1).min() > 0.999
+
+
+def test_texts_that_are_similar_to_what_is_measured_on_are_left_out(
+    pairs: Path, store: VectorStore, tmp_path: Path
+) -> None:
+    records = [json.loads(line) for line in (pairs / "val.jsonl").read_text().splitlines()]
+    others = ["a steam train in the snow", "quantum computing lecture notes", "three bananas on a table", "the pope"]
+    (tmp_path / "texts.txt").write_text("\n".join([*(record["prompt"] for record in records), *others]))
+    for name in (str(pairs / "val.jsonl"), str(tmp_path / "held-out.txt")):
+        (tmp_path / "held-out.txt").write_text("\n".join(record["prompt"] for record in records))
+        built = _built(tmp_path / "texts.txt", tmp_path / "book.tiny", store, size=4, apart_from=name)
+        assert built.config["prompts"] == 4
+        true = SentenceEncoder.embedded(1).encode(others)
+        assert (true @ Codebook.read(built).vectors.T).max(axis=1).min() > 0.999
+
+
+def test_captions_are_texts_too(pairs: Path, store: VectorStore, tmp_path: Path) -> None:
+    built = _built(pairs / "train.jsonl", tmp_path / "book.tiny", store, size=5)
+    texts = set()
+    for line in (pairs / "train.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        texts |= {record["prompt"], *record.get("captions", ())}
+    assert built.config["prompts"] == len(texts)
+
+
+def test_vectors_that_are_kept_give_the_same_codebook(texts: Path, store: VectorStore, tmp_path: Path) -> None:
+    first = _built(texts / "train.txt", tmp_path / "first.tiny", store)
+    with VectorStore(tmp_path / "anew", 2) as anew:
+        second = _built(texts / "train.txt", tmp_path / "second.tiny", anew)
+    assert np.abs(Codebook.read(first).vectors - Codebook.read(second).vectors).max() < 0.002
+
+
+def test_the_card_stays_and_other_files_are_not_touched(texts: Path, store: VectorStore, tmp_path: Path) -> None:
+    folder = tmp_path / "book.tiny"
+    _built(texts / "train.txt", folder, store)
+    (folder / CARD).write_text("# mine\n")
+    _built(texts / "train.txt", folder, store, size=5)
+    assert (folder / CARD).read_text() == "# mine\n"
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match=r"found notes\.txt"):
+        _built(texts / "train.txt", folder, store)
+
+
+def test_too_few_texts_leave_nothing_behind(texts: Path, store: VectorStore, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="found 100 vectors for 48"):
+        _built(texts / "train.txt", tmp_path / "book.tiny", store, size=100)
+    with pytest.raises(DataError, match="found 1 vectors for 0"):
+        _built(texts / "train.txt", tmp_path / "book.tiny", store, size=1, apart_from=str(texts / "train.txt"))
+    assert not (tmp_path / "book.tiny").exists()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -14,11 +12,8 @@ from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
 from unprompt.cli.options import Quiet, SkipBad
 from unprompt.cli.steps import Steps
-from unprompt.cli.terminal import say
+from unprompt.cli.vectors import Cache, kept_vectors
 from unprompt.errors import DataError, MissingExtraError
-
-if TYPE_CHECKING:
-    from unprompt.datasets.vectors import VectorStore
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -50,14 +45,6 @@ Copies: TypeAlias = Annotated[
 ]
 Threads: TypeAlias = Annotated[
     int, typer.Option("--threads", metavar="N", min=0, help="Threads that encode and compare prompts; 0 is one a core.")
-]
-Cache: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache",
-        metavar="FOLDER",
-        help="Where vectors of prompts are kept, 776 bytes each. Left out: unprompt/vectors in the user's cache.",
-    ),
 ]
 
 
@@ -179,7 +166,7 @@ def dedupe(
     _check_documents(source, output, pairs, json)
     place = OutputPlace(output, prompts)
     distinct = DistinctPrompts.read(prompts, steps, place.check)
-    with _kept_vectors(cache, threads) as store:
+    with kept_vectors(cache, threads) as store:
         found = deduplicate(
             distinct,
             store,
@@ -255,7 +242,7 @@ def split(
         output.mkdir(parents=True, exist_ok=True)
     train, validation = (OutputPlace(str(output / f"{name}{suffix}"), prompts) for name in ("train", "val"))
     distinct = DistinctPrompts.read(prompts, steps, train.check)
-    with _kept_vectors(cache, threads) as store:
+    with kept_vectors(cache, threads) as store:
         found = split_prompts(distinct, store, train, validation, threshold=group, share=share, seed=seed, steps=steps)
     rows = [
         ("records read", found.records),
@@ -315,7 +302,7 @@ def stats(
     distinct = DistinctPrompts.read(prompts, steps, statistics.add)
     summary = statistics.summary()
     if threshold:
-        with _kept_vectors(cache, threads) as store:
+        with kept_vectors(cache, threads) as store:
             search = distinct.search(store, threshold, steps)
             with steps("comparing", search.pairs_up_to(len(search)), "pairs") as advance:
                 near = int((find_originals(search, advance=advance) >= 0).sum())
@@ -337,19 +324,6 @@ def _leave_threads_to_us() -> None:
     """
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         os.environ.setdefault(name, "1")
-
-
-@contextlib.contextmanager
-def _kept_vectors(cache: Path | None, threads: int) -> Iterator[VectorStore]:
-    """The vectors that are kept; after Ctrl-C, with a word that they are. Raises DataError."""
-    from unprompt.datasets.vectors import VectorStore, default_cache
-
-    with VectorStore(cache or default_cache(), threads) as store:
-        try:
-            yield store
-        except KeyboardInterrupt:
-            say("unprompt: interrupted; the vectors that were made are kept, and the same line goes on")
-            raise
 
 
 def _drops_copies(keep: bool | None, is_text: bool) -> bool:

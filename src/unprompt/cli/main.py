@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from unprompt.cli import (
     bank,
+    codebook,
     data,
     evaluate,
     interrogate,
@@ -66,6 +67,7 @@ app.command("evaluate", epilog=EPILOG)(evaluate.evaluate)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 app.add_typer(bank.app, name="bank")
+app.add_typer(codebook.app, name="codebook")
 app.add_typer(models.app, name="models")
 app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(presets.app, name="presets")

@@ -14,7 +14,7 @@ from unprompt.cli.need_tables import plain, size_of
 from unprompt.cli.options import Offline, Quiet
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say, show
-from unprompt.cli.train import stages, training
+from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, MissingExtraError, ModelError, UnknownNameError
 from unprompt.models.registry import LOCAL
 
@@ -26,7 +26,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def models() -> None:
-    """List, fetch, check, export, convert, average and refine models."""
+    """List, fetch, check, export, convert and average models."""
 
 
 @app.command("list")
@@ -232,51 +232,6 @@ def soup(
     print(cook(runs, output, greedy=greedy, report=say).path)
 
 
-@app.command()
-def refine(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A regressor with ONNX weights, or local:FOLDER.")],
-    texts: Annotated[
-        list[Path],
-        typer.Argument(metavar="TEXTS...", help="A .txt with a prompt a line, or pictures with their prompts."),
-    ],
-    validation: Annotated[
-        Path,
-        typer.Option("--validation", metavar="DATASET", help="Pictures with their prompts, to score the model on."),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model folder to write.")],
-    size: Annotated[
-        int, typer.Option("--size", metavar="N", min=1, help="Vectors that stand for all texts: 400 bytes each.")
-    ] = 2000,
-    sharpness: Annotated[
-        float,
-        typer.Option("--sharpness", metavar="X", help="How much more those near to a picture's vector weigh."),
-    ] = 20.0,
-    share: Annotated[float, typer.Option("--share", metavar="X", help="Theirs in the model's answer, 0 to 1.")] = 0.3,
-) -> None:
-    """Make a regressor better: draw its vectors towards those of what people ask for.
-
-    Texts that are similar to a prompt of the validation data (cosine of 0.7 or more) are left out. The new model is
-    scored, and its config says how. Needs the extra [torch]; a minute for 10,000 texts.
-    """
-    training()
-    from unprompt.models.registry import find_model
-    from unprompt.training.refinement import refine_by_texts
-
-    with stages() as advance:
-        refined = refine_by_texts(
-            find_model(model),
-            texts,
-            validation,
-            output,
-            size=size,
-            sharpness=sharpness,
-            share=share,
-            advance=advance,
-        )
-    for metric, value in refined.config["score"].items():
-        print(f"{metric}\t{value:.4f}")
-
-
 def _conversion() -> ModuleType:
     try:
         from unprompt.models import conversion
@@ -303,14 +258,14 @@ def _asked_preprocessing() -> str:
 
 def _wanted(names: list[str], preset: str | None) -> list[Need]:
     """What is to be there, each once: for models by name, and for a preset's members."""
-    from unprompt.members.needs import needs_of, published_need, wording_needs
+    from unprompt.members.needs import codebook_needs, needs_of, published_need, wording_needs
     from unprompt.presets import load_preset
 
     needs = [published_need(name) for name in names]
     if preset is not None:
         checked = load_preset(preset)
         needs += [need for spec in checked.members for need in needs_of(spec)]
-        needs += wording_needs(checked)
+        needs += [*codebook_needs(checked), *wording_needs(checked)]
     return list({(need.name, *(file.place for file in need.files)): need for need in needs}.values())
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def needs_table(preset: Preset) -> tuple[Table, list[Need], list[str]]:
-    """Each member with its weight and its files; all that is needed, and a line for each that nobody knows."""
+    """Each member with its weight and its files, and what comes after them; all needs; a line for each unknown one."""
     from rich.table import Table
 
-    from unprompt.members.needs import wording_needs
+    from unprompt.members.needs import codebook_needs, wording_needs
 
     table = Table("member", "weight", "model")
     table.add_column("file", overflow="fold")
@@ -36,10 +36,12 @@ def needs_table(preset: Preset) -> tuple[Table, list[Need], list[str]]:
             table.add_row(*map(plain, (*head, *row)))
             head = ("", "")
         table.add_section()
-    needs = wording_needs(preset)
-    for number, row in enumerate(_rows(needs)):
-        table.add_row(*map(plain, ("" if number else "wording", "", *row)))
-    return table, [*everything, *needs], faults
+    for step, needs in (("codebook", codebook_needs(preset)), ("wording", wording_needs(preset))):
+        everything += needs
+        for number, row in enumerate(_rows(needs)):
+            table.add_row(*map(plain, ("" if number else step, "", *row)))
+        table.add_section()
+    return table, everything, faults
 
 
 def summary(needs: Sequence[Need]) -> str:

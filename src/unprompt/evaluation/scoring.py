@@ -30,7 +30,7 @@ _PROMPTS_KEPT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One picture's cosines with its true prompt: of the fused vector, of the sentence, of each member's vector.
+    """One picture's cosines with its true prompt: of the answer's vector, of the sentence, of each member's vector.
 
     They are rounded as records are, so that a results file gives the same numbers as the run that wrote it. `name` is
     the picture's in its data set. `text` is None where no sentence was made. `fields` are those of its record by which

@@ -66,6 +66,11 @@ def wording_needs(preset: Preset) -> list[Need]:
     return [folder_need(SENTENCE_ENCODER), *([] if wording is None else [folder_need(wording.decoder)])]
 
 
+def codebook_needs(preset: Preset) -> list[Need]:
+    """What the vector of every prediction needs, where the preset has a codebook."""
+    return [] if preset.codebook is None else [folder_need(preset.codebook.model)]
+
+
 def _towers(spec: MemberSpec) -> list[Need]:
     if spec.model == EMBEDDED_PAIR:
         return [folder_need(_SEEING), folder_need(SENTENCE_ENCODER)]

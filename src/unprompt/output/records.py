@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unprompt.ensemble import fuse
 from unprompt.prediction import Candidate, Failure, Prediction, Term, Vector, Vote, WrittenPrompt
 
 Record = dict[str, Any]
@@ -28,7 +29,7 @@ def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Recor
         "origin": result.origin,
         "similarity": None if result.similarity is None else rounded(result.similarity),
         "candidates": [_candidate(candidate) for candidate in result.candidates],
-        "votes": [_vote(vote, result.vector) for vote in result.votes],
+        "votes": _votes(result.votes),
     }
     negative = next((vote.negative_prompt for vote in result.votes if vote.negative_prompt is not None), None)
     if negative is not None:
@@ -71,10 +72,15 @@ def _candidate(candidate: Candidate) -> Record:
     return {"text": candidate.text, "similarity": rounded(candidate.similarity), "from": candidate.origin}
 
 
-def _vote(vote: Vote, fused: Vector) -> Record:
-    """`similarity` is the cosine of the member's vector to the answer's."""
+def _votes(votes: Sequence[Vote]) -> list[Record]:
+    fused = fuse(votes) if any(vote.vector is not None for vote in votes) else None
+    return [_vote(vote, fused) for vote in votes]
+
+
+def _vote(vote: Vote, fused: Vector | None) -> Record:
+    """`similarity` is the cosine of the member's vector to the fused one."""
     record: Record = {"member": vote.member, "weight": rounded(vote.weight)}
-    if vote.vector is not None:
+    if vote.vector is not None and fused is not None:
         record["similarity"] = rounded(float(np.dot(vote.vector, fused)))
     if vote.texts:
         record["text"] = vote.texts[0]
