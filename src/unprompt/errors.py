@@ -48,6 +48,13 @@ class ModelError(UnpromptError):
     http_status = 503
 
 
+class NoRoomError(ModelError):
+    """The device's memory cannot hold what a model needs; `ways` are what to do beside freeing it."""
+
+    def __init__(self, what: str, ways: str = "hide it (CUDA_VISIBLE_DEVICES=)") -> None:
+        super().__init__(f"the device has no room for {what}; free its memory or {ways}")
+
+
 class DataError(UnpromptError):
     """A data file, recipe or preset does not hold what its kind of file must hold."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unprompt.errors import ModelError
+from unprompt.errors import NoRoomError
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -153,7 +153,7 @@ def test_passes_without_room_are_halved_and_it_is_said_once(caplog: pytest.LogCa
 def test_no_room_for_a_single_block_is_said() -> None:
     model = build()
     _room_for(model, 10, [])
-    with pytest.raises(ModelError, match="no room for one pass of the text tower"):
+    with pytest.raises(NoRoomError, match="no room for one pass of the text tower; free its memory"):
         CausalText(model).encode([Family((), _rows(100))])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_backbones import FAMILIES
 
-from unprompt.errors import ModelError
+from unprompt.errors import NoRoomError
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -79,7 +79,7 @@ def test_halving_ends_at_one() -> None:
 
 
 def test_no_room_for_one_picture_is_said() -> None:
-    with pytest.raises(ModelError, match="the device has no room for one picture; free its memory or hide it"):
+    with pytest.raises(NoRoomError, match="the device has no room for one picture; free its memory or hide it"):
         ShrinkingBatches(_room_for(0, []), 4)(torch.zeros(2, 1))
 
 

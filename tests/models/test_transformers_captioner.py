@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.errors import DataError, ModelError
+from unprompt.errors import DataError, ModelError, NoRoomError
 from unprompt.images.decode import Picture
 from unprompt.models.captioning import REPOSITORIES, open_caption_model
 
@@ -253,7 +253,7 @@ def test_without_room_for_one_picture(folders: dict[str, Path]) -> None:
     captioner = open_caption_model(f"local:{folders['git']}")
     captioner.captions(_pictures(1))
     _with_little_room(captioner, room=0, size=2)
-    with pytest.raises(ModelError, match="the device has no room for one picture"):
+    with pytest.raises(NoRoomError, match="the device has no room for one picture"):
         captioner.captions(_pictures(2))
 
 
@@ -262,7 +262,7 @@ def test_without_room_for_the_weights() -> None:
         raise torch.OutOfMemoryError("no room")
 
     settings = open_caption_model("blip-base").settings
-    with pytest.raises(ModelError, match="the device has no room for blip-base; free its memory"):
+    with pytest.raises(NoRoomError, match="the device has no room for blip-base; free its memory"):
         TorchCaptioner("blip-base", settings, WriterSource(load, str)).captions(_pictures(1))
 
 

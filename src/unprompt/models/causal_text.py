@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unprompt.errors import ModelError
+from unprompt.errors import NoRoomError
 from unprompt.models.token_tree import Block, plan_blocks
 
 CPU_PASS = 1024
@@ -107,7 +107,7 @@ class CausalText:
     def encode(self, families: Sequence[Family]) -> list[Tensor]:
         """For each family its vectors (rows, size) float32, on the CPU.
 
-        Raises ModelError where the device has no room for a single block.
+        Raises NoRoomError where the device has no room for a single block.
         """
         with torch.inference_mode():
             if self._apart:
@@ -185,10 +185,7 @@ class CausalText:
 
     def _shrink(self, tried: Sequence[_Placed], error: torch.OutOfMemoryError) -> None:
         if len(tried) == 1:
-            raise ModelError(
-                "the device has no room for one pass of the text tower; free its memory or hide it "
-                "(CUDA_VISIBLE_DEVICES=)"
-            ) from error
+            raise NoRoomError("one pass of the text tower") from error
         self.room = len(tried) * max(len(one.block.tokens) for one in tried) // 2
         if not self._has_told:
             self._has_told = True

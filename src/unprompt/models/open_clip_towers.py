@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unprompt.errors import ModelError
+from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.models.causal_text import is_causal
@@ -176,6 +176,4 @@ class OpenClipTowers:
         try:
             return model.to(self._device)
         except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"the device has no room for {self.name}; free its memory or hide it (CUDA_VISIBLE_DEVICES=)"
-            ) from error
+            raise NoRoomError(self.name) from error

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from unprompt.errors import ModelError
+from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.hypotheses import first_sound
@@ -55,7 +55,7 @@ class TorchCaptioner:
 
     On the CPU a caption is the same to the bit whatever else is in the call, because each picture goes through alone.
     On a GPU weights are halved and pictures go in batches. Calls from several threads wait for each other. Raises
-    ModelError at the first picture where the weights cannot be had, and where the device has no room for one picture.
+    ModelError at the first picture where the weights cannot be had, NoRoomError where the device has no room for one.
     """
 
     shorter_side = None
@@ -110,10 +110,7 @@ class TorchCaptioner:
                 self._writer = self._source.load(self._device)
             self._writer.network.to(self._device)
         except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"the device has no room for {self.name}; free its memory, hide it (CUDA_VISIBLE_DEVICES=) or take a "
-                "smaller captioner"
-            ) from error
+            raise NoRoomError(self.name, "hide it (CUDA_VISIBLE_DEVICES=), or take a smaller captioner") from error
         return self._writer
 
     @torch.inference_mode()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from unprompt.errors import ModelError
+from unprompt.errors import NoRoomError
 from unprompt.models.folder import ModelFolder
 from unprompt.models.torch_folder import load_network
 from unprompt.prediction import Vector
@@ -47,7 +47,7 @@ class TorchEngine:
 class ShrinkingBatches:
     """Computes rows in batches that are halved, now and from then on, when the device has no room for one.
 
-    The first time that is said. `what` a row is stands in messages. Raises ModelError where there is no room for one.
+    The first time that is said. `what` a row is stands in messages. Raises NoRoomError where there is none for one.
     """
 
     def __init__(self, compute: Callable[[Tensor], Tensor], size: int, what: str = "picture") -> None:
@@ -64,10 +64,7 @@ class ShrinkingBatches:
                 parts.append(self._compute(rows[at : at + size]))
             except torch.OutOfMemoryError as error:
                 if size == 1:
-                    raise ModelError(
-                        f"the device has no room for one {self._what}; free its memory or hide it "
-                        "(CUDA_VISIBLE_DEVICES=)"
-                    ) from error
+                    raise NoRoomError(f"one {self._what}") from error
                 if self.size == self._first:
                     _log.warning("the device has no room for %d %ss at once: going on with fewer", size, self._what)
                 self.size = (size + 1) // 2
