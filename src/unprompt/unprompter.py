@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +20,8 @@ from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.reading import PIXELS_LIMIT_MB, InputError, Read, megabytes, read_ahead
 from unprompt.images.sources import Input, image_refs
-from unprompt.members.member import Member
 from unprompt.members.membership import open_members
+from unprompt.members.turns import Turns
 from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
 from unprompt.models.folder import ModelFolder
@@ -84,7 +83,7 @@ class Unprompter:
         self._codebook_folder = None if preset.codebook is None else find_model(preset.codebook.model)
         membership = open_members(preset, threads, allow_missing=allow_missing)
         self.members, self.missing = membership.members, membership.missing
-        self._turn = threading.Lock()
+        self._turns = Turns(self.members, taken=preset.take_turns)
         for name, why in self.missing.items():
             _log.warning("unprompt goes on without the member %s: %s", name, why)
 
@@ -207,8 +206,10 @@ class Unprompter:
 
     def _answered(self, batch: _Batch, top: int, answers: Answers) -> Iterator[Prediction | Failure]:
         """Each is answered and kept as it is worded, which takes longer than the votes."""
-        if top and batch.new:
-            self._wording.load()  # while the members load and vote: a tenth of the time of a first answer
+        if batch.new:  # loaded while the members load and vote: a tenth of the time of a first answer
+            _ = self._codebook
+            if top:
+                self._wording.load()
         places = {sha256: place for place, sha256 in enumerate(batch.new)}
         for item in batch.items:
             if not isinstance(item, Picture):
@@ -270,18 +271,8 @@ class Unprompter:
         """Each picture's votes, in the order of the members."""
         if not pictures:
             return []
-        if self.preset.take_turns:
-            with self._turn:
-                votes = [self._vote_and_leave(member, pictures) for member in self.members]
-        else:
-            votes = [member.vote(pictures) for member in self.members]
+        votes = [self._turns.vote(member, pictures) for member in self.members]
         return list(zip(*map(self._with_vectors, votes), strict=True))
-
-    def _vote_and_leave(self, member: Member, pictures: Sequence[Picture]) -> list[Vote]:
-        try:
-            return member.vote(pictures)
-        finally:
-            member.unload()
 
     def _with_vectors(self, votes: Sequence[Vote]) -> list[Vote]:
         """A vote of words alone is for the vector of its text; each is encoded alone, to be the same in any batch."""

@@ -183,6 +183,38 @@ def test_weights(unprompt: Unprompt, pair: Path, labelled: Path, tmp_path: Path)
     assert again.code == 0
 
 
+def test_weights_are_fitted_without_the_codebook_which_stays_in_the_preset(
+    unprompt: Unprompt, pair: Path, labelled: Path, tmp_path: Path
+) -> None:
+    drawing = tiny_models.with_codebook(pair, tmp_path / "drawing.toml", tiny_models.codebook(tmp_path / "book.tiny"))
+    runs, fitted = {}, {}
+    for path in (pair, drawing):
+        out = tmp_path / f"fitted.{path.name}"
+        runs[path] = unprompt("evaluate", labelled, "--no-text", "--preset", path, "--fit-weights", out)
+        assert runs[path].code == 0
+        fitted[path] = load_preset(out)
+    assert fitted[drawing].members == fitted[pair].members
+    assert fitted[drawing].codebook == load_preset(drawing).codebook
+    assert "On held-out pictures (no codebook drew the vectors) the fitted weights score" in runs[drawing].out
+    assert "# All scores are of the fused vector, before the codebook draws it." in fitted[drawing].text
+    assert "codebook" not in runs[pair].out + fitted[pair].text
+
+
+def test_a_report_scores_the_drawn_vector_and_members_as_they_are(
+    unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path
+) -> None:
+    drawing = tiny_models.with_codebook(preset, tmp_path / "drawing.toml", tiny_models.codebook(tmp_path / "book.tiny"))
+    reports = []
+    for path in (preset, drawing):
+        out = tmp_path / "scores.json"
+        assert unprompt("evaluate", labelled, "--no-text", "--json", out, "--preset", path).code == 0
+        reports.append(json.loads(out.read_text()))
+    plain, drawn = reports
+    assert drawn["members"] == plain["members"]
+    assert plain["vector"] == plain["members"]["linear.tiny"]
+    assert drawn["vector"] != plain["vector"]
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("fitted.json", "expected --fit-weights FILE.toml"), ("no/a.toml", "existing folder")]
 )

@@ -49,7 +49,8 @@ def evaluate(
         typer.Option(
             "--fit-weights",
             metavar="OUT.toml",
-            help="Fit the weights of the preset's members to these pictures, and write a preset with them.",
+            help="Fit the weights of the preset's members to these pictures, and write a preset with them. What is "
+            "fitted is their fused vector; a codebook stays out of it, and in the preset.",
         ),
     ] = None,
     compare: Annotated[
@@ -152,7 +153,7 @@ def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
         fit = ballots.fit()
         write_document(outputs.preset, preset_text(unprompter.preset, fit, source=scoring.dataset, date=date))
         show(weights_table(fit, unprompter.preset))
-        show_line(judgement(fit))
+        show_line(judgement(fit, unprompter.preset))
     if report["failures"]:
         raise typer.Exit(EXIT_SOME_FAILED if report["n"] else EXIT_USAGE)
 

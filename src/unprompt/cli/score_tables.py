@@ -76,12 +76,14 @@ def weights_table(fit: Fit, preset: Preset) -> Table:
     return table
 
 
-def judgement(fit: Fit) -> str:
-    """What the weights are worth outside."""
+def judgement(fit: Fit, preset: Preset) -> str:
+    """What the weights are worth outside, without a codebook, which the scores of a report are with."""
     low = fit.gain.low
+    undrawn = " (no codebook drew the vectors)" if preset.codebook is not None else ""
     verdict = "" if low is not None and low > 0 else ": no better, as far as these pictures can tell"
     return (
-        f"On held-out pictures the fitted weights score {fit.fitted.mean:.4f}, those of now {fit.start.mean:.4f}, "
+        f"On held-out pictures{undrawn} the fitted weights score {fit.fitted.mean:.4f}, "
+        f"those of now {fit.start.mean:.4f}, "
         f"difference {fit.gain.mean:+.4f} ({fit.gain.low:+.4f} to {fit.gain.high:+.4f}){verdict}"
     )
 

@@ -34,6 +34,7 @@ def preset_text(preset: Preset, fit: Fit, *, source: str, date: str) -> str:
         "scored by weights that were fitted on the others.",
         f"With the weights of the start, on the same pictures: {_interval(fit.start)};",
         f"difference {_interval(fit.gain)}.",
+        *(["All scores are of the fused vector, before the codebook draws it."] if preset.codebook is not None else []),
         "Intervals of 95 %: percentile bootstrap over the groups. Weights over the folds:",
         *(f"  {name}: {low:.4f} to {high:.4f}" for name, (low, high) in fit.spread.items()),
         *(f"Left out, of no weight: {member.name}." for member, _ in members if fit.weights[member.name] <= 0),

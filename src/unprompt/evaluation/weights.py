@@ -30,7 +30,8 @@ class Fit:
 
     `weights` are those of all n pictures, by member, sum 1; `spread` the lowest and highest of each over the folds.
     `fitted` is the mean cosine on the held-out folds, by the weights of the others; `start` that of the weights that
-    the preset has, on the same pictures; `gain` the difference of the two. Intervals resample the `groups`.
+    the preset has, on the same pictures; `gain` the difference of the two. All are of the fused vector, which no
+    codebook has drawn. Intervals resample the `groups`.
     """
 
     weights: Mapping[str, float]
