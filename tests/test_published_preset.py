@@ -26,13 +26,17 @@ from tiny_open_clip import TEXT, VISION, shaken  # noqa: E402
 from vocabularies import write as write_lists  # noqa: E402
 
 import unprompt  # noqa: E402
-from unprompt.errors import ModelError  # noqa: E402
+from unprompt import Unprompter  # noqa: E402
+from unprompt.errors import ModelError, NoRoomError  # noqa: E402
 from unprompt.images.decode import decode  # noqa: E402
 from unprompt.images.preprocess import PUBLISHED_VIT, preprocess  # noqa: E402
 from unprompt.images.sources import image_refs  # noqa: E402
+from unprompt.members.captioner import CaptionerMember  # noqa: E402
+from unprompt.members.interrogator import InterrogatorMember  # noqa: E402
 from unprompt.models.conversion import convert_checkpoint  # noqa: E402
 from unprompt.models.open_clip_backbone import quiet  # noqa: E402
 from unprompt.models.registry import find_model  # noqa: E402
+from unprompt.models.torch_captioner import TorchCaptioner, Writer, WriterSource  # noqa: E402
 from unprompt.models.torch_folder import load_network  # noqa: E402
 from unprompt.prediction import EMBEDDING_SIZE, Prediction, Vector  # noqa: E402
 from unprompt.presets import load_preset, preset_path  # noqa: E402
@@ -192,13 +196,68 @@ def test_the_command_line_answers_as_python_does(
         assert record["model"]["preset"] == "published"
 
 
-def test_members_that_take_turns_say_the_same(preset: Path, pictures: list[str]) -> None:
+def _captioners(unprompter: Unprompter) -> tuple[TorchCaptioner, TorchCaptioner]:
+    _, interrogator, captioner = unprompter.members
+    assert isinstance(interrogator, InterrogatorMember)
+    assert isinstance(interrogator.interrogator.captioner, TorchCaptioner)
+    assert isinstance(captioner, CaptionerMember)
+    return interrogator.interrogator.captioner, captioner.captioner
+
+
+def _say_the_same(unprompter: Unprompter, preset: Path, pictures: list[str]) -> None:
+    answers = list(unprompter.predict(pictures, ignore_metadata=True, batch_size=1))
+    for answer, expected in zip(answers, _answers(preset, pictures), strict=True):
+        assert isinstance(answer, Prediction)
+        assert np.array_equal(answer.vector, expected.vector)
+        assert answer.prompt == expected.prompt
+
+
+def test_members_that_take_turns_say_the_same_and_leave(preset: Path, pictures: list[str]) -> None:
     turns = preset.with_name("turns.toml")
     turns.write_text(f"take_turns = true\n{preset.read_text()}")
-    together, apart = _answers(preset, pictures), _answers(turns, pictures)
-    for first, second in zip(together, apart, strict=True):
-        assert np.array_equal(first.vector, second.vector)
-        assert first.prompt == second.prompt
+    together, apart = unprompt.load(preset), unprompt.load(turns)
+    for unprompter in (together, apart):
+        _say_the_same(unprompter, preset, pictures)
+    assert None not in [captioner._writer for captioner in _captioners(together)]
+    assert [captioner._writer for captioner in _captioners(apart)] == [None, None]
+
+
+def test_a_captioner_leaves_when_the_next_member_needs_the_room(
+    preset: Path, pictures: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    unprompter = unprompt.load(preset)
+    blip, ofa = _captioners(unprompter)
+    source = ofa._source
+    tries = []
+
+    def load(device: torch.device) -> Writer:
+        """The device has room for one of both."""
+        tries.append(blip._writer is None)
+        if blip._writer is not None:
+            raise torch.OutOfMemoryError("no room")
+        return source.load(device)
+
+    ofa._source = WriterSource(load, source.identify)
+    _say_the_same(unprompter, preset, pictures)
+    assert tries[0] is False
+    assert tries[-2:] == [True, True]  # two batches, which may have tried at once before
+    assert (blip._writer, ofa._writer) == (None, None)
+    assert [record.getMessage() for record in caplog.records] == [
+        "captioner: the device has no room for ofa-large-caption; free its memory or hide it (CUDA_VISIBLE_DEVICES=), "
+        "or take a smaller captioner; the members take turns on it from now on, which is slower"
+    ]
+
+
+def test_a_captioner_without_room_of_its_own_is_an_error_that_names_it(preset: Path, pictures: list[str]) -> None:
+    unprompter = unprompt.load(preset)
+    _, ofa = _captioners(unprompter)
+
+    def load(device: torch.device) -> Writer:
+        raise torch.OutOfMemoryError("no room")
+
+    ofa._source = WriterSource(load, ofa._source.identify)
+    with pytest.raises(NoRoomError, match="captioner: the device has no room for ofa-large-caption; free its memory"):
+        list(unprompter.predict(pictures, ignore_metadata=True))
 
 
 def test_a_missing_member_is_an_error_before_any_picture(preset: Path, models: Path) -> None:

@@ -1,0 +1,82 @@
+"""Members on one device: all at once while it has room for them, one at a time when it has not."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+
+from unprompt.errors import NoRoomError
+from unprompt.images.decode import Picture
+from unprompt.members.member import Member
+from unprompt.prediction import Vote
+
+_log = logging.getLogger(__name__)
+
+
+class Turns:
+    """Asks members for their votes; may be used by several threads at once.
+
+    All members stay loaded, and several may be asked at the same time, until one finds no room on the device. From then
+    on, or from the start where turns are `taken`, one is asked at a time and unloaded after its vote.
+    """
+
+    def __init__(self, members: Sequence[Member], *, taken: bool) -> None:
+        self.taken = taken
+        self._members = members
+        self._asked = 0
+        self._changed = threading.Condition()
+
+    def vote(self, member: Member, pictures: Sequence[Picture]) -> list[Vote]:
+        """The member's votes. Raises NoRoomError where it has no room though it is alone, and what its `vote` does."""
+        if self._joins():
+            try:
+                return member.vote(pictures)
+            except NoRoomError as error:
+                if len(self._members) == 1:
+                    raise
+                self._take_turns(f"{member.name}: {error}")
+            finally:
+                self._leave()
+        # Outside the handler, whose error holds on to what is on the device.
+        with self._alone():
+            return self._vote_and_leave(member, pictures)
+
+    def _vote_and_leave(self, member: Member, pictures: Sequence[Picture]) -> list[Vote]:
+        for other in self._members:  # they may have come before turns were taken
+            other.unload()
+        try:
+            return member.vote(pictures)
+        except NoRoomError as error:
+            error.args = (f"{member.name}: {error}; the other members had made what room they can",)
+            raise
+        finally:
+            member.unload()
+
+    def _take_turns(self, why: str) -> None:
+        with self._changed:
+            if not self.taken:
+                self.taken = True
+                _log.warning("%s; the members take turns on it from now on, which is slower", why)
+
+    def _joins(self) -> bool:
+        """Whether the member may be asked beside others; it is counted then until it leaves."""
+        with self._changed:
+            self._asked += not self.taken
+            return not self.taken
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._asked -= 1
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._asked)
+            self._asked += 1
+        try:
+            yield
+        finally:
+            self._leave()
