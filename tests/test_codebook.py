@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from unprompt import Prediction, load
 from unprompt.codebook import VECTORS, Codebook
+from unprompt.ensemble import fuse
 from unprompt.errors import ModelError
+from unprompt.evaluation.scoring import sound_pairs
 from unprompt.models.folder import ModelFolder, write_config
 
 Vectors = npt.NDArray[np.float32]
@@ -87,3 +90,15 @@ def test_a_file_of_other_vectors_is_refused(tmp_path: Path, directions: Vectors)
         Codebook.read(folder)
     with pytest.raises(ModelError, match=r"found the shape \(4, 384\) of float32"):
         Codebook.read(write_config(tmp_path, folder.config, [VECTORS]))
+
+
+def test_the_packages_codebook_brings_vectors_nearer_to_those_of_true_prompts(shared: Path) -> None:
+    pairs = sound_pairs(shared / "data" / "pairs" / "val.jsonl")[::20]
+    unprompter = load()
+    gains = []
+    answers = unprompter.predict([pair.picture for pair in pairs], text=False, ignore_metadata=True)
+    for pair, answer in zip(pairs, answers, strict=True):
+        assert isinstance(answer, Prediction)
+        (true,) = unprompter.encoder.encode([pair.prompt])
+        gains.append(float(true @ answer.vector - true @ fuse(answer.votes)))
+    assert np.mean(gains) > 0.005
