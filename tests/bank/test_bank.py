@@ -1,6 +1,7 @@
 """Banks in use: exact, and damage shows."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bank.conftest import prompts
+from bank.conftest import clip_towers, prompts
 
 from unprompt.bank.bank import Bank, verify
+from unprompt.bank.layout import Makers
 from unprompt.errors import DataError
 from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.prediction import Vector
@@ -160,6 +162,46 @@ def test_damaged_vectors_are_no_answer(copy: Path, number: float) -> None:
     vectors.tofile(copy / "sentences.f16")
     with pytest.raises(DataError, match="some of its vectors have no unit length"):
         Bank.open(copy).nearest(unit(2), 10)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("factor", [np.nan, 0.0, 0.9, 1.1, 1000.0])
+def test_damaged_vectors_are_no_answer_where_others_are_compared(
+    clip_bank: Bank, tmp_path: Path, factor: float
+) -> None:
+    folder = shutil.copytree(clip_bank.folder, tmp_path / "copy")
+    vectors = np.fromfile(folder / "sentences.f16", "<f2").reshape(-1, 384)
+    vectors[7] *= np.float16(factor)
+    vectors[8, 3] = np.inf
+    vectors.tofile(folder / "sentences.f16")
+    bank = Bank.open(folder)
+    for row in (7, 8):
+        with pytest.raises(DataError, match=r"some of its vectors have no unit length; copy it again, or build"):
+            bank.sentence_vectors(np.array([3, row, 9]))
+    assert (bank.sentence_vectors(np.array([3, 9])) == clip_bank.sentences[[3, 9]].astype(np.float64)).all()
+
+
+def test_vectors_that_were_found_have_unit_length(copy: Path, bank: Bank) -> None:
+    vectors = bank.sentences.copy()
+    vectors[5] *= np.float16(0.9)
+    vectors.tofile(copy / "sentences.f16")
+    with pytest.raises(DataError, match="some of its vectors have no unit length"):
+        Bank.open(copy).nearest(bank.sentences[5:6].astype(np.float32), 3)
+
+
+@pytest.mark.torch
+def test_a_bank_serves_in_either_precision(clip_bank: Bank, clip_weights: Path) -> None:
+    halved = clip_towers(clip_weights, "cuda")
+    clip_bank.check_model(halved)
+    assert Makers.of(halved) == Makers.of(clip_towers(clip_weights)) == clip_bank.config.makers
+    assert halved.identities() != clip_towers(clip_weights).identities()  # by which term tables are kept apart
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs files that its user may not read")
+def test_a_bank_that_may_not_be_read(copy: Path) -> None:
+    (copy / "prompts.txt").chmod(0)
+    with pytest.raises(DataError, match=r"cannot read the bank .*Permission denied"):
+        Bank.open(copy)
 
 
 def test_its_identity_changes_with_its_content(copy: Path, bank: Bank) -> None:

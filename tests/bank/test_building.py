@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bank.conftest import prompts
+from bank.conftest import clip_towers, prompts
 
 from unprompt.bank import building
 from unprompt.bank.bank import Bank, verify
@@ -113,6 +113,15 @@ def test_another_model_does_not_go_on_with_a_bank(tmp_path: Path, towers: Embedd
     begun.write_text("{}")
     with pytest.raises(DataError, match="expected the layout"):
         build_bank(prompts(100), folder, towers, threads=1)
+
+
+@pytest.mark.torch
+def test_a_build_goes_on_in_either_precision(tmp_path: Path, clip_weights: Path) -> None:
+    folder = tmp_path / "bank"
+    with pytest.raises(BrokenOffError):
+        build_bank(breaking(prompts(32), 32), folder, clip_towers(clip_weights), threads=1)
+    build_bank(prompts(32), folder, clip_towers(clip_weights, "cuda"), threads=1)  # which has nothing left to encode
+    verify(folder)
 
 
 def test_nothing_is_overwritten(tmp_path: Path, whole: Path, towers: EmbeddedPair) -> None:

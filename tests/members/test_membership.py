@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import tiny_models
 
+from unprompt.bank.building import build_bank
 from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNameError
+from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.members.membership import open_members
 from unprompt.models.folder import ModelFolder, write_config
 from unprompt.models.registry import find_model
@@ -49,6 +51,15 @@ def test_a_bank_that_is_not_here(tmp_path: Path, regressor: str) -> None:
     membership = open_members(preset, allow_missing=True)
     assert [each.name for each in membership.members] == ["regressor"]
     assert list(membership.missing) == ["neighbours"]
+
+
+def test_a_bank_that_is_half_built(tmp_path: Path, regressor: str) -> None:
+    folder = build_bank(["a fox", "a ship"], tmp_path / "half.bank", EmbeddedPair(1)).folder
+    (folder / "config.json").rename(folder / "building.json")
+    preset = written(tmp_path, regressor, member("neighbours", "embedded", bank=str(folder)))
+    with pytest.raises(DataError, match="is half built; run the same 'unprompt bank build' again"):
+        open_members(preset)
+    assert "is half built" in open_members(preset, allow_missing=True).missing["neighbours"]
 
 
 def test_going_on_without_some_is_offered_where_it_helps(tmp_path: Path, regressor: str) -> None:

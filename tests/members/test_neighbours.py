@@ -177,3 +177,19 @@ def test_a_bank_of_an_open_clip_model(tmp_path: Path, pictures: list[Picture]) -
         for ask in (lambda member: member.vote(pictures), lambda member: member.prepare(None)):
             with pytest.raises(DataError, match=r"was built with ViT-B-32\.openai .* use that model with its weights"):
                 ask(stranger)
+
+
+@pytest.mark.torch
+def test_a_damaged_bank_of_an_open_clip_model_is_no_vote(tmp_path: Path, pictures: list[Picture]) -> None:
+    pytest.importorskip("torch")
+    import tiny_open_clip
+
+    from unprompt.models.open_clip_towers import OpenClipTowers
+
+    towers = OpenClipTowers.of(tiny_open_clip.build(), "ViT-B-32.openai")
+    folder = build_bank(PROMPTS, tmp_path / "bank", towers, threads=1).folder
+    vectors = np.fromfile(folder / "sentences.f16", "<f2")
+    vectors[::7] = np.nan
+    vectors.tofile(folder / "sentences.f16")
+    with pytest.raises(DataError, match="some of its vectors have no unit length"):
+        Neighbours(Bank.open(folder), towers, name="neighbours", weight=1.0, k=7).vote(pictures)

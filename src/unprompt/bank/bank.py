@@ -33,10 +33,11 @@ from unprompt.vocabulary.ranking import nearest
 from unprompt.vocabulary.vector_file import Half
 
 _LONGEST_BYTES = 4 * LONGEST_PROMPT + 1
-_LARGEST_COSINE = 1.01  # rounding to float16 makes vectors a little longer
+_NO_UNIT = "some of its vectors have no unit length"
+_LENGTHENED = 0.01  # rounding to float16 makes vectors a little longer or shorter
 
 
-class Neighbours(NamedTuple):
+class Nearest(NamedTuple):
     """The prompts nearest to a picture, nearest first: their rows in the bank, and their cosines with it."""
 
     rows: npt.NDArray[np.int64]
@@ -64,16 +65,21 @@ class Bank:
         """The bank in a folder. What is in its files is checked by `verify`; that they are whole, here.
 
         Raises DataError where there is none, it is half built, a file is missing or has another size than it must have,
-        or its sentence vectors are not those of the encoder that is used now.
+        or cannot be read, or its sentence vectors are not those of the encoder that is used now.
         """
         config = read_config(folder)
         _check_sizes(folder, config)
         _check_encoder(folder, config)
         makers, count = config.makers, config.prompts
-        sentences = np.memmap(folder / SENTENCES, NUMBER, "r", shape=(count, EMBEDDING_SIZE))
-        compared = sentences if makers.metric else np.memmap(folder / COMPARED, NUMBER, "r", shape=(count, makers.size))
-        ends = np.memmap(folder / ENDS, PLACE, "r")
-        text = np.memmap(folder / PROMPTS, np.uint8, "r")
+        try:
+            sentences = np.memmap(folder / SENTENCES, NUMBER, "r", shape=(count, EMBEDDING_SIZE))
+            compared = (
+                sentences if makers.metric else np.memmap(folder / COMPARED, NUMBER, "r", shape=(count, makers.size))
+            )
+            ends = np.memmap(folder / ENDS, PLACE, "r")
+            text = np.memmap(folder / PROMPTS, np.uint8, "r")
+        except OSError as error:
+            raise DataError(f"cannot read the bank {printable(str(folder))}: {printable(str(error))}") from error
         if ends[-1] != len(text):
             raise _damaged(folder, f"{PROMPTS} does not end where {ENDS} says")
         return cls(folder, config, np.asarray(compared), np.asarray(sentences), np.asarray(ends), np.asarray(text))
@@ -90,18 +96,23 @@ class Bank:
                 "their vectors cannot be compared; use that model with its weights, or build the bank again"
             )
 
-    def nearest(self, images: Vector, count: int) -> list[Neighbours]:
+    def nearest(self, images: Vector, count: int) -> list[Nearest]:
         """The prompts nearest to each picture (pictures, size), exactly; all where there are fewer than `count`.
 
         Neither the other pictures nor the number of threads change an answer. Raises DataError where vectors that were
         found are damaged.
         """
         with np.errstate(all="ignore"):  # damaged numbers may be infinite
-            found = [Neighbours(*each) for each in nearest(self.compared, images, count)]
-        for rows, similarities in found:
-            if len(rows) < min(count, len(self)) or not (np.abs(similarities) <= _LARGEST_COSINE).all():
-                raise _damaged(self.folder, "some of its vectors have no unit length")
+            found = [Nearest(*each) for each in nearest(self.compared, images, count)]
+        for rows, _ in found:
+            if len(rows) < min(count, len(self)):
+                raise _damaged(self.folder, _NO_UNIT)
+            self._sound(self.compared, rows)
         return found
+
+    def sentence_vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The vectors (rows, 384) of some prompts in the metric space. Raises DataError where they are damaged."""
+        return self._sound(self.sentences, rows)
 
     def texts(self, rows: Iterable[int]) -> list[str]:
         """The prompts of some rows. Raises DataError where what lies there is none."""
@@ -110,6 +121,13 @@ class Bank:
     def identity(self) -> Mapping[str, str]:
         """The bank by the name of its folder, with a hash that changes with its content."""
         return {f"bank {self.folder.resolve().name}": digest(self.config.to_json())}
+
+    def _sound(self, vectors: Half, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        chosen = vectors[rows].astype(np.float64)
+        lengths = np.sqrt((chosen * chosen).sum(axis=1))  # infinite or NaN where a number is
+        if not (np.abs(lengths - 1) <= _LENGTHENED).all():
+            raise _damaged(self.folder, _NO_UNIT)
+        return chosen
 
     def _prompt(self, row: int) -> str:
         start, end = 0 if row == 0 else int(self._ends[row - 1]), int(self._ends[row])

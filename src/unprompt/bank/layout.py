@@ -48,11 +48,12 @@ class Makers:
     def of(cls, towers: TwoTower) -> Makers:
         """Those of a bank that is built with this model now.
 
-        Of the embedded pair the sentence encoder alone counts: pictures come into its space by whatever regressor.
+        Of the embedded pair the sentence encoder alone counts: pictures come into its space by whatever regressor. Of
+        other models their weights do and not their precision, so that a bank from a GPU serves on a CPU.
         """
         encoder = find_model(SENTENCE_ENCODER)
         own = {encoder.name: encoder.identity()}
-        identities = own if towers.name == EMBEDDED else dict(towers.identities())
+        identities = own if towers.name == EMBEDDED else dict(towers.weights_identities())
         return cls(towers.name, identities, towers.size, encoder.identity())
 
     @property

@@ -44,6 +44,10 @@ class EmbeddedPair:
         folders = (self._pictures.folder, self._sentences.folder)
         return {folder.name: folder.identity() for folder in folders}
 
+    def weights_identities(self) -> Mapping[str, str]:
+        """See `TwoTower`."""
+        return self.identities()
+
     def count_tokens(self, text: str) -> int:
         """See `TwoTower`."""
         return count_clip_tokens(text)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unprompt.errors import UnknownNameError
+from unprompt.bank.bank import Bank
+from unprompt.errors import DataError, UnknownNameError
 from unprompt.interrogation.captions import EMBEDDED, is_model
 from unprompt.interrogation.captions import MODELS as CAPTION_MODELS
 from unprompt.interrogation.embedded_pair import NAME as EMBEDDED_PAIR
 from unprompt.interrogation.towers import HUB
 from unprompt.models.needed_files import (
     Need,
+    NeededFile,
     captioner_need,
     file_need,
     folder_need,
@@ -39,11 +41,21 @@ def needs_of(spec: MemberSpec) -> list[Need]:
         return [captioner_need(spec.model, Path(options["weights"]) if "weights" in options else None)]
     needs = _towers(spec)
     if spec.kind == NEIGHBOURS and "bank" in options:
-        way = f"make it with 'unprompt bank build PROMPTS --clip {spec.model} -o {options['bank']}'"
-        needs.append(file_need(f"bank {options['bank']}", Path(options["bank"]), way))
+        needs.append(bank_need(Path(options["bank"]), spec.model))
     if spec.kind == INTERROGATOR:
         needs += [*_caption(options.get("caption", EMBEDDED)), *_lists(spec)]
     return needs
+
+
+def bank_need(folder: Path, model: str) -> Need:
+    """A bank that a two-tower model is asked with. One that is half built, cut short or empty is not here."""
+    name, way = f"bank {folder}", f"make it with 'unprompt bank build PROMPTS --clip {model} -o {folder}'"
+    if folder.exists():
+        try:
+            Bank.open(folder)
+        except DataError as error:
+            return Need(name, (NeededFile(folder.name, folder, here=False),), way, fault=error)
+    return file_need(name, folder, way)
 
 
 def published_need(name: str) -> Need:

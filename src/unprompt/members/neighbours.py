@@ -79,7 +79,7 @@ class Neighbours:
         self._check()
         votes = []
         for rows, similarities in self.bank.nearest(self.towers.encode_images(pictures), self._k):
-            vector = weighted_mean(self.bank.sentences[rows].astype(np.float64), similarities, self._power)
+            vector = weighted_mean(self.bank.sentence_vectors(rows), similarities, self._power)
             texts = tuple(self.bank.texts(rows[:OFFERED].tolist()))
             votes.append(
                 Vote(self.name, self._weight, vector=vector, texts=texts, text_similarity=float(similarities[0]))

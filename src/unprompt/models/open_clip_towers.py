@@ -92,8 +92,15 @@ class OpenClipTowers:
 
     def identities(self) -> Mapping[str, str]:
         """See `TwoTower`. Raises ModelError or DataError where there are no weights."""
+        is_halved = self._precision == FP16 and not self._is_given
+        return {
+            name: f"{weights}-{FP16}" if is_halved else weights for name, weights in self.weights_identities().items()
+        }
+
+    def weights_identities(self) -> Mapping[str, str]:
+        """See `TwoTower`; of a model that was given, its precision is part of its weights. Raises as `identities`."""
         with self._loading:
-            return {self.name: self._identity}
+            return {self.name: self._weights_identity}
 
     def count_tokens(self, text: str) -> int:
         """See `TwoTower`."""
@@ -134,11 +141,10 @@ class OpenClipTowers:
         return open_tokens(self._architecture, self._length)
 
     @cached_property
-    def _identity(self) -> str:
+    def _weights_identity(self) -> str:
         if self._is_given or self._weights == RANDOM:
             return weights_identity(self._model)
-        identity = weights_identity(weights_file(self.name, self._weights))
-        return f"{identity}-{FP16}" if self._precision == FP16 else identity  # whose vectors are others
+        return weights_identity(weights_file(self.name, self._weights))
 
     @cached_property
     def _texts(self) -> CausalTexts | WholeTexts:

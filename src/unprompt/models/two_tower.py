@@ -65,7 +65,10 @@ class TwoTower(Protocol):
         """How many pixels it needs to see; None: every one that the file has."""
 
     def identities(self) -> Mapping[str, str]:
-        """The models behind it by name, each with a hash that changes with its weights."""
+        """The models behind it by name, each with a hash that changes with its vectors, if by rounding alone."""
+
+    def weights_identities(self) -> Mapping[str, str]:
+        """The same with hashes of their weights, which do not change with the precision that a device computes in."""
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text as this model counts them, start and end not counted."""
