@@ -9,9 +9,16 @@ import pytest
 
 from unprompt import embed
 from unprompt.errors import DataError, UnknownNameError
+from unprompt.images.decode import Picture, decode
+from unprompt.images.sources import image_refs
+from unprompt.interrogation.captions import open_captioner
+from unprompt.interrogation.interrogation import Settings
+from unprompt.interrogation.interrogator import Interrogator
+from unprompt.members.interrogator import InterrogatorMember
 from unprompt.prediction import Prediction
 from unprompt.presets import read_preset
 from unprompt.unprompter import Unprompter
+from unprompt.vocabulary.vocabulary import load_vocabulary
 
 LISTS = {
     "mediums": "an oil painting\na photograph\n",
@@ -110,3 +117,27 @@ def test_wrong_options_are_refused(
 def test_a_preset_without_wording_needs_a_member_with_words() -> None:
     with pytest.raises(DataError, match="offers texts"):
         read_preset('[[members]]\nkind = "regressor"\nmodel = "vit_tiny_patch16_224.unprompt"\n', "own.toml")
+
+
+@pytest.mark.torch
+def test_its_towers_leave_the_device_and_come_back(lists: Path, tmp_path: Path, examples: Path) -> None:
+    """On a GPU where there is one."""
+    pytest.importorskip("torch")
+    import tiny_open_clip
+    from safetensors.torch import save_file
+
+    from unprompt.models.open_clip_towers import OpenClipTowers
+
+    model = tiny_open_clip.build()
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, tmp_path / "clip.safetensors")
+    towers = OpenClipTowers("ViT-B-32.openai", weights=str(tmp_path), options=tiny_open_clip.OPTIONS)
+    interrogator = Interrogator(towers, load_vocabulary([str(lists)]), open_captioner("a picture"))
+    asked = InterrogatorMember(interrogator, Settings(mode="fast"), name="interrogator", weight=1.0)
+    (picture,) = map(decode, image_refs(str(examples / "coffee.jpg")))
+    assert isinstance(picture, Picture)
+    (vote,) = asked.vote([picture])
+    assert vote.terms
+    asked.unload()
+    assert {value.device.type for value in towers._model.parameters()} == {"cpu"}
+    (again,) = asked.vote([picture])
+    assert (again.texts, again.terms, again.text_similarity) == (vote.texts, vote.terms, vote.text_similarity)

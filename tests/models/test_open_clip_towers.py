@@ -213,6 +213,22 @@ def test_a_tower_of_transformers_does_not_look_at_padding(tmp_path: Path, monkey
     np.testing.assert_allclose(towers.encode_texts(texts), expected, atol=1e-5)
 
 
+def test_towers_that_were_unloaded_answer_the_same(tmp_path: Path) -> None:
+    model = build()
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, tmp_path / "clip.safetensors")
+    towers = OpenClipTowers("ViT-B-32", weights=str(tmp_path), options=OPTIONS)
+    towers.unload()
+    assert "_model" not in vars(towers)  # what was never asked is not read for this
+    images, texts = towers.encode_images(_pictures()), towers.encode_texts(TERMS)
+    scores = towers.score_continuations([_asked(images[0])])
+    towers.unload()
+    assert (towers.encode_images(_pictures()) == images).all()
+    towers.unload()
+    assert (towers.encode_texts(TERMS) == texts).all()
+    towers.unload()
+    assert (towers.score_continuations([_asked(images[0])])[0] == scores[0]).all()
+
+
 def _of_transformers(folder: Path) -> dict[str, Any]:
     """The config of a model whose text tower is a tiny BERT, written with its tokenizer to a folder."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "cat", "moon", ","]
@@ -239,3 +255,23 @@ def test_a_gpu_answers_nearly_as_the_cpu_does(tmp_path: Path) -> None:
     asked = [_asked(image, prefix) for image, prefix in zip(images, [PREFIX, "", "a", "b c"], strict=True)]
     for one, other in zip(cpu.score_continuations(asked), gpu.score_continuations(asked), strict=True):
         np.testing.assert_allclose(one, other, atol=0.01)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_towers_leave_and_come_back(tmp_path: Path) -> None:
+    model = build()
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, tmp_path / "clip.safetensors")
+    towers = OpenClipTowers("ViT-B-32", weights=str(tmp_path), options=OPTIONS, device="cuda")
+    images, texts = towers.encode_images(_pictures()), towers.encode_texts(TERMS)
+    (scores,) = towers.score_continuations([_asked(images[0])])
+    for ask, expected in (
+        (lambda: towers.encode_images(_pictures()), images),
+        (lambda: towers.encode_texts(TERMS), texts),
+        (lambda: towers.score_continuations([_asked(images[0])])[0], scores),
+    ):
+        towers.unload()
+        assert {value.device.type for value in (*towers._model.parameters(), *towers._model.buffers())} == {"cpu"}
+        assert (ask() == expected).all()
+    given = OpenClipTowers.of(model.cuda(), "ViT-B-32")
+    given.unload()
+    assert next(model.parameters()).device.type == "cuda"

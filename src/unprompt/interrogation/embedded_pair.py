@@ -68,6 +68,9 @@ class EmbeddedPair:
         """See `TwoTower`."""
         return [self._scores(wanted) for wanted in asked]
 
+    def unload(self) -> None:
+        """See `TwoTower`. It is on no device."""
+
     def _scores(self, wanted: Continuations) -> npt.NDArray[np.float32]:
         texts = [wanted.prefix + JOINT + term for term in wanted.terms]
         fitting = np.array([count_clip_tokens(text) <= wanted.limit for text in texts], bool)

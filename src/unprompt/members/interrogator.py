@@ -75,5 +75,6 @@ class InterrogatorMember:
         ]
 
     def unload(self) -> None:
-        """See `Member`. Its captioner goes; its two towers stay."""
+        """See `Member`."""
         self.interrogator.captioner.unload()
+        self.interrogator.towers.unload()

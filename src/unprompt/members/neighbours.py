@@ -72,7 +72,8 @@ class Neighbours:
         self._check()
 
     def unload(self) -> None:
-        """It stays: a bank lies in main memory, and of its model the image tower alone is asked."""
+        """See `Member`. The bank lies in main memory, and stays."""
+        self.towers.unload()
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture, and the texts nearest to it."""

@@ -109,6 +109,7 @@ class OpenClipTowers:
     def encode_images(self, pictures: Sequence[Picture]) -> Vector:
         """See `TwoTower`."""
         with self._loading:
+            self._bring()
             see, batches = self._preprocessing, self._batches
         if not pictures:
             return np.empty((0, self.size), np.float32)
@@ -123,14 +124,32 @@ class OpenClipTowers:
     def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
         """See `TwoTower`."""
         with self._loading:
+            self._bring()
             tower = self._texts
         return tower.encode(texts, advance) if texts else np.empty((0, self.size), np.float32)
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
         """See `TwoTower`."""
         with self._loading:
+            self._bring()
             tower = self._texts
         return tower.score(asked)
+
+    def unload(self) -> None:
+        """See `TwoTower`. A model that was given stays where its owner put it."""
+        with self._loading:
+            if "_model" in vars(self) and not self._is_given:
+                self._model.to("cpu")  # weights that are there already are mapped from their file
+                torch.cuda.empty_cache()
+
+    def _bring(self) -> None:
+        """Loads the model if need be, and moves it to its device."""
+        if self._is_given:
+            return
+        try:
+            self._model.to(self._device)
+        except torch.OutOfMemoryError as error:
+            raise NoRoomError(self.name) from error
 
     @property
     def _precision(self) -> Precision:
@@ -178,8 +197,4 @@ class OpenClipTowers:
 
     @cached_property
     def _model(self) -> nn.Module:
-        model = build_model(self.name, weights=self._weights, options=self._options, precision=self._precision)
-        try:
-            return model.to(self._device)
-        except torch.OutOfMemoryError as error:
-            raise NoRoomError(self.name) from error
+        return build_model(self.name, weights=self._weights, options=self._options, precision=self._precision)

@@ -84,3 +84,6 @@ class TwoTower(Protocol):
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
         """For each, the cosine (terms,) of its picture with each of its texts; NaN where the text is too long."""
+
+    def unload(self) -> None:
+        """Makes what room it can on the device; the next question takes it again. Not while one is answered."""
