@@ -109,9 +109,19 @@ def test_another_vocabulary(vocabulary_text: str, message: str) -> None:
     [
         ("h e\nx y", "merges.txt does not belong to vocab.json: .*"),
         ("h e r", "merges.txt is damaged"),
+        ("", "merges.txt is cut short: .* none for 7, such as 'Ġa'; take both from one checkpoint"),
+        ("#version: 0.2", "merges.txt is cut short"),
+        ("\n".join(PAIRS[:-1]), "found none for 1, such as 'Ġcat'"),
         ("he", "merges.txt is damaged"),
     ],
 )
 def test_other_merges(merges: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         OfaTokenizer(json.dumps(vocabulary()), merges, SIZE)
+
+
+def test_what_no_merge_makes(tokenizer: OfaTokenizer) -> None:
+    """BART's vocabulary is filled up with such tokens, and GPT-2's end of a text is among it."""
+    tokens = [*vocabulary(), "<|endoftext|>", "madeupword0000", "madeupword0001"]
+    filled = OfaTokenizer(json.dumps({token: place for place, token in enumerate(tokens)}), MERGES, SIZE + 3)
+    assert filled.encode(" the cat") == tokenizer.encode(" the cat")

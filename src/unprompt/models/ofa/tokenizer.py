@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -15,6 +16,8 @@ VOCABULARY, MERGES = "vocab.json", "merges.txt"
 
 _SPECIAL = {"<s>": START, "<pad>": PAD, "</s>": END, "<unk>": 3}
 _MASK = "<mask>"
+_UNMADE = re.compile(r"<.*>|madeupword\d+", re.DOTALL)
+"""Tokens that no merge makes: special ones, codes and places, and what fills up BART's vocabulary."""
 _ADDED = [f"<code_{code}>" for code in range(8192)] + [f"<bin_{place}>" for place in range(1000)]
 
 _SPACED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
@@ -41,6 +44,7 @@ class OfaTokenizer:
             model = models.BPE(tokens, pairs)
         except Exception as error:  # tokenizers raises nothing more telling
             raise ModelError(f"{MERGES} does not belong to {VOCABULARY}: {error}") from error
+        _check_whole(tokens, pairs)
         self._tokenizer = Tokenizer(model)
         self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         self._tokenizer.decoder = decoders.ByteLevel()
@@ -81,3 +85,14 @@ def _read_merges(text: str) -> list[tuple[str, str]]:
     if any(len(pair) != 2 for pair in pairs):
         raise ModelError(f"{MERGES} is damaged: expected two parts of a token in each line")
     return [(first, second) for first, second in pairs]
+
+
+def _check_whole(tokens: Collection[str], pairs: Collection[tuple[str, str]]) -> None:
+    """Raises ModelError where a token cannot come about: without merges each letter of a text would be one."""
+    made = {first + second for first, second in pairs}
+    lacking = [token for token in tokens if len(token) > 1 and token not in made and not _UNMADE.fullmatch(token)]
+    if lacking:
+        raise ModelError(
+            f"{MERGES} is cut short: expected a line for each token of {VOCABULARY}, found none for {len(lacking):,}, "
+            f"such as {lacking[0][:40]!r}; take both from one checkpoint"
+        )
