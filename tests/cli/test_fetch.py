@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import tiny_captioners
-from hub_server import COMMIT, Hub, serving
+from hub_server import COMMIT, Hub, dead_address, serving
 
 BLIP, OFA = "Salesforce/blip-image-captioning-base", "OFA-Sys/ofa-tiny"
 CLIP = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
@@ -149,10 +149,13 @@ def test_offline_nothing_is_asked(hub: Hub, tmp_path: Path, arguments: list[str]
     assert hub.asked == []
 
 
-def test_a_hub_that_does_not_answer(tmp_path: Path) -> None:
-    run = fetch(Hub({}), tmp_path, "ofa-tiny", HF_ENDPOINT="http://127.0.0.1:9")
+def test_a_hub_that_does_not_answer_is_asked_once_for_each_model(tmp_path: Path) -> None:
+    with dead_address() as address:
+        run = fetch(Hub({}), tmp_path, "ofa-tiny", "blip-base", HF_ENDPOINT=address)
     assert run.returncode == 2
-    assert "config.json of OFA-Sys/ofa-tiny cannot be had" in run.stderr
+    ofa, blip = run.stderr.splitlines()
+    assert "config.json of OFA-Sys/ofa-tiny cannot be had: the hub is out of reach" in ofa
+    assert f"the list of files of {BLIP} cannot be had: the hub is out of reach" in blip
 
 
 @pytest.mark.torch

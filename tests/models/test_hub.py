@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hub_server import Hub, serving
+from hub_server import COMMIT, Hub, dead_address, serving
 
 NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 REPOSITORY = "laion/tiny"
@@ -41,14 +41,15 @@ def hub() -> Hub:
     return Hub({REPOSITORY: {NAMES[1]: b"the second"}, "Salesforce/tiny": {"config.json": b"{}"}})
 
 
+def ask(code: str, address: str, home: Path) -> subprocess.CompletedProcess[str]:
+    ways = {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env={**os.environ, **ways}, capture_output=True, text=True, timeout=120, check=True)
+
+
 def run(code: str, hub: Hub, home: Path) -> str:
     with serving(hub) as address:
-        ways = {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(
-            command, env={**os.environ, **ways}, capture_output=True, text=True, timeout=120, check=True
-        )
-    return done.stdout
+        return ask(code, address, home).stdout
 
 
 def test_the_second_name_is_taken_where_the_repository_has_no_first(hub: Hub, tmp_path: Path) -> None:
@@ -69,3 +70,83 @@ def test_a_fault_of_the_hub_does_not_lead_to_other_weights(hub: Hub, tmp_path: P
     told = run(ASK, hub, tmp_path)
     assert "the weights of tiny are not here" in told
     assert hub.asked == []
+
+
+@pytest.mark.parametrize("code", [ASK, CAPTIONS], ids=["file", "folder"])
+def test_a_dead_network_is_one_line(code: str, tmp_path: Path) -> None:
+    """The hub's own library would try for half a minute, and say so."""
+    with dead_address() as address:
+        done = ask(code, address, tmp_path)
+    assert "the weights of tiny are not here" in done.stdout
+    assert "cannot be had: the hub is out of reach ([Errno 111] Connection refused); try again" in done.stdout
+    assert "add --offline (HF_HUB_OFFLINE=1), which says at once all that is missing" in done.stdout
+    assert done.stderr == ""
+
+
+def test_what_is_here_is_taken_without_asking(hub: Hub, tmp_path: Path) -> None:
+    run(ASK, hub, tmp_path)
+    with dead_address() as address:
+        done = ask(ASK, address, tmp_path)
+    assert (done.stdout, done.stderr) == ("the second\n", "")
+
+
+def test_a_download_at_the_first_picture_goes_on_and_is_checked(hub: Hub, tmp_path: Path) -> None:
+    hub.cut = {NAMES[1]: [4]}
+    assert run(ASK, hub, tmp_path) == "the second\n"
+    assert hub.asked == [(NAMES[1], 0), (NAMES[1], 4)]
+
+
+def test_other_bytes_than_promised_are_no_weights(hub: Hub, tmp_path: Path) -> None:
+    hub.other = {NAMES[1]: b"the third!"}
+    told = run(ASK, hub, tmp_path)
+    assert f"the weights of tiny are not here: {NAMES[1]} of {REPOSITORY} came damaged: expected the hash" in told
+
+
+WHOLE = {
+    "config.json": b'{"model_type": "blip"}',
+    "preprocessor_config.json": b"{}",
+    "tokenizer.json": b'{"model": {}}',
+    "README.md": b"# BLIP",
+    "sub/vocab.txt": b"nobody wants it",
+}
+
+
+@pytest.mark.parametrize(
+    ("weights", "taken"),
+    [
+        (["model.safetensors", "pytorch_model.bin"], ["model.safetensors"]),
+        (["pytorch_model.bin"], ["pytorch_model.bin"]),
+    ],
+)
+def test_a_captioners_folder_is_brought_and_then_taken_without_asking(
+    weights: list[str], taken: list[str], tmp_path: Path
+) -> None:
+    hub = Hub({"Salesforce/tiny": {**WHOLE, **dict.fromkeys(weights, b"weights")}})
+    code = CAPTIONS.replace(".folder)", ".folder.path)")
+    folder = Path(run(code, hub, tmp_path).strip())
+    wanted = ["config.json", "preprocessor_config.json", "tokenizer.json", *taken]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(wanted)
+    assert sorted(name for name, _ in hub.asked) == sorted(wanted)
+    with dead_address() as address:
+        done = ask(code, address, tmp_path)
+    assert (done.stdout, done.stderr) == (f"{folder}\n", "")
+
+
+def test_a_captioners_folder_that_the_hub_has_in_part(tmp_path: Path) -> None:
+    told = run(CAPTIONS, Hub({"Salesforce/tiny": WHOLE}), tmp_path)
+    assert "expected model.safetensors of Salesforce/tiny in" in told
+    assert "the hub has no such files, or name a folder that you have (local:FOLDER)" in told
+
+
+def test_a_folder_has_no_gap_where_its_repository_went_on(tmp_path: Path) -> None:
+    """Some files are here, of an earlier commit; the others lie in another folder of the cache."""
+    hub = Hub({"Salesforce/tiny": {**WHOLE, "model.safetensors": b"weights"}})
+    run(ASK.replace(REPOSITORY, "Salesforce/tiny").replace(NAMES[0], "config.json"), hub, tmp_path)
+    (snapshots,) = tmp_path.rglob("snapshots")
+    (old,) = snapshots.iterdir()
+    old.rename(snapshots / ("f" * 40))
+    (ref,) = tmp_path.rglob("refs/main")
+    ref.write_text("f" * 40)
+    folder = Path(run(CAPTIONS.replace(".folder)", ".folder.path)"), hub, tmp_path).strip())
+    assert folder.name == COMMIT
+    assert (folder / "config.json").is_file()

@@ -63,8 +63,8 @@ AllowMissing: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--allow-missing",
-        help="Go on without the members whose models are not here; each record says which and why. A download that "
-        "fails later ends the run.",
+        help="Go on without the members whose models are not here and cannot be downloaded first; each record says "
+        "which and why.",
     ),
 ]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict vectors alone, no sentences.")]

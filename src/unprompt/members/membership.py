@@ -36,29 +36,35 @@ class Membership:
 
 
 def open_members(preset: Preset, threads: int = 0, *, allow_missing: bool = False) -> Membership:
-    """The members of a preset; nothing is loaded or downloaded yet.
+    """The members of a preset; nothing is loaded yet and, without `allow_missing`, nothing downloaded.
 
     One is missing where it needs an extra that is not installed, or something that is not here and that no download may
-    bring. Without `allow_missing`, and where all are missing, that is raised, of all at once: ModelError or
-    MissingExtraError. Whatever else is wrong is always raised: see `load_preset` and each member's `of`.
+    bring. With `allow_missing` a download brings the rest at once, and one whose download fails is missing as well.
+    Without it, and where all are missing, that is raised, of all at once: ModelError or MissingExtraError. Whatever
+    else is wrong is always raised: see `load_preset` and each member's `of`.
     """
-    members: list[Member] = []
+    members: dict[str, Member] = {}
     absent: dict[str, UnpromptError] = {}
     for spec in preset.members:
         try:
             error = _absence(spec)
-            members += [] if error else [KINDS[spec.kind](spec, threads)]
+            if error is None:
+                members[spec.name] = KINDS[spec.kind](spec, threads)
         except (ModelError, MissingExtraError) as raised:
             error = raised
         if error:
             absent[spec.name] = error
-    if absent and (not allow_missing or not members):
-        raise _all_absent(preset, absent, others=bool(members) and not allow_missing)
-    if absent:
-        present = [spec for spec in preset.members if spec.name not in absent]
-        total = sum(spec.weight for spec in present)
-        members = [KINDS[spec.kind](replace(spec, weight=spec.weight / total), threads) for spec in present]
-    return Membership(members, {name: str(error) for name, error in absent.items()})
+    if allow_missing:
+        absent |= _bring([spec for spec in preset.members if spec.name not in absent])
+    absent = {spec.name: absent[spec.name] for spec in preset.members if spec.name in absent}
+    present = [spec for spec in preset.members if spec.name not in absent]
+    if absent and (not allow_missing or not present):
+        raise _all_absent(preset, absent, others=bool(present) and not allow_missing)
+    if not absent:
+        return Membership(list(members.values()), {})
+    total = sum(spec.weight for spec in present)
+    rest = [KINDS[spec.kind](replace(spec, weight=spec.weight / total), threads) for spec in present]
+    return Membership(rest, {name: str(error) for name, error in absent.items()})
 
 
 def _all_absent(preset: Preset, absent: Mapping[str, UnpromptError], *, others: bool) -> UnpromptError:
@@ -79,6 +85,24 @@ def _absence(spec: MemberSpec) -> UnpromptError | None:
     if spec.kind == REGRESSOR and ONNX_WEIGHTS not in find_model(spec.model).config["files"]:
         return None if is_installed("torch") else MissingExtraError(f"the model {spec.model}", "torch")
     return None
+
+
+def _bring(specs: Sequence[MemberSpec]) -> dict[str, UnpromptError]:
+    """Downloads what these members lack; by name, why others still lack it. A hub out of reach is asked once."""
+    from unprompt.models.hub_download import OutOfReachError, bring_model, logged
+
+    absent: dict[str, UnpromptError] = {}
+    is_reached = True
+    for spec in specs:
+        for need in needs_of(spec):
+            if need.hub is None or need.is_here:
+                continue
+            faults: list[UnpromptError] = [*bring_model(need.hub, logged)[1]] if is_reached else [need.absence()]
+            if faults:
+                is_reached = not any(isinstance(fault, OutOfReachError) for fault in faults) and is_reached
+                absent[spec.name] = _joined([str(fault) for fault in faults], faults)
+                break  # what else it lacks would be downloaded for nothing
+    return absent
 
 
 def _is_fetched(need: Need) -> bool:

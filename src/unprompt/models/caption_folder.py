@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from unprompt.errors import ModelError
 from unprompt.models.folder import CONFIG, file_sha256
-from unprompt.models.hub_cache import is_offline
+from unprompt.models.hub_cache import cached_file, is_offline
 
 KINDS = ("blip", "blip-2", "git")
 """What a config may name as its `model_type`."""
@@ -92,37 +92,34 @@ class HubSource:
     @cached_property
     def folder(self) -> CaptionFolder:
         """See `CaptionSource`. Nothing is downloaded where HF_HUB_OFFLINE is set."""
-        path = self._fetch(_HUB_SAFE)
-        if _missing_files(path) == [_SAFE]:  # an old repository, or an old copy of one
-            path = self._fetch(_HUB_PICKLED)
-        if missing := _missing_files(path):
-            raise self._absence(missing, "the hub has no such files")
+        config = cached_file(self._repository, [CONFIG])
+        path = None if config is None else config.parent
+        missing = [*(choices[0] for choices in _NEEDED), _SAFE] if path is None else _missing_files(path)
+        if path is None or missing:
+            if is_offline():
+                raise self._absence(missing, "the network is off (HF_HUB_OFFLINE): unset it once")
+            path = self._fetch(missing)
         folder = _open_folder(path)
         if (kind := _kind(folder.config, path)) != self.kind:
             raise ModelError(f"{self._repository}: expected a model of the type {self.kind}, found {kind}")
         return folder
 
-    def _fetch(self, weights: str) -> Path:
-        from huggingface_hub import snapshot_download
+    def _fetch(self, missing: list[str]) -> Path:
+        from unprompt.models.hub_download import bring_folder, logged
 
         try:
-            return Path(
-                snapshot_download(
-                    self._repository,
-                    allow_patterns=[*_SMALL, weights],
-                    ignore_patterns=["*/*"],
-                    local_files_only=is_offline(),
-                )
-            )
-        except (OSError, ValueError) as error:  # the hub's own errors are among these
-            needed = [choices[0] for choices in _NEEDED]
-            raise self._absence([*needed, _SAFE], f"the hub gave none ({error}): try again") from error
+            path = bring_folder(self._repository, (*_SMALL, _HUB_SAFE), logged)
+            if _missing_files(path) == [_SAFE]:  # an old repository
+                path = bring_folder(self._repository, (*_SMALL, _HUB_PICKLED), logged)
+        except ModelError as error:
+            raise self._absence(missing, str(error)) from error
+        if missing := _missing_files(path):
+            raise self._absence(missing, "the hub has no such files")
+        return path
 
     def _absence(self, missing: list[str], way: str) -> ModelError:
         from huggingface_hub import constants
 
-        if is_offline():
-            way = "the network is off (HF_HUB_OFFLINE): unset it once"
         return ModelError(
             f"the weights of {self._name} are not here: expected {', '.join(missing)} of {self._repository} in "
             f"{constants.HF_HUB_CACHE}; {way}, or name a folder that you have (local:FOLDER)"

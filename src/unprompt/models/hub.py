@@ -10,30 +10,24 @@ from unprompt.models.hub_cache import cached_file, is_offline
 
 
 def hub_file(repository: str, names: Sequence[str], what: str) -> Path:
-    """The first of these files that the repository has; in an error it is said to hold the weights of `what`.
+    """The first of these files that is here or, where none is, that the repository has, brought as `download` does.
 
-    Nothing is downloaded where HF_HUB_OFFLINE is set. Where the hub cannot be reached, what is in its cache is taken.
-    Raises ModelError where none of the files can be had.
+    In an error they are said to hold the weights of `what`. Nothing is downloaded where HF_HUB_OFFLINE is set. Raises
+    ModelError where none of the files can be had.
     """
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import RemoteEntryNotFoundError
+    from huggingface_hub import constants
 
-    faults: list[Exception] = []
-    for name in () if is_offline() else names:
-        try:
-            return Path(hf_hub_download(repository, name))
-        except RemoteEntryNotFoundError as error:
-            faults.append(error)
-        except (OSError, ValueError) as error:  # the hub's own errors are among these
-            faults.append(error)
-            break  # the next name may be of other weights, and waits as long again for a hub that does not answer
     if found := cached_file(repository, names):
         return found
+    own = "name a safetensors file that you have"
     if is_offline():
-        way = "the network is off (HF_HUB_OFFLINE): unset it once"
-    else:
-        way = f"the hub gave none ({'; '.join(map(str, faults))}): try again"
-    raise ModelError(
-        f"the weights of {what} are not here: expected {' or '.join(names)} of {repository} in "
-        f"{constants.HF_HUB_CACHE}; {way}, or name a safetensors file that you have"
-    )
+        raise ModelError(
+            f"the weights of {what} are not here: expected {' or '.join(names)} of {repository} in "
+            f"{constants.HF_HUB_CACHE}; the network is off (HF_HUB_OFFLINE): unset it once, or {own}"
+        )
+    from unprompt.models.hub_download import download, logged
+
+    try:
+        return download(repository, names, logged)
+    except ModelError as error:
+        raise ModelError(f"the weights of {what} are not here: {error}; or {own}") from error

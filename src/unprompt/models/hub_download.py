@@ -1,13 +1,14 @@
 """Files of the Hugging Face hub onto this disk: resumed where an earlier try broke off, and checked against their hash.
 
-The hub's own library checks sizes alone and begins a file anew in each process. What is brought here lies where that
-library, and so every model, looks for it.
+The hub's own library checks sizes alone, begins a file anew in each process, and asks a dead network for half a minute.
+What is brought here lies where that library, and so every model, looks for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import math
 import os
 import re
@@ -29,14 +30,30 @@ _TRIES = 3
 """Of a download that breaks off, without a byte more; what has come is kept, after them as well, for the next run."""
 
 _PAUSE_S = 1.0
+_ASK_S = 5.0
+"""For a question, which the hub answers at once or not at all; where the network is dead, everybody waits for it."""
+
 _TIMEOUT_S = 30.0
 _BLOCK_BYTES = 1 << 20
 _SHA256, _GIT_SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 _LOCK_S = 1.0
 _MB = 10**6
 
+_LARGE_MB = 10
+_log = logging.getLogger(__name__)
+
 Step: TypeAlias = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]
 """Shows how far something is: told its name, how much there is and of what, it gives what is told what more came."""
+
+
+class OutOfReachError(ModelError):
+    """The hub does not answer."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        super().__init__(
+            f"{what} cannot be had: the hub is out of reach ({_first_line(error)}); try again, or add --offline "
+            "(HF_HUB_OFFLINE=1), which says at once all that is missing"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,10 @@ class _Promise:
 
 
 def bring_model(model: PublishedModel, step: Step) -> tuple[list[Path], list[ModelError]]:
-    """The files of a model, brought where they are not here; and what went wrong with each of the others."""
+    """The files of a model, brought where they are not here; and what went wrong with each of the others.
+
+    A hub that is out of reach is not asked for the others.
+    """
     wanted = [file.names for file in model.files]
     found: list[Path] = []
     faults: list[ModelError] = []
@@ -57,27 +77,42 @@ def bring_model(model: PublishedModel, step: Step) -> tuple[list[Path], list[Mod
         known = {name for names in wanted for name in names}
         also = _matching_files(model.repository, model.also) if model.also else []
         wanted += [(name,) for name in also if name not in known]
+    except OutOfReachError as error:
+        return found, [error]
     except ModelError as error:
         faults.append(error)
     for names in wanted:
         try:
             found.append(download(model.repository, names, step))
+        except OutOfReachError as error:
+            return found, [*faults, error]
         except ModelError as error:
             faults.append(error)
     return found, faults
 
 
+def bring_folder(repository: str, patterns: Sequence[str], step: Step) -> Path:
+    """A folder with the files at the top of a repository whose names match. Raises ModelError: see `download`."""
+    names = _matching_files(repository, patterns)
+    if not names:
+        raise ModelError(f"the hub has no {' or '.join(patterns)} in {repository}")
+    places = {download(repository, [name], step).parent for name in names}
+    if len(places) > 1:  # some were here, of an earlier commit
+        places = {download(repository, [name], step).parent for name in names}
+    return places.pop()
+
+
 def download(repository: str, names: Sequence[str], step: Step) -> Path:
     """The first of these files that the repository has, out of the cache or, checked against its hash, from the hub.
 
-    Raises ModelError where the network is off, the hub has none of them, or what came is not what it promised; the next
-    call goes on where this one broke off.
+    Raises ModelError where the network is off, the hub is out of reach or has none of them, or what came is not what it
+    promised; the next call goes on where this one broke off.
     """
     if found := cached_file(repository, names):
         return found
     if is_offline():
         raise ModelError(f"{names[0]} of {repository}: the network is off (HF_HUB_OFFLINE or --offline); allow it once")
-    from huggingface_hub.errors import RemoteEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
     faults = []
     for name in names:
@@ -86,9 +121,11 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
         except RemoteEntryNotFoundError as error:
             faults.append(_first_line(error))
             continue
-        except Exception as error:  # the hub's own errors, and those of its HTTP client, have nothing in common
+        except (HfHubHTTPError, ValueError) as error:
             faults.append(_first_line(error))
             break  # the next name may be of other weights
+        except Exception as error:  # those of the hub's HTTP client have nothing else in common
+            raise OutOfReachError(f"{' or '.join(names)} of {repository}", error) from error
         blobs = cache_place(repository) / "blobs"
         try:
             _bring(promise, blobs, f"{name} of {repository}", step)
@@ -101,13 +138,16 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
 
 
 def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
-    """The files at the top of a repository whose names match. Raises ModelError where the hub does not answer."""
+    """The files at the top of a repository whose names match. Raises ModelError where the hub does not list them."""
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        names = [file.rfilename for file in HfApi().model_info(repository).siblings or ()]
-    except Exception as error:  # see `download`
+        names = [file.rfilename for file in HfApi().model_info(repository, timeout=_ASK_S).siblings or ()]
+    except (HfHubHTTPError, ValueError) as error:
         raise ModelError(f"the hub does not list {repository}: {_first_line(error)}; try again") from error
+    except Exception as error:  # see `download`
+        raise OutOfReachError(f"the list of files of {repository}", error) from error
     return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
 
 
@@ -115,7 +155,7 @@ def _ask(repository: str, name: str) -> _Promise:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(repository, name)
-    told = get_hf_file_metadata(url)
+    told = get_hf_file_metadata(url, timeout=_ASK_S)
     digest = told.etag or ""
     if told.size is None or not (_SHA256.fullmatch(digest) or _GIT_SHA1.fullmatch(digest)):
         raise ValueError(f"the hub promises no size and hash of {name}, found {told.size} and {digest[:80]!r}")
@@ -129,8 +169,11 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
         return
     blobs.mkdir(parents=True, exist_ok=True)
     begun = blobs / f"{promise.digest}.unprompt.incomplete"
-    with _alone(begun, what), step(what, math.ceil(promise.size / 1e6), "MB") as advance:
-        _come(promise, begun, what, advance)
+    with _alone(begun, what):
+        if place.exists():  # another process brought it
+            return
+        with step(what, math.ceil(promise.size / 1e6), "MB") as advance:
+            _come(promise, begun, what, advance)
         found = _digest(begun, promise.digest)
         if found != promise.digest:
             begun.unlink()
@@ -211,6 +254,14 @@ def _enter(repository: str, name: str) -> Path:
         raise ModelError(f"{name} of {repository} cannot be entered: {_first_line(error)}; try again") from error
 
 
+@contextlib.contextmanager
+def logged(name: str, total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """A step where nobody asked for progress: a large download is said when it begins, in a log."""
+    if total is not None and total >= _LARGE_MB:
+        _log.warning("unprompt brings %s from the hub: %s %s", name, f"{total:,}", what)
+    yield lambda done: None
+
+
 def _first_line(error: Exception) -> str:
     """What an error says, without the hub's advice to developers."""
     return next(iter(str(error).splitlines()), type(error).__name__)
@@ -231,13 +282,16 @@ def _digest(path: Path, like: str) -> str:
 
 @contextlib.contextmanager
 def _alone(begun: Path, what: str) -> Iterator[None]:
-    """Two processes would write over each other."""
+    """Two processes would write over each other: the second waits for the first."""
     from filelock import FileLock
 
-    lock = contextlib.ExitStack()
+    lock = FileLock(begun.with_suffix(".lock"))
     try:
-        lock.enter_context(FileLock(begun.with_suffix(".lock"), timeout=_LOCK_S))
-    except TimeoutError as error:
-        raise ModelError(f"{what} is being brought by another process; wait for it, and try again") from error
-    with lock:
+        lock.acquire(timeout=_LOCK_S)
+    except TimeoutError:
+        _log.warning("unprompt waits for %s, which another process is bringing", what)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
