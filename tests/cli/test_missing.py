@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import re
 import shutil
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,3 +81,48 @@ def test_every_preset_of_the_package_is_shown(
     assert run.code == 0
     assert "all-MiniLM-L6-v2.unprompt" in run.out
     assert ("nothing is missing" in run.out) == (name == "embedded")
+
+
+def on_terminal(columns: int, *arguments: str) -> list[str]:
+    """The lines that a command writes to a terminal of this width, where every line is shown whole or folded."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    command = [sys.executable, "-m", "unprompt", *arguments]
+    terminal = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=follower, stderr=subprocess.DEVNULL, env=terminal) as run:
+        os.close(follower)
+        said = b""
+        try:
+            while block := os.read(leader, 65536):
+                said += block
+        except OSError:  # how Linux ends a terminal that nobody writes to any more
+            pass
+    os.close(leader)
+    assert run.returncode == 0
+    return re.sub(r"\x1b\[\d*m", "", said.decode()).splitlines()
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_a_terminal_folds_no_name(columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("UNPROMPT_MODELS", str(tmp_path / "models"))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    lines = on_terminal(columns, "presets", "show", "published")
+    words = {word for line in lines for word in line.replace(",", "").split()}
+    names = {"regressor", "interrogator", "captioner", "wording", "0.7488", "0.2112", "0.0400", "BSD-3-Clause"}
+    models = {"vit_base_patch16_224.published", "ViT-H-14.laion2b_s32b_b79k", "blip-large", "ofa-large-caption"}
+    files = {"open_clip_model.safetensors", "preprocessor_config.json", "vocab.json", "words.npy"}
+    assert names | models | files <= words
+    assert str(tmp_path / "models" / "vit_base_patch16_224.published") in words
+    assert all(len(line) <= columns for line in lines if not line.startswith("    in "))
+
+
+def test_a_terminal_with_the_room_shows_the_table_that_a_file_gets(unprompt: Unprompt, preset: Path) -> None:
+    run = unprompt("presets", "show", preset)
+    assert [line.rstrip() for line in on_terminal(900, "presets", "show", str(preset))] == run.out.splitlines()
+
+
+def test_a_member_of_which_nothing_is_known_is_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('[[members]]\nkind = "captioner"\nmodel = "blip-larg"\n')
+    assert on_terminal(80, "presets", "show", str(path))[:2] == ["captioner, weight 1.0000", "  blip-larg: unknown"]

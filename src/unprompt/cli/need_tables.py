@@ -1,8 +1,10 @@
-"""What presets and models need on the disk, as tables."""
+"""What presets and models need on the disk, as tables and, where there is no room for these, as lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unprompt.errors import UnpromptError
@@ -11,37 +13,72 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from unprompt.models.needed_files import Need, NeededFile
-    from unprompt.presets import MemberSpec, Preset
+    from unprompt.presets import Preset
 
 
-def needs_table(preset: Preset) -> tuple[Table, list[Need], list[str]]:
-    """Each member with its weight and its files, and what comes after them; all needs; a line for each unknown one."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A member of a preset or a step after its members, and what it needs; `fault`: why that cannot be told."""
+
+    name: str
+    weight: str
+    needs: Sequence[Need]
+    model: str = ""
+    fault: str = ""
+
+
+def parts_of(preset: Preset) -> list[Part]:
+    """Each member, and what comes after them."""
+    from unprompt.members.needs import codebook_needs, needs_of, wording_needs
+
+    parts = []
+    for spec in preset.members:
+        name = spec.name if spec.name == spec.kind else f"{spec.name} ({spec.kind})"
+        weight = f"{spec.weight:.4f}"
+        try:
+            parts.append(Part(name, weight, needs_of(spec)))
+        except UnpromptError as error:
+            parts.append(Part(name, weight, (), spec.model, f"{spec.name}: {error}"))
+    steps = [Part("codebook", "", codebook_needs(preset)), Part("wording", "", wording_needs(preset))]
+    return [*parts, *(step for step in steps if step.needs)]
+
+
+def needs_table(parts: Iterable[Part]) -> Table:
+    """All of it, a line a file."""
     from rich.table import Table
 
-    from unprompt.members.needs import codebook_needs, wording_needs
-
-    table = Table("member", "weight", "model")
-    table.add_column("file", overflow="fold")
+    table = Table("member", "weight", "model", "file")
     table.add_column("size", justify="right")
     for heading in ("licence", "state", "place", "sha256"):
-        table.add_column(heading, overflow="fold")
-    everything: list[Need] = []
-    faults: list[str] = []
-    for spec in preset.members:
-        needs, fault = _needs(spec)
-        faults += [fault] if fault else []
-        everything += needs
-        head = (_kind(spec), f"{spec.weight:.4f}")
-        for row in _rows(needs) or [(spec.model, "-", "-", "-", fault and "unknown", "-", "-")]:
+        table.add_column(heading)
+    for part in parts:
+        head = (part.name, part.weight)
+        unknown = [(part.model, "-", "-", "-", "unknown", "-", "-")] if part.fault else []
+        for row in [*_rows(part.needs), *unknown]:
             table.add_row(*map(plain, (*head, *row)))
             head = ("", "")
         table.add_section()
-    for step, needs in (("codebook", codebook_needs(preset)), ("wording", wording_needs(preset))):
-        everything += needs
-        for number, row in enumerate(_rows(needs)):
-            table.add_row(*map(plain, ("" if number else step, "", *row)))
-        table.add_section()
-    return table, everything, faults
+    return table
+
+
+def needs_lines(parts: Sequence[Part]) -> Iterator[str]:
+    """The same for a terminal that is too narrow for the table: names are whole, and a place is said once."""
+    from unprompt.images.sources import printable
+
+    files = [file for part in parts for need in part.needs for file in need.files]
+    name_width = max((len(printable(file.name)) for file in files), default=0)
+    size_width = max((len(_size(file)) for file in files), default=0)
+    for part in parts:
+        yield printable(f"{part.name}, weight {part.weight}" if part.weight else part.name)
+        if part.fault:
+            yield printable(f"  {part.model}: unknown")
+        for need in part.needs:
+            yield printable(f"  {need.name}, licence: {need.licence}" if need.licence else f"  {need.name}")
+            for place, inside in itertools.groupby(need.files, lambda file: file.place.parent):
+                for file in inside:
+                    name, size, state = printable(file.name), _size(file), _state(file)
+                    yield f"    {name:{name_width}}  {size:>{size_width}}  {state:7}  {_hash(file, '')}".rstrip()
+                yield printable(f"    in {place}")
 
 
 def summary(needs: Sequence[Need]) -> str:
@@ -78,20 +115,6 @@ def plain(value: object) -> str:
     return escape(printable(str(value)))
 
 
-def _needs(spec: MemberSpec) -> tuple[list[Need], str]:
-    """What a member needs, or why that cannot be told."""
-    from unprompt.members.needs import needs_of
-
-    try:
-        return needs_of(spec), ""
-    except UnpromptError as error:
-        return [], f"{spec.name}: {error}"
-
-
-def _kind(spec: MemberSpec) -> str:
-    return spec.name if spec.name == spec.kind else f"{spec.name} ({spec.kind})"
-
-
 def _rows(needs: Sequence[Need]) -> list[tuple[str, ...]]:
     return [row for need in needs for row in _need_rows(need)]
 
@@ -99,13 +122,17 @@ def _rows(needs: Sequence[Need]) -> list[tuple[str, ...]]:
 def _need_rows(need: Need) -> Iterator[tuple[str, ...]]:
     name, licence = need.name, need.licence or "-"
     for file in need.files:
-        yield name, file.name, size_of(file.size, exact=file.exact), licence, _state(file), str(file.place), _hash(file)
+        yield name, file.name, _size(file), licence, _state(file), str(file.place), _hash(file, "-")
         name = licence = ""
+
+
+def _size(file: NeededFile) -> str:
+    return size_of(file.size, exact=file.exact)
 
 
 def _state(file: NeededFile) -> str:
     return "here" if file.here else "missing"
 
 
-def _hash(file: NeededFile) -> str:
-    return f"{file.sha256[:12]}..." if file.sha256 else "-"
+def _hash(file: NeededFile, none: str) -> str:
+    return f"{file.sha256[:12]}..." if file.sha256 else none

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.terminal import quiet_pipe, say, show
+from unprompt.cli.terminal import fits, quiet_pipe, say, show
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def show_preset(
 
     Sizes of what is here are exact, others are about. Nothing is downloaded.
     """
-    from unprompt.cli.need_tables import needs_table, summary, ways
+    from unprompt.cli.need_tables import needs_lines, needs_table, parts_of, summary, ways
     from unprompt.presets import load_preset
 
     checked = load_preset(preset)
@@ -50,9 +50,12 @@ def show_preset(
         with quiet_pipe():
             print(checked.text, end="", flush=True)
         return
-    table, needs, faults = needs_table(checked)
-    show(table)
+    parts = parts_of(checked)
+    table = needs_table(parts)
+    needs = [need for part in parts for need in part.needs]
+    if fits(table):
+        show(table)
     with quiet_pipe():
-        print(summary(needs), flush=True)
-    for line in [*ways(needs), *faults]:
+        print(*([] if fits(table) else needs_lines(parts)), summary(needs), sep="\n", flush=True)
+    for line in [*ways(needs), *(part.fault for part in parts if part.fault)]:
         say(f"unprompt: {line}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGE_BLOCK_BYTES = 2**20
+_UNBOUNDED = 1000  # columns
 
 
 def return_memory() -> None:
@@ -59,8 +60,17 @@ def show(table: Table) -> None:
             raise  # what rich is handling; it would exit with 1
 
     with quiet_pipe():
-        Screen(width=None if sys.stdout.isatty() else 1000).print(table)
+        Screen(width=None if sys.stdout.isatty() else _UNBOUNDED).print(table)
         sys.stdout.flush()
+
+
+def fits(table: Table) -> bool:
+    """Whether standard output has the room for a table without folding any of its cells."""
+    from rich.console import Console
+
+    console = Console()
+    needed = console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
+    return needed <= (console.width if sys.stdout.isatty() else _UNBOUNDED)
 
 
 def format_of(format: Format | RecordFormat | None, output: str | None) -> Format:
