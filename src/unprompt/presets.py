@@ -83,7 +83,7 @@ INTERROGATOR_OPTIONS: Mapping[str, type] = {
 }
 """See `unprompt.interrogation`: what opens an interrogator, and its settings."""
 
-NEIGHBOURS_OPTIONS: Mapping[str, type] = {"bank": str, "weights": str, "k": int, "power": float}
+NEIGHBOURS_OPTIONS: Mapping[str, type] = {"bank": str, "weights": str, "k": int, "power": float, "approximate": bool}
 """See `unprompt.members.neighbours`; a bank there must be."""
 
 CAPTIONER_OPTIONS: Mapping[str, type] = {
