@@ -28,7 +28,7 @@ ANSWER: dict[str, Any] = {
     "votes": [{"member": "regressor", "weight": 1.0}],
     "tool": "AUTOMATIC1111",
     "settings": {"Seed": 1, "text": "\ud800"},
-    "model": {},
+    "model": {"missing": {"captioner": "not here \ud800"}},
     "embedding": VECTOR.tolist(),
 }
 FAILED = {"source": "a.png", "error": {"kind": "truncated", "message": "it ends early"}}
@@ -45,6 +45,7 @@ def written(path: Path, records: Iterable[dict[str, Any]], **columns: bool) -> l
 def test_a_row_a_record(tmp_path: Path) -> None:
     answer, failure = written(tmp_path / "a.parquet", [ANSWER, FAILED], text=True, embedding=True)
     assert np.array_equal(np.array(answer.pop("embedding"), np.float32), VECTOR)
+    assert json.loads(answer.pop("missing")) == ANSWER["model"]["missing"]
     assert {name: json.loads(answer.pop(name)) for name in ("settings", "candidates", "votes")} == {
         name: ANSWER[name] for name in ("candidates", "votes")
     } | {"settings": {"Seed": 1, "text": "\ud800"}}

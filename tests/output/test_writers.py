@@ -91,7 +91,7 @@ ANSWER: dict[str, Any] = {
     "model": {},
 }
 FAILED = {"source": "b\udcff.png", "error": {"kind": "truncated", "message": "it ends early"}}
-COLUMNS = "source,prompt,origin,similarity,tool,negative_prompt,settings,error_kind,error_message"
+COLUMNS = "source,prompt,origin,similarity,tool,negative_prompt,settings,missing,error_kind,error_message"
 
 
 def table(records: list[dict[str, Any]], **columns: bool) -> str:
@@ -107,14 +107,22 @@ def test_csv() -> None:
     text = table([ANSWER, FAILED])
     assert text.splitlines() == [
         COLUMNS,
-        'a.png,"a ""cat"", by night",metadata,0.123457,AUTOMATIC1111,dog,"{""Seed"": 1, ""Größe"": ""1x1""}",,',
-        "b\\udcff.png,,,,,,,truncated,it ends early",
+        'a.png,"a ""cat"", by night",metadata,0.123457,AUTOMATIC1111,dog,"{""Seed"": 1, ""Größe"": ""1x1""}",,,',
+        "b\\udcff.png,,,,,,,,truncated,it ends early",
     ]
     assert "\r" not in text
     first, second = csv.DictReader(io.StringIO(text))
     assert first["prompt"] == ANSWER["prompt"]
     assert json.loads(first["settings"]) == ANSWER["settings"]
     assert (second["prompt"], second["similarity"]) == ("", "")
+
+
+def test_a_row_says_who_did_not_vote_and_why() -> None:
+    missing = {"captioner": "ofa-tiny is not here: expected vocab.json", "bank": "no \x1b"}
+    text = table([ANSWER | {"model": {"preset": "own", "missing": missing}}, ANSWER, FAILED])
+    first, *others = csv.DictReader(io.StringIO(text))
+    assert json.loads(first["missing"]) == missing
+    assert [row["missing"] for row in others] == ["", ""]
 
 
 def test_a_table_of_nothing_has_its_head() -> None:
@@ -223,5 +231,5 @@ def test_standard_output_is_flushed_and_stays_open() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     jsonl, table, array, text, _ = run.stdout.split("---\n")
     assert json.loads(jsonl) == json.loads(array)[0] == {"source": "a", "prompt": "p"}
-    assert table == f"{COLUMNS}\na,p,,,,,,,\n"
+    assert table == f"{COLUMNS}\na,p,,,,,,,,\n"
     assert text == "p\n"

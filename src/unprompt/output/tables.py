@@ -29,6 +29,7 @@ def table_columns(*, text: bool = False, embedding: bool = False) -> tuple[str, 
         "tool",
         "negative_prompt",
         "settings",
+        "missing",
         "error_kind",
         "error_message",
         *(("embedding",) if embedding else ()),
@@ -42,11 +43,12 @@ def table_row(record: Record) -> dict[str, Any]:
     """
     if "prompt" not in record and "error" not in record:
         raise DataError("expected answers to write as a table, found other records; use --format text, json or jsonl")
-    error = record.get("error", {})
+    error, missing = record.get("error", {}), record.get("model", {}).get("missing")
     plain = ("source", "prompt", "text", "origin", "similarity", "tool", "negative_prompt", "embedding")
     return {
         **{name: record.get(name) for name in plain},
         **{name: _json(record[name]) if name in record else None for name in ("settings", "candidates", "votes")},
+        "missing": _json(missing) if missing else None,
         "error_kind": error.get("kind"),
         "error_message": error.get("message"),
     }
