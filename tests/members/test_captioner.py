@@ -46,10 +46,12 @@ def test_it_votes_with_its_sentence(blip: Path, tmp_path: Path) -> None:
     changes = {"suffix": ", masterpiece", "beams": 2, "max_length": 12}
     expected = open_caption_model(f"local:{blip}", changes).captions(pictures(2))
     votes = member.vote(pictures(2))
-    assert [vote.texts for vote in votes] == [(caption,) for caption in expected]
+    told = [(caption,) if caption else () for caption in expected]
+    assert any(told)
+    assert [vote.texts for vote in votes] == told
     assert [(vote.member, vote.weight, vote.vector) for vote in votes] == [("captioner", 1.0, None)] * 2
     member.unload()
-    assert [vote.texts for vote in member.vote(pictures(2))] == [(caption,) for caption in expected]
+    assert [vote.texts for vote in member.vote(pictures(2))] == told
 
 
 def test_a_preset_of_a_captioner_alone_answers_with_its_sentence(blip: Path, tmp_path: Path, examples: Path) -> None:

@@ -120,7 +120,7 @@ def test_preprocessing_that_is_none(
         ({"norm.bias": None, "norm.weight": None}, "holds no test_vit for 160 pixels: missing: norm.weight, norm.bias"),
         ({"more": torch.zeros(1)}, "holds no test_vit for 160 pixels: unknown: more"),
         ({"norm.bias": torch.zeros(65)}, "of another shape: norm.bias (65,) in place of (64,)"),
-        ({"norm.bias": torch.full((64,), torch.nan)}, "is damaged: norm.bias holds numbers that are not finite"),
+        ({"norm.bias": torch.full((64,), torch.nan)}, "holds no test_vit for 160 pixels: not finite: norm.bias"),
         ({"head.weight": torch.full((384, 64), torch.inf)}, "is damaged: head holds numbers that are not finite"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,10 +20,10 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 sys.path.insert(0, str(Path(__file__).parent / "ofa"))
-from tiny_ofa import config, weights, write  # noqa: E402
+from tiny_ofa import config, load, weights, write  # noqa: E402
 
 from unprompt.models.ofa.beam_search import SearchSettings, search  # noqa: E402
-from unprompt.models.ofa.checkpoint import find_files, load  # noqa: E402
+from unprompt.models.ofa.checkpoint import find_files  # noqa: E402
 from unprompt.models.ofa.network import Captioning  # noqa: E402
 from unprompt.models.ofa_captioner import PREPROCESSING, OfaWriter  # noqa: E402
 
@@ -49,7 +50,7 @@ def _pictures(count: int) -> list[Picture]:
 
 @torch.inference_mode()
 def _told(folder: Path, pictures: list[Picture], question: str, settings: SearchSettings) -> list[str]:
-    network, tokenizer = load(find_files(folder), torch.float32)
+    network, tokenizer = load(find_files(folder))
     pixels = torch.from_numpy(np.stack([preprocess(picture.pixels, PREPROCESSING) for picture in pictures]))
     asked = torch.tensor([tokenizer.encode(question)] * len(pictures))
     captioning = Captioning(network, network.encode(pixels, asked), settings.max_length + 1)
@@ -115,6 +116,20 @@ def test_what_the_model_does_not_take(folder: Path, tmp_path: Path) -> None:
     small = write(tmp_path, weights(config()), config())
     with pytest.raises(DataError, match="this OFA sees up to 96 pixels"):
         open_caption_model(f"local:{small}").captions(_pictures(1))
+
+
+def test_what_it_does_not_take_is_said_before_weights_are_read(folder: Path, tmp_path: Path) -> None:
+    whole = shutil.copytree(folder, tmp_path / "ofa")
+    (whole / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(DataError, match="max_length is 49; this OFA writes up to 48 tokens"):
+        open_caption_model(f"local:{whole}", {"max_length": 49}).captions(_pictures(1))
+    with pytest.raises(ModelError, match="pytorch_model"):
+        open_caption_model(f"local:{whole}").captions(_pictures(1))
+
+
+def test_longer_repetitions_than_a_caption_are_none(folder: Path) -> None:
+    told = open_caption_model(f"local:{folder}", {"no_repeat_ngram_size": 512}).captions(_pictures(1))
+    assert told == open_caption_model(f"local:{folder}", {"no_repeat_ngram_size": 0}).captions(_pictures(1))
 
 
 def test_a_folder_that_is_not_whole(folder: Path, tmp_path: Path) -> None:

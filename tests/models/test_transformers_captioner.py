@@ -177,6 +177,15 @@ def test_a_suffix_is_appended(folders: dict[str, Path]) -> None:
     assert suffixed == [f"{caption}, fine details, masterpiece".lstrip(" ,") for caption in plain]
 
 
+def test_where_there_are_no_words_there_is_no_suffix(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = _copy(folders["git"], tmp_path)
+    state = load_file(folder / "model.safetensors")
+    state["output.bias"][3] = 1e4  # the end comes at once
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    silent = open_caption_model(f"local:{folder}", {"beams": 1, "min_length": 0, "suffix": ", masterpiece"})
+    assert silent.captions(_pictures(2)) == ["", ""]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_captions_in_half_precision_as_on_a_gpu(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, kind: str
@@ -328,6 +337,11 @@ def test_pickled_weights_that_would_run_something(folders: dict[str, Path], tmp_
         (lambda state: state.pop("output.bias"), r"missing: output\.bias"),
         (lambda state: state.update(more=torch.zeros(1)), "unknown: more"),
         (lambda state: state.update({"output.bias": torch.zeros(3)}), r"of another shape: output\.bias"),
+        (lambda state: state["output.bias"].fill_(torch.nan), r"not finite: output\.bias"),
+        (
+            lambda state: state.update({"output.weight": state["output.weight"].to(torch.int8)}),
+            r"no floating-point numbers: output\.weight",
+        ),
     ],
 )
 def test_weights_that_are_not_those_of_the_config(
@@ -393,6 +407,43 @@ def test_a_tokenizer_that_is_damaged(folders: dict[str, Path], tmp_path: Path) -
     folder = _copy(folders["git"], tmp_path)
     (folder / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match=r"config, tokenizer or processor in .* cannot be loaded"):
+        open_caption_model(f"local:{folder}").captions(_pictures(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "found"),
+    [
+        ("blip", {"size": {"height": 64, "width": 64}}, r"\(3, 64, 64\)"),
+        ("git", {"crop_size": {"height": 16, "width": 16}}, r"\(3, 16, 16\)"),
+        ("blip-2-t5", {"do_resize": False}, r"\(3, 32, 64\)"),
+        ("blip", {"image_mean": [0.5]}, "mean must have 3 elements"),
+        ("blip", {"image_std": [0.0, 0.0, 0.0]}, "infinite ones"),
+        ("blip", {"resample": 99}, "99"),
+        ("git", {"size": {"shortest_edge": 10**9}}, "shortest_edge = 1000000000 of its size"),
+        ("blip-2-opt", {"size": {"height": 0, "width": 32}}, "height = 0 of its size"),
+    ],
+)
+def test_a_processor_that_does_not_belong_to_the_model(
+    folders: dict[str, Path], tmp_path: Path, kind: str, changes: dict[str, Any], found: str
+) -> None:
+    folder = _copy(folders[kind], tmp_path)
+    path = folder / "processor_config.json"
+    config = json.loads(path.read_text())
+    config["image_processor"].update(changes)
+    path.write_text(json.dumps(config))
+    with pytest.raises(
+        ModelError, match=rf"processor in .*: expected finite pixels of the shape \(3, 32, 32\), found .*{found}.*; put"
+    ):
+        open_caption_model(f"local:{folder}").captions(_pictures(1))
+
+
+@pytest.mark.parametrize("side", [0, 10**9])
+def test_a_size_of_pictures_that_makes_no_sense(folders: dict[str, Path], tmp_path: Path, side: int) -> None:
+    folder = _copy(folders["blip"], tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["image_size"] = side
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=f"expected image_size in its config from 1 to 4096, found {side}"):
         open_caption_model(f"local:{folder}").captions(_pictures(1))
 
 

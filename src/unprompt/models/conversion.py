@@ -18,7 +18,7 @@ from unprompt.models.backbones import build_backbone, plan_backbone
 from unprompt.models.checkpoint import read_checkpoint
 from unprompt.models.folder import ModelFolder, file_sha256
 from unprompt.models.regressor_network import HeadSpec, RegressorNetwork
-from unprompt.models.start_weights import differences
+from unprompt.models.start_weights import differences, not_finite
 from unprompt.models.timm_backbone import TimmBackbone, classifiers
 from unprompt.models.torch_folder import save_network
 from unprompt.prediction import EMBEDDING_SIZE
@@ -70,8 +70,8 @@ def convert_checkpoint(
         raise DataError(
             f"{path} holds no {architecture} for {seen.input_size} pixels: {faults}{_hint(state, architecture)}"
         )
-    if broken := [name for name, value in (*state.items(), (head, weight)) if not torch.isfinite(value).all()]:
-        raise DataError(f"{path} is damaged: {broken[0]} holds numbers that are not finite")
+    if not_finite({head: weight, "bias": bias}):
+        raise DataError(f"{path} is damaged: {head} holds numbers that are not finite")
     network = RegressorNetwork(
         build_backbone(architecture, input_size=seen.input_size), HeadSpec("linear", standardise=False)
     )

@@ -14,8 +14,8 @@ from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.models.caption_folder import CaptionFolder
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.ofa.beam_search import SearchSettings, search
-from unprompt.models.ofa.checkpoint import CheckpointFiles, find_files, load
-from unprompt.models.ofa.configuration import PAD
+from unprompt.models.ofa.checkpoint import CheckpointFiles, find_files, load_network, read_texts
+from unprompt.models.ofa.configuration import PAD, Configuration
 from unprompt.models.ofa.network import Captioning
 from unprompt.models.ofa.resnet import STRIDE
 from unprompt.models.torch_captioner import TorchCaptioner, WriterSource
@@ -51,9 +51,9 @@ class OfaWriter:
     """See `Writer`."""
 
     def __init__(self, files: CheckpointFiles, settings: CaptionSettings, device: torch.device) -> None:
-        self._ofa, self._tokenizer = load(files, _precision(device))
-        self.network: nn.Module = self._ofa
+        config, self._tokenizer = read_texts(files)
         self._question = self._tokenizer.encode(settings.question)
+        _check_fit(config, settings, len(self._question))
         # Settings count the token that begins a text, OFA's search does not.
         self._settings = SearchSettings(
             beams=settings.beams,
@@ -61,14 +61,8 @@ class OfaWriter:
             min_length=max(0, settings.min_length - 1),
             max_length=settings.max_length - 1,
         )
-        config = self._ofa.config
-        longest, largest = config.max_position_embeddings, config.image_bucket_size * STRIDE
-        if largest < PREPROCESSING.input_size:
-            raise DataError(f"this OFA sees up to {largest} pixels; expected one for {PREPROCESSING.input_size}")
-        if len(self._question) > longest:
-            raise DataError(f"the question has {len(self._question)} tokens; this OFA reads {longest}: shorten it")
-        if settings.max_length > longest:
-            raise DataError(f"max_length is {settings.max_length}; this OFA writes up to {longest} tokens")
+        self._ofa = load_network(files, config, _precision(device))
+        self.network: nn.Module = self._ofa
 
     def see(self, picture: Picture) -> Tensor:
         """See `Writer`."""
@@ -88,6 +82,17 @@ class OfaWriter:
     def read(self, tokens: Sequence[int]) -> str:
         """See `Writer`."""
         return self._tokenizer.decode(tokens)
+
+
+def _check_fit(config: Configuration, settings: CaptionSettings, asked: int) -> None:
+    """Raises DataError for lengths that the model does not take; the question has so many tokens."""
+    longest, largest = config.max_position_embeddings, config.image_bucket_size * STRIDE
+    if largest < PREPROCESSING.input_size:
+        raise DataError(f"this OFA sees up to {largest} pixels; expected one for {PREPROCESSING.input_size}")
+    if asked > longest:
+        raise DataError(f"the question has {asked} tokens; this OFA reads {longest}: shorten it")
+    if settings.max_length > longest:
+        raise DataError(f"max_length is {settings.max_length}; this OFA writes up to {longest} tokens")
 
 
 def _identity(files: CheckpointFiles) -> str:

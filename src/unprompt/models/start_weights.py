@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,20 @@ HUB, RANDOM = "hub", "random"
 
 OWN_PREFIX = "backbone.network."
 """How the names of a backbone begin in the model folders that are written here."""
+
+_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "C64": torch.complex64,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+}
+"""By their names in a safetensors file; of the others nothing is computed here."""
 
 _SHOWN = 4  # names in a message
 
@@ -45,8 +59,11 @@ def read_shapes(path: Path) -> dict[str, Tensor]:
     """What a safetensors file holds by its header alone: tensors without numbers, on the device "meta"."""
     try:
         with safe_open(path, framework="pt") as file:
-            names = file.keys()
-            return {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            return {
+                name: torch.empty(part.get_shape(), dtype=_TYPES.get(part.get_dtype(), torch.bool), device="meta")
+                for name, part in slices.items()
+            }
     except (OSError, SafetensorError) as error:
         raise DataError(f"expected weights as a safetensors file at {path}: {error}") from error
 
@@ -70,20 +87,49 @@ def put_weights(backbone: Backbone, state: Mapping[str, Tensor], where: str, inp
 
 
 def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """What is missing, too many and of another shape; empty where nothing is."""
-    shapes = [
-        f"{name} {tuple(found[name].shape)} in place of {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in found and found[name].shape != value.shape
-    ]
-    parts = {
-        "missing": [name for name in expected if name not in found],
-        "unknown": [name for name in found if name not in expected],
-        "of another shape": shapes,
-    }
-    return "; ".join(f"{kind}: {_listed(names)}" for kind, names in parts.items() if names)
+    """What is missing, too many, of another shape, no floating-point numbers or not finite; empty where nothing is.
+
+    Numbers are looked at where all else is as expected, once; tensors on the device "meta" have none.
+    """
+    both = {name: (value, found[name]) for name, value in expected.items() if name in found}
+    return told_faults(
+        {
+            "missing": [name for name in expected if name not in found],
+            "unknown": [name for name in found if name not in expected],
+            "of another shape": [
+                f"{name} {tuple(has.shape)} in place of {tuple(wants.shape)}"
+                for name, (wants, has) in both.items()
+                if has.shape != wants.shape
+            ],
+            "no floating-point numbers": [
+                f"{name} ({str(has.dtype).removeprefix('torch.')})"
+                for name, (wants, has) in both.items()
+                if wants.is_floating_point() and not has.is_floating_point()
+            ],
+        }
+    ) or told_faults({"not finite": not_finite(found)})
 
 
-def _listed(names: list[str]) -> str:
+def told_faults(faults: Mapping[str, Sequence[str]]) -> str:
+    """Kinds of faults, each with the first names of what has it; empty where nothing has one."""
+    return "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
+
+
+def not_finite(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of tensors in which a number is infinite or none."""
+    return [name for name, value in state.items() if not _is_finite(value)]
+
+
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def _is_finite(value: Tensor) -> bool:
+    """A sum takes one pass over memory, and tells but for where it overflows."""
+    if value.is_meta or not value.is_floating_point():
+        return True
+    if value.dtype.itemsize == 1:  # too short to be computed with
+        value = value.float()
+    wide = torch.promote_types(value.dtype, torch.float32)
+    return bool(value.sum(dtype=wide).isfinite()) or bool(value.isfinite().all())

@@ -102,7 +102,8 @@ class TorchCaptioner:
         return [self._caption([writer.read(tokens) for tokens in proposed]) for proposed in hypotheses.tolist()]
 
     def _caption(self, hypotheses: Sequence[str]) -> str:
-        return (first_sound(hypotheses) + self.settings.suffix).lstrip(" ,")
+        caption = first_sound(hypotheses).lstrip(" ,")
+        return caption + self.settings.suffix if caption else ""
 
     def _on_device(self) -> Writer:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -18,6 +19,7 @@ from unprompt.images.preprocess import within_aspect
 from unprompt.models.caption_folder import CaptionFolder, CaptionSource
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.open_clip_backbone import quiet
+from unprompt.models.start_weights import not_finite, read_shapes, told_faults
 from unprompt.models.torch_captioner import TorchCaptioner, WriterSource
 from unprompt.models.torchvision_cure import cure_torchvision
 
@@ -28,10 +30,11 @@ _LANGUAGE_MODELS = ("opt", "t5")
 _SPARE_TOKENS = 256
 """So many more tokens than its tokenizer a model may have: they are rounded up for the sake of speed."""
 
+_LARGEST_SIDE = 4096
+"""Pixels; those that were published see 224 or 384."""
+
 _IMAGE = "<image>"
 """BLIP-2's token in whose places it puts what it sees."""
-
-_SHOWN = 4  # names in a message
 
 _DERIVED = "position_ids"
 """How names of what old checkpoints hold besides weights end."""
@@ -65,6 +68,7 @@ class TransformersWriter:
         self._question = _ask(self._tokenizer, config, language, settings.question)
         _check_lengths(settings, self._question.counted, _longest(config, language))
         self._written = settings.max_length - self._question.counted
+        self._check_processor(folder, _side(folder, config))
         self._search = _search(settings, self._question.counted)
         self.network = _load_network(folder, _precision(device, language))
 
@@ -93,6 +97,25 @@ class TransformersWriter:
     def read(self, tokens: Sequence[int]) -> str:
         """See `Writer`."""
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+    def _check_processor(self, folder: CaptionFolder, side: int) -> None:
+        """Shows it a blank picture, which is no square. Raises ModelError where the model could not see that."""
+        blank = Picture("", np.zeros((side, 2 * side, 3), np.uint8), (2 * side, side), None, "", None)
+        expected = f"expected finite pixels of the shape {(3, side, side)}"
+        try:
+            _check_sizes(self._processor)
+            with np.errstate(all="ignore"):  # numbers that make no sense may be infinite
+                seen = self.see(blank)
+        except Exception as error:  # whatever the library makes of such numbers
+            found = str(error) or type(error).__name__
+        else:
+            found = "" if seen.isfinite().all() else "infinite ones"
+            found = found if seen.shape == (3, side, side) else str(tuple(seen.shape))
+        if found:
+            raise ModelError(
+                f"the processor in {folder.path} does not belong to the model: {expected}, found {found}; put both "
+                "there again, from one place"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,19 +217,25 @@ def _load_network(folder: CaptionFolder, precision: torch.dtype) -> nn.Module:
     except Exception as error:  # whatever the library makes of a damaged config or file
         raise ModelError(f"{folder.path} cannot be loaded: {error}; put the model there again") from error
     faults = {
-        "missing": found["missing_keys"],
-        "of another shape": [key if isinstance(key, str) else key[0] for key in found["mismatched_keys"]],
-        "unknown": [key for key in found["unexpected_keys"] if not key.endswith(_DERIVED)],
+        "missing": sorted(found["missing_keys"]),
+        "of another shape": sorted(key if isinstance(key, str) else key[0] for key in found["mismatched_keys"]),
+        "unknown": sorted(key for key in found["unexpected_keys"] if not key.endswith(_DERIVED)),
+        "no floating-point numbers": _whole_numbers(folder),
+        "not finite": not_finite(network.state_dict()),
     }
-    if any(faults.values()):
-        told = "; ".join(f"{kind}: {_listed(keys)}" for kind, keys in faults.items() if keys)
+    if told := told_faults(faults):
         raise ModelError(f"the weights in {folder.path} are not those of its config: {told}; put the model there again")
     return cast(nn.Module, network.eval())
 
 
-def _listed(keys: Sequence[str]) -> str:
-    names = sorted(keys)
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+def _whole_numbers(folder: CaptionFolder) -> list[str]:
+    """Weights that the library would make floating-point numbers of without a word; of pickled files nobody can say."""
+    return [
+        name
+        for file in sorted(folder.path.glob("model*.safetensors") if folder.safe else ())
+        for name, value in read_shapes(file).items()
+        if not value.is_floating_point() and not name.endswith(_DERIVED)
+    ]
 
 
 def _load_processors(folder: CaptionFolder) -> tuple[Any, Any, Any]:
@@ -223,6 +252,22 @@ def _load_processors(folder: CaptionFolder) -> tuple[Any, Any, Any]:
             )
     except Exception as error:  # whatever the library makes of damaged files
         raise ModelError(f"config, tokenizer or processor in {folder.path} cannot be loaded: {error}") from error
+
+
+def _side(folder: CaptionFolder, config: Any) -> int:
+    """Of the pictures that the model sees, which are squares."""
+    side = config.vision_config.image_size
+    if isinstance(side, int) and 0 < side <= _LARGEST_SIDE:
+        return side
+    raise ModelError(f"{folder.path}: expected image_size in its config from 1 to {_LARGEST_SIDE}, found {side!r}")
+
+
+def _check_sizes(processor: Any) -> None:
+    """Raises ValueError for one that would fill the memory with a picture's pixels."""
+    for kind in ("size", "crop_size", "pad_size"):
+        for name, edge in dict(getattr(processor, kind, None) or {}).items():
+            if edge is not None and not 0 < edge <= _LARGEST_SIDE:
+                raise ValueError(f"{name} = {edge} of its {kind}")
 
 
 def _check_tokenizer(folder: CaptionFolder, tokenizer: Any, config: Any) -> None:

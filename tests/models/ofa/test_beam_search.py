@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-
-from unprompt.errors import DataError
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -203,20 +199,3 @@ def test_scores_are_summed_in_float32_whatever_the_model_computes_in() -> None:
     settings = SearchSettings(beams=3, max_length=15, min_length=10)
     exact = search(Table(table.float()), 1, settings, CPU)
     assert search(Table(table), 1, settings, CPU) == exact
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"beams": 0}, "expected beams of a caption from 1 to 64, found 0"),
-        ({"beams": 2.5}, "beams"),
-        ({"beams": "5"}, "found '5'"),
-        ({"max_length": 0}, "max_length"),
-        ({"max_length": 10**9}, "max_length of a caption from 1 to 512"),
-        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size"),
-        ({"min_length": 21}, "expected min_length at most max_length, found 21 and 20"),
-    ],
-)
-def test_settings_of_no_use(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        SearchSettings(**changes)

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors.torch")
 
-from tiny_ofa import config, vocabulary, weights, write  # noqa: E402
+from tiny_ofa import config, load, vocabulary, weights, write  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from unprompt.models.ofa.checkpoint import CONFIG, fill, find_files, load  # noqa: E402
+from unprompt.models.ofa.checkpoint import CONFIG, fill, find_files, read_texts  # noqa: E402
 from unprompt.models.ofa.configuration import RESNETS, Configuration  # noqa: E402
 from unprompt.models.ofa.tokenizer import MERGES, VOCABULARY  # noqa: E402
 from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
@@ -45,7 +45,7 @@ def state() -> State:
 @pytest.mark.parametrize("safe", [False, True])
 def test_a_folder_in_either_format(tmp_path: Path, state: State, safe: bool) -> None:
     files = find_files(write(tmp_path, state, config(), safe=safe))
-    network, tokenizer = load(files, torch.float32)
+    network, tokenizer = load(files)
     held = network.state_dict()
     assert torch.equal(held["embed_tokens.weight"], state["encoder.embed_tokens.weight"])
     same = [name for name in held if name in state and "embed_images" not in name]
@@ -105,6 +105,23 @@ def _with(**more: tuple[int, ...]) -> Callable[[State], State]:
     return lambda state: {**state, **{name.replace("__", "."): torch.zeros(shape) for name, shape in more.items()}}
 
 
+def _as(name: str, dtype: torch.dtype) -> Callable[[State], State]:
+    return lambda state: {**state, name: state[name].to(dtype)}
+
+
+def _holding(name: str, number: float) -> Callable[[State], State]:
+    def change(state: State) -> State:
+        value = state[name].clone()
+        value.view(-1)[7] = number
+        return {**state, name: value}
+
+    return change
+
+
+def _all_nan(state: State) -> State:
+    return {name: value * torch.nan if value.is_floating_point() else value for name, value in state.items()}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -116,6 +133,17 @@ def _with(**more: tuple[int, ...]) -> Callable[[State], State]:
         (_with(encoder__embed_images__conv1__bias=(64,)), "unknown: encoder.embed_images.conv1.bias$"),
         (_with(embed_tokens__weight=(8, 8)), "unknown: embed_tokens.weight$"),
         (_with(decoder__pos_ln__weight=(33,)), r"decoder.pos_ln.weight \(33,\) in place of \(32,\)$"),
+        (
+            _as("decoder.layers.1.fc1.weight", torch.int8),
+            r"no floating-point numbers: decoder\.layers\.1\.fc1\.weight \(int8\)$",
+        ),
+        (
+            _as("encoder.embed_images.conv1.weight", torch.complex64),
+            r"encoder\.embed_images\.conv1\.weight \(complex64\)$",
+        ),
+        (_holding("encoder.layers.0.fc2.bias", torch.nan), r"not finite: encoder\.layers\.0\.fc2\.bias$"),
+        (_holding("encoder.embed_tokens.weight", torch.inf), r"not finite: encoder\.embed_tokens\.weight$"),
+        (_all_nan, "not finite: .* more$"),
         (_with(decoder__output_projection__weight=(9460, 32)), "decoder.output_projection.weight unlike encoder.embed"),
     ],
 )
@@ -124,10 +152,25 @@ def test_weights_of_another_model_are_named(state: State, change: Callable[[Stat
         fill(Configuration.from_config(config()), change(state))
 
 
+def test_large_numbers_are_finite(state: State) -> None:
+    """The sum of these is not."""
+    large = {**state, "encoder.layers.0.fc2.bias": torch.full_like(state["encoder.layers.0.fc2.bias"], 3e38)}
+    held = fill(Configuration.from_config(config()), large).state_dict()
+    assert (held["encoder.layers.0.fc2.bias"] == 3e38).all()
+
+
+def test_texts_are_read_without_the_weights(tmp_path: Path, state: State) -> None:
+    files = find_files(write(tmp_path, state, config()))
+    files.weights.write_bytes(b"")
+    sizes, tokenizer = read_texts(files)
+    assert sizes == Configuration.from_config(config())
+    assert tokenizer.decode(tokenizer.encode(" the cat")) == "the cat"
+
+
 def test_a_config_of_another_size(tmp_path: Path, state: State) -> None:
     files = find_files(write(tmp_path, state, config(encoder_layers=3)))
     with pytest.raises(ModelError, match=r"missing: encoder.layers.2.self_attn.c_attn, .* more"):
-        load(files, torch.float32)
+        load(files)
 
 
 def test_a_tokenizer_of_another_model(tmp_path: Path, state: State) -> None:
@@ -137,7 +180,7 @@ def test_a_tokenizer_of_another_model(tmp_path: Path, state: State) -> None:
     with pytest.raises(
         ModelError, match=r"vocab.json does not belong to the model: expected 9460 tokens .* found 9461"
     ):
-        load(files, torch.float32)
+        load(files)
 
 
 def test_a_hostile_pickle_is_refused_and_not_run(tmp_path: Path, state: State) -> None:
@@ -145,7 +188,7 @@ def test_a_hostile_pickle_is_refused_and_not_run(tmp_path: Path, state: State) -
     files = find_files(write(tmp_path, state, config()))
     torch.save({**state, "extra": Touch(sign)}, files.weights)
     with pytest.raises(ModelError, match=r"asks to call \w+\.system when it is read"):
-        load(files, torch.float32)
+        load(files)
     assert not sign.exists()
     torch.load(files.weights, weights_only=False)  # it is a hostile file indeed
     assert sign.exists()
@@ -158,7 +201,7 @@ def test_weights_cut_short(tmp_path: Path, state: State, safe: bool) -> None:
     for size in (0, 100, len(whole) // 2, len(whole) - 100):
         files.weights.write_bytes(whole[:size])
         with pytest.raises(ModelError, match=files.weights.name):
-            load(files, torch.float32)
+            load(files)
 
 
 @pytest.mark.parametrize("name", [CONFIG, VOCABULARY])
@@ -167,7 +210,7 @@ def test_texts_that_cannot_be_read(tmp_path: Path, state: State, name: str, cont
     files = find_files(write(tmp_path, state, config()))
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError, match=name):
-        load(files, torch.float32)
+        load(files)
 
 
 def test_a_text_that_is_far_too_large(tmp_path: Path, state: State) -> None:
@@ -175,7 +218,7 @@ def test_a_text_that_is_far_too_large(tmp_path: Path, state: State) -> None:
     with files.merges.open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(ModelError, match=r"expected at most 16 MB in .*merges.txt"):
-        load(files, torch.float32)
+        load(files)
 
 
 def test_what_a_folder_lacks_is_named_at_once(tmp_path: Path, state: State) -> None:

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unprompt.models.ofa.checkpoint import CONFIG, expected_weights
+from unprompt.models.ofa.checkpoint import CONFIG, CheckpointFiles, expected_weights, load_network, read_texts
 from unprompt.models.ofa.configuration import Configuration
-from unprompt.models.ofa.tokenizer import MERGES, VOCABULARY
+from unprompt.models.ofa.network import Network
+from unprompt.models.ofa.tokenizer import MERGES, VOCABULARY, OfaTokenizer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 PAIRS = ["Ġ a", "Ġ t", "h e", "Ġt he", "c a", "ca t", "Ġ cat"]
@@ -85,6 +86,12 @@ def _random(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Te
         values[2] *= 6  # a loud end, so that captions have different lengths
         return 0.06 * values
     return values * torch.Size(shape[1:]).numel() ** -0.5
+
+
+def load(files: CheckpointFiles, dtype: torch.dtype = torch.float32) -> tuple[Network, OfaTokenizer]:
+    """The whole of a checkpoint."""
+    sizes, tokenizer = read_texts(files)
+    return load_network(files, sizes, dtype), tokenizer
 
 
 def write(folder: Path, state: Mapping[str, Tensor], settings: Mapping[str, Any], *, safe: bool = False) -> Path:

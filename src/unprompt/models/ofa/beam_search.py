@@ -13,32 +13,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from unprompt.errors import DataError
 from unprompt.models.ofa.configuration import END, PAD, START
-
-_BOUNDS = {"beams": (1, 64), "no_repeat_ngram_size": (0, 64), "min_length": (0, 512), "max_length": (1, 512)}
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
     """How captions are sought; the defaults are those of the published ensemble.
 
-    No n-gram of `no_repeat_ngram_size` tokens comes twice (0: any may). Lengths are in tokens without the end. Raises
-    DataError.
+    No n-gram of `no_repeat_ngram_size` tokens comes twice (0: any may). Lengths are in tokens without the end. What
+    makes sense is for `CaptionSettings` to say.
     """
 
     beams: int = 5
     no_repeat_ngram_size: int = 2
     min_length: int = 1
     max_length: int = 20
-
-    def __post_init__(self) -> None:
-        for key, (least, most) in _BOUNDS.items():
-            value = getattr(self, key)
-            if not isinstance(value, int) or not least <= value <= most:
-                raise DataError(f"expected {key} of a caption from {least} to {most}, found {value!r}")
-        if self.min_length > self.max_length:
-            raise DataError(f"expected min_length at most max_length, found {self.min_length} and {self.max_length}")
 
 
 @dataclass(frozen=True, slots=True)

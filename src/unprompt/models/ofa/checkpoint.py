@@ -74,22 +74,26 @@ def find_files(source: Path | str) -> CheckpointFiles:
     return files
 
 
-def load(files: CheckpointFiles, dtype: torch.dtype) -> tuple[Network, OfaTokenizer]:
-    """Network and tokenizer. Raises ModelError where files are damaged or do not belong together."""
+def read_texts(files: CheckpointFiles) -> tuple[Configuration, OfaTokenizer]:
+    """Sizes and tokenizer, in a moment. Raises ModelError where files are damaged or do not belong together."""
     config = _read_config(files.config)
-    tokenizer = OfaTokenizer(_read_text(files.vocabulary), _read_text(files.merges), config.vocab_size)
+    return config, OfaTokenizer(_read_text(files.vocabulary), _read_text(files.merges), config.vocab_size)
+
+
+def load_network(files: CheckpointFiles, config: Configuration, dtype: torch.dtype) -> Network:
+    """The network with its weights. Raises ModelError where their file is damaged, and as `fill` does."""
     try:
         state = read_checkpoint(files.weights)
     except DataError as error:
         raise ModelError(str(error)) from error
-    return fill(config, state, dtype), tokenizer
+    return fill(config, state, dtype)
 
 
 def fill(config: Configuration, state: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> Network:
     """The network with the weights of a published state dict.
 
-    Raises ModelError that names them where any are missing, unknown or of another shape, or where the embedding of
-    words is not the same in encoder and decoder.
+    Raises ModelError that names them where any are missing, unknown, of another shape or no finite floating-point
+    numbers, or where the embedding of words is not the same in encoder and decoder.
     """
     own = {name: value for name, value in state.items() if name not in _TIED and not _UNUSED.fullmatch(name)}
     if faults := differences(expected_weights(config), own):
