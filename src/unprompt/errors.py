@@ -6,8 +6,9 @@ HTTP status of the service. Whatever is not an `UnpromptError` is a fault of our
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 EXIT_FINE = 0
 EXIT_INTERNAL = 1
@@ -40,6 +41,17 @@ class MissingExtraError(UnpromptError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra [{extra}]: pip install 'unprompt[{extra}]'")
+
+
+@contextlib.contextmanager
+def needing(extra: str, what: str) -> Iterator[None]:
+    """Around an import for the sake of `what`: one that lacks a package, and not a module of ours, lacks the extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "unprompt":
+            raise
+        raise MissingExtraError(what, extra) from error
 
 
 class ModelError(UnpromptError):

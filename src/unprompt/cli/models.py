@@ -15,7 +15,7 @@ from unprompt.cli.options import Offline, Quiet
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say, show
 from unprompt.cli.train import training
-from unprompt.errors import EXIT_USAGE, DataError, MissingExtraError, ModelError, UnknownNameError
+from unprompt.errors import EXIT_USAGE, DataError, ModelError, UnknownNameError, needing
 from unprompt.models.registry import LOCAL
 
 if TYPE_CHECKING:
@@ -233,12 +233,8 @@ def soup(
 
 
 def _conversion() -> ModuleType:
-    try:
+    with needing("torch", "converting a checkpoint"):
         from unprompt.models import conversion
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "unprompt":
-            raise
-        raise MissingExtraError("converting a checkpoint", "torch") from error
     return conversion
 
 

@@ -16,7 +16,7 @@ import typer
 
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
-from unprompt.errors import EXIT_INTERRUPTED, MissingExtraError
+from unprompt.errors import EXIT_INTERRUPTED, needing
 
 Advance = Callable[[str, int, int], None]
 
@@ -58,12 +58,8 @@ def train(
 
 def training() -> ModuleType:
     """The module `unprompt.training.run`. Raises MissingExtraError where what it imports is not installed."""
-    try:
+    with needing("torch", "training"):
         from unprompt.training import run
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "unprompt":
-            raise
-        raise MissingExtraError("training", "torch") from error
     return run
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unprompt.errors import DataError, MissingExtraError
+from unprompt.errors import DataError, needing
 from unprompt.interrogation import embedded_pair
 from unprompt.models.two_tower import TwoTower
 
@@ -27,10 +27,6 @@ def open_towers(name: str, *, weights: str = HUB, threads: int = 0, device: Any 
                 f"the embedded models have their own weights, found {weights!r} for them; name a --clip model"
             )
         return embedded_pair.EmbeddedPair(threads)
-    try:
+    with needing("torch", f"the model {name}"):
         from unprompt.models.open_clip_towers import OpenClipTowers
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "unprompt":
-            raise
-        raise MissingExtraError(f"the model {name}", "torch") from error
     return OpenClipTowers(name, weights=weights, device=device)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNameError
+from unprompt.errors import DataError, ModelError, UnknownNameError, needing
 from unprompt.models.caption_folder import CaptionSource, HubSource, LocalSource, read_config
 from unprompt.models.registry import LOCAL
 
@@ -28,8 +28,9 @@ class CaptionSettings:
     Lengths are in tokens, as the published systems count them: the one that begins a text is included, and so is the
     question where the text goes on from it. `no_repeat_ngram_size`: so many tokens in a row never come twice (0: they
     may). A hypothesis is worth the sum of its tokens' scores / length ** length_penalty. The caption goes on from
-    `question`, or answers it, and does not contain it; `suffix` is appended. `batch_size` pictures go through a GPU
-    together, of which half are tried where there is no room.
+    `question`, or answers it, and does not contain it; `suffix` is appended. Of the pictures of one call up to
+    `batch_size` go through a GPU together, and half as many where there is no room; a call of `Unprompter.predict` has
+    8, unless its own `batch_size` says more.
     """
 
     beams: int
@@ -130,7 +131,7 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
     MissingExtraError without torch.
     """
     check_one_place(name, weights)
-    try:
+    with needing("torch", f"the captioner {name}"):
         if name in COCA_NAMES:
             from unprompt.models.coca_captioner import open_coca
 
@@ -142,10 +143,6 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
         source = _source(name, weights)
         settings = DEFAULTS[source.kind].changed(changes)
         from unprompt.models.transformers_captioner import open_transformers
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "unprompt":
-            raise
-        raise MissingExtraError(f"the captioner {name}", "torch") from error
     return open_transformers(name, source, settings)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.errors import MissingExtraError, ModelError
+from unprompt.errors import ModelError, needing
 from unprompt.images.preprocess import Preprocessing
 from unprompt.models.folder import ModelFolder
 from unprompt.models.onnx import session
@@ -46,12 +46,8 @@ def open_engine(folder: ModelFolder) -> Engine:
             f"model {folder.name}: expected an image model with {ONNX_WEIGHTS} or {TORCH_WEIGHTS}, found "
             f"{', '.join(folder.config['files']) or 'no files'}"
         )
-    try:
+    with needing("torch", f"the model {folder.name}, which was not exported to ONNX,"):
         from unprompt.models.torch_engine import TorchEngine
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "unprompt":
-            raise
-        raise MissingExtraError(f"the model {folder.name}, which was not exported to ONNX,", "torch") from error
     return TorchEngine(folder)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.errors import MissingExtraError, ModelError, UnknownNameError, UnpromptError
+from unprompt.errors import ModelError, UnknownNameError, UnpromptError, needing
 from unprompt.models.caption_folder import LocalSource, read_config
 from unprompt.models.captioning import CAPTIONERS, COCA_NAMES, OFA_KIND, check_one_place
 from unprompt.models.folder import CONFIG, ModelFolder
 from unprompt.models.hub_cache import cache_place, cached_file, promised_sha256
+from unprompt.models.ofa.files import NEEDED as OFA_FILES
 from unprompt.models.published_models import PublishedFile, PublishedModel, published_models
 from unprompt.models.registry import LOCAL, find_model, models_folder
 
@@ -103,8 +104,7 @@ def captioner_need(name: str, weights: Path | None = None) -> Need:
             return Need(name, _listed(LocalSource(place).folder.path), licence=licence)
     except ModelError as error:
         return Need(name, (NeededFile(place.name, place, here=False),), licence=licence, fault=error)
-    wanted = published_models()["ofa-large-caption"].files
-    return Need(name, tuple(_local(file.names, place) for file in wanted), "put the whole checkpoint there", licence)
+    return Need(name, tuple(_local(names, place) for names in OFA_FILES), "put the whole checkpoint there", licence)
 
 
 def towers_need(name: str, weights: str) -> Need:
@@ -154,13 +154,9 @@ def _looked_up(name: str) -> PublishedModel:
 
     Raises UnknownNameError, MissingExtraError without torch, and ModelError where no hub has its weights.
     """
-    try:
+    with needing("torch", f"the model {name}"):
         from unprompt.models.open_clip_backbone import HUB_FILES, tag_config
         from unprompt.models.open_clip_model import split_name
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "unprompt":
-            raise
-        raise MissingExtraError(f"the model {name}", "torch") from error
     repository, _, file = tag_config(*split_name(name)).get("hf_hub", "").rpartition("/")
     if not repository:
         raise ModelError(f"the hub has no weights of {name}; name a safetensors file that you have")
