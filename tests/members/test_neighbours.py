@@ -5,13 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from bank.indexed import bank_of, silent_step
+from vector_clusters import clustered
 
 from unprompt.bank.bank import Bank
 from unprompt.bank.building import build_bank
+from unprompt.bank.indexing import build_index
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.sources import image_refs
 from unprompt.interrogation.embedded_pair import EmbeddedPair
+from unprompt.members.needs import bank_need
 from unprompt.members.neighbours import Neighbours, weighted_mean
 from unprompt.prediction import Prediction
 from unprompt.presets import MemberSpec, load_preset, read_preset
@@ -193,3 +197,25 @@ def test_a_damaged_bank_of_an_open_clip_model_is_no_vote(tmp_path: Path, picture
     vectors.tofile(folder / "sentences.f16")
     with pytest.raises(DataError, match="some of its vectors have no unit length"):
         Neighbours(Bank.open(folder), towers, name="neighbours", weight=1.0, k=7).vote(pictures)
+
+
+def test_an_approximate_member_votes_by_the_index_of_its_bank(tmp_path: Path, pictures: list[Picture]) -> None:
+    pytest.importorskip("faiss", reason="indexes are made by faiss, of the extra [index]")
+    bank = bank_of(clustered(3000, spread=0.3).astype(np.float32), tmp_path / "bank")
+    options = {"bank": str(bank.folder), "k": 20}
+    with pytest.raises(DataError, match="has no index; make one with 'unprompt bank index"):
+        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, {**options, "approximate": True}))
+    assert not bank_need(bank.folder, "embedded", approximate=True).is_here
+    assert bank_need(bank.folder, "embedded").is_here
+
+    index = build_index(bank, silent_step, 1)
+    assert bank_need(bank.folder, "embedded", approximate=True).is_here
+    spec = read_preset(preset(bank, "k = 20\napproximate = true\n"), "own.toml").members[-1]
+    member = Neighbours.of(spec, threads=1)
+    images = EmbeddedPair(1).encode_images(pictures)
+    for (rows, similarities), vote in zip(index.nearest(images, 20), member.vote(pictures), strict=True):
+        assert vote.vector is not None
+        assert (vote.vector == weighted_mean(bank.sentence_vectors(rows), similarities, 6.0)).all()
+        assert vote.texts == tuple(bank.texts(rows[:5].tolist()))
+    exact = Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, {**options, "approximate": False}))
+    assert member.identities() == {**exact.identities(), **index.identity()}

@@ -102,13 +102,16 @@ class Bank:
         Neither the other pictures nor the number of threads change an answer. Raises DataError where vectors that were
         found are damaged.
         """
-        with np.errstate(all="ignore"):  # damaged numbers may be infinite
-            found = [Nearest(*each) for each in nearest(self.compared, images, count)]
-        for rows, _ in found:
-            if len(rows) < min(count, len(self)):
-                raise _damaged(self.folder, _NO_UNIT)
-            self._sound(self.compared, rows)
-        return found
+        return [self._whole(*found, min(count, len(self))) for found in _nearest(self.compared, images, count)]
+
+    def nearest_among(self, rows: npt.NDArray[np.int64], image: Vector, count: int) -> Nearest:
+        """Of some rows, ascending, those nearest to one picture (size,), as `nearest` gives them."""
+        ((places, similarities),) = _nearest(self.compared[rows], image[None], count)
+        return self._whole(rows[places], similarities, min(count, len(rows)))
+
+    def compared_vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The vectors (rows, size) that some prompts are compared by. Raises DataError where they are damaged."""
+        return self._sound(self.compared, rows)
 
     def sentence_vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """The vectors (rows, 384) of some prompts in the metric space. Raises DataError where they are damaged."""
@@ -121,6 +124,12 @@ class Bank:
     def identity(self) -> Mapping[str, str]:
         """The bank by the name of its folder, with a hash that changes with its content."""
         return {f"bank {self.folder.resolve().name}": digest(self.config.to_json())}
+
+    def _whole(self, rows: npt.NDArray[np.int64], similarities: npt.NDArray[np.float64], count: int) -> Nearest:
+        if len(rows) < count:
+            raise _damaged(self.folder, _NO_UNIT)
+        self._sound(self.compared, rows)
+        return Nearest(rows, similarities)
 
     def _sound(self, vectors: Half, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         chosen = vectors[rows].astype(np.float64)
@@ -137,6 +146,11 @@ class Bank:
             return self._text[start : end - 1].tobytes().decode("utf-8")
         except UnicodeDecodeError as error:
             raise _damaged(self.folder, f"prompt {row:,} is no UTF-8") from error
+
+
+def _nearest(vectors: Half, images: Vector, count: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+    with np.errstate(all="ignore"):  # damaged numbers may be infinite
+        return nearest(vectors, images, count)
 
 
 def verify(folder: Path, advance: Callable[[int], None] = silent) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,9 +24,12 @@ from unprompt.cli.options import (
 )
 from unprompt.cli.terminal import return_memory, say_failure, writing
 from unprompt.errors import EXIT_SOME_FAILED
+from unprompt.models.hub_cache import go_offline
+from unprompt.models.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.bank.bank import Bank
+    from unprompt.bank.index import Index
     from unprompt.images.decode import Picture
     from unprompt.models.two_tower import TwoTower
     from unprompt.output.records import Record
@@ -51,7 +53,10 @@ def similar(
             metavar="FILE",
             help="Weights of the bank's model, a safetensors file. Left out: those of the hub or its cache.",
         ),
-    ] = "hub",
+    ] = HUB,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="Search by the index of the bank: see 'unprompt bank index'.")
+    ] = False,
     format: OutputFormat = None,
     output: OutputFile = None,
     threads: Threads = 0,
@@ -65,10 +70,11 @@ def similar(
     """Find the prompts of a bank that are most like a picture.
 
     A line each: the cosine in the space of the bank's model, a tab, the prompt; where there are several pictures, with
-    the path and a tab in front. Every prompt of the bank is compared. What a file says about its prompt is not looked
-    at.
+    the path and a tab in front. Every prompt of the bank is compared; with --approximate some are, which is quicker for
+    single pictures and misses some. What a file says about its prompt is not looked at.
     """
     from unprompt.bank.bank import Bank
+    from unprompt.bank.index import Index
     from unprompt.images.decode import decode
     from unprompt.images.sources import image_refs, may_be_many
     from unprompt.images.web import WebLimits
@@ -77,9 +83,10 @@ def similar(
     from unprompt.prediction import Failure
 
     if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        go_offline()
     return_memory()
     opened = Bank.open(bank)
+    searched = Index.open(opened) if approximate else opened
     towers = open_towers(opened.config.makers.model, weights=weights, threads=threads)
     opened.check_model(towers)
     web = WebLimits(url_timeout_s, url_limit_mb, allow_private=allow_private_urls, offline=offline)
@@ -96,7 +103,7 @@ def similar(
     several = len(paths) > 1 or may_be_many(paths[0])
     failed = False
     with writing(format, output, functools.partial(_lines, named=several)) as writer:
-        for source, found in _found(decoded, opened, towers, top):
+        for source, found in _found(decoded, opened, searched, towers, top):
             if isinstance(found, Failure):
                 failed = True
                 say_failure(found)
@@ -108,7 +115,7 @@ def similar(
 
 
 def _found(
-    decoded: Iterable[Picture | Failure], bank: Bank, towers: TwoTower, top: int
+    decoded: Iterable[Picture | Failure], bank: Bank, searched: Bank | Index, towers: TwoTower, top: int
 ) -> Iterator[tuple[str, list[Candidate] | Failure]]:
     """The nearest prompts of each picture, in order."""
     import numpy as np
@@ -125,7 +132,7 @@ def _found(
                 vectors.append(towers.encode_images(pictures))
         if not read:
             return
-        neighbours = iter(bank.nearest(np.concatenate(vectors), top) if vectors else [])
+        neighbours = iter(searched.nearest(np.concatenate(vectors), top) if vectors else [])
         for item in read:
             if isinstance(item, Failure):
                 yield item.source, item

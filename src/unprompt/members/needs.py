@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from unprompt.bank.bank import Bank
+from unprompt.bank.index import Index
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.interrogation.captions import EMBEDDED, is_model
 from unprompt.interrogation.captions import MODELS as CAPTION_MODELS
 from unprompt.interrogation.embedded_pair import NAME as EMBEDDED_PAIR
-from unprompt.interrogation.towers import HUB
 from unprompt.models.needed_files import (
     Need,
     NeededFile,
@@ -22,6 +22,7 @@ from unprompt.models.needed_files import (
 )
 from unprompt.models.published_models import published_models
 from unprompt.models.registry import SENTENCE_ENCODER
+from unprompt.models.weights import HUB
 from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset
 from unprompt.vocabulary.original import NAME as ORIGINAL
 
@@ -41,18 +42,23 @@ def needs_of(spec: MemberSpec) -> list[Need]:
         return [captioner_need(spec.model, Path(options["weights"]) if "weights" in options else None)]
     needs = _towers(spec)
     if spec.kind == NEIGHBOURS and "bank" in options:
-        needs.append(bank_need(Path(options["bank"]), spec.model))
+        needs.append(bank_need(Path(options["bank"]), spec.model, approximate=options.get("approximate", False)))
     if spec.kind == INTERROGATOR:
         needs += [*_caption(options.get("caption", EMBEDDED)), *_lists(spec)]
     return needs
 
 
-def bank_need(folder: Path, model: str) -> Need:
-    """A bank that a two-tower model is asked with. One that is half built, cut short or empty is not here."""
+def bank_need(folder: Path, model: str, *, approximate: bool = False) -> Need:
+    """A bank that a two-tower model is asked with. One that is half built, cut short or empty is not here.
+
+    Where it is searched approximately, neither is one without a sound index.
+    """
     name, way = f"bank {folder}", f"make it with 'unprompt bank build PROMPTS --clip {model} -o {folder}'"
     if folder.exists():
         try:
-            Bank.open(folder)
+            bank = Bank.open(folder)
+            if approximate:
+                Index.open(bank)
         except DataError as error:
             return Need(name, (NeededFile(folder.name, folder, here=False),), way, fault=error)
     return file_need(name, folder, way)

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.bank.bank import Bank
+from unprompt.bank.index import Index
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
 from unprompt.interrogation.lists import Step
-from unprompt.interrogation.towers import HUB, open_towers
+from unprompt.interrogation.towers import open_towers
 from unprompt.models.two_tower import TwoTower
+from unprompt.models.weights import HUB
 from unprompt.prediction import Vector, Vote
 from unprompt.presets import MemberSpec
 
@@ -34,33 +36,45 @@ class Neighbours:
 
     A prompt counts by 1 / distance^power. The distance is that of unit vectors as points, sqrt(2 - 2 cosine), which is
     what searches for neighbours mean where nobody chose another; by the cosine distance, 1 - cosine, the same weights
-    have half the power. Raises DataError where the numbers make no sense; at the first vote, or before it in `prepare`,
-    where the bank was built with another model.
+    have half the power. With the `index` of the bank it is looked at in part, and some of the nearest are missed.
+    Raises DataError where the numbers make no sense; at the first vote, or before it in `prepare`, where the bank was
+    built with another model.
     """
 
     def __init__(
-        self, bank: Bank, towers: TwoTower, *, name: str, weight: float, k: int = K, power: float = POWER
+        self,
+        bank: Bank,
+        towers: TwoTower,
+        *,
+        name: str,
+        weight: float,
+        k: int = K,
+        power: float = POWER,
+        index: Index | None = None,
     ) -> None:
         if k < 1 or not 0 < power < math.inf:
             raise DataError(f"{name}: expected k of 1 or more and a power above 0, found {k} and {power:g}")
         self.name = name
-        self.bank, self.towers = bank, towers
+        self.bank, self.towers, self.index = bank, towers, index
         self._weight, self._k, self._power = weight, k, power
         self._checked = False
 
     @classmethod
     def of(cls, spec: MemberSpec, threads: int = 0) -> Neighbours:
-        """The member that a preset describes. Raises as `Bank.open` and `open_towers` do."""
+        """The member that a preset describes. Raises as `Bank.open`, `Index.open` and `open_towers` do."""
         options = spec.options
         if "bank" not in options:
             raise DataError(f"{spec.name}: expected a bank, found none; make one with 'unprompt bank build'")
         towers = open_towers(spec.model, weights=options.get("weights", HUB), threads=threads)
         given = {key: value for key, value in options.items() if key in ("k", "power")}
-        return cls(Bank.open(Path(options["bank"])), towers, name=spec.name, weight=spec.weight, **given)
+        bank = Bank.open(Path(options["bank"]))
+        index = Index.open(bank) if options.get("approximate") else None
+        return cls(bank, towers, name=spec.name, weight=spec.weight, index=index, **given)
 
     def identities(self) -> Mapping[str, str]:
         """See `Member`."""
-        return {**self.towers.identities(), **self.bank.identity()}
+        index = {} if self.index is None else self.index.identity()
+        return {**self.towers.identities(), **self.bank.identity(), **index}
 
     @property
     def shorter_side(self) -> int | None:
@@ -79,7 +93,8 @@ class Neighbours:
         """One vector a picture, and the texts nearest to it."""
         self._check()
         votes = []
-        for rows, similarities in self.bank.nearest(self.towers.encode_images(pictures), self._k):
+        searched = self.bank if self.index is None else self.index
+        for rows, similarities in searched.nearest(self.towers.encode_images(pictures), self._k):
             vector = weighted_mean(self.bank.sentence_vectors(rows), similarities, self._power)
             texts = tuple(self.bank.texts(rows[:OFFERED].tolist()))
             votes.append(

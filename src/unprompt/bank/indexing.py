@@ -1,0 +1,218 @@
+"""Making a bank's index, by faiss: centres out of a sample, then two passes over the bank's vectors, in their order.
+
+The first pass says in which list each prompt lies, and so how long the lists are; the second writes each list where it
+will stay. Nothing depends on chance, and the index takes its place as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.bank.bank import Bank
+from unprompt.bank.building import Step
+from unprompt.bank.index import (
+    CENTRES,
+    CODES,
+    CONFIG,
+    ENDS,
+    FOLDER,
+    MOST_LISTS,
+    ROWS,
+    STEP,
+    STEPS,
+    Index,
+    IndexConfig,
+    bank_identity,
+)
+from unprompt.bank.layout import NUMBER, PLACE, FileSum
+from unprompt.errors import MissingExtraError
+from unprompt.models.folder import file_sha256
+from unprompt.models.onnx import core_count
+from unprompt.prediction import Vector
+
+_UNFINISHED = f"{FOLDER}.tmp"
+
+_SEED = 0
+_ROUNDS = 8  # of k-means: more bring less than a thousandth of recall
+_EACH = 32  # prompts of the sample for each list,
+_SAMPLE_BYTES = 1 << 28  # as far as they take no more room
+_BLOCK = 4096  # prompts whose vectors are widened together
+_PORTION = 1 << 17  # prompts that are sorted by list together, so that pieces of lists are written and not single rows
+
+_Lists = npt.NDArray[np.uint16]
+
+
+def build_index(bank: Bank, step: Step, threads: int = 0) -> Index:
+    """Makes the index of a bank anew; `threads` 0 means one a core.
+
+    Memory is 2 bytes a prompt, 256 MB at most for the sample, and 131,072 vectors of 8 bits. Without so many threads it
+    is the same, on the same machine. One process at a time may build in a folder.
+
+    Raises MissingExtraError without faiss; DataError where vectors of the bank are damaged; OSError where the folder
+    cannot be written.
+    """
+    faiss = _faiss()
+    with _unfinished(bank.folder / _UNFINISHED) as folder, _threads(faiss, threads or core_count()):
+        sample = _sample(bank)
+        with step("grouping", None, "vectors") as advance:
+            centres = _centres(faiss, sample, list_count(len(bank)))
+            advance(len(sample))
+        coder = faiss.ScalarQuantizer(bank.compared.shape[1], faiss.ScalarQuantizer.QT_8bit)
+        coder.train(sample)
+        del sample
+        lists = _assign(faiss, bank, centres, step)
+        ends = np.cumsum(np.bincount(lists, minlength=len(centres)))
+        _write(folder / CENTRES, centres.astype(NUMBER).tobytes())
+        _write(folder / STEPS, _steps(faiss, coder).tobytes())
+        _write(folder / ENDS, ends.astype(PLACE).tobytes())
+        _write_lists(folder, bank, coder, lists, ends, step)
+        _write(folder / CONFIG, _config(folder, bank, len(centres), step).to_json().encode("utf-8"))
+        _take_place(folder, bank.folder / FOLDER)
+    return Index.open(bank)
+
+
+def list_count(prompts: int) -> int:
+    """Into how many lists so many prompts go: a power of 2 near twice the root."""
+    return int(min(1 << round(math.log2(2 * math.sqrt(prompts))), prompts, MOST_LISTS))
+
+
+def _faiss() -> Any:
+    try:
+        return importlib.import_module("faiss")
+    except ImportError as error:
+        raise MissingExtraError("the index of a bank", "index") from error
+
+
+@contextlib.contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """A new folder, gone in the end unless it was moved; what a kill left there goes first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _threads(faiss: Any, count: int) -> Iterator[None]:
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def _sample(bank: Bank) -> Vector:
+    """Vectors (sample, size) of the bank, as they lie there."""
+    count, size = bank.compared.shape
+    chosen = min(_EACH * list_count(count), _SAMPLE_BYTES // (STEP.itemsize * size), count)
+    rows = np.sort(np.random.default_rng(_SEED).choice(count, chosen, replace=False))
+    vectors = np.empty((chosen, size), np.float32)
+    for at in range(0, chosen, _BLOCK):
+        vectors[at : at + _BLOCK] = bank.compared_vectors(rows[at : at + _BLOCK])
+    return vectors
+
+
+def _centres(faiss: Any, sample: Vector, count: int) -> Vector:
+    """Centres (count, size) of unit length, as they are kept: rounded to float16."""
+    means = faiss.Clustering(sample.shape[1], count)
+    means.niter, means.seed, means.spherical, means.min_points_per_centroid = _ROUNDS, _SEED + 1, True, 1
+    means.train(sample, faiss.IndexFlatIP(sample.shape[1]))
+    found: Vector = faiss.vector_to_array(means.centroids).reshape(count, -1)
+    return found.astype(NUMBER).astype(np.float32)
+
+
+def _assign(faiss: Any, bank: Bank, centres: Vector, step: Step) -> _Lists:
+    """The list (prompts,) of each prompt: that with the nearest centre."""
+    quantiser = faiss.IndexFlatIP(centres.shape[1])
+    quantiser.add(centres)
+    lists = np.empty(len(bank), np.uint16)
+    with step("assigning", len(bank), "prompts") as advance:
+        for at, vectors in _blocks(bank, 0, len(bank)):
+            lists[at : at + len(vectors)] = quantiser.search(vectors, 1)[1][:, 0]
+            advance(len(vectors))
+    return lists
+
+
+def _steps(faiss: Any, coder: Any) -> Vector:
+    """By how much each number (size,) grows from one code to the next.
+
+    Where the codes begin is the other half of what was learnt, and adds the same to every estimate.
+    """
+    learnt: Vector = faiss.vector_to_array(coder.trained)
+    return (learnt[len(learnt) // 2 :] / 255).astype(STEP)
+
+
+def _write_lists(folder: Path, bank: Bank, coder: Any, lists: _Lists, ends: npt.NDArray[np.int64], step: Step) -> None:
+    """Writes what the lists hold: rows, ascending, and the numbers of their vectors in 8 bits."""
+    free = np.concatenate([[0], ends[:-1]])
+    size = bank.compared.shape[1]
+    with (
+        (folder / ROWS).open("wb") as rows_file,
+        (folder / CODES).open("wb") as codes_file,
+        step("writing the index", len(bank), "prompts") as advance,
+    ):
+        for first in range(0, len(bank), _PORTION):
+            portion = lists[first : first + _PORTION]
+            codes = np.empty((len(portion), size), np.uint8)
+            for at, vectors in _blocks(bank, first, first + len(portion)):
+                codes[at - first : at - first + len(vectors)] = coder.compute_codes(vectors)
+            order = np.argsort(portion, kind="stable")
+            found, starts = np.unique(portion[order], return_index=True)
+            for number, piece in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+                _write_at(rows_file, int(free[number]) * PLACE.itemsize, (piece + first).astype(PLACE))
+                _write_at(codes_file, int(free[number]) * size, codes[piece])
+                free[number] += len(piece)
+            advance(len(portion))
+        for file in (rows_file, codes_file):
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _blocks(bank: Bank, start: int, end: int) -> Iterator[tuple[int, Vector]]:
+    """Vectors (block, size) of the bank from one row to another, and the row of the first of them."""
+    for at in range(start, end, _BLOCK):
+        yield at, bank.compared_vectors(np.arange(at, min(at + _BLOCK, end))).astype(np.float32)
+
+
+def _config(folder: Path, bank: Bank, lists: int, step: Step) -> IndexConfig:
+    prompts, size = bank.compared.shape
+    config = IndexConfig(bank_identity(bank), prompts, size, lists, {})
+    sums = {}
+    with step("hashing", sum(config.sizes().values()), "bytes") as advance:
+        for name, size_bytes in config.sizes().items():
+            sums[name] = FileSum(size_bytes, file_sha256(folder / name))
+            advance(size_bytes)
+    return replace(config, files=sums)
+
+
+def _take_place(folder: Path, place: Path) -> None:
+    """Puts a folder in the place of an index; a kill on the way leaves none."""
+    (place / CONFIG).unlink(missing_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    folder.rename(place)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_at(file: BinaryIO, place: int, content: npt.NDArray[Any]) -> None:
+    file.seek(place)
+    file.write(content.tobytes())
