@@ -15,8 +15,8 @@ from unprompt.models.hub_cache import cache_place, cached_file, promised_sha256
 from unprompt.models.ofa.files import NEEDED as OFA_FILES
 from unprompt.models.published_models import PublishedFile, PublishedModel, published_models
 from unprompt.models.registry import LOCAL, find_model, models_folder
+from unprompt.models.weights import HUB, RANDOM
 
-_HUB, _RANDOM = "hub", "random"
 _SAFETENSORS = ".safetensors"
 
 
@@ -113,10 +113,10 @@ def towers_need(name: str, weights: str) -> Need:
     Raises UnknownNameError for one that open_clip does not know either, MissingExtraError where it cannot be asked.
     """
     name = name if "." in name else name.replace("/", ".", 1)
-    if weights == _RANDOM:
+    if weights == RANDOM:
         return Need(name, ())
     published = published_models().get(name)
-    if weights != _HUB:
+    if weights != HUB:
         place = Path(weights)
         licence = "" if published is None else published.licence
         if place.is_dir() and (files := tuple(_here(path) for path in sorted(place.glob(f"*{_SAFETENSORS}")))):

@@ -14,8 +14,9 @@ from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.models.caption_folder import CaptionFolder
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.ofa.beam_search import SearchSettings, search
-from unprompt.models.ofa.checkpoint import CheckpointFiles, find_files, load_network, read_texts
+from unprompt.models.ofa.checkpoint import load_network, read_texts
 from unprompt.models.ofa.configuration import PAD, Configuration
+from unprompt.models.ofa.files import CheckpointFiles, bring_files, find_files
 from unprompt.models.ofa.network import Captioning
 from unprompt.models.ofa.resnet import STRIDE
 from unprompt.models.torch_captioner import TorchCaptioner, WriterSource
@@ -40,10 +41,11 @@ def open_ofa(name: str, place: Path | str, settings: CaptionSettings) -> TorchCa
     """
     if settings.length_penalty != 1:
         raise DataError(f"{name} weighs texts by the mean over their tokens; expected length_penalty = 1 or none")
-    source = WriterSource(
-        load=lambda device: OfaWriter(find_files(place), settings, device),
-        identify=lambda: _identity(find_files(place)),
-    )
+
+    def files() -> CheckpointFiles:
+        return bring_files(place, name) if isinstance(place, str) else find_files(place)
+
+    source = WriterSource(load=lambda device: OfaWriter(files(), settings, device), identify=lambda: _identity(files()))
     return TorchCaptioner(name, settings, source)
 
 

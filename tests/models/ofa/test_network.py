@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 from tiny_ofa import config, load, weights, write  # noqa: E402
 
 from unprompt.models.ofa.beam_search import Hypothesis, SearchSettings, search  # noqa: E402
-from unprompt.models.ofa.checkpoint import find_files  # noqa: E402
+from unprompt.models.ofa.files import find_files  # noqa: E402
 from unprompt.models.ofa.network import Captioning, Network  # noqa: E402
 from unprompt.models.ofa.tokenizer import OfaTokenizer  # noqa: E402
 

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unprompt.models.ofa.checkpoint import CONFIG, CheckpointFiles, expected_weights, load_network, read_texts
+from unprompt.models.ofa.checkpoint import expected_weights, load_network, read_texts
 from unprompt.models.ofa.configuration import Configuration
+from unprompt.models.ofa.files import CONFIG, MERGES, VOCABULARY, CheckpointFiles
 from unprompt.models.ofa.network import Network
-from unprompt.models.ofa.tokenizer import MERGES, VOCABULARY, OfaTokenizer
+from unprompt.models.ofa.tokenizer import OfaTokenizer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 PAIRS = ["Ġ a", "Ġ t", "h e", "Ġt he", "c a", "ca t", "Ġ cat"]

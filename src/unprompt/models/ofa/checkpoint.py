@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,15 +12,11 @@ from torch import Tensor
 
 from unprompt.errors import DataError, ModelError
 from unprompt.models.checkpoint import read_checkpoint
-from unprompt.models.hub import hub_file
 from unprompt.models.ofa.configuration import Configuration
+from unprompt.models.ofa.files import CONFIG, CheckpointFiles
 from unprompt.models.ofa.network import Network
-from unprompt.models.ofa.tokenizer import MERGES, VOCABULARY, OfaTokenizer
+from unprompt.models.ofa.tokenizer import OfaTokenizer
 from unprompt.models.start_weights import differences
-
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""The first that is there is read."""
 
 _LARGEST_TEXT_MB = 16
 """Of config, vocabulary and merges; those that were published have about one."""
@@ -39,39 +34,6 @@ _UNUSED = re.compile(
 
 _NORM_EPSILON = 1e-5
 _NORM = ("weight", "bias", "running_mean", "running_var")
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointFiles:
-    """Where the files of a checkpoint are."""
-
-    config: Path
-    vocabulary: Path
-    merges: Path
-    weights: Path
-
-
-def find_files(source: Path | str) -> CheckpointFiles:
-    """The files of a folder (a path) or of a repository of the hub (OWNER/NAME).
-
-    Raises ModelError where any is missing, all of a folder named at once.
-    """
-    if isinstance(source, str):
-        if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
-            raise ModelError(f"expected a repository of the hub, such as OFA-Sys/ofa-large-caption; found {source!r}")
-        names = ((CONFIG,), (VOCABULARY,), (MERGES,), WEIGHTS)
-        return CheckpointFiles(*(hub_file(source, of_kind, source) for of_kind in names))
-    weights = next((source / name for name in WEIGHTS if (source / name).is_file()), None)
-    files = CheckpointFiles(source / CONFIG, source / VOCABULARY, source / MERGES, weights or source / WEIGHTS[0])
-    lacking = [path.name for path in (files.config, files.vocabulary, files.merges) if not path.is_file()]
-    if weights is None:
-        lacking.append(" or ".join(WEIGHTS))
-    if lacking:
-        raise ModelError(
-            f"expected a checkpoint of OFA at {source}, whose files have their published names; it lacks "
-            f"{', '.join(lacking)}"
-        )
-    return files
 
 
 def read_texts(files: CheckpointFiles) -> tuple[Configuration, OfaTokenizer]:

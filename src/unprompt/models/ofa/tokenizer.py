@@ -11,8 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from unprompt.errors import ModelError
 from unprompt.models.ofa.configuration import END, PAD, START
-
-VOCABULARY, MERGES = "vocab.json", "merges.txt"
+from unprompt.models.ofa.files import MERGES, VOCABULARY
 
 _SPECIAL = {"<s>": START, "<pad>": PAD, "</s>": END, "<unk>": 3}
 _MASK = "<mask>"
