@@ -29,10 +29,11 @@ from unprompt.interrogation.chain import Candidate, Rules, grow
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator as _Interrogator
 from unprompt.interrogation.sentence import fitted
-from unprompt.interrogation.towers import HUB, open_towers
+from unprompt.interrogation.towers import open_towers
 from unprompt.interrogation.writer import Writer
 from unprompt.models.captioning import REPOSITORIES, open_caption_model
 from unprompt.models.two_tower import TwoTower
+from unprompt.models.weights import HUB
 from unprompt.prediction import Term, Vector
 from unprompt.vocabulary.category import Category
 from unprompt.vocabulary.original import NAME as CLIP_INTERROGATOR

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from unprompt.members.turns import Turns
 from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
 from unprompt.models.folder import ModelFolder
+from unprompt.models.hub_cache import go_offline
 from unprompt.models.onnx import core_count
 from unprompt.models.registry import find_model
 from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
@@ -64,7 +64,7 @@ def load(
     model folder, weights that are not here; damaged ones show when first needed).
     """
     if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        go_offline()
     return Unprompter(load_preset(preset), threads=threads, allow_missing=allow_missing)
 
 

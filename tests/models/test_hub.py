@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hub_server import COMMIT, Hub, dead_address, serving
 
+from unprompt.models.hub_cache import go_offline
+
 NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 REPOSITORY = "laion/tiny"
 ASK = f"""
@@ -150,3 +152,11 @@ def test_a_folder_has_no_gap_where_its_repository_went_on(tmp_path: Path) -> Non
     folder = Path(run(CAPTIONS.replace(".folder)", ".folder.path)"), hub, tmp_path).strip())
     assert folder.name == COMMIT
     assert (folder / "config.json").is_file()
+
+
+def test_all_that_a_process_starts_is_offline_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")  # and as it was, in the end
+    code = "import sys; from unprompt.models.hub_cache import is_offline; sys.exit(is_offline())"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    go_offline()
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 1

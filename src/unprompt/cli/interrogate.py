@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,6 +42,8 @@ from unprompt.cli.steps import Steps
 from unprompt.cli.term_tables import Limits, show_terms
 from unprompt.cli.terminal import return_memory
 from unprompt.errors import DataError
+from unprompt.models.hub_cache import go_offline
+from unprompt.models.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.images.web import WebLimits
@@ -78,7 +79,7 @@ def interrogate(
         ),
     ] = Mode.BEST,
     clip: ClipModel = "embedded",
-    weights: ClipWeights = "hub",
+    weights: ClipWeights = HUB,
     caption: Annotated[
         str,
         typer.Option(
@@ -140,7 +141,7 @@ def interrogate(
     from unprompt.images.web import WebLimits
 
     if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        go_offline()
     output = None if output == "-" else output
     alone = paths[0] if len(paths) == 1 else None
     if terms and template is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -113,11 +112,11 @@ def fetch(
     A download that broke off goes on where it was, and every file is checked against its hash. What no hub has is said
     with what makes it. All that went wrong is said at the end; the exit code is 2 then.
     """
-    from unprompt.models.hub_cache import is_offline
+    from unprompt.models.hub_cache import go_offline, is_offline
     from unprompt.models.hub_download import bring_model
 
     if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        go_offline()
     if not names and preset is None:
         raise DataError("expected models or --preset NAME to fetch, found neither; 'unprompt presets list' shows those")
     lacking = [need for need in _wanted(names or [], preset) if not need.is_here]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +22,8 @@ from unprompt.cli.options import (
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import quiet_pipe, say, show
 from unprompt.errors import EXIT_FINE, DataError, UnknownNameError
+from unprompt.models.hub_cache import go_offline
+from unprompt.models.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.vocabulary.category import Category
@@ -87,7 +88,7 @@ def check(
 @app.command()
 def build(
     clip: ClipModel = "embedded",
-    weights: ClipWeights = "hub",
+    weights: ClipWeights = HUB,
     vocabulary: VocabularySources = None,
     without: Without = None,
     exclude: Exclude = None,
@@ -106,7 +107,7 @@ def build(
     from unprompt.vocabulary.tables import TermTables, default_cache
 
     if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        go_offline()
     chosen = _chosen(vocabulary, without, exclude)
     folder = Path(cache) if cache else default_cache()
     _check_writable(folder)

@@ -7,8 +7,7 @@ from typing import Any
 from unprompt.errors import DataError, needing
 from unprompt.interrogation import embedded_pair
 from unprompt.models.two_tower import TwoTower
-
-HUB = "hub"
+from unprompt.models.weights import HUB
 
 
 def open_towers(name: str, *, weights: str = HUB, threads: int = 0, device: Any = None) -> TwoTower:

@@ -11,7 +11,8 @@ from unprompt.interrogation.captions import EMBEDDED, open_captioner
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator
 from unprompt.interrogation.lists import Step
-from unprompt.interrogation.towers import HUB, open_towers
+from unprompt.interrogation.towers import open_towers
+from unprompt.models.weights import HUB
 from unprompt.prediction import Vote
 from unprompt.presets import MemberSpec
 from unprompt.vocabulary.tables import default_cache

@@ -15,9 +15,10 @@ from unprompt.images.preprocess import LARGEST_INPUT
 from unprompt.models import open_clip_backbone, timm_backbone
 from unprompt.models.backbone import FEATURES, Backbone, Features, measure
 from unprompt.models.open_clip_backbone import OpenClipBackbone
-from unprompt.models.start_weights import HUB, RANDOM, find_weights, put_weights, read_weights
+from unprompt.models.start_weights import find_weights, put_weights, read_weights
 from unprompt.models.timm_backbone import TimmBackbone
 from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.models.weights import HUB, RANDOM
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 

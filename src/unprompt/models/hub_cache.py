@@ -32,6 +32,11 @@ def promised_sha256(path: Path) -> str:
     return blob.name if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name) else ""
 
 
+def go_offline() -> None:
+    """Forbids every download in this process, and in those that it starts."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
 def is_offline() -> bool:
     """Whether the network is off, by HF_HUB_OFFLINE; the hub's library saw it when it was imported, and never again."""
     from huggingface_hub import constants

@@ -18,8 +18,9 @@ from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNam
 from unprompt.models.checkpoint import read_checkpoint
 from unprompt.models.folder import file_sha256
 from unprompt.models.open_clip_backbone import VISION_OPTIONS, hub_weights, quiet, tag_config
-from unprompt.models.start_weights import HUB, RANDOM, differences, find_weights, read_weights
+from unprompt.models.start_weights import differences, find_weights, read_weights
 from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.models.weights import HUB, RANDOM
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 TEXT_OPTIONS = ("context_length", "heads", "layers", "mlp_ratio", "vocab_size", "width")

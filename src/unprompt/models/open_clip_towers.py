@@ -28,10 +28,10 @@ from unprompt.models.open_clip_model import (
     weights_identity,
 )
 from unprompt.models.open_clip_tokens import TextTokens, open_tokens
-from unprompt.models.start_weights import HUB, RANDOM
 from unprompt.models.text_towers import CausalTexts, WholeTexts, is_causal_config, open_text_tower, read_length
 from unprompt.models.torch_engine import GPU_BATCH, ShrinkingBatches
 from unprompt.models.two_tower import Continuations, silent
+from unprompt.models.weights import HUB, RANDOM
 from unprompt.prediction import Vector
 
 FP16: Precision = "fp16"

@@ -13,9 +13,6 @@ from torch import Tensor
 from unprompt.errors import DataError
 from unprompt.models.backbone import Backbone
 
-HUB, RANDOM = "hub", "random"
-"""What stands for no file: the weights that the name's tag means, and none at all."""
-
 OWN_PREFIX = "backbone.network."
 """How the names of a backbone begin in the model folders that are written here."""
 

@@ -26,9 +26,9 @@ from unprompt.models.onnx import session
 from unprompt.models.registry import SENTENCE_ENCODER
 from unprompt.models.regressor_network import RegressorNetwork
 from unprompt.models.sentence_decoder import SentenceDecoder
-from unprompt.models.start_weights import RANDOM
 from unprompt.models.torch_folder import save_network
 from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.models.weights import RANDOM
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_TOKENIZER

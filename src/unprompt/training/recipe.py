@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
+from unprompt.models.weights import RANDOM
+
 RUN_RECIPE = "recipe.json"
 """Where the folder of a run keeps its recipe."""
 
@@ -68,7 +70,7 @@ class Network:
     """The image network under the head."""
 
     name: str = "vit_tiny_patch16_224"  # architecture, or architecture.tag
-    weights: str = "random"  # or "hub", or a safetensors file with the network's own names
+    weights: str = RANDOM  # or "hub", or a safetensors file with the network's own names
     features: Features = "pooled"
     input_size: Whole = 0  # 0: the network's own
     drop_path: Share = 0.0
