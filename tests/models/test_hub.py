@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 from hub_server import COMMIT, Hub, dead_address, serving
 
 from unprompt.models.hub_cache import go_offline
@@ -43,10 +45,16 @@ def hub() -> Hub:
     return Hub({REPOSITORY: {NAMES[1]: b"the second"}, "Salesforce/tiny": {"config.json": b"{}"}})
 
 
-def ask(code: str, address: str, home: Path) -> subprocess.CompletedProcess[str]:
+def environment(address: str, home: Path) -> dict[str, str]:
     ways = {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    return {**os.environ, **ways}
+
+
+def ask(code: str, address: str, home: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env={**os.environ, **ways}, capture_output=True, text=True, timeout=120, check=True)
+    return subprocess.run(
+        command, env=environment(address, home), capture_output=True, text=True, timeout=120, check=True
+    )
 
 
 def run(code: str, hub: Hub, home: Path) -> str:
@@ -96,6 +104,21 @@ def test_a_download_at_the_first_picture_goes_on_and_is_checked(hub: Hub, tmp_pa
     hub.cut = {NAMES[1]: [4]}
     assert run(ASK, hub, tmp_path) == "the second\n"
     assert hub.asked == [(NAMES[1], 0), (NAMES[1], 4)]
+
+
+def test_two_processes_that_need_a_file_bring_it_one_after_the_other(hub: Hub, tmp_path: Path) -> None:
+    blobs = tmp_path / "hub" / f"models--{REPOSITORY.replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    lock = FileLock(blobs / f"{hub.digest(REPOSITORY, NAMES[1])}.unprompt.lock")
+    command = [sys.executable, "-c", ASK]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with serving(hub) as address, lock, subprocess.Popen(command, env=environment(address, tmp_path), **pipes) as waits:
+        assert waits.stderr.readline() == (
+            f"unprompt waits for {NAMES[1]} of {REPOSITORY}, which another process is bringing\n"
+        )
+        assert hub.asked == []
+        lock.release()
+        assert waits.communicate(timeout=60) == ("the second\n", "")
 
 
 def test_other_bytes_than_promised_are_no_weights(hub: Hub, tmp_path: Path) -> None:
