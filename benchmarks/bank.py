@@ -1,4 +1,4 @@
-"""Prompt banks: how fast they are written, and exact search beside the bare matrix product and an approximate index.
+"""Prompt banks: how fast they are written, and exact search beside the bare matrix product, and an index.
 
 Vectors are synthetic, and so are queries: real ones of all-MiniLM-L6-v2 with noise of the same covariance, 0.45 times
 as long. Writing is all of `unprompt bank build` but for the models: cleaning, dropping copies, writing, hashing. The
@@ -6,8 +6,11 @@ bare product goes over the same blocks, widens them as the search does, multipli
 with the search. Memory is what was allocated meanwhile, without the mapped files. Processor time is that of all
 threads, and is what a busy machine changes least; OPENBLAS_NUM_THREADS says how many multiply.
 
-The index is faiss's IVF over float16, all of it in memory; --index needs faiss-cpu. Its recall is the share of the 100
-nearest that it finds. There vectors lie in a file alone, without prompts.
+An index is compared with the exact search: recall is the share of the nearest that it finds; warm is processor time
+with all files in memory, cold is time by the clock, opening included, with none of them there (Linux). faiss's own
+search goes over the same lists, copied into memory, up to 2 million prompts. Memory of the build is what the process
+has of its own at most, without mapped files; that of a search is what was allocated. Needs the extra [index]; there the
+prompts are numbers, and a bank takes 12 GB at 10 million.
 
 python benchmarks/bank.py PROMPTS [--sizes 1000000] [--index 1000000] [--repetitions 3] [--folder FOLDER]
 PROMPTS is a text file with a prompt a line, such as ../shared/data/prompts/train.txt. Files are deleted in the end.
@@ -17,9 +20,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import os
+import shutil
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +42,9 @@ from rich.table import Table
 
 from unprompt.bank import building
 from unprompt.bank.bank import Bank
-from unprompt.bank.layout import NUMBER, SENTENCES, Makers
+from unprompt.bank.index import Index
+from unprompt.bank.indexing import build_index
+from unprompt.bank.layout import SENTENCES, Makers
 from unprompt.interrogation.embedded_pair import NAME, EmbeddedPair
 from unprompt.models.two_tower import silent
 from unprompt.prediction import Vector
@@ -48,6 +56,7 @@ ENCODED = 2000
 POOL = 1 << 15
 PICTURES = 64
 K = 100
+COPIED = 2_000_000
 SEED = 0
 
 
@@ -97,12 +106,17 @@ def write(folder: Path, prompts: Sequence[str], count: int, source: Source) -> t
     return Bank.open(folder), spent_s + time.perf_counter()
 
 
-def write_vectors(path: Path, count: int, source: Source) -> Half:
-    """So many vectors (count, 384), mapped from a file."""
-    with path.open("wb") as file:
+def write_numbers(folder: Path, count: int, source: Source) -> Bank:
+    """A bank whose prompts are numbers."""
+    makers = Makers.of(EmbeddedPair(1))
+    building._begin(folder, makers)
+    with building._Files(folder, makers) as files:
         for at in range(0, count, POOL):
-            file.write(source.vectors(min(POOL, count - at)).astype(NUMBER).tobytes())
-    return np.asarray(np.memmap(path, NUMBER, "r", shape=(count, 384)))
+            size = min(POOL, count - at)
+            files.append([str(number) for number in range(at, at + size)], source.vectors(size), None)
+        files.close_whole()
+    building._finish(folder, makers, count, _no_step)
+    return Bank.open(folder)
 
 
 def multiply(vectors: Half, images: Vector) -> None:
@@ -139,37 +153,101 @@ def search(bank: Bank, images: Vector, repetitions: int) -> list[str]:
     return [*cells, f"{bare_s:.2f} s", f"{processor_s / bare_s:.2f}", f"{memory / 1e6:.0f} MB"]
 
 
-def index_rows(vectors: Half, images: Vector, lists: int, threads: int) -> list[list[str]]:
-    """Exact search, and how an approximate index fares beside it, by how many of its lists are looked at."""
+def build(bank: Bank, threads: int) -> str:
+    """Makes the index of a bank, and tells what that took."""
+    with own_memory() as peak:
+        clock_s, processor_s = timed(lambda: build_index(bank, _no_step, threads))
+    index = Index.open(bank)
+    size_bytes = sum(file.size for file in index.config.files.values())
+    share = size_bytes / sum(file.size for file in bank.config.files.values())
+    return (
+        f"{len(bank):,} prompts in {index.config.lists:,} lists in {clock_s:.0f} s, {processor_s:.0f} s of processor; "
+        f"{size_bytes / 1e6:,.0f} MB, {share:.0%} of the bank; {max(peak) / 1e6:,.0f} MB of memory"
+    )
+
+
+def index_rows(folder: Path, images: Vector, repetitions: int) -> Iterator[list[str]]:
+    """The index beside the exact search, by how many pictures are asked about together."""
+    bank = Bank.open(folder)
+    index = Index.open(bank)
+    recalls = [recall(bank, index, images, count) for count in (10, K)]
+    theirs = copied(index) if len(bank) <= COPIED else None
+    for some in (images[:1], images):
+        ways: list[Callable[[], object]] = [lambda: bank.nearest(some, K), lambda: index.nearest(some, K)]  # noqa: B023
+        if theirs is not None:
+            ways.append(lambda: theirs.search(some, K))  # noqa: B023
+        turns = [[1000 * timed(way)[1] / len(some) for way in ways] for _ in range(repetitions)]
+        exact_ms, ours_ms, *faiss_ms = (median(each) for each in zip(*turns, strict=True))
+        tracemalloc.start()
+        index.nearest(some, K)
+        memory = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        cold = [1000 * from_disk(folder, opened, some) / len(some) for opened in (Bank.open, open_index)]
+        yield [
+            *(f"{len(bank):,}", str(len(some)), *(f"{each:.3f}" for each in recalls)),
+            *(f"{exact_ms:.1f} ms", f"{ours_ms:.1f} ms", f"{exact_ms / ours_ms:.1f}"),
+            *(f"{each:.1f} ms" for each in (faiss_ms or [math.nan])),
+            *(f"{cold[0]:.0f} ms", f"{cold[1]:.0f} ms", f"{cold[0] / cold[1]:.1f}", f"{memory / 1e6:.0f} MB"),
+        ]
+
+
+def open_index(folder: Path) -> Index:
+    """The index of the bank in a folder."""
+    return Index.open(Bank.open(folder))
+
+
+def recall(bank: Bank, index: Index, images: Vector, count: int) -> float:
+    """The share of the nearest that is found."""
+    pairs = zip(bank.nearest(images, count), index.nearest(images, count), strict=True)
+    return float(np.mean([len(np.intersect1d(exact.rows, found.rows)) / count for exact, found in pairs]))
+
+
+def copied(index: Index) -> Any:
+    """The same lists as an index of faiss, all of it in memory."""
     faiss: Any = importlib.import_module("faiss")
-    faiss.omp_set_num_threads(threads)
-    exact = [set(rows.tolist()) for rows, _ in ranking.nearest(vectors, images, K)]
-    rows = [["-", "exact", "1.000", *_costs(lambda some: ranking.nearest(vectors, some, K), images)]]
-    quantiser = faiss.IndexFlatIP(384)
-    kind = (faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    index: Any = faiss.IndexIVFScalarQuantizer(quantiser, 384, lists, *kind)
-    index.cp.niter = 6
-
-    def build() -> None:
-        chosen = np.sort(np.random.default_rng(SEED).choice(len(vectors), min(40 * lists, len(vectors)), replace=False))
-        index.train(vectors[chosen].astype(np.float32))
-        for at in range(0, len(vectors), POOL):
-            index.add(vectors[at : at + POOL].astype(np.float32))
-
-    _, build_s = timed(build)
-    for looked_at in (lists // 64, lists // 16, lists // 4):
-        index.nprobe = looked_at
-        found = index.search(images, K)[1].tolist()
-        recall = np.mean([len(each & set(row)) / len(each) for each, row in zip(exact, found, strict=True)])
-        costs = _costs(lambda some: index.search(some, K), images)
-        rows.append([f"{build_s:.0f} s", f"{looked_at} of {lists}", f"{recall:.3f}", *costs])
-    return [[f"{len(vectors):,}", *row] for row in rows]
+    lists, size = index._centres.shape
+    quantiser = faiss.IndexFlatIP(size)
+    quantiser.add(index._centres.astype(np.float32))
+    kind = (faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False)
+    theirs = faiss.IndexIVFScalarQuantizer(quantiser, size, lists, *kind)
+    quantiser.this.disown()
+    theirs.own_fields = True
+    # It begins each number at a place of its own; here all begin at 0, which changes no order.
+    faiss.copy_array_to_vector(np.concatenate([np.zeros(size, np.float32), 255 * index._steps]), theirs.sq.trained)
+    for number, (start, end) in enumerate(zip(index._starts.tolist(), index._ends.tolist(), strict=True)):
+        if end > start:
+            rows, codes = index._rows[start:end].astype(np.int64), np.ascontiguousarray(index._codes[start:end])
+            theirs.invlists.add_entries(number, end - start, faiss.swig_ptr(rows), faiss.swig_ptr(codes))
+    theirs.ntotal, theirs.is_trained, theirs.nprobe = index.config.prompts, True, lists // 8
+    return theirs
 
 
-def _costs(way: Callable[[Vector], object], images: Vector) -> list[str]:
-    """Processor time of a picture among all, and of one alone."""
-    many, one = timed(lambda: way(images))[1], timed(lambda: way(images[:1]))[1]
-    return [f"{1000 * many / len(images):.1f} ms", f"{1000 * one:.1f} ms"]
+def from_disk(folder: Path, opened: Callable[[Path], Bank | Index], images: Vector) -> float:
+    """Seconds of a search whose files are not in memory."""
+    for path in folder.rglob("*.*"):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return timed(lambda: opened(folder).nearest(images, K))[0]
+
+
+@contextmanager
+def own_memory() -> Iterator[list[int]]:
+    """How many bytes the process has of its own, again and again (Linux)."""
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.05):
+            resident, shared = (int(pages) for pages in Path("/proc/self/statm").read_text().split()[1:3])
+            seen.append((resident - shared) * os.sysconf("SC_PAGE_SIZE"))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
 
 
 def table(title: str, first: str, *headings: str) -> Table:
@@ -184,9 +262,8 @@ def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prompts", type=Path)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000_000])
     parser.add_argument("--index", type=int, nargs="*", default=[])
-    parser.add_argument("--lists", type=int, default=1024)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
@@ -197,8 +274,13 @@ def main() -> None:
     threads = int(os.environ.get("OPENBLAS_NUM_THREADS", os.cpu_count() or 1))
     headings = ("pictures", "search", "processor", "a picture", "bare product", "ratio", "memory")
     searched = table(f"The {K} nearest, {threads} threads, compared by {NAME}", "prompts", *headings)
-    columns = ("build, processor", "lists", "recall", "of 64, each", "one alone")
-    indexed = table(f"faiss IVF, float16, {threads} threads, processor time", "prompts", *columns)
+    columns = ("pictures", "recall 10", "recall 100", "exact", "index", "ratio", "faiss", "exact", "index", "ratio")
+    indexed = table(
+        f"The {K} nearest by an index, {threads} threads, for each picture: warm, then cold",
+        "prompts",
+        *columns,
+        "memory",
+    )
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="unprompt-bank-") as place:
         for size in options.sizes:
             folder = Path(place, str(size))
@@ -211,11 +293,14 @@ def main() -> None:
             )
             for some in (images[:1], images):
                 searched.add_row(*search(bank, some, options.repetitions))
-        console.print(searched)
+        if options.sizes:
+            console.print(searched)
         for size in options.index:
-            vectors = write_vectors(Path(place, f"{size}.f16"), size, source)
-            for row in index_rows(vectors, images, options.lists, threads):
+            folder = Path(place, f"indexed-{size}")
+            console.print(build(write_numbers(folder, size, source), threads))
+            for row in index_rows(folder, images, options.repetitions):
                 indexed.add_row(*row)
+            shutil.rmtree(folder)
     if options.index:
         console.print(indexed)
 

@@ -41,14 +41,14 @@ def pictures(tmp_path: Path) -> list[Path]:
 def test_a_bank_with_an_index_is_searched_by_it(unprompt: Unprompt, bank: Path, pictures: list[Path]) -> None:
     run = unprompt("bank", "index", bank)
     assert (run.code, run.out) == (0, "")
-    assert f"{bank} has an index of 20,000 prompts in 256 lists" in run.err
+    assert f"{bank} has an index of 50,000 prompts in 512 lists" in run.err
     exact = unprompt("similar", *pictures, "--bank", bank)
     found = unprompt("similar", *pictures, "--bank", bank, "--approximate")
     assert (exact.code, found.code, found.err) == (0, 0, "")
     assert len(found.out.splitlines()) == 30
     assert len(set(found.out.splitlines()) & set(exact.out.splitlines())) > 20
     run = unprompt("bank", "verify", bank)
-    assert f"{bank} is whole: 20,000 prompts, compared by embedded, with an index" in run.err
+    assert f"{bank} is whole: 50,000 prompts, compared by embedded, with an index" in run.err
 
 
 def test_without_an_index(unprompt: Unprompt, bank: Path, pictures: list[Path]) -> None:
@@ -61,7 +61,7 @@ def test_a_bank_for_which_exact_search_is_quicker(unprompt: Unprompt, tmp_path: 
     bank_of(vectors[1:], tmp_path / "small")
     run = unprompt("bank", "index", tmp_path / "small")
     assert (run.code, run.out) == (2, "")
-    assert "has 19,999 prompts, and an index makes the search quicker from 20,000 on; search it without" in run.err
+    assert "has 49,999 prompts, and an index pays from 50,000 on: of fewer the exact search takes some" in run.err
     assert not (tmp_path / "small" / "index").exists()
 
 

@@ -91,8 +91,8 @@ def index(bank: BankFolder, threads: Threads = 0, quiet: Quiet = False) -> None:
     shown, opened = printable(str(bank)), Bank.open(bank)
     if len(opened) < LEAST:
         raise DataError(
-            f"the bank {shown} has {len(opened):,} prompts, and an index makes the search quicker from {LEAST:,} on; "
-            "search it without --approximate"
+            f"the bank {shown} has {len(opened):,} prompts, and an index pays from {LEAST:,} on: of fewer the exact "
+            "search takes some milliseconds; search it without --approximate"
         )
     with _locked(bank, "wait for it", "begins anew"):
         made = build_index(opened, Steps(quiet=quiet), threads)
