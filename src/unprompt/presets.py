@@ -2,7 +2,7 @@
 
     description = "..."              # one line, for people
     requires = ["torch"]             # extras that must be installed; may be left out
-    take_turns = true                # captioners leave the device after their votes; left out: they stay
+    take_turns = true                # members leave the device after their votes; left out: where it has no room
 
     [[members]]                      # one or more
     kind = "regressor"
@@ -158,7 +158,8 @@ class CodebookSpec:
 class Preset:
     """A checked preset. The weights of its members sum to 1; `identity` is a short hash of `text`, which is TOML.
 
-    `take_turns`: no two members are asked at once, and captioners leave the device after their votes.
+    `take_turns`: no two members are asked at once, and each leaves the device after its votes; without it they begin to
+    where the device has no room.
     """
 
     name: str
