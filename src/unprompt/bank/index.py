@@ -4,7 +4,7 @@ Each list has a centre. Of the lists whose centres are nearest to a picture all 
 a number; the best of these are compared once more, by the vectors of the bank, so that cosines are exact.
 
 Lists and numbers are those of an inverted file with a scalar quantiser (IndexIVFScalarQuantizer with QT_8bit of faiss,
-by which they are made). They are searched without faiss, which would be 1.6 times as quick (benchmarks/bank.py): so a
+by which they are made). They are searched without faiss, which would be up to twice as quick (benchmarks/bank.py): so a
 file that a stranger made is mapped as rows of numbers and never interpreted, who was given an index needs nothing to
 use it, and no second OpenMP comes to that of torch, which can end a process on macOS (faiss-wheels, issue 73).
 """
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from unprompt.bank.bank import Bank, Nearest
 from unprompt.bank.layout import NUMBER, PLACE, FileSum
+from unprompt.bank.readahead import read_ahead
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
 from unprompt.models.folder import file_sha256
@@ -32,7 +33,7 @@ from unprompt.vocabulary.ranking import nearest
 from unprompt.vocabulary.vector_file import Half
 
 LEAST = 50_000
-"""Prompts from which on an index pays: there one picture takes 3 ms in place of 15, and of fewer it misses more."""
+"""Prompts from which on an index pays: there one picture takes 3 ms in place of 12, and of fewer it misses more."""
 
 FOLDER, CONFIG = "index", "config.json"
 CENTRES, STEPS, ENDS, ROWS, CODES = "centres.f16", "steps.f32", "ends.u64", "rows.u64", "codes.u8"
@@ -140,6 +141,8 @@ class Index:
     def _estimates(self, image: Vector, lists: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Vector]:
         """The places of the prompts of some lists, and how near they are, but for what is the same of all of them."""
         starts, ends = self._starts[lists], self._ends[lists]
+        read_ahead(self._codes, starts, ends)
+        read_ahead(self._rows, starts, ends)
         lengths = ends - starts
         places = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
         estimates = np.empty(len(places), np.float32)
