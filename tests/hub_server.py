@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import socket
@@ -23,7 +24,7 @@ class Hub:
     `large` files are promised by their sha256, others by git's hash. `cut` says how many bytes of a file come before
     the connection breaks off, as often as it says; `other` is what comes in place of a file's content; `whole` files
     come from their beginning, whatever was asked; `barred` ones are answered with 403. `asked` is each GET of a file
-    with where it was to begin.
+    with where it was to begin. `commits` are those of which the answers about files are, one after the other.
     """
 
     files: dict[str, dict[str, bytes]]
@@ -33,6 +34,7 @@ class Hub:
     whole: set[str] = field(default_factory=set)
     barred: set[str] = field(default_factory=set)
     asked: list[tuple[str, int]] = field(default_factory=list)
+    commits: Iterator[str] = field(default_factory=lambda: itertools.repeat(COMMIT))
 
     def digest(self, repository: str, name: str) -> str:
         content = self.files[repository][name]
@@ -76,7 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None:
             self._refuse("EntryNotFound")
             return
-        told = {"ETag": f'"{self.hub.digest(repository, name)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        told = {
+            "ETag": f'"{self.hub.digest(repository, name)}"',
+            "X-Repo-Commit": next(self.hub.commits),
+            "Accept-Ranges": "bytes",
+        }
         if not with_body:
             self._head(200, {**told, "Content-Length": str(len(content))})
             return

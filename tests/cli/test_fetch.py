@@ -90,6 +90,22 @@ def test_the_next_run_goes_on_as_well(hub: Hub, tmp_path: Path) -> None:
     assert (place(tmp_path, OFA) / "snapshots" / COMMIT / "pytorch_model.bin").read_bytes() == WEIGHTS[::-1]
 
 
+def test_what_is_here_of_an_earlier_commit_is_brought_again_with_the_rest(hub: Hub, tmp_path: Path) -> None:
+    """The cache knows one commit: what is here of the one before is no longer found once anything newer has come."""
+    assert fetch(hub, tmp_path, "ofa-tiny").returncode == 0
+    snapshots = place(tmp_path, OFA) / "snapshots"
+    old = (snapshots / COMMIT).rename(snapshots / ("f" * 40))
+    (place(tmp_path, OFA) / "refs" / "main").write_text(old.name)
+    for name in ("vocab.json", "pytorch_model.bin"):
+        (old / name).unlink()
+    run = fetch(hub, tmp_path, "ofa-tiny")
+    assert run.returncode == 0, run.stderr
+    assert "ofa-tiny is here: 5.1 MB" in run.stderr
+    assert {path.name for path in (snapshots / COMMIT).iterdir()} == set(hub.files[OFA])
+    again = fetch(hub, tmp_path, "ofa-tiny", "--offline")
+    assert (again.returncode, again.stderr) == (0, "unprompt: all of it is here already\n")
+
+
 def test_other_bytes_than_the_hash_promises_are_thrown_away(hub: Hub, tmp_path: Path) -> None:
     hub.other = {"pytorch_model.bin": WEIGHTS, "vocab.json": b'{"b": 0}'}
     run = fetch(hub, tmp_path, "ofa-tiny")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -35,6 +36,16 @@ from unprompt.errors import ModelError
 from unprompt.models.caption_folder import HubSource
 try:
     print(HubSource("tiny", "blip", "Salesforce/tiny").folder)
+except ModelError as error:
+    print(error)
+"""
+CHECKPOINT = """
+from dataclasses import astuple
+from unprompt.errors import ModelError
+from unprompt.models.ofa.files import bring_files
+try:
+    files = bring_files("OFA-Sys/tiny", "tiny")
+    print(files.config.read_text(), [path.parent.name for path in astuple(files)])
 except ModelError as error:
     print(error)
 """
@@ -175,6 +186,26 @@ def test_a_folder_has_no_gap_where_its_repository_went_on(tmp_path: Path) -> Non
     folder = Path(run(CAPTIONS.replace(".folder)", ".folder.path)"), hub, tmp_path).strip())
     assert folder.name == COMMIT
     assert (folder / "config.json").is_file()
+
+
+def test_the_files_of_a_checkpoint_are_of_one_commit(tmp_path: Path) -> None:
+    """Its config is here, of an earlier commit than that of which the weights come."""
+    ofa = {"config.json": b'{"new": 1}', "vocab.json": b"{}", "merges.txt": b"a b", "pytorch_model.bin": b"weights"}
+    cache = tmp_path / "hub" / "models--OFA-Sys--tiny"
+    old = cache / "snapshots" / ("f" * 40)
+    for folder in (old, cache / "refs"):
+        folder.mkdir(parents=True)
+    (old / "config.json").write_text('{"old": 1}')
+    (cache / "refs" / "main").write_text(old.name)
+    told = run(CHECKPOINT, Hub({"OFA-Sys/tiny": ofa}), tmp_path)
+    assert told == f'{{"new": 1}} {[COMMIT] * 4}\n'
+
+
+def test_a_repository_that_changes_all_the_time_is_given_up(tmp_path: Path) -> None:
+    files = dict.fromkeys(("config.json", "vocab.json", "merges.txt", "pytorch_model.bin"), b"{}")
+    hub = Hub({"OFA-Sys/tiny": files}, commits=(f"{number:040x}" for number in itertools.count()))
+    told = run(CHECKPOINT, hub, tmp_path)
+    assert "the weights of tiny are not here: OFA-Sys/tiny changed on the hub while it was brought; try again" in told
 
 
 def test_all_that_a_process_starts_is_offline_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,9 @@ from unprompt.models.published_models import PublishedModel
 _TRIES = 3
 """Of a download that breaks off, without a byte more; what has come is kept, after them as well, for the next run."""
 
+_ROUNDS = 3
+"""Through the files of a repository, until all of them are of one commit."""
+
 _PAUSE_S = 1.0
 _ASK_S = 5.0
 """For a question, which the hub answers at once or not at all; where the network is dead, everybody waits for it."""
@@ -71,35 +74,64 @@ def bring_model(model: PublishedModel, step: Step) -> tuple[list[Path], list[Mod
     A hub that is out of reach is not asked for the others.
     """
     wanted = [file.names for file in model.files]
-    found: list[Path] = []
     faults: list[ModelError] = []
     try:
         known = {name for names in wanted for name in names}
         also = _matching_files(model.repository, model.also) if model.also else []
         wanted += [(name,) for name in also if name not in known]
     except OutOfReachError as error:
-        return found, [error]
+        return [], [error]
     except ModelError as error:
         faults.append(error)
-    for names in wanted:
-        try:
-            found.append(download(model.repository, names, step))
-        except OutOfReachError as error:
-            return found, [*faults, error]
-        except ModelError as error:
-            faults.append(error)
-    return found, faults
+    found, others = bring_whole(model.repository, wanted, step)
+    return found, [*faults, *others]
 
 
 def bring_folder(repository: str, patterns: Sequence[str], step: Step) -> Path:
-    """A folder with the files at the top of a repository whose names match. Raises ModelError: see `download`."""
+    """A folder with the files at the top of a repository whose names match. Raises ModelError: see `bring_whole`."""
     names = _matching_files(repository, patterns)
     if not names:
         raise ModelError(f"the hub has no {' or '.join(patterns)} in {repository}")
-    places = {download(repository, [name], step).parent for name in names}
-    if len(places) > 1:  # some were here, of an earlier commit
-        places = {download(repository, [name], step).parent for name in names}
-    return places.pop()
+    found, faults = bring_whole(repository, [(name,) for name in names], step)
+    if faults:
+        raise faults[0]
+    return found[0].parent
+
+
+def bring_whole(repository: str, wanted: Sequence[Sequence[str]], step: Step) -> tuple[list[Path], list[ModelError]]:
+    """Of each of these choices the first file that there is, all of one commit; what went wrong with the others.
+
+    A hub that is out of reach is not asked for the others. See `download` for what can go wrong; and a repository may
+    change again and again meanwhile.
+    """
+    for _ in range(_ROUNDS):
+        found, faults = _bring_each(repository, wanted, step)
+        # Some were here, of an earlier commit; what came since then has the cache look for all in a later one.
+        if len({_commit(repository, path) for path in found}) < 2 or _is_out_of_reach(faults):
+            return found, faults
+    return found, [*faults, ModelError(f"{repository} changed on the hub while it was brought; try again")]
+
+
+def _bring_each(repository: str, wanted: Sequence[Sequence[str]], step: Step) -> tuple[list[Path], list[ModelError]]:
+    found: list[Path] = []
+    faults: list[ModelError] = []
+    for names in wanted:
+        try:
+            found.append(download(repository, names, step))
+        except ModelError as error:
+            faults.append(error)
+            if isinstance(error, OutOfReachError):
+                break
+    return found, faults
+
+
+def _commit(repository: str, path: Path) -> str:
+    """The commit whose file lies at a path of the cache."""
+    return path.relative_to(cache_place(repository) / "snapshots").parts[0]
+
+
+def _is_out_of_reach(faults: Sequence[ModelError]) -> bool:
+    return any(isinstance(fault, OutOfReachError) for fault in faults)
 
 
 def download(repository: str, names: Sequence[str], step: Step) -> Path:

@@ -234,7 +234,8 @@ def test_what_a_folder_lacks_is_named_at_once(tmp_path: Path, state: State) -> N
 def test_a_repository_without_the_network() -> None:
     with pytest.raises(
         ModelError,
-        match=r"the weights of ofa-tiny are not here: expected config\.json of OFA-Sys/ofa-tiny .*HF_HUB_OFFLINE.* "
+        match=r"the weights of ofa-tiny are not here: expected config\.json, vocab\.json, merges\.txt, "
+        r"model\.safetensors or pytorch_model\.bin of OFA-Sys/ofa-tiny .*HF_HUB_OFFLINE.* "
         r"or name a folder that you have \(local:FOLDER\)$",
     ):
         bring_files("OFA-Sys/ofa-tiny", "ofa-tiny")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.errors import ModelError
-from unprompt.models.hub import hub_file
+from unprompt.models.hub import hub_files
 
 CONFIG, VOCABULARY, MERGES = "config.json", "vocab.json", "merges.txt"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -39,6 +39,5 @@ def find_files(folder: Path) -> CheckpointFiles:
 
 
 def bring_files(repository: str, name: str) -> CheckpointFiles:
-    """The files of a repository (OWNER/NAME), which the user calls `name`. Raises as `hub_file` does."""
-    own = "name a folder that you have (local:FOLDER)"
-    return CheckpointFiles(*(hub_file(repository, names, name, own) for names in NEEDED))
+    """The files of a repository (OWNER/NAME), which the user calls `name`. Raises as `hub_files` does."""
+    return CheckpointFiles(*hub_files(repository, NEEDED, name, "name a folder that you have (local:FOLDER)"))
