@@ -19,6 +19,7 @@ from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.reading import PIXELS_LIMIT_MB, InputError, Read, megabytes, read_ahead
 from unprompt.images.sources import Input, image_refs
+from unprompt.interrogation.lists import Step
 from unprompt.members.membership import open_members
 from unprompt.members.turns import Turns
 from unprompt.members.written import NAME as METADATA
@@ -86,6 +87,14 @@ class Unprompter:
         self._turns = Turns(self.members, taken=preset.take_turns)
         for name, why in self.missing.items():
             _log.warning("unprompt goes on without the member %s: %s", name, why)
+
+    def prepare(self, step: Step) -> None:
+        """Makes what takes minutes the first time and is kept then; `step` shows how far it is.
+
+        Left out, the first picture waits for it. Raises as `predict` does.
+        """
+        for member in self.members:
+            self._turns.prepare(member, step)
 
     def predict(
         self,

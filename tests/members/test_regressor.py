@@ -1,6 +1,7 @@
 """The regressor: real ONNX and real torch at tiny size."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from unprompt.errors import MissingExtraError, ModelError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.images.sources import image_refs
+from unprompt.interrogation.lists import Step
 from unprompt.members.regressor import Regressor
+from unprompt.members.turns import Turns
 from unprompt.models.folder import ModelFolder, write_config
 from unprompt.models.onnx import session
+from unprompt.prediction import Vote
 
 
 @pytest.fixture
@@ -149,6 +153,59 @@ def test_torch_weights_give_the_same_bits_in_any_batch(torch_folder: ModelFolder
         assert (one.vector == other.vector).all()
     assert not np.allclose(together[0].vector, together[1].vector, atol=1e-3)
     assert member.vote([]) == []
+
+
+@pytest.mark.torch
+def test_a_network_takes_its_turn_where_another_member_has_the_device(
+    torch_folder: ModelFolder, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from unprompt.models.regressor_network import RegressorNetwork
+
+    class Other:
+        """Holds all of the device from its vote on until it is unloaded."""
+
+        name, shorter_side, holds = "other", None, False
+
+        def identities(self) -> dict[str, str]:
+            return {}
+
+        def prepare(self, step: Step) -> None: ...
+
+        def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
+            self.holds = True
+            return []
+
+        def unload(self) -> None:
+            self.holds = False
+
+    def move(network: RegressorNetwork, device: torch.device) -> RegressorNetwork:
+        if other.holds:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(network, device)
+
+    expected = Regressor(torch_folder, name="vit", weight=1.0).vote(pictures)
+    real = RegressorNetwork.to
+    monkeypatch.setattr(RegressorNetwork, "to", move)
+    other, member = Other(), Regressor(torch_folder, name="vit", weight=1.0)
+    turns = Turns([other, member], taken=False)
+    turns.vote(other, pictures)
+    votes = turns.vote(member, pictures)
+    assert turns.taken
+    assert [(vote.vector == whole.vector).all() for vote, whole in zip(votes, expected, strict=True)] == [True] * 3
+
+
+@pytest.mark.torch
+def test_a_network_that_made_room_answers_the_same(torch_folder: ModelFolder, pictures: list[Picture]) -> None:
+    member = Regressor(torch_folder, name="vit", weight=1.0)
+    member.unload()
+    assert "_engine" not in vars(member._encoder)  # what was never asked is not read for this
+    before = member.vote(pictures)
+    member.unload()
+    assert not member._encoder._engine._has_moved
+    for one, other in zip(before, member.vote(pictures), strict=True):
+        assert (one.vector == other.vector).all()
 
 
 @pytest.mark.torch

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -53,7 +54,9 @@ class Tenant:
     def identities(self) -> Mapping[str, str]:
         return {self.name: "1"}
 
-    def prepare(self, step: Step) -> None: ...
+    def prepare(self, step: Step) -> None:
+        with step(f"preparing {self.name}", 1, "lists"):
+            self._device.give(self.name, self._size)
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         waits, self._waits = self._waits, None
@@ -103,6 +106,27 @@ def test_turns_from_the_start() -> None:
     ask(Turns(members, taken=True), members)
     assert [member.beside for member in members] == [[{"a"}], [{"b"}]]
     assert device.tenants == {}
+
+
+def test_members_prepare_in_turns_where_they_do_not_fit_together() -> None:
+    device = Device(5)
+    members = [Tenant(device, "a", 3), Tenant(device, "b", 4)]
+    turns = Turns(members, taken=False)
+    begun: list[str] = []
+
+    @contextlib.contextmanager
+    def step(name: str, total: int, what: str) -> Iterator[Callable[[int], None]]:
+        begun.append(name)
+        yield lambda done: None
+
+    for member in members:
+        turns.prepare(member, step)
+    assert begun == ["preparing a", "preparing b", "preparing b"]
+    assert turns.taken
+    assert device.tenants == {}
+    lone = Tenant(device, "c", 6)
+    with pytest.raises(NoRoomError, match="the device has no room for c"):
+        Turns([lone], taken=False).prepare(lone, step)
 
 
 def test_no_room_even_alone_says_whose_and_what_to_do() -> None:

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from tiny_open_clip import TEXT, build, open_clip, shaken  # noqa: E402
 
-from unprompt.models.causal_text import CausalText, Family, is_causal  # noqa: E402
+from unprompt.models.causal_text import CPU_PASS, CausalText, Family, is_causal  # noqa: E402
 from unprompt.models.open_clip_backbone import quiet  # noqa: E402
 
 START, END = 49406, 49407
@@ -155,6 +155,23 @@ def test_no_room_for_a_single_block_is_said() -> None:
     _room_for(model, 10, [])
     with pytest.raises(NoRoomError, match="no room for one pass of the text tower; free its memory"):
         CausalText(model).encode([Family((), _rows(100))])
+
+
+def test_no_room_for_what_texts_begin_with_is_said() -> None:
+    model = build()
+    prefix = [START, 3, 4]
+    _room_for(model, 2, [])
+    with pytest.raises(NoRoomError, match="no room for one pass of the text tower; free its memory"):
+        CausalText(model).encode([Family(prefix, [[*prefix, *row[1:]] for row in _rows(4)])])
+
+
+def test_after_a_lack_of_room_for_a_single_block_whole_passes_are_tried_again() -> None:
+    model = build()
+    tower = CausalText(model)
+    _room_for(model, 10, [])
+    with pytest.raises(NoRoomError):
+        tower.encode([Family((), _rows(100))])
+    assert tower.room == CPU_PASS
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,10 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 from tiny_open_clip import OPTIONS, VISION, build, open_clip, shaken  # noqa: E402
 
+from unprompt.models.causal_text import CPU_PASS  # noqa: E402
 from unprompt.models.open_clip_backbone import preprocessing_of, quiet, tag_config  # noqa: E402
 from unprompt.models.open_clip_towers import SHORTLIST, OpenClipTowers  # noqa: E402
+from unprompt.models.torch_engine import GPU_BATCH  # noqa: E402
 from unprompt.models.two_tower import Continuations, TwoTower  # noqa: E402
 
 TERMS = ["oil painting", "by Zdzisław Beksiński", "", "tom & jerry", "4k", "trending on artstation", "Ünïcode ½"]
@@ -221,7 +223,9 @@ def test_towers_that_were_unloaded_answer_the_same(tmp_path: Path) -> None:
     assert "_model" not in vars(towers)  # what was never asked is not read for this
     images, texts = towers.encode_images(_pictures()), towers.encode_texts(TERMS)
     scores = towers.score_continuations([_asked(images[0])])
+    towers._batches.size = towers._texts._tower.room = 1
     towers.unload()
+    assert (towers._batches.size, towers._texts._tower.room) == (GPU_BATCH, CPU_PASS)
     assert (towers.encode_images(_pictures()) == images).all()
     towers.unload()
     assert (towers.encode_texts(TERMS) == texts).all()

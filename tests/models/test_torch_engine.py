@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from unprompt.models.regressor_network import HeadSpec  # noqa: E402
-from unprompt.models.torch_engine import ShrinkingBatches, TorchEngine  # noqa: E402
+from unprompt.models.torch_engine import GPU_BATCH, ShrinkingBatches, TorchEngine  # noqa: E402
 from unprompt.models.torch_folder import save_network  # noqa: E402
 
 
@@ -91,10 +91,57 @@ def test_another_fault_is_not_taken_for_a_lack_of_room() -> None:
         ShrinkingBatches(broken, 4)(torch.zeros(2, 1))
 
 
+def test_after_a_lack_of_room_for_one_whole_batches_are_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks again has made room; as many batches of one as there are pictures would be slow for good."""
+    room, seen = [0], list[int]()
+
+    def compute(part: torch.Tensor) -> torch.Tensor:
+        return _room_for(room[0], seen)(part)
+
+    batches = ShrinkingBatches(compute, 8)
+    for _ in range(2):
+        with pytest.raises(NoRoomError):
+            batches(torch.zeros(8, 1))
+    assert batches.size == 8
+    room[0] = 8
+    seen.clear()
+    batches(torch.zeros(16, 1))
+    assert seen == [8, 8]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the device has no room for 8 pictures at once: going on with fewer"
+    ]
+
+
+def test_weights_that_leave_come_back_and_with_them_whole_batches(engine: TorchEngine) -> None:
+    pixels = _pixels(2)
+    vectors = engine.vectors(pixels)
+    engine._batches.size = 1
+    engine.unload()
+    assert engine._batches.size == GPU_BATCH
+    assert {value.device.type for value in engine._network.parameters()} == {"cpu"}
+    assert (engine.vectors(pixels) == vectors).all()
+
+
+def test_a_device_without_room_for_the_weights(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(device: torch.device) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    engine.unload()
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._network, "to", full)
+        with pytest.raises(NoRoomError, match=r"no room for vit\.tiny; free its memory"):
+            engine.vectors(_pixels(1))
+    assert engine.vectors(_pixels(1)).shape == (1, 384)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_answers_as_the_cpu_does(engine: TorchEngine) -> None:
     assert engine.batched
     network = FAMILIES["vit"].network(HeadSpec("linear")).eval()
     with torch.inference_mode():
         expected = network(torch.from_numpy(_pixels(5))).numpy()
-    np.testing.assert_allclose(engine.vectors(_pixels(5)), expected, atol=1e-4)
+    for _ in range(2):
+        np.testing.assert_allclose(engine.vectors(_pixels(5)), expected, atol=1e-4)
+        assert {value.device.type for value in engine._network.parameters()} == {"cuda"}
+        engine.unload()
+        assert {value.device.type for value in engine._network.parameters()} == {"cpu"}

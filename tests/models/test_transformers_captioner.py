@@ -254,8 +254,11 @@ def test_without_room_the_batch_is_halved_and_that_is_said_once(
         assert captioner.captions(pictures) == expected
         assert captioner.captions(pictures) == expected
     assert [record.message for record in caplog.records] == [
-        f"no room on the device for 4 pictures at once: {name} takes fewer"
+        "the device has no room for 4 pictures at once: going on with fewer"
     ]
+    assert captioner._batches.size == 2
+    captioner.unload()  # and the others with it: there may be more room
+    assert captioner._batches.size == 4
 
 
 def test_without_room_for_one_picture(folders: dict[str, Path]) -> None:
@@ -286,7 +289,7 @@ def _with_little_room(captioner: TorchCaptioner, room: int, size: int) -> None:
         return write(pixels)
 
     writer.write = crowded  # type: ignore[method-assign]
-    captioner._size = captioner._batches.size = size
+    captioner._batches.size = captioner._batches._first = size
 
 
 def test_published_names_are_read_from_the_hubs_cache_without_a_network(

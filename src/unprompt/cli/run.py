@@ -129,8 +129,7 @@ def answer_all(
     quiet: bool,
 ) -> int:
     """Answers all pictures of a run, those that an interrupted one has answered out of its journal; the exit code."""
-    for member in unprompter.members:
-        member.prepare(Steps(quiet=quiet))
+    unprompter.prepare(Steps(quiet=quiet))
     model = unprompter.identity(text=text)
     with kept_answers(run.options, model, text=text, top=top, ignore_metadata=ignore_metadata) as answers:
         return run.answer(

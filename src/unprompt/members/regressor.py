@@ -46,7 +46,8 @@ class Regressor:
         """Nothing takes long."""
 
     def unload(self) -> None:
-        """It stays: the largest takes less than half a gigabyte."""
+        """See `Member`. Weights that no device holds stay where they are."""
+        self._encoder.unload()
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""

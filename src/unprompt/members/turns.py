@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
+from unprompt.interrogation.lists import Step
 from unprompt.members.member import Member
 from unprompt.prediction import Vote
+
+_Answer = TypeVar("_Answer")
 
 _log = logging.getLogger(__name__)
 
 
 class Turns:
-    """Asks members for their votes; may be used by several threads at once.
+    """Asks members for their votes, and to prepare for these; may be used by several threads at once.
 
     All members stay loaded, and several may be asked at the same time, until one finds no room on the device. From then
-    on, or from the start where turns are `taken`, one is asked at a time and unloaded after its vote.
+    on, or from the start where turns are `taken`, one is asked at a time and unloaded after its answer.
     """
 
     def __init__(self, members: Sequence[Member], *, taken: bool) -> None:
@@ -30,9 +34,16 @@ class Turns:
 
     def vote(self, member: Member, pictures: Sequence[Picture]) -> list[Vote]:
         """The member's votes. Raises NoRoomError where it has no room though it is alone, and what its `vote` does."""
+        return self._ask(member, lambda: member.vote(pictures))
+
+    def prepare(self, member: Member, step: Step) -> None:
+        """Has the member prepare. Raises as `vote` does."""
+        self._ask(member, lambda: member.prepare(step))
+
+    def _ask(self, member: Member, answer: Callable[[], _Answer]) -> _Answer:
         if self._joins():
             try:
-                return member.vote(pictures)
+                return answer()
             except NoRoomError as error:
                 if len(self._members) == 1:
                     raise
@@ -41,13 +52,13 @@ class Turns:
                 self._leave()
         # Outside the handler, whose error holds on to what is on the device.
         with self._alone():
-            return self._vote_and_leave(member, pictures)
+            return self._answer_and_leave(member, answer)
 
-    def _vote_and_leave(self, member: Member, pictures: Sequence[Picture]) -> list[Vote]:
+    def _answer_and_leave(self, member: Member, answer: Callable[[], _Answer]) -> _Answer:
         for other in self._members:  # they may have come before turns were taken
             other.unload()
         try:
-            return member.vote(pictures)
+            return answer()
         except NoRoomError as error:
             error.args = (f"{member.name}: {error}; the other members had made what room they can",)
             raise

@@ -92,7 +92,7 @@ class CausalText:
 
     On the CPU a pass holds rows of one family, so that the answer for one is the same to the bit whatever else is
     asked; on a GPU all families share in the passes. Where the device has no room, the passes are halved, now and from
-    then on.
+    then on, until it has none for a single block.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -101,22 +101,29 @@ class CausalText:
         self._device = self._tower.token_embedding.weight.device
         self._type = self._blocks[0].mlp.c_fc.weight.dtype
         self._apart = self._device.type == "cpu"
-        self.room = CPU_PASS if self._apart else GPU_PASS
+        self.room = self._first = CPU_PASS if self._apart else GPU_PASS
         self._has_told = False
 
     def encode(self, families: Sequence[Family]) -> list[Tensor]:
         """For each family its vectors (rows, size) float32, on the CPU.
 
-        Raises NoRoomError where the device has no room for a single block.
+        Raises NoRoomError where the device has no room for a single block, or for what the texts begin with.
         """
         with torch.inference_mode():
             if self._apart:
                 return [vectors for family in families for vectors in self._encode([family])]
             return self._encode(families)
 
+    def begin_anew(self) -> None:
+        """There may be more room than before: the next pass is a whole one."""
+        self.room = self._first
+
     def _encode(self, families: Sequence[Family]) -> list[Tensor]:
         placed, prefixes = self._place(families)
-        stems = self._stems(prefixes)
+        try:
+            stems = self._stems(prefixes)
+        except torch.OutOfMemoryError as error:
+            raise self._no_room() from error
         found: list[list[Tensor]] = [[] for _ in families]
         at = 0
         while at < len(placed):
@@ -185,11 +192,15 @@ class CausalText:
 
     def _shrink(self, tried: Sequence[_Placed], error: torch.OutOfMemoryError) -> None:
         if len(tried) == 1:
-            raise NoRoomError("one pass of the text tower") from error
+            raise self._no_room() from error
         self.room = len(tried) * max(len(one.block.tokens) for one in tried) // 2
         if not self._has_told:
             self._has_told = True
             _logger.warning("the device has no room for so many texts at once: going on with smaller batches")
+
+    def _no_room(self) -> NoRoomError:
+        self.begin_anew()
+        return NoRoomError("one pass of the text tower")
 
     def _vectors(self, placed: Sequence[_Placed], lengths: Sequence[int], stems: _Stems) -> Tensor:
         longest = stems[0][0].shape[2] if stems else 0

@@ -32,6 +32,9 @@ class Engine(Protocol):
     def vectors(self, pixels: npt.NDArray[np.float32]) -> Vector:
         """pixels (batch, 3, input_size, input_size); returns unit vectors (batch, 384)."""
 
+    def unload(self) -> None:
+        """Makes what room it can on the device; the next pixels take it again. Not while some are computed."""
+
 
 def open_engine(folder: ModelFolder) -> Engine:
     """The engine for a folder's weights, which it loads.
@@ -79,3 +82,6 @@ class OnnxEngine:
         """See `Engine`."""
         (vectors,) = self._session.run(["vectors"], {"pixels": pixels})
         return np.asarray(vectors, np.float32)
+
+    def unload(self) -> None:
+        """It is in main memory, and stays."""

@@ -141,6 +141,9 @@ class OpenClipTowers:
             if "_model" in vars(self) and not self._is_given:
                 self._model.to("cpu")  # weights that are there already are mapped from their file
                 torch.cuda.empty_cache()
+            for name in ("_batches", "_texts"):
+                if name in vars(self):
+                    getattr(self, name).begin_anew()
 
     def _bring(self) -> None:
         """Loads the model if need be, and moves it to its device."""

@@ -62,6 +62,12 @@ class PictureEncoder:
         vectors = engine.vectors(pixels).reshape(len(pictures), len(self._views), -1)
         return np.stack([_mean(views) for views in vectors])
 
+    def unload(self) -> None:
+        """Makes what room it can on the device; the next picture takes it again. Not while one is answered."""
+        with self._loading:
+            if "_engine" in vars(self):
+                self._engine.unload()
+
     def _encode(self, picture: Picture) -> Vector:
         return _mean(self._engine.vectors(self._pixels(picture)))
 

@@ -95,6 +95,10 @@ class CausalTexts:
     def __init__(self, model: nn.Module, tokens: ClipTokens) -> None:
         self._tower, self._tokens = CausalText(model), tokens
 
+    def begin_anew(self) -> None:
+        """There may be more room than before."""
+        self._tower.begin_anew()
+
     def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
         """Unit vectors (texts, size); `advance` hears how many more are done."""
         parts = []
@@ -133,6 +137,10 @@ class WholeTexts:
         tower = text_tower(model)
         self._padding: int | None = tower.config.pad_token_id if isinstance(tower, HFTextEncoder) else None
         self._batches = ShrinkingBatches(self._compute, BATCH, "text")
+
+    def begin_anew(self) -> None:
+        """There may be more room than before."""
+        self._batches.begin_anew()
 
     def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
         """Unit vectors (texts, size); `advance` hears how many more are done."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from unprompt.images.decode import Picture
 from unprompt.models.captioning import CaptionSettings
 from unprompt.models.hypotheses import first_sound
 from unprompt.models.torch_engine import ShrinkingBatches
-
-_log = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
@@ -66,8 +63,8 @@ class TorchCaptioner:
         self.settings = settings
         self._source = source
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._size = settings.batch_size if self._device.type == "cuda" else 1
-        self._batches = ShrinkingBatches(self._write, self._size)
+        size = settings.batch_size if self._device.type == "cuda" else 1
+        self._batches = ShrinkingBatches(self._write, size)
         self._writer: Writer | None = None
         self._lock = threading.Lock()
 
@@ -80,7 +77,7 @@ class TorchCaptioner:
         captions: list[str] = []
         with self._lock:
             while (at := len(captions)) < len(pictures):  # a step may be shorter than the one before
-                captions += self._captions(pictures[at : at + self._size])
+                captions += self._captions(pictures[at : at + self._batches.size])
         return captions
 
     def unload(self) -> None:
@@ -89,6 +86,7 @@ class TorchCaptioner:
         They wait in main memory or, where that is the device's, on disk.
         """
         with self._lock:
+            self._batches.begin_anew()
             if self._writer is not None and self._device.type == "cuda":
                 self._writer.network.to("cpu")
                 torch.cuda.empty_cache()
@@ -98,7 +96,6 @@ class TorchCaptioner:
     def _captions(self, pictures: Sequence[Picture]) -> list[str]:
         writer = self._on_device()
         hypotheses = self._batches(torch.stack([writer.see(picture) for picture in pictures]))
-        self._tell_of_shrinking()
         return [self._caption([writer.read(tokens) for tokens in proposed]) for proposed in hypotheses.tolist()]
 
     def _caption(self, hypotheses: Sequence[str]) -> str:
@@ -117,11 +114,6 @@ class TorchCaptioner:
     @torch.inference_mode()
     def _write(self, pixels: Tensor) -> Tensor:
         return self._on_device().write(pixels.to(self._device))
-
-    def _tell_of_shrinking(self) -> None:
-        if self._batches.size < self._size:
-            _log.warning("no room on the device for %d pictures at once: %s takes fewer", self._size, self.name)
-            self._size = self._batches.size
 
     @cached_property
     def _identity(self) -> str:

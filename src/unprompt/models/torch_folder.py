@@ -66,10 +66,10 @@ def save_network(
     return ModelFolder.open(folder)
 
 
-def load_network(folder: ModelFolder, device: str | torch.device = "cpu") -> RegressorNetwork:
-    """The network of a folder that `save_network` wrote, ready to predict; its files are checked against their hashes.
+def load_network(folder: ModelFolder) -> RegressorNetwork:
+    """The network of a folder that `save_network` wrote, on the CPU and ready to predict.
 
-    Raises ModelError where the folder is another kind of model or damaged.
+    Its files are checked against their hashes. Raises ModelError where the folder is another kind of model or damaged.
     """
     path = folder.file(TORCH_WEIGHTS)
     config = folder.config
@@ -92,7 +92,7 @@ def load_network(folder: ModelFolder, device: str | torch.device = "cpu") -> Reg
         raise ModelError(f"model {folder.name}: {error}") from error
     network.load_state_dict(load_file(path))
     network.backbone.preprocessing = preprocessing
-    return network.to(device).eval()
+    return network.eval()
 
 
 def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
