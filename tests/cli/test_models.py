@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pty
 import sys
@@ -14,6 +15,7 @@ import pytest
 import tiny_models
 
 import unprompt.models as unprompt_models
+from unprompt.models.folder import ModelFolder
 
 Unprompt = Callable[..., Any]
 
@@ -23,6 +25,12 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The models folder, with one tiny model."""
     monkeypatch.setenv("UNPROMPT_MODELS", str(tmp_path / "models"))
     return tiny_models.regressor(tmp_path / "models" / "linear.tiny").path.parent
+
+
+@pytest.fixture
+def own_preset(models: Path, tmp_path: Path) -> Path:
+    """A preset that names the model by its folder."""
+    return tiny_models.preset(tmp_path / "own.toml", ModelFolder.open(models / "linear.tiny"))
 
 
 @pytest.fixture
@@ -67,10 +75,48 @@ def test_a_broken_config_is_said_and_the_others_are_listed(unprompt: Unprompt, m
     assert str(models / "broken.tiny" / "config.json") in run.err
 
 
-@pytest.mark.parametrize("changes", [{"files": {"model.onnx": 3}}, {"score": [1]}, {"files": {"a": {"size": "big"}}}])
-def test_a_config_with_odd_values_is_listed(unprompt: Unprompt, models: Path, changes: dict[str, Any]) -> None:
+def _change(models: Path, **changes: Any) -> None:
     path = models / "linear.tiny" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize("size", [math.inf, "big", "1\x1b[2J"])
+def test_sizes_that_are_none_are_said(unprompt: Unprompt, models: Path, own_preset: Path, size: Any) -> None:
+    _change(models, files={"model.onnx": {"size": size, "sha256": "0" * 64}})
+    expected = f"{models / 'linear.tiny' / 'config.json'} does not say size and sha256 of model.onnx: expected"
+    for command, code in (("models list", 0), ("models verify linear.tiny", 2), (f"presets show {own_preset}", 0)):
+        run = unprompt(*command.split())
+        assert run.code == code
+        assert expected in run.err
+
+
+def test_nothing_that_a_strangers_config_says_is_obeyed_by_the_terminal(
+    unprompt: Unprompt, models: Path, own_preset: Path
+) -> None:
+    escape = "\x1b]0;owned\x07"
+    promised = {"size": 1, "sha256": "0" * 64}
+    for changes in (
+        {"name": escape, "licence": escape, "files": {"gone.onnx": promised}},
+        {"files": {"model.onnx": {"size": 1, "sha256": escape}}},
+        {"files": {escape: promised}},
+    ):
+        _change(models, **changes)
+        for command in ("models list", "models verify", "models verify linear.tiny", f"presets show {own_preset}"):
+            run = unprompt(*command.split())
+            assert run.code in (0, 2)
+            assert not any(sign in run.out + run.err for sign in "\x1b\x07")
+    _change(models, files={"gone.onnx": promised})
+    (models / f"b{escape}").mkdir()
+    (models / f"b{escape}" / "config.json").write_text("{")
+    for command in ("list", "verify"):
+        run = unprompt("models", command)
+        assert "\\x1b]0;owned\\x07" in run.err
+        assert "\x1b" not in run.out + run.err
+
+
+@pytest.mark.parametrize("changes", [{"score": [1]}, {"architecture": 3}])
+def test_a_config_with_odd_values_is_listed(unprompt: Unprompt, models: Path, changes: dict[str, Any]) -> None:
+    _change(models, **changes)
     run = unprompt("models", "list")
     assert (run.code, run.err) == (0, "")
     assert "linear.tiny" in run.out

@@ -1,6 +1,7 @@
 """Model folders: what a config must say, and that files are what it says."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import tiny_models
 from unprompt.errors import ModelError
 from unprompt.models.folder import NEEDED_KEYS, ModelFolder, file_sha256
 
+HASH = "0123456789abcdef" * 4
 FILES = ("model.onnx", "tokenizer.json", "words.npy", "words.txt")
 
 
@@ -89,13 +91,21 @@ def test_a_config_that_lacks_a_key(folder: ModelFolder, key: str) -> None:
         ("model.onnx", "expected files to name each file"),
         ({"model.onnx": "abc"}, "does not say size and sha256 of model.onnx"),
         ({"model.onnx": {"size": 3}}, "does not say size and sha256 of model.onnx"),
-        ({"model.onnx": {"size": "big", "sha256": "ab"}}, "does not say size and sha256 of model.onnx"),
+        ({"model.onnx": {"size": "big", "sha256": HASH}}, "does not say size and sha256 of model.onnx"),
+        ({"model.onnx": {"size": math.inf, "sha256": HASH}}, "expected a whole number of bytes"),
+        ({"model.onnx": {"size": 2.5, "sha256": HASH}}, "expected a whole number of bytes"),
+        ({"model.onnx": {"size": True, "sha256": HASH}}, "expected a whole number of bytes"),
+        ({"model.onnx": {"size": -1, "sha256": HASH}}, "expected a whole number of bytes"),
+        ({"model.onnx": {"size": 10**400, "sha256": HASH}}, "expected a whole number of bytes"),
+        ({"model.onnx": {"size": 3, "sha256": f"\x1b[2J{HASH}"}}, "64 hexadecimal digits"),
+        ({"model.onnx": {"size": 3, "sha256": HASH[1:]}}, "64 hexadecimal digits"),
+        ({"model\x1b[2J.onnx": {"size": 3, "sha256": HASH}}, r"can be shown, found 'model\\x1b\[2J\.onnx'"),
     ],
 )
 def test_a_config_with_useless_files(folder: ModelFolder, files: object, message: str) -> None:
     _rewrite(folder, files=files)
     with pytest.raises(ModelError, match=message):
-        ModelFolder.open(folder.path).verify()
+        ModelFolder.open(folder.path)
 
 
 def test_no_config_is_no_model(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from unprompt.cli.need_tables import plain, size_of
 from unprompt.cli.options import Offline, Quiet
 from unprompt.cli.steps import Steps
-from unprompt.cli.terminal import say, show
+from unprompt.cli.terminal import say, say_fault, show
 from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, ModelError, UnknownNameError, needing
 from unprompt.models.registry import LOCAL
@@ -51,7 +51,7 @@ def list_models() -> None:
         table.add_row(*map(plain, (*cells, model.path)))
     show(table)
     for error in broken:
-        say(f"unprompt: {error}")
+        say_fault(error)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def verify(
                 broken.append(f"{name}: {check.path} is {check.state}")
     show(table)
     for line in broken:
-        say(f"unprompt: {line}")
+        say_fault(line)
     if broken:
         raise typer.Exit(EXIT_USAGE)
 
@@ -134,7 +134,7 @@ def fetch(
     if not lacking and not quiet:
         say("unprompt: all of it is here already")
     for fault in faults:
-        say(f"unprompt: {fault}")
+        say_fault(fault)
     if faults:
         raise typer.Exit(EXIT_USAGE)
 
@@ -283,10 +283,7 @@ def _needed() -> tuple[list[str], list[ModelError]]:
 
 
 def _megabytes(config: Any) -> str:
-    try:
-        return f"{sum(int(file['size']) for file in config['files'].values()) / 1e6:.1f}"
-    except (KeyError, TypeError, ValueError, OverflowError):  # a config from elsewhere; verify says what is wrong
-        return "?"
+    return f"{sum(file['size'] for file in config['files'].values()) / 1e6:.1f}"
 
 
 def _measured(config: Any) -> str:

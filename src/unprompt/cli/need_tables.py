@@ -77,7 +77,8 @@ def needs_lines(parts: Sequence[Part]) -> Iterator[str]:
             for place, inside in itertools.groupby(need.files, lambda file: file.place.parent):
                 for file in inside:
                     name, size, state = printable(file.name), _size(file), _state(file)
-                    yield f"    {name:{name_width}}  {size:>{size_width}}  {state:7}  {_hash(file, '')}".rstrip()
+                    line = f"    {name:{name_width}}  {size:>{size_width}}  {state:7}  {_hash(file, '')}"
+                    yield printable(line.rstrip())
                 yield printable(f"    in {place}")
 
 

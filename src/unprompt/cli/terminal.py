@@ -44,6 +44,13 @@ def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
+def say_fault(fault: object) -> None:
+    """One line for what is wrong with something of the user's, whose names and values may come from anywhere."""
+    from unprompt.images.sources import printable
+
+    say(f"unprompt: {printable(str(fault))}")
+
+
 def say_failure(failure: Failure) -> None:
     """One line for a picture that got no answer."""
     from unprompt.images.sources import printable

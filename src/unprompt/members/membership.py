@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unprompt.errors import MissingExtraError, ModelError, UnpromptError
+from unprompt.images.sources import printable
 from unprompt.members.captioner import CaptionerMember
 from unprompt.members.interrogator import InterrogatorMember
 from unprompt.members.member import Member
@@ -64,7 +65,7 @@ def open_members(preset: Preset, threads: int = 0, *, allow_missing: bool = Fals
         return Membership(list(members.values()), {})
     total = sum(spec.weight for spec in present)
     rest = [KINDS[spec.kind](replace(spec, weight=spec.weight / total), threads) for spec in present]
-    return Membership(rest, {name: str(error) for name, error in absent.items()})
+    return Membership(rest, {name: printable(str(error)) for name, error in absent.items()})
 
 
 def _all_absent(preset: Preset, absent: Mapping[str, UnpromptError], *, others: bool) -> UnpromptError:

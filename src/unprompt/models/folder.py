@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from unprompt.errors import ModelError
 CONFIG = "config.json"
 CARD = "README.md"
 NEEDED_KEYS = ("name", "architecture", "files", "licence", "origin")
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_LARGEST_BYTES = 1 << 60
+"""More than any file has. A whole number may have thousands of digits, and is then too large for a float."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class ModelFolder:
 
     @classmethod
     def open(cls, path: Path) -> ModelFolder:
-        """Reads the config. Raises ModelError where there is none, or one that lacks a key."""
+        """Reads the config. Raises ModelError where there is none, one that lacks a key, or odd sizes or hashes."""
         try:
             config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
@@ -52,8 +57,7 @@ class ModelFolder:
         lacking = [key for key in NEEDED_KEYS if not isinstance(config, dict) or key not in config]
         if lacking:
             raise ModelError(f"{path / CONFIG} lacks {', '.join(lacking)}; a model folder says all of {NEEDED_KEYS}")
-        if not isinstance(config["files"], dict):
-            raise ModelError(f"{path / CONFIG}: expected files to name each file with its size and sha256")
+        _check_files(path, config["files"])
         return cls(path, config)
 
     @property
@@ -80,16 +84,35 @@ class ModelFolder:
         return hashlib.sha256(json.dumps(self.config["files"], sort_keys=True).encode()).hexdigest()[:12]
 
     def _check(self, name: str) -> FileCheck:
-        try:
-            promised = self.config["files"][name]
-            size, sha256 = int(promised["size"]), str(promised["sha256"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{self.path / CONFIG} does not say size and sha256 of {name}") from error
-        path = self.path / name
+        promised = self.config["files"].get(name)
+        if promised is None:
+            raise ModelError(f"{self.path / CONFIG} does not say size and sha256 of {name}")
+        path, size, sha256 = self.path / name, promised["size"], promised["sha256"]
         if not path.is_file():
             return FileCheck(path, size, sha256, "missing")
         intact = path.stat().st_size == size and file_sha256(path) == sha256
         return FileCheck(path, size, sha256, "ok" if intact else "damaged")
+
+
+def _check_files(path: Path, files: Any) -> None:
+    if not isinstance(files, dict):
+        raise ModelError(f"{path / CONFIG}: expected files to name each file with its size and sha256")
+    for name, promised in files.items():
+        if not name.isprintable():
+            raise ModelError(f"{path / CONFIG}: expected names of files that can be shown, found {name!r}")
+        if not isinstance(promised, dict) or not _is_size(promised.get("size")) or not _is_hash(promised.get("sha256")):
+            raise ModelError(
+                f"{path / CONFIG} does not say size and sha256 of {name}: expected a whole number of bytes and 64 "
+                "hexadecimal digits"
+            )
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_BYTES
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def file_sha256(path: Path) -> str:

@@ -167,11 +167,7 @@ def _looked_up(name: str) -> PublishedModel:
 def _promised(folder: ModelFolder, name: str) -> NeededFile:
     """A file of a model folder, as its config promises it; whether it is whole is for `unprompt models verify`."""
     promised, path = folder.config["files"][name], folder.path / name
-    try:
-        size, sha256 = int(promised["size"]), str(promised["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder.path / CONFIG} does not say size and sha256 of {name}") from error
-    return NeededFile(name, path, path.is_file(), size, exact=True, sha256=sha256)
+    return NeededFile(name, path, path.is_file(), promised["size"], exact=True, sha256=promised["sha256"])
 
 
 def _absent(file: PublishedFile, place: Path) -> NeededFile:
