@@ -137,10 +137,10 @@ def test_an_index_that_is_damaged_or_cut_short(copy: Bank, name: str) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"is damaged: .*make it anew with 'unprompt bank index "):
+    with pytest.raises(DataError, match=r"is damaged: .*; search it without --approximate"):
         verify_index(copy)
     path.write_bytes(data[:-8])
-    with pytest.raises(DataError, match=rf"expected [\d,]+ bytes in {name}, found [\d,]+; make it anew with"):
+    with pytest.raises(DataError, match=rf"expected [\d,]+ bytes in {name}, found [\d,]+; search it without"):
         Index.open(copy)
     path.unlink()
     with pytest.raises(DataError, match=f"{name} cannot be read: No such file"):
@@ -168,7 +168,10 @@ def changed(of: Bank, **values: Any) -> None:
         (lambda bank: changed(bank, files={"../../etc/passwd": {"size": 1, "sha256": ""}}), "contradicts itself"),
         (lambda bank: changed(bank, files=3), "its config.json is broken"),
         (lambda bank: changed(bank, bank="0123456789ab"), "is of another bank, or of what this one was before"),
-        (lambda bank: (bank.folder / "index" / "config.json").unlink(), "has no index; make one with 'unprompt bank"),
+        (
+            lambda bank: (bank.folder / "index" / "config.json").unlink(),
+            "has 6,000 prompts, and an index pays from 50,000",
+        ),
     ],
 )
 def test_a_config_that_does_not_hold(copy: Bank, change: Callable[[Bank], None], message: str) -> None:
@@ -179,10 +182,10 @@ def test_a_config_that_does_not_hold(copy: Bank, change: Callable[[Bank], None],
 
 def test_an_index_of_another_bank(bank: Bank, tmp_path: Path) -> None:
     other = bank_of(VECTORS[20:], tmp_path / "other")
-    with pytest.raises(DataError, match="has no index"):
+    with pytest.raises(DataError, match="has 6,000 prompts, and an index pays from 50,000"):
         Index.open(other)
     shutil.copytree(bank.folder / "index", other.folder / "index")
-    with pytest.raises(DataError, match=r"is of another bank, .*; make it anew with 'unprompt bank index "):
+    with pytest.raises(DataError, match=r"is of another bank, .*; search it without --approximate"):
         Index.open(other)
     assert built(other).config.bank != Index.open(bank).config.bank
 

@@ -57,11 +57,29 @@ def test_without_an_index(unprompt: Unprompt, bank: Path, pictures: list[Path]) 
     assert f"the bank {bank} has no index; make one with 'unprompt bank index {bank}'" in run.err
 
 
-def test_a_bank_for_which_exact_search_is_quicker(unprompt: Unprompt, tmp_path: Path, vectors: Any) -> None:
+def test_a_preset_that_lacks_an_index_alone(unprompt: Unprompt, bank: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "own.toml"
+    member = f'kind = "neighbours"\nmodel = "embedded"\nbank = "{bank.as_posix()}"\napproximate = true\nweight = 1'
+    preset.write_text(f'description = "A test."\n[[members]]\n{member}\n')
+    run = unprompt("presets", "show", preset)
+    lines = [line.split() for line in run.out.splitlines()]
+    assert [next(word for word in line if word in ("here", "missing")) for line in lines if "bank" in line] == ["here"]
+    assert [line for line in lines if "index/config.json" in line and "missing" in line]
+    assert f"the bank {bank} has no index; make one with 'unprompt bank index {bank}'" in run.err
+    assert unprompt("bank", "index", bank, "-q").code == 0
+    assert "index/config.json" not in unprompt("presets", "show", preset).out
+
+
+def test_a_bank_for_which_exact_search_is_quicker(
+    unprompt: Unprompt, tmp_path: Path, vectors: Any, pictures: list[Path]
+) -> None:
     bank_of(vectors[1:], tmp_path / "small")
     run = unprompt("bank", "index", tmp_path / "small")
     assert (run.code, run.out) == (2, "")
     assert "has 49,999 prompts, and an index pays from 50,000 on: of fewer the exact search takes some" in run.err
+    asked = unprompt("similar", pictures[0], "--bank", tmp_path / "small", "--approximate")
+    assert (asked.code, asked.out, asked.err) == (2, "", run.err)
+    assert "; search it without --approximate, or in a preset without 'approximate'" in asked.err
     assert not (tmp_path / "small" / "index").exists()
 
 

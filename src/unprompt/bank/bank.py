@@ -22,7 +22,7 @@ from unprompt.bank.layout import (
     Makers,
     read_config,
 )
-from unprompt.bank.readahead import read_ahead
+from unprompt.bank.readahead import prefetch_rows
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
 from unprompt.models.folder import file_sha256
@@ -107,7 +107,7 @@ class Bank:
 
     def nearest_among(self, rows: npt.NDArray[np.int64], image: Vector, count: int) -> Nearest:
         """Of some rows, ascending, those nearest to one picture (size,), as `nearest` gives them."""
-        read_ahead(self.compared, rows, rows + 1)
+        prefetch_rows(self.compared, rows, rows + 1)
         ((places, similarities),) = _nearest(self.compared[rows], image[None], count)
         return self._whole(rows[places], similarities, min(count, len(rows)))
 

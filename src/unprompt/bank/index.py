@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from unprompt.bank.bank import Bank, Nearest
 from unprompt.bank.layout import NUMBER, PLACE, FileSum
-from unprompt.bank.readahead import read_ahead
+from unprompt.bank.readahead import prefetch_rows
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
 from unprompt.models.folder import file_sha256
@@ -40,6 +40,7 @@ CENTRES, STEPS, ENDS, ROWS, CODES = "centres.f16", "steps.f32", "ends.u64", "row
 STEP = np.dtype("<f4")
 MOST_LISTS = 2048
 
+_EXACT = "search it without --approximate, or in a preset without 'approximate'"
 _LAYOUT = "unprompt bank index 1"
 _CONFIG_LIMIT = 1 << 16
 _LOOKED_AT = 8  # of so many lists one is looked at
@@ -87,12 +88,12 @@ class Index:
             self._rows = np.asarray(np.memmap(folder / ROWS, PLACE, "r"))
             self._codes = np.asarray(np.memmap(folder / CODES, np.uint8, "r", shape=(config.prompts, config.size)))
         except OSError as error:
-            raise damaged(bank.folder, str(error)) from error
+            raise damaged(bank, str(error)) from error
         self._starts = np.concatenate([[0], self._ends[:-1]])
         if self._ends[-1] != config.prompts or (self._starts > self._ends).any():
-            raise damaged(bank.folder, f"{ENDS} holds no places of lists")
+            raise damaged(bank, f"{ENDS} holds no places of lists")
         if not (np.isfinite(self._centres).all() and np.isfinite(self._steps).all()):
-            raise damaged(bank.folder, "some of its numbers are none")
+            raise damaged(bank, "some of its numbers are none")
 
     @classmethod
     def open(cls, bank: Bank) -> Index:
@@ -102,7 +103,7 @@ class Index:
         """
         config = read_index_config(bank)
         for name, size in config.sizes().items():
-            _check_size(bank.folder, name, size)
+            _check_size(bank, name, size)
         return cls(bank, config)
 
     def nearest(self, images: Vector, count: int) -> list[Nearest]:
@@ -125,7 +126,7 @@ class Index:
             places = places[np.argpartition(estimates, -kept)[-kept:]]
         rows = np.unique(self._rows[places])
         if len(rows) < min(kept, len(places)) or rows[-1] >= len(self.bank):
-            raise damaged(self.bank.folder, f"{ROWS} names prompts that there are not")
+            raise damaged(self.bank, f"{ROWS} names prompts that there are not")
         return self.bank.nearest_among(rows.astype(np.int64), image, count)
 
     def _lists(self, image: Vector, count: int) -> npt.NDArray[np.int64]:
@@ -141,8 +142,8 @@ class Index:
     def _estimates(self, image: Vector, lists: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Vector]:
         """The places of the prompts of some lists, and how near they are, but for what is the same of all of them."""
         starts, ends = self._starts[lists], self._ends[lists]
-        read_ahead(self._codes, starts, ends)
-        read_ahead(self._rows, starts, ends)
+        prefetch_rows(self._codes, starts, ends)
+        prefetch_rows(self._rows, starts, ends)
         lengths = ends - starts
         places = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
         estimates = np.empty(len(places), np.float32)
@@ -168,17 +169,19 @@ def read_index_config(bank: Bank) -> IndexConfig:
     """The config of a bank's index. Raises DataError where there is none, and where it is not of this bank."""
     path = bank.folder / FOLDER / CONFIG
     if not has_index(bank.folder):
+        if len(bank) < LEAST:
+            raise too_small(bank)
         where = printable(str(bank.folder))
         raise DataError(f"the bank {where} has no index; make one with 'unprompt bank index {where}'")
     try:
         with path.open("rb") as file:
             config = _config(json.loads(file.read(_CONFIG_LIMIT)))
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(bank.folder, f"its {CONFIG} is broken: {type(error).__name__}: {error}") from error
+        raise damaged(bank, f"its {CONFIG} is broken: {type(error).__name__}: {error}") from error
     if (config.bank, config.prompts, config.size) != (bank_identity(bank), *bank.compared.shape):
         raise DataError(
             f"the index in {printable(str(bank.folder))} is of another bank, or of what this one was before; "
-            f"{_anew(bank.folder)}"
+            f"{_way(bank)}"
         )
     return config
 
@@ -188,7 +191,7 @@ def verify_index(bank: Bank, advance: Callable[[int], None] = silent) -> None:
     config = Index.open(bank).config
     for name, promised in sorted(config.files.items()):
         if file_sha256(bank.folder / FOLDER / name) != promised.sha256:
-            raise damaged(bank.folder, f"{name} has another sha256 than its {CONFIG} says")
+            raise damaged(bank, f"{name} has another sha256 than its {CONFIG} says")
         advance(promised.size)
 
 
@@ -197,13 +200,23 @@ def bank_identity(bank: Bank) -> str:
     return digest(bank.config.to_json())
 
 
-def damaged(folder: Path, reason: str) -> DataError:
-    """That the index of the bank in a folder cannot be used as it is."""
-    return DataError(f"the index of the bank {printable(str(folder))} is damaged: {printable(reason)}; {_anew(folder)}")
+def too_small(bank: Bank) -> DataError:
+    """That no index is made of a bank, as it would not pay."""
+    return DataError(
+        f"the bank {printable(str(bank.folder))} has {len(bank):,} prompts, and an index pays from {LEAST:,} on: of "
+        f"fewer the exact search takes some milliseconds; {_EXACT}"
+    )
 
 
-def _anew(folder: Path) -> str:
-    return f"make it anew with 'unprompt bank index {printable(str(folder))}'"
+def damaged(bank: Bank, reason: str) -> DataError:
+    """That the index of a bank cannot be used as it is."""
+    where = printable(str(bank.folder))
+    return DataError(f"the index of the bank {where} is damaged: {printable(reason)}; {_way(bank)}")
+
+
+def _way(bank: Bank) -> str:
+    """What to do where an index is of no use; of a small bank no other is made."""
+    return _EXACT if len(bank) < LEAST else f"make it anew with 'unprompt bank index {printable(str(bank.folder))}'"
 
 
 def _config(table: Any) -> IndexConfig:
@@ -224,10 +237,10 @@ def _positive(value: Any) -> int:
     return value
 
 
-def _check_size(folder: Path, name: str, expected: int) -> None:
+def _check_size(bank: Bank, name: str, expected: int) -> None:
     try:
-        found = (folder / FOLDER / name).stat().st_size
+        found = (bank.folder / FOLDER / name).stat().st_size
     except OSError as error:
-        raise damaged(folder, f"{name} cannot be read: {error.strerror}") from error
+        raise damaged(bank, f"{name} cannot be read: {error.strerror}") from error
     if found != expected:
-        raise damaged(folder, f"expected {expected:,} bytes in {name}, found {found:,}")
+        raise damaged(bank, f"expected {expected:,} bytes in {name}, found {found:,}")

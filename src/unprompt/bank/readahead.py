@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Rows = npt.NDArray[np.int64]
 
-def read_ahead(mapped: npt.NDArray[Any], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> None:
+
+def prefetch_rows(mapped: npt.NDArray[Any], starts: Rows, ends: Rows) -> None:
     """Asks the system for rows of a file that is mapped as a whole, from each start to its end, without waiting.
 
     Does nothing on Windows, which has no such call, and where the array is in memory.
@@ -20,10 +22,15 @@ def read_ahead(mapped: npt.NDArray[Any], starts: npt.NDArray[np.int64], ends: np
         file = file.base
     if not isinstance(file, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
         return
-    first = starts * mapped.strides[0] // mmap.PAGESIZE
-    last = (ends * mapped.strides[0] - 1) // mmap.PAGESIZE
-    for start, end in np.unique(np.stack([first, last], axis=1), axis=0).tolist():
-        if end < start:  # an empty list
-            continue
-        with contextlib.suppress(OSError):  # it is a wish
-            file.madvise(mmap.MADV_WILLNEED, start * mmap.PAGESIZE, (end + 1 - start) * mmap.PAGESIZE)
+    for start, end in page_ranges(starts, ends, mapped.strides[0]):
+        with contextlib.suppress(OSError, ValueError):  # it is a wish; rows past the end show when they are read
+            file.madvise(mmap.MADV_WILLNEED, start, end - start)
+
+
+def page_ranges(starts: Rows, ends: Rows, row_bytes: int) -> list[tuple[int, int]]:
+    """The different ranges of bytes, of whole pages and ascending, that hold the rows from each start to its end."""
+    filled = starts < ends
+    first = starts[filled] * row_bytes // mmap.PAGESIZE
+    last = -(ends[filled] * row_bytes // -mmap.PAGESIZE)
+    pages = np.unique(np.stack([first, last], axis=1), axis=0) * mmap.PAGESIZE
+    return [(start, end) for start, end in pages.tolist()]

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from unprompt.cli.options import (
-    ClipModel,
-    ClipWeights,
-    Offline,
-    Quiet,
-    SkipBad,
-    Threads,
-)
+from unprompt.cli.options import ClipModel, ClipWeights, Offline, Quiet, SkipBad
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError
@@ -50,7 +43,12 @@ def build(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BANK", help="The folder of the bank.")],
     clip: ClipModel = "embedded",
     weights: ClipWeights = HUB,
-    threads: Threads = 0,
+    threads: Annotated[
+        int,
+        typer.Option(
+            "--threads", metavar="N", min=0, help="Threads that encode prompts by all-MiniLM-L6-v2; 0 is one a core."
+        ),
+    ] = 0,
     skip_bad: SkipBad = False,
     offline: Offline = False,
     quiet: Quiet = False,
@@ -77,27 +75,30 @@ def build(
 
 
 @app.command()
-def index(bank: BankFolder, threads: Threads = 0, quiet: Quiet = False) -> None:
+def index(
+    bank: BankFolder,
+    threads: Annotated[
+        int, typer.Option("--threads", metavar="N", min=0, help="Threads that make the index; 0 is one a core.")
+    ] = 0,
+    quiet: Quiet = False,
+) -> None:
     """Make the index by which a large bank is searched with --approximate.
 
     It takes half the room of the vectors, and minutes for millions of prompts. One that is there is made anew. Needs
     the extra [index]; searching does not.
     """
     from unprompt.bank.bank import Bank
-    from unprompt.bank.index import LEAST
+    from unprompt.bank.index import LEAST, too_small
     from unprompt.bank.indexing import build_index
     from unprompt.images.sources import printable
 
-    shown, opened = printable(str(bank)), Bank.open(bank)
+    opened = Bank.open(bank)
     if len(opened) < LEAST:
-        raise DataError(
-            f"the bank {shown} has {len(opened):,} prompts, and an index pays from {LEAST:,} on: of fewer the exact "
-            "search takes some milliseconds; search it without --approximate"
-        )
+        raise too_small(opened)
     with _locked(bank, "wait for it", "begins anew"):
         made = build_index(opened, Steps(quiet=quiet), threads)
     if not quiet:
-        say(f"unprompt: {shown} has an index of {len(opened):,} prompts in {made.config.lists:,} lists")
+        say(f"unprompt: {printable(str(bank))} has an index of {len(opened):,} prompts in {made.config.lists:,} lists")
 
 
 @app.command()
