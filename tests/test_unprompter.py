@@ -23,7 +23,7 @@ from unprompt.codebook import Codebook
 from unprompt.ensemble import fuse
 from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
 from unprompt.members.membership import KINDS
-from unprompt.models.folder import ModelFolder
+from unprompt.models.folder import ModelFolder, write_config
 from unprompt.output.records import to_record
 from unprompt.prediction import WrittenPrompt
 from unprompt.presets import MEMBER_KINDS, load_preset
@@ -400,6 +400,14 @@ def test_a_codebook_that_is_not_there(preset: Path, tmp_path: Path) -> None:
     path = tmp_path / "lacking.toml"
     path.write_text(preset.read_text() + '[codebook]\nmodel = "prompt_codebok.unprompt"\nshare = 0.3\nsharpness = 9\n')
     with pytest.raises(UnknownNameError, match="did you mean 'prompt_codebook"):
+        load(path)
+
+
+def test_a_model_that_is_no_codebook_is_refused_before_any_picture(preset: Path, tmp_path: Path) -> None:
+    other = tiny_models.codebook(tmp_path / "book.tiny")
+    write_config(other.path, {**other.config, "architecture": "linear"}, other.config["files"])
+    path = tiny_models.with_codebook(preset, tmp_path / "wrong.toml", other)
+    with pytest.raises(ModelError, match=r"book\.tiny: expected the architecture 'codebook', found 'linear'"):
         load(path)
 
 

@@ -32,11 +32,7 @@ class Codebook:
     @classmethod
     def read(cls, folder: ModelFolder) -> Codebook:
         """The codebook of a model folder. Raises ModelError where that holds something else, or is damaged."""
-        if (found := folder.config["architecture"]) != ARCHITECTURE:
-            raise ModelError(
-                f"model {folder.name}: expected the architecture {ARCHITECTURE!r}, found {found!r}; "
-                "'unprompt codebook build' makes one"
-            )
+        check_codebook(folder)
         codebook = cls(read_vectors(folder, VECTORS))
         if not len(codebook.vectors):
             raise ModelError(f"model {folder.name}: expected vectors in {VECTORS}, found none; build it again")
@@ -61,6 +57,15 @@ class Codebook:
         drawn = (1 - share) * vectors + share * mean
         drawn = np.where(_lengths(drawn) < _CANCELLED, vectors, drawn)
         return np.asarray(drawn / _lengths(drawn), np.float32)
+
+
+def check_codebook(folder: ModelFolder) -> None:
+    """Raises ModelError where the config says that a folder holds something else; the vectors are not read."""
+    if (found := folder.config["architecture"]) != ARCHITECTURE:
+        raise ModelError(
+            f"model {folder.name}: expected the architecture {ARCHITECTURE!r}, found {found!r}; "
+            "'unprompt codebook build' makes one"
+        )
 
 
 def _lengths(vectors: Vector) -> Vector:

@@ -13,7 +13,7 @@ from typing import Any
 
 from unprompt import __version__
 from unprompt.answers import Answers, RecentAnswers
-from unprompt.codebook import Codebook
+from unprompt.codebook import Codebook, check_codebook
 from unprompt.ensemble import fuse
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
@@ -82,6 +82,8 @@ class Unprompter:
         self.preset = preset
         self._threads = threads
         self._codebook_folder = None if preset.codebook is None else find_model(preset.codebook.model)
+        if self._codebook_folder is not None:
+            check_codebook(self._codebook_folder)
         membership = open_members(preset, threads, allow_missing=allow_missing)
         self.members, self.missing = membership.members, membership.missing
         self._turns = Turns(self.members, taken=preset.take_turns)

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tiny_models
 
 from unprompt.bank.bank import Bank
 from unprompt.bank.building import build_bank
 from unprompt.interrogation.embedded_pair import EmbeddedPair
-from unprompt.members.needs import bank_need, needs_of
-from unprompt.presets import MemberSpec
+from unprompt.members.needs import bank_need, codebook_needs, needs_of
+from unprompt.models.folder import write_config
+from unprompt.presets import MemberSpec, load_preset
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,19 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
 def cut(folder: Path) -> None:
     data = (folder / "prompts.txt").read_bytes()
     (folder / "prompts.txt").write_bytes(data[:-10])
+
+
+def test_a_model_that_is_no_codebook_does_not_do_for_one(tmp_path: Path) -> None:
+    book = tiny_models.codebook(tmp_path / "book.tiny")
+    lines = ('description = "A test."', "[[members]]", 'kind = "regressor"', 'model = "r.tiny"', "weight = 1")
+    plain = tmp_path / "plain.toml"
+    plain.write_text("\n".join([*lines, "[wording]", 'decoder = "d.tiny"', ""]))
+    preset = load_preset(tiny_models.with_codebook(plain, tmp_path / "drawing.toml", book))
+    assert [need.is_here for need in codebook_needs(preset)] == [True]
+    write_config(book.path, {**book.config, "architecture": "linear"}, book.config["files"])
+    (need,) = codebook_needs(preset)
+    assert [file.name for file in need.missing] == ["config.json"]
+    assert "book.tiny: expected the architecture 'codebook', found 'linear'; " in str(need.absence())
 
 
 def test_a_whole_bank_is_here(bank: Bank) -> None:

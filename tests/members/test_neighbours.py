@@ -203,9 +203,14 @@ def test_an_approximate_member_votes_by_the_index_of_its_bank(tmp_path: Path, pi
     pytest.importorskip("faiss", reason="indexes are made by faiss, of the extra [index]")
     bank = bank_of(clustered(3000, spread=0.3).astype(np.float32), tmp_path / "bank")
     options = {"bank": str(bank.folder), "k": 20}
-    with pytest.raises(DataError, match="has no index; make one with 'unprompt bank index"):
+    with pytest.raises(DataError, match=r"has 3,000 prompts, and an index pays from 50,000 .* without 'approximate'"):
         Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, {**options, "approximate": True}))
-    assert not bank_need(bank.folder, "embedded", approximate=True).is_here
+    need = bank_need(bank.folder, "embedded", approximate=True)
+    assert [file.name for file in need.files if file.here] == ["bank"]
+    assert [(file.name, file.place) for file in need.missing] == [
+        ("index/config.json", bank.folder / "index" / "config.json")
+    ]
+    assert "an index pays from 50,000 on" in str(need.absence())
     assert bank_need(bank.folder, "embedded").is_here
 
     index = build_index(bank, silent_step, 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from unprompt.cli.steps import Steps
 from unprompt.codebook import VECTORS, Codebook
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError, ModelError
-from unprompt.models.folder import CARD, ModelFolder
+from unprompt.models.folder import CARD, ModelFolder, write_config
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.training.codebook import ROUNDS, apart, build_codebook, condense
+from unprompt.training import codebook as building
+from unprompt.training.codebook import ROUNDS, _nearest, apart, build_codebook, condense
 
 Vectors = npt.NDArray[np.float32]
 
@@ -84,6 +86,39 @@ def test_vectors_that_are_similar_to_others_are_left_out(clusters: Vectors, dire
     assert apart(clusters, directions).shape == (0, 384)
 
 
+def test_blocks_give_what_one_product_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = _unit(np.random.default_rng(5).standard_normal((300, 384)) + 1.3)
+    whole = condense(vectors, 60), apart(vectors, vectors[:150] * 0.999), _nearest(vectors, vectors[::-1])
+    monkeypatch.setattr(building, "_TOGETHER", 7)
+    blocks = condense(vectors, 60), apart(vectors, vectors[:150] * 0.999), _nearest(vectors, vectors[::-1])
+    assert whole[2].tolist() == blocks[2].tolist() == list(range(299, -1, -1))
+    assert 0 < len(whole[1]) < 150
+    assert whole[1].tolist() == blocks[1].tolist()
+    assert np.allclose(whole[0], blocks[0], atol=1e-5)
+
+
+def test_many_others_or_centres_take_no_more_memory_than_a_block_of_them() -> None:
+    many = _unit(np.random.default_rng(6).standard_normal((20_000, 384)))
+    block = 512 * 4096 * 4
+    for compute in (apart, _nearest):
+        assert _peak(lambda compute=compute: compute(many[:512], many)) < 1.5 * block
+
+
+def test_what_is_kept_is_copied_once() -> None:
+    many = _unit(np.random.default_rng(7).standard_normal((20_000, 384)))
+    assert _peak(lambda: apart(many, many[:1])) < 1.1 * many.nbytes
+
+
+def _peak(compute: Callable[[], object]) -> int:
+    """The most bytes that arrays took beside those that were there before."""
+    tracemalloc.start()
+    try:
+        compute()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorStore]:
     with VectorStore(tmp_path_factory.mktemp("vectors"), 1) as store:
@@ -134,6 +169,15 @@ def test_texts_that_are_similar_to_what_is_measured_on_are_left_out(
         assert (true @ Codebook.read(built).vectors.T).max(axis=1).min() > 0.999
 
 
+def test_where_texts_are_left_but_too_few_a_smaller_size_would_do(store: VectorStore, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("three bananas on a table\nthe pope\nquantum computing lecture notes")
+    (tmp_path / "held-out.txt").write_text("the pope")
+    held_out = str(tmp_path / "held-out.txt")
+    with pytest.raises(DataError, match=r"of 3 texts 1 are similar to .*, and 2 are left; give .*, or a smaller size"):
+        _built(tmp_path / "texts.txt", tmp_path / "book.tiny", store, size=3, apart_from=held_out)
+    assert not (tmp_path / "book.tiny").exists()
+
+
 def test_captions_are_texts_too(pairs: Path, store: VectorStore, tmp_path: Path) -> None:
     built = _built(pairs / "train.jsonl", tmp_path / "book.tiny", store, size=5)
     texts = set()
@@ -161,9 +205,20 @@ def test_the_card_stays_and_other_files_are_not_touched(texts: Path, store: Vect
         _built(texts / "train.txt", folder, store)
 
 
+def test_another_model_is_not_replaced(texts: Path, store: VectorStore, tmp_path: Path) -> None:
+    other = tmp_path / "words.tiny"
+    other.mkdir()
+    (other / "weights").write_text("dear")
+    config = {"name": "words.tiny", "architecture": "linear", "licence": "MIT", "origin": "a test"}
+    write_config(other, config, ["weights"])
+    with pytest.raises(ModelError, match=r"expected an empty place or a codebook at .*, found a .* 'linear'; choose"):
+        _built(texts / "train.txt", other, store)
+    assert (other / "weights").read_text() == "dear"
+
+
 def test_too_few_texts_leave_nothing_behind(texts: Path, store: VectorStore, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found 100 vectors for 48"):
         _built(texts / "train.txt", tmp_path / "book.tiny", store, size=100)
-    with pytest.raises(DataError, match="found 1 vectors for 0"):
+    with pytest.raises(DataError, match=r"of 48 texts 48 are similar to .* and 0 are left; give texts .* these$"):
         _built(texts / "train.txt", tmp_path / "book.tiny", store, size=1, apart_from=str(texts / "train.txt"))
     assert not (tmp_path / "book.tiny").exists()

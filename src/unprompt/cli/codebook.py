@@ -54,7 +54,7 @@ def build(
     """Build a codebook: the vectors that many texts gather around, without the texts.
 
     The [codebook] of a preset names it. A text takes some milliseconds of a core, once: its vector is kept for the next
-    time, and a run that was stopped goes on. What lies in FOLDER is replaced if it is a model; its README.md stays.
+    time, and a run that was stopped goes on. What lies in FOLDER is replaced if it is a codebook; its README.md stays.
     """
     from unprompt.images.sources import printable
     from unprompt.training.codebook import build_codebook

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from unprompt.bank.bank import Bank
+from unprompt.bank.index import CONFIG as INDEX_CONFIG
+from unprompt.bank.index import FOLDER as INDEX_FOLDER
 from unprompt.bank.index import Index
-from unprompt.errors import DataError, UnknownNameError
+from unprompt.codebook import check_codebook
+from unprompt.errors import DataError, ModelError, UnknownNameError
 from unprompt.interrogation.captions import EMBEDDED, is_model
 from unprompt.interrogation.captions import MODELS as CAPTION_MODELS
 from unprompt.interrogation.embedded_pair import NAME as EMBEDDED_PAIR
+from unprompt.models.folder import CONFIG
 from unprompt.models.needed_files import (
     Need,
     NeededFile,
@@ -21,7 +26,7 @@ from unprompt.models.needed_files import (
     towers_need,
 )
 from unprompt.models.published_models import published_models
-from unprompt.models.registry import SENTENCE_ENCODER
+from unprompt.models.registry import SENTENCE_ENCODER, find_model
 from unprompt.models.weights import HUB
 from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset
 from unprompt.vocabulary.original import NAME as ORIGINAL
@@ -51,17 +56,24 @@ def needs_of(spec: MemberSpec) -> list[Need]:
 def bank_need(folder: Path, model: str, *, approximate: bool = False) -> Need:
     """A bank that a two-tower model is asked with. One that is half built, cut short or empty is not here.
 
-    Where it is searched approximately, neither is one without a sound index.
+    Where it is searched approximately, it needs a sound index, which is a file of its own where it lacks only that.
     """
     name, way = f"bank {folder}", f"make it with 'unprompt bank build PROMPTS --clip {model} -o {folder}'"
-    if folder.exists():
+    if not folder.exists():
+        return file_need(name, folder, way)
+    try:
+        bank = Bank.open(folder)
+    except DataError as error:
+        return Need(name, (NeededFile(folder.name, folder, here=False),), way, fault=error)
+    need = file_need(name, folder, way)
+    if approximate:
         try:
-            bank = Bank.open(folder)
-            if approximate:
-                Index.open(bank)
+            Index.open(bank)
         except DataError as error:
-            return Need(name, (NeededFile(folder.name, folder, here=False),), way, fault=error)
-    return file_need(name, folder, way)
+            index = Path(INDEX_FOLDER, INDEX_CONFIG)
+            lacking = NeededFile(index.as_posix(), folder / index, here=False)
+            return replace(need, files=(*need.files, lacking), fault=error)
+    return need
 
 
 def published_need(name: str) -> Need:
@@ -86,7 +98,16 @@ def wording_needs(preset: Preset) -> list[Need]:
 
 def codebook_needs(preset: Preset) -> list[Need]:
     """What the vector of every prediction needs, where the preset has a codebook."""
-    return [] if preset.codebook is None else [folder_need(preset.codebook.model)]
+    if preset.codebook is None:
+        return []
+    need = folder_need(name := preset.codebook.model)
+    if need.is_here:
+        folder = find_model(name)
+        try:
+            check_codebook(folder)
+        except ModelError as error:
+            return [replace(need, files=(NeededFile(CONFIG, folder.path / CONFIG, here=False),), fault=error)]
+    return [need]
 
 
 def _towers(spec: MemberSpec) -> list[Need]:
