@@ -15,6 +15,7 @@ from unprompt.errors import ModelError
 from unprompt.models.folder import ModelFolder
 from unprompt.models.stored_vectors import read_vectors, write_vectors
 from unprompt.prediction import Vector
+from unprompt.text.products import products
 
 ARCHITECTURE = "codebook"
 VECTORS = "codebook.npy"
@@ -50,9 +51,9 @@ class Codebook:
         the vector the rest. One that the mean cancels out stays as it is. Source: the update of a modern Hopfield
         network, Ramsauer et al., "Hopfield networks is all you need" (2020), which is attention to stored patterns.
         """
-        cosines = vectors @ self.vectors.T  # (m, n)
+        cosines = products(vectors, self.vectors)  # (m, n)
         weights = np.exp(sharpness * (cosines - cosines.max(axis=1, keepdims=True)))
-        mean = weights @ self.vectors
+        mean = products(weights, self.vectors.T)
         mean /= np.maximum(_lengths(mean), _CANCELLED)
         drawn = (1 - share) * vectors + share * mean
         drawn = np.where(_lengths(drawn) < _CANCELLED, vectors, drawn)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from unprompt.prediction import Candidate, Vector
 from unprompt.text.decoder import Decoder
+from unprompt.text.products import products
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, fits_clip, load_clip_tokenizer
 from unprompt.text.words import FUNCTION_WORDS, Words
@@ -86,7 +87,7 @@ class Wording:
             return pool.ranked()
         words = self._decoder.words
         # The nearest word is there whatever the members and the decoder say, so there is always an answer.
-        pool.add([(words.texts[int(np.argmax(words.vectors @ target))], "decoder")])
+        pool.add([(words.texts[int(np.argmax(products(target[None], words.vectors)))], "decoder")])
         pool.add((_fitting(text), origin) for text, origin in offered)
         (sentences,) = self._decoder.sentences(target[None], BEAMS)
         pool.add((_fitting(sentence), "decoder") for sentence in sentences)
@@ -173,7 +174,8 @@ def _edits(text: str, promising: Sequence[str]) -> list[_Edit]:
 
 def _nearest(vectors: npt.NDArray[np.floating], target: Vector) -> npt.NDArray[np.intp]:
     """Places of vectors (n, 384), of any length, by their cosine to the target, nearest first."""
-    return np.argsort(-(vectors @ target) / np.linalg.norm(vectors, axis=1), kind="stable")
+    (along,) = products(target[None], vectors)
+    return np.argsort(-along / np.linalg.norm(vectors, axis=1), kind="stable")
 
 
 def _joined(words: Sequence[str]) -> str:

@@ -42,8 +42,10 @@ def build_codebook(
 
     Texts that are similar to a prompt of the data set or list `apart_from` are left out. The vectors of all are kept in
     `store`, so that a run that was stopped goes on. The card of a codebook that lies in `folder` stays. In memory the
-    vectors take 3.1 kB a text and, at first, 1.5 kB a prompt of `apart_from`; 100 MB come to that. Raises DataError where
-    there are too few texts, or one cannot be read; ModelError where `folder` holds anything but a codebook.
+    vectors take 3.1 kB a text and, at first, 1.5 kB a prompt of `apart_from`; 100 MB come to that.
+
+    Raises DataError where there are too few texts, or one cannot be read; ModelError where `folder` holds anything but
+    a codebook.
     """
     _check_place(folder)
     others = [] if apart_from is None else _prompts(apart_from, steps)
