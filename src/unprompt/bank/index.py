@@ -4,9 +4,10 @@ Each list has a centre. Of the lists whose centres are nearest to a picture all 
 a number; the best of these are compared once more, by the vectors of the bank, so that cosines are exact.
 
 Lists and numbers are those of an inverted file with a scalar quantiser (IndexIVFScalarQuantizer with QT_8bit of faiss,
-by which they are made). They are searched without faiss, which would be up to twice as quick (benchmarks/bank.py): so a
-file that a stranger made is mapped as rows of numbers and never interpreted, who was given an index needs nothing to
-use it, and no second OpenMP comes to that of torch, which can end a process on macOS (faiss-wheels, issue 73).
+by which they are made). They are searched without faiss, which would be twice as quick at a million prompts and four
+times at 50,000 (benchmarks/bank.py): so a file that a stranger made is mapped as rows of numbers and never interpreted,
+who was given an index needs nothing to use it, and no second OpenMP comes to that of torch, which can end a process on
+macOS (faiss-wheels, issue 73).
 """
 
 from __future__ import annotations

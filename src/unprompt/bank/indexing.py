@@ -36,7 +36,7 @@ from unprompt.bank.index import (
     bank_identity,
 )
 from unprompt.bank.layout import NUMBER, PLACE, FileSum
-from unprompt.errors import MissingExtraError
+from unprompt.errors import needing
 from unprompt.models.folder import file_sha256
 from unprompt.models.onnx import core_count
 from unprompt.prediction import Vector
@@ -56,8 +56,8 @@ _Lists = npt.NDArray[np.uint16]
 def build_index(bank: Bank, step: Step, threads: int = 0) -> Index:
     """Makes the index of a bank anew; `threads` 0 means one a core.
 
-    Memory is 2 bytes a prompt, 256 MB at most for the sample, and 131,072 vectors of 8 bits. Without so many threads it
-    is the same, on the same machine. One process at a time may build in a folder.
+    Memory is 2 bytes a prompt, 256 MB at most for the sample, and 131,072 vectors of 8 bits. On one machine the
+    number of threads changes nothing. One process at a time may build in a folder.
 
     Raises MissingExtraError without faiss; DataError where vectors of the bank are damaged; OSError where the folder
     cannot be written.
@@ -88,10 +88,8 @@ def list_count(prompts: int) -> int:
 
 
 def _faiss() -> Any:
-    try:
+    with needing("index", "the index of a bank"):
         return importlib.import_module("faiss")
-    except ImportError as error:
-        raise MissingExtraError("the index of a bank", "index") from error
 
 
 @contextlib.contextmanager

@@ -8,15 +8,13 @@ from pathlib import Path
 from unprompt.errors import ModelError
 from unprompt.models.hub_cache import cached_file, is_offline
 
-OWN_FILE = "name a safetensors file that you have"
 
-
-def hub_file(repository: str, names: Sequence[str], what: str, own: str = OWN_FILE) -> Path:
+def hub_file(repository: str, names: Sequence[str], what: str) -> Path:
     """The first of these files that is here or, where none is, that the repository has; see `hub_files`."""
-    return hub_files(repository, [names], what, own)[0]
+    return hub_files(repository, [names], what, "name a safetensors file that you have")[0]
 
 
-def hub_files(repository: str, wanted: Sequence[Sequence[str]], what: str, own: str = OWN_FILE) -> list[Path]:
+def hub_files(repository: str, wanted: Sequence[Sequence[str]], what: str, own: str) -> list[Path]:
     """Of each of these choices the first file that is here or that the repository has, all of one commit.
 
     They are brought as `bring_whole` does, or not at all where HF_HUB_OFFLINE is set. In an error they are said to hold
