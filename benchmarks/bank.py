@@ -44,10 +44,10 @@ from unprompt.bank.bank import Bank
 from unprompt.bank.index import Index
 from unprompt.bank.indexing import build_index
 from unprompt.bank.layout import SENTENCES, Makers
-from unprompt.interrogation.embedded_pair import NAME, EmbeddedPair
-from unprompt.models.two_tower import silent
 from unprompt.prediction import Vector
 from unprompt.text.sentence import SentenceEncoder
+from unprompt.towers.embedded import NAME, EmbeddedPair
+from unprompt.towers.two_tower import silent
 from unprompt.vocabulary import ranking
 from unprompt.vocabulary.vector_file import Half
 

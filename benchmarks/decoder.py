@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unprompt.models.registry import find_model
+from unprompt.answer.wording import BEAMS, Wording
+from unprompt.models.store.registry import find_model
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.wording import BEAMS, Wording
 
 
 def main() -> None:

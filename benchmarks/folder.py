@@ -33,9 +33,9 @@ from unprompt.images.decode import Picture, decode
 from unprompt.images.files import LocalFile
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.images.sources import ImageRef, image_refs
-from unprompt.models.folder import ModelFolder
-from unprompt.models.onnx import session
-from unprompt.models.registry import find_model
+from unprompt.models.regressors.onnx import session
+from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.registry import find_model
 from unprompt.output.journal import Journal
 from unprompt.output.records import to_record
 from unprompt.output.writers import to_json

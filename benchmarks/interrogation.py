@@ -47,12 +47,12 @@ from safetensors.torch import save_file
 from unprompt.interrogation.captions import GivenCaption
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator
-from unprompt.models.onnx import core_count
-from unprompt.models.open_clip_backbone import quiet
-from unprompt.models.open_clip_towers import OpenClipTowers
-from unprompt.models.torchvision_cure import cure_torchvision
-from unprompt.models.two_tower import TwoTower, silent
+from unprompt.models.networks.open_clip_backbone import quiet
+from unprompt.models.networks.torchvision_cure import cure_torchvision
+from unprompt.models.regressors.onnx import core_count
 from unprompt.prediction import Vector
+from unprompt.towers.open_clip import OpenClipTowers
+from unprompt.towers.two_tower import TwoTower, silent
 from unprompt.vocabulary.category import FLAVORS
 from unprompt.vocabulary.original import ARTISTS, TRENDINGS
 from unprompt.vocabulary.tables import TermTables

@@ -28,11 +28,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from unprompt.models.ofa.beam_search import Continuation, Hypothesis, SearchSettings, search
-from unprompt.models.ofa.checkpoint import expected_weights, fill
-from unprompt.models.ofa.configuration import END, START, Configuration
-from unprompt.models.ofa.encoder import Memory
-from unprompt.models.ofa.network import Captioning, Network
+from unprompt.captioners.ofa.beam_search import Continuation, Hypothesis, SearchSettings, search
+from unprompt.captioners.ofa.checkpoint import expected_weights, fill
+from unprompt.captioners.ofa.configuration import END, START, Configuration
+from unprompt.captioners.ofa.encoder import Memory
+from unprompt.captioners.ofa.network import Captioning, Network
 
 SIZES = {
     "tiny": (256, 4, 4, 4, "resnet50"),

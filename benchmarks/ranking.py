@@ -34,7 +34,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from unprompt.models.onnx import core_count
+from unprompt.models.regressors.onnx import core_count
 from unprompt.prediction import Vector
 from unprompt.vocabulary import ranking
 from unprompt.vocabulary.tables import TermTable

@@ -78,7 +78,7 @@ def test_imports_run_one_way(root: Path) -> None:
         ("images/decode.py", "from unprompt.members.member import Member", ["images imports members"]),
         ("images/metadata/a1111.py", "from ...members import member", ["images imports members"]),
         ("images/metadata/a1111.py", "from . import comfyui\nfrom ..decode import decode", []),
-        ("models/folder.py", "def read():\n    import unprompt.cli.main", ["models imports cli"]),
+        ("models/store/folder.py", "def read():\n    import unprompt.cli.main", ["models imports cli"]),
         ("text/sentence.py", "from unprompt import wording", ["text imports wording"]),
         ("text/sentence.py", "from unprompt import load", ["text imports unprompter"]),
         ("cli/main.py", "from unprompt import load\nimport unprompt.serve.app", []),
@@ -88,7 +88,7 @@ def test_imports_run_one_way(root: Path) -> None:
 )
 def test_violations_are_found(tmp_path: Path, path: str, source: str, expected: list[str]) -> None:
     package = tmp_path / "unprompt"
-    for module, text in [("models/onnx.py", "from unprompt.text import sentence"), (path, source)]:
+    for module, text in [("models/regressors/onnx.py", "from unprompt.text import sentence"), (path, source)]:
         (package / module).parent.mkdir(parents=True, exist_ok=True)
         (package / module).write_text(text)
 

@@ -14,9 +14,6 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE / "models" / "ofa"), str(HERE / "interrogation")]
-
 from safetensors.torch import save_file  # noqa: E402
 from tiny_captioners import write_captioner  # noqa: E402
 from tiny_ofa import config as ofa_config  # noqa: E402
@@ -27,17 +24,17 @@ from vocabularies import write as write_lists  # noqa: E402
 
 import unprompt  # noqa: E402
 from unprompt import Unprompter  # noqa: E402
+from unprompt.captioners.captioner import TorchCaptioner, Writer, WriterSource  # noqa: E402
 from unprompt.errors import ModelError, NoRoomError  # noqa: E402
 from unprompt.images.decode import decode  # noqa: E402
 from unprompt.images.preprocess import PUBLISHED_VIT, preprocess  # noqa: E402
 from unprompt.images.sources import image_refs  # noqa: E402
 from unprompt.members.captioner import CaptionerMember  # noqa: E402
 from unprompt.members.interrogator import InterrogatorMember  # noqa: E402
-from unprompt.models.conversion import convert_checkpoint  # noqa: E402
-from unprompt.models.open_clip_backbone import quiet  # noqa: E402
-from unprompt.models.registry import find_model  # noqa: E402
-from unprompt.models.torch_captioner import TorchCaptioner, Writer, WriterSource  # noqa: E402
-from unprompt.models.torch_folder import load_network  # noqa: E402
+from unprompt.models.networks.open_clip_backbone import quiet  # noqa: E402
+from unprompt.models.regressors.conversion import convert_checkpoint  # noqa: E402
+from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
+from unprompt.models.store.registry import find_model  # noqa: E402
 from unprompt.prediction import EMBEDDING_SIZE, Prediction, Vector  # noqa: E402
 from unprompt.presets import load_preset, preset_path  # noqa: E402
 from unprompt.text.sentence import SentenceEncoder  # noqa: E402

@@ -10,20 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_models
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-sys.path.insert(0, str(Path(__file__).parent))  # with importmode=importlib the tests are not on the path
-
-import tiny_models
-
 from unprompt import Failure, Prediction, Unprompter, embed, load
-from unprompt.answers import RecentAnswers
-from unprompt.codebook import Codebook
-from unprompt.ensemble import fuse
+from unprompt.answer.codebook import Codebook
+from unprompt.answer.fusing import fuse
+from unprompt.answer.memory import RecentAnswers
 from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
-from unprompt.members.membership import KINDS
-from unprompt.models.folder import ModelFolder, write_config
+from unprompt.members.opening import KINDS
+from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.output.records import to_record
 from unprompt.prediction import WrittenPrompt
 from unprompt.presets import MEMBER_KINDS, load_preset
@@ -433,7 +430,7 @@ def test_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def embedded() -> Unprompter:
-    from unprompt.models.registry import EMBEDDED
+    from unprompt.models.store.registry import EMBEDDED
 
     if lacking := [name for name in load_preset("embedded").models() if not (EMBEDDED / name).is_dir()]:
         pytest.skip(f"the package lacks its models {', '.join(lacking)}")

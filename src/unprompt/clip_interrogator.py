@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unprompt.captioners.opening import REPOSITORIES, open_caption_model
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
 from unprompt.images.sources import Input
@@ -29,12 +30,11 @@ from unprompt.interrogation.chain import Candidate, Rules, grow
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator as _Interrogator
 from unprompt.interrogation.sentence import fitted
-from unprompt.interrogation.towers import open_towers
 from unprompt.interrogation.writer import Writer
-from unprompt.models.captioning import REPOSITORIES, open_caption_model
-from unprompt.models.two_tower import TwoTower
-from unprompt.models.weights import HUB
+from unprompt.models.store.weights import HUB
 from unprompt.prediction import Term, Vector
+from unprompt.towers.opening import open_towers
+from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.category import Category
 from unprompt.vocabulary.original import NAME as CLIP_INTERROGATOR
 from unprompt.vocabulary.original import original_categories
@@ -217,7 +217,7 @@ def list_caption_models() -> list[str]:
 
 def list_clip_models() -> list[str]:
     """The names that `Config.clip_model_name` takes."""
-    from unprompt.models.torchvision_cure import cure_torchvision
+    from unprompt.models.networks.torchvision_cure import cure_torchvision
 
     cure_torchvision()
     import open_clip
@@ -246,7 +246,7 @@ def _towers(config: Config) -> TwoTower:
     if config.clip_model is None:
         name = config.clip_model_name.replace("/", ".", 1)
         return open_towers(name, weights=config.clip_model_path or HUB, device=config.device)
-    from unprompt.models.open_clip_towers import OpenClipTowers
+    from unprompt.towers.open_clip import OpenClipTowers
 
     return OpenClipTowers.of(config.clip_model, config.clip_model_name)
 

@@ -97,7 +97,7 @@ CAPTIONER_OPTIONS: Mapping[str, type] = {
     "suffix": str,
     "batch_size": int,
 }
-"""See `unprompt.models.captioning`: where its weights are, and its settings."""
+"""See `unprompt.captioners.opening`: where its weights are, and its settings."""
 
 _OPTIONS: Mapping[str, Mapping[str, type]] = {
     REGRESSOR: REGRESSOR_OPTIONS,
@@ -146,7 +146,7 @@ class CodebookSpec:
     """What the fused vector is drawn towards: the name of a codebook's model.
 
     `share`, 0 to 1, is what it counts in the vector of an answer; `sharpness`, above 0 and at most `SHARPNESS_LIMIT`,
-    how far the nearest of it outweigh the others. See `unprompt.codebook`.
+    how far the nearest of it outweigh the others. See `unprompt.answer.codebook`.
     """
 
     model: str

@@ -12,27 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from unprompt import __version__
-from unprompt.answers import Answers, RecentAnswers
-from unprompt.codebook import Codebook, check_codebook
-from unprompt.ensemble import fuse
+from unprompt.answer.codebook import Codebook, check_codebook
+from unprompt.answer.fusing import fuse
+from unprompt.answer.memory import Answers, RecentAnswers
+from unprompt.answer.wording import Wording
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.reading import PIXELS_LIMIT_MB, InputError, Read, megabytes, read_ahead
 from unprompt.images.sources import Input, image_refs
 from unprompt.interrogation.lists import Step
-from unprompt.members.membership import open_members
-from unprompt.members.turns import Turns
+from unprompt.members.device_room import Turns
+from unprompt.members.opening import open_members
 from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
-from unprompt.models.folder import ModelFolder
-from unprompt.models.hub_cache import go_offline
-from unprompt.models.onnx import core_count
-from unprompt.models.registry import find_model
+from unprompt.models.regressors.onnx import core_count
+from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.hub_cache import go_offline
+from unprompt.models.store.registry import find_model
 from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
 from unprompt.presets import DEFAULT_PRESET, Preset, load_preset
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.wording import Wording
 
 _DECODERS_LIMIT = 8
 _WAITING_LIMIT = 64

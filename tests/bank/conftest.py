@@ -1,18 +1,14 @@
 """What the tests of banks share."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-# With importmode=importlib the tests are not on the path.
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 from unprompt.bank.bank import Bank
 from unprompt.bank.building import build_bank
-from unprompt.interrogation.embedded_pair import EmbeddedPair
-from unprompt.models.two_tower import TwoTower
+from unprompt.towers.embedded import EmbeddedPair
+from unprompt.towers.two_tower import TwoTower
 
 THINGS = ("fox", "ship", "tower", "old man", "bowl of ramen", "astronaut", "garden", "robot")
 PLACES = ("in deep snow", "at night", "by the sea", "on the moon", "in a forest")
@@ -59,6 +55,6 @@ def clip_towers(weights: Path, device: str = "cpu") -> TwoTower:
     """The tiny CLIP of a file; what it says of itself needs no such device."""
     import tiny_open_clip
 
-    from unprompt.models.open_clip_towers import OpenClipTowers
+    from unprompt.towers.open_clip import OpenClipTowers
 
     return OpenClipTowers("ViT-B-32.openai", weights=str(weights), options=tiny_open_clip.OPTIONS, device=device)

@@ -14,9 +14,9 @@ from bank.conftest import clip_towers, prompts
 from unprompt.bank.bank import Bank, verify
 from unprompt.bank.layout import Makers
 from unprompt.errors import DataError
-from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.prediction import Vector
 from unprompt.text.sentence import SentenceEncoder
+from unprompt.towers.embedded import EmbeddedPair
 from unprompt.vocabulary.ranking import nearest
 
 

@@ -11,7 +11,7 @@ from unprompt.bank import building
 from unprompt.bank.bank import Bank, verify
 from unprompt.bank.building import Counts, build_bank
 from unprompt.errors import DataError
-from unprompt.interrogation.embedded_pair import EmbeddedPair
+from unprompt.towers.embedded import EmbeddedPair
 
 
 class BrokenOffError(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bank.indexed import bank_of, silent_step
+from indexed import bank_of, silent_step
 from vector_clusters import clustered
 
 from unprompt.bank.bank import Bank, Nearest

@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-# With importmode=importlib the tests are not on the path.
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import tiny_models
 
 

@@ -13,9 +13,6 @@ import pytest
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "models" / "ofa")]
-
 import tiny_models  # noqa: E402
 from hub_server import Hub, dead_address, serving  # noqa: E402
 from tiny_ofa import config as ofa_config  # noqa: E402

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_models
-from cli.kills import COMMAND
+from kills import COMMAND
 
 from unprompt.bank.bank import Bank
 from unprompt.images.decode import Picture, decode
 from unprompt.images.sources import image_refs
-from unprompt.interrogation.embedded_pair import EmbeddedPair
+from unprompt.towers.embedded import EmbeddedPair
 
 Unprompt = Callable[..., Any]
 

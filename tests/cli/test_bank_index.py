@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_models
-from bank.indexed import bank_of
-from cli.kills import COMMAND
+from indexed import bank_of
+from kills import COMMAND
 from vector_clusters import clustered
 
 from unprompt.bank.index import LEAST

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tiny_models
 
-from unprompt.codebook import Codebook
-from unprompt.models.folder import ModelFolder
+from unprompt.answer.codebook import Codebook
+from unprompt.models.store.folder import ModelFolder
 
 Unprompt = Callable[..., Any]
 

@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 import tiny_captioners
 from hub_server import COMMIT, Hub, dead_address, serving
 

@@ -236,7 +236,7 @@ def test_a_model_from_a_file(unprompt: Unprompt, options: list[str], examples: P
     torch = pytest.importorskip("torch")
     from safetensors.torch import save_model
 
-    from unprompt.models.open_clip_model import build_model
+    from unprompt.towers.open_clip_model import build_model
 
     torch.manual_seed(0)
     model = build_model("ViT-S-32-alt", weights="random", options={})

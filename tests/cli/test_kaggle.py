@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_models
-from cli.kills import COMMAND
+from kills import COMMAND
 from PIL import Image
 
 from unprompt import load

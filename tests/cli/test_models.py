@@ -15,7 +15,7 @@ import pytest
 import tiny_models
 
 import unprompt.models as unprompt_models
-from unprompt.models.folder import ModelFolder
+from unprompt.models.store.folder import ModelFolder
 
 Unprompt = Callable[..., Any]
 
@@ -37,7 +37,7 @@ def own_preset(models: Path, tmp_path: Path) -> Path:
 def checkpoint(tmp_path: Path) -> Path:
     """A state dict of timm with a head of 384, as a compiled model saves it."""
     torch = pytest.importorskip("torch")
-    from unprompt.models.torchvision_cure import cure_torchvision
+    from unprompt.models.networks.torchvision_cure import cure_torchvision
 
     cure_torchvision()
     timm = pytest.importorskip("timm")
@@ -167,7 +167,7 @@ def test_what_was_converted_is_exported(unprompt: Unprompt, checkpoint: Path, tm
     from unprompt.images.decode import Picture, decode
     from unprompt.images.sources import image_refs
     from unprompt.members.regressor import Regressor
-    from unprompt.models.folder import ModelFolder
+    from unprompt.models.store.folder import ModelFolder
 
     arguments = ("models", "convert", checkpoint, "--architecture", "test_vit", "--preprocessing", "published")
     assert unprompt(*arguments, "-o", tmp_path / "vit").code == 0
@@ -224,7 +224,7 @@ def test_convert_of_what_is_no_checkpoint(unprompt: Unprompt, models: Path, tmp_
 
 def test_convert_needs_torch(unprompt: Unprompt, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(unprompt_models, "conversion", raising=False)  # where it has been imported before
-    monkeypatch.delitem(sys.modules, "unprompt.models.conversion", raising=False)
+    monkeypatch.delitem(sys.modules, "unprompt.models.regressors.conversion", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     run = unprompt("models", "convert", tmp_path / "a.pth", "--architecture", "test_vit", "--preprocessing", "model")
     assert (run.code, run.out) == (2, "")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import tiny_models
-from cli.kills import CASES, COMMAND, Case, Proof, answers_in, differences, files_in, losses, make_pictures
+from kills import CASES, COMMAND, Case, Proof, answers_in, differences, files_in, losses, make_pictures
 
 Unprompt = Callable[..., Any]
 

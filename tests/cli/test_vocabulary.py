@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.text.sentence import SentenceEncoder
+from unprompt.towers.embedded import EmbeddedPair
 from unprompt.vocabulary.tables import TermTables
 from unprompt.vocabulary.vocabulary import load_vocabulary
 

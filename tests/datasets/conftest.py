@@ -1,11 +1,8 @@
-"""Lets the tests of this folder import `dataset_layouts`: with importmode=importlib the tests are not on the path."""
+"""What the tests of data sets share."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 @pytest.fixture

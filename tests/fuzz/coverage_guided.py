@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 _TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_TESTS), str(_TESTS / "images" / "metadata")]
+sys.path[:0] = [str(_TESTS), str(_TESTS / "support")]
 
 try:
     import atheris

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 _TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_TESTS), str(_TESTS / "images" / "metadata")]
+sys.path[:0] = [str(_TESTS), str(_TESTS / "support")]
 
 if sys.platform != "linux":  # limits and memory are asked of /proc
     print("fuzzing: left out, it needs Linux")

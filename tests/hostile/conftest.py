@@ -1,13 +1,9 @@
-"""Lets the tests import `hostile`, `fuzz`, `layouts`, `tiny_models`: with importmode=importlib none is on the path."""
+"""What the tests of a hostile folder share."""
 
 import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "images" / "metadata"))
-
 import tiny_models
 
 if sys.platform != "linux":  # pipes, devices, /proc, and names that are any bytes

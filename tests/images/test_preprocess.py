@@ -13,7 +13,7 @@ from unprompt.errors import ModelError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import PUBLISHED_VIT, Preprocessing, preprocess
 from unprompt.images.sources import image_refs
-from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.models.networks.torchvision_cure import cure_torchvision
 
 CONFIG: dict[str, Any] = {
     "input_size": 32,

@@ -15,7 +15,7 @@ from PIL import Image
 from unprompt.errors import PictureError
 from unprompt.images.files import Bytes, LocalFile
 from unprompt.images.sources import ImageRef, Input, count, image_refs, printable, relative_name
-from unprompt.images.web import WebAddress, WebLimits
+from unprompt.images.web.address import WebAddress, WebLimits
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

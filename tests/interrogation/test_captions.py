@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+import tiny_captioners
 
 from unprompt.errors import ModelError, UnknownNameError
 from unprompt.interrogation.captions import DecodedCaption, GivenCaption, open_captioner
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import tiny_captioners
 
 
 def test_the_embedded_captioner_by_name() -> None:
@@ -43,7 +40,7 @@ def test_a_folder_that_holds_no_captioner(tmp_path: Path) -> None:
 @pytest.mark.torch
 def test_captioners_by_name_and_by_folder(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from unprompt.models.torch_captioner import TorchCaptioner
+    from unprompt.captioners.captioner import TorchCaptioner
 
     assert isinstance(open_captioner("blip-large"), TorchCaptioner)
     folder = tiny_captioners.write_captioner("blip", tmp_path / "blip")

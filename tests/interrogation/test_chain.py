@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from unprompt.interrogation.chain import Candidate, Rules, grow
-from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.interrogation.sentence import Sentence
 from unprompt.prediction import Term, Vector
+from unprompt.towers.embedded import EmbeddedPair
 
 TERMS = (
     "a cat", "sitting on a sofa", "oil painting", "moody", "a red car", "at night", "in the rain", "highly detailed",

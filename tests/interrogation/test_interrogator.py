@@ -13,9 +13,9 @@ from PIL import Image
 
 from unprompt.errors import DataError, PictureError, UnknownNameError
 from unprompt.interrogation.captions import DecodedCaption, GivenCaption, open_captioner
-from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.interrogation.interrogation import MODES, Mode, Settings
 from unprompt.interrogation.interrogator import Interrogator
+from unprompt.towers.embedded import EmbeddedPair
 from unprompt.vocabulary.vocabulary import load_vocabulary
 
 NAMES = ("coffee.jpg", "chelsea.jpg", "astronaut.jpg")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tiny_captioners
 
+from unprompt.captioners.opening import open_caption_model
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.decode import Picture
 from unprompt.members.captioner import CaptionerMember
-from unprompt.models.captioning import open_caption_model
 from unprompt.presets import load_preset
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.unprompter import Unprompter

@@ -126,7 +126,7 @@ def test_its_towers_leave_the_device_and_come_back(lists: Path, tmp_path: Path, 
     import tiny_open_clip
     from safetensors.torch import save_file
 
-    from unprompt.models.open_clip_towers import OpenClipTowers
+    from unprompt.towers.open_clip import OpenClipTowers
 
     model = tiny_open_clip.build()
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, tmp_path / "clip.safetensors")

@@ -11,10 +11,10 @@ import tiny_models
 
 from unprompt.bank.bank import Bank
 from unprompt.bank.building import build_bank
-from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.members.needs import bank_need, codebook_needs, needs_of
-from unprompt.models.folder import write_config
+from unprompt.models.store.folder import write_config
 from unprompt.presets import MemberSpec, load_preset
+from unprompt.towers.embedded import EmbeddedPair
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
-from bank.indexed import bank_of, silent_step
+from indexed import bank_of, silent_step
 from vector_clusters import clustered
 
 from unprompt.bank.bank import Bank
@@ -14,12 +14,12 @@ from unprompt.bank.indexing import build_index
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.sources import image_refs
-from unprompt.interrogation.embedded_pair import EmbeddedPair
 from unprompt.members.needs import bank_need
 from unprompt.members.neighbours import Neighbours, weighted_mean
 from unprompt.prediction import Prediction
 from unprompt.presets import MemberSpec, load_preset, read_preset
 from unprompt.text.sentence import SentenceEncoder
+from unprompt.towers.embedded import EmbeddedPair
 from unprompt.unprompter import Unprompter
 
 PROMPTS = [
@@ -159,7 +159,7 @@ def test_a_bank_of_an_open_clip_model(tmp_path: Path, pictures: list[Picture]) -
     pytest.importorskip("torch")
     import tiny_open_clip
 
-    from unprompt.models.open_clip_towers import OpenClipTowers
+    from unprompt.towers.open_clip import OpenClipTowers
 
     towers = OpenClipTowers.of(tiny_open_clip.build(), "ViT-B-32.openai")
     bank = build_bank(PROMPTS, tmp_path / "bank", towers, threads=1)
@@ -188,7 +188,7 @@ def test_a_damaged_bank_of_an_open_clip_model_is_no_vote(tmp_path: Path, picture
     pytest.importorskip("torch")
     import tiny_open_clip
 
-    from unprompt.models.open_clip_towers import OpenClipTowers
+    from unprompt.towers.open_clip import OpenClipTowers
 
     towers = OpenClipTowers.of(tiny_open_clip.build(), "ViT-B-32.openai")
     folder = build_bank(PROMPTS, tmp_path / "bank", towers, threads=1).folder

@@ -14,10 +14,10 @@ from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.images.sources import image_refs
 from unprompt.interrogation.lists import Step
+from unprompt.members.device_room import Turns
 from unprompt.members.regressor import Regressor
-from unprompt.members.turns import Turns
-from unprompt.models.folder import ModelFolder, write_config
-from unprompt.models.onnx import session
+from unprompt.models.regressors.onnx import session
+from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.prediction import Vote
 
 
@@ -126,8 +126,8 @@ def torch_folder(tmp_path: Path) -> ModelFolder:
     pytest.importorskip("torch")
     from tiny_backbones import FAMILIES
 
-    from unprompt.models.regressor_network import HeadSpec
-    from unprompt.models.torch_folder import save_network
+    from unprompt.models.regressors.regressor_network import HeadSpec
+    from unprompt.models.regressors.torch_folder import save_network
 
     network = FAMILIES["vit"].network(HeadSpec("perceptron", hidden=8))
     return save_network(
@@ -161,7 +161,7 @@ def test_a_network_takes_its_turn_where_another_member_has_the_device(
 ) -> None:
     import torch
 
-    from unprompt.models.regressor_network import RegressorNetwork
+    from unprompt.models.regressors.regressor_network import RegressorNetwork
 
     class Other:
         """Holds all of the device from its vote on until it is unloaded."""
@@ -221,7 +221,7 @@ def test_damaged_torch_weights_show_at_the_first_vote(torch_folder: ModelFolder,
 def test_torch_weights_without_torch(
     torch_folder: ModelFolder, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "unprompt.models.torch_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "unprompt.models.regressors.torch_engine", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     member = Regressor(torch_folder, name="vit", weight=1.0)
     with pytest.raises(

@@ -13,14 +13,14 @@ from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import preprocess
 from unprompt.images.sources import image_refs
 from unprompt.members.regressor import Regressor
-from unprompt.models.folder import ModelFolder, write_config
-from unprompt.models.onnx import session
+from unprompt.models.regressors.onnx import session
+from unprompt.models.store.folder import ModelFolder, write_config
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from unprompt.models.regressor_network import HeadSpec, RegressorNetwork  # noqa: E402
-from unprompt.models.torch_folder import load_network, save_network  # noqa: E402
+from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork  # noqa: E402
+from unprompt.models.regressors.torch_folder import load_network, save_network  # noqa: E402
 
 HEADS = {"vgg": HeadSpec("linear"), "clip": HeadSpec("wide"), "siglip": HeadSpec("wide", hidden=32)}
 PERCEPTRON = HeadSpec("perceptron", hidden=16)

@@ -25,7 +25,7 @@ pytestmark = [
 ]
 pytest.importorskip("torch")
 
-from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
+from unprompt.models.networks.torchvision_cure import cure_torchvision  # noqa: E402
 
 cure_torchvision()
 
@@ -39,9 +39,9 @@ import tiny_open_clip  # noqa: E402
 from unprompt.interrogation.captions import GivenCaption  # noqa: E402
 from unprompt.interrogation.interrogation import Mode, Settings  # noqa: E402
 from unprompt.interrogation.interrogator import Interrogator  # noqa: E402
-from unprompt.models.open_clip_backbone import quiet  # noqa: E402
-from unprompt.models.open_clip_towers import OpenClipTowers  # noqa: E402
-from unprompt.models.text_towers import WholeTexts  # noqa: E402
+from unprompt.models.networks.open_clip_backbone import quiet  # noqa: E402
+from unprompt.towers.open_clip import OpenClipTowers  # noqa: E402
+from unprompt.towers.texts import WholeTexts  # noqa: E402
 from unprompt.vocabulary.original import original_categories  # noqa: E402
 from unprompt.vocabulary.vocabulary import Vocabulary  # noqa: E402
 

@@ -16,7 +16,7 @@ pytestmark = [
 ]
 pytest.importorskip("torch")
 
-from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
+from unprompt.models.networks.torchvision_cure import cure_torchvision  # noqa: E402
 
 cure_torchvision()
 

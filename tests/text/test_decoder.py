@@ -11,7 +11,7 @@ import pytest
 import tiny_models
 
 from unprompt.errors import ModelError
-from unprompt.models.folder import ModelFolder, write_config
+from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.text.decoder import LENGTH_PENALTY, Decoder
 
 
@@ -94,7 +94,7 @@ def test_with_beams_enough_it_is_exhaustive(tmp_path: Path, seed: int) -> None:
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
 
-    from unprompt.models.sentence_decoder import SentenceDecoder
+    from unprompt.training.decoder_network import SentenceDecoder
     from unprompt.training.onnx_export import export_onnx
 
     words, longest = ["<start>", "<end>", "a", "b", "c", "d", "e"], 4

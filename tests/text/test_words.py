@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unprompt.errors import ModelError
-from unprompt.models.folder import ModelFolder, write_config
+from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.words import VECTORS, WORDS, Words
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from unprompt.answer.codebook import VECTORS, Codebook
 from unprompt.cli.steps import Steps
-from unprompt.codebook import VECTORS, Codebook
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError, ModelError
-from unprompt.models.folder import CARD, ModelFolder, write_config
+from unprompt.models.store.folder import CARD, ModelFolder, write_config
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.training import codebook as building
 from unprompt.training.codebook import ROUNDS, _nearest, apart, build_codebook, condense

@@ -14,8 +14,8 @@ from unprompt.text.sentence import SentenceEncoder
 
 torch = pytest.importorskip("torch")
 
-from unprompt.models.sentence_decoder import SentenceDecoder  # noqa: E402
 from unprompt.training.decoder import UNSCORED, DecoderTask, recombine  # noqa: E402
+from unprompt.training.decoder_network import SentenceDecoder  # noqa: E402
 from unprompt.training.recipe import Recipe  # noqa: E402
 from unprompt.training.recipe_file import read_recipe  # noqa: E402
 from unprompt.training.texts import normalise  # noqa: E402

@@ -12,8 +12,8 @@ import pytest
 
 from unprompt.errors import DataError, ModelError
 from unprompt.images.preprocess import Preprocessing
-from unprompt.models.folder import ModelFolder
-from unprompt.models.onnx import session
+from unprompt.models.regressors.onnx import session
+from unprompt.models.store.folder import ModelFolder
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import count_clip_tokens
@@ -23,10 +23,10 @@ onnx = pytest.importorskip("onnx")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from unprompt.models.registry import find_model  # noqa: E402
-from unprompt.models.sentence_decoder import SentenceDecoder  # noqa: E402
-from unprompt.models.torchvision_cure import cure_torchvision  # noqa: E402
+from unprompt.models.networks.torchvision_cure import cure_torchvision  # noqa: E402
+from unprompt.models.store.registry import find_model  # noqa: E402
 from unprompt.training import export  # noqa: E402
+from unprompt.training.decoder_network import SentenceDecoder  # noqa: E402
 from unprompt.training.export import trained_network  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.onnx_export import SMALLEST_PACKED, export_onnx, pack_weights  # noqa: E402

@@ -15,7 +15,7 @@ from unprompt.images.decode import Picture, decode  # noqa: E402
 from unprompt.images.files import LocalFile  # noqa: E402
 from unprompt.images.sources import ImageRef  # noqa: E402
 from unprompt.members.regressor import Regressor  # noqa: E402
-from unprompt.models.folder import ModelFolder  # noqa: E402
+from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.training import folder_export, onnx_export  # noqa: E402
 from unprompt.training.folder_export import export_folder, is_torch_folder  # noqa: E402
 from unprompt.training.run import export_model  # noqa: E402

@@ -11,8 +11,8 @@ from unprompt.errors import DataError
 
 torch = pytest.importorskip("torch")
 
-from unprompt.models.folder import ModelFolder  # noqa: E402
-from unprompt.models.torch_folder import load_network  # noqa: E402
+from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
+from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.training.export import trained_network  # noqa: E402
 from unprompt.training.listening import ignore  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402

@@ -18,9 +18,9 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from unprompt.images.preprocess import PUBLISHED_VIT  # noqa: E402
-from unprompt.models.backbones import build_backbone  # noqa: E402
-from unprompt.models.folder import ModelFolder  # noqa: E402
-from unprompt.models.torch_folder import load_network  # noqa: E402
+from unprompt.models.networks.backbones import build_backbone  # noqa: E402
+from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
+from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.training.loading import normalised  # noqa: E402
 from unprompt.training.loop import BEST, LAST  # noqa: E402
 from unprompt.training.probe import ProbeTask  # noqa: E402

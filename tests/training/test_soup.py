@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from unprompt.models.torch_folder import load_network  # noqa: E402
+from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
 from unprompt.training.soup import cook, mean_weights  # noqa: E402

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from unprompt.models.folder import ModelFolder  # noqa: E402
-from unprompt.models.torch_folder import load_network  # noqa: E402
+from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
+from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
 

@@ -21,9 +21,9 @@ import safetensors
 import safetensors.numpy
 
 from unprompt.errors import ModelError
-from unprompt.interrogation.embedded_pair import EmbeddedPair
-from unprompt.models.two_tower import silent
 from unprompt.prediction import Vector
+from unprompt.towers.embedded import EmbeddedPair
+from unprompt.towers.two_tower import silent
 from unprompt.vocabulary import tables, vector_file
 from unprompt.vocabulary.category import Category
 from unprompt.vocabulary.tables import TermTables, default_cache
@@ -38,7 +38,7 @@ SHORT = Category("short", ("a cat", "oil on canvas", "lone \ud800 surrogate", ".
 BUILD = f"""
 import sys
 from pathlib import Path
-from unprompt.interrogation.embedded_pair import EmbeddedPair
+from unprompt.towers.embedded import EmbeddedPair
 from unprompt.vocabulary import tables
 from unprompt.vocabulary.category import Category
 tables._PART = {PART}

@@ -25,10 +25,10 @@ from unprompt.bank.layout import (
 from unprompt.bank.readahead import prefetch_rows
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
-from unprompt.models.folder import file_sha256
-from unprompt.models.registry import SENTENCE_ENCODER, find_model
-from unprompt.models.two_tower import TwoTower, silent
+from unprompt.models.store.folder import file_sha256
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.towers.two_tower import TwoTower, silent
 from unprompt.vocabulary.category import digest
 from unprompt.vocabulary.ranking import nearest
 from unprompt.vocabulary.vector_file import Half

@@ -41,12 +41,12 @@ from unprompt.bank.layout import (
 from unprompt.errors import DataError, ModelError
 from unprompt.images.metadata.cleaning import tidy
 from unprompt.images.sources import printable
-from unprompt.models.folder import file_sha256
-from unprompt.models.onnx import core_count
-from unprompt.models.two_tower import TwoTower, silent
+from unprompt.models.regressors.onnx import core_count
+from unprompt.models.store.folder import file_sha256
 from unprompt.prediction import Vector
 from unprompt.text.fingerprints import Fingerprints
 from unprompt.text.sentence import SentenceEncoder
+from unprompt.towers.two_tower import TwoTower, silent
 
 Step: TypeAlias = "Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]"
 """Begins a step of so many things, None where nobody knows; what it gives is told how many more are done."""

@@ -26,9 +26,9 @@ from unprompt.bank.layout import NUMBER, PLACE, FileSum
 from unprompt.bank.readahead import prefetch_rows
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
-from unprompt.models.folder import file_sha256
-from unprompt.models.two_tower import silent
+from unprompt.models.store.folder import file_sha256
 from unprompt.prediction import Vector
+from unprompt.towers.two_tower import silent
 from unprompt.vocabulary.category import digest
 from unprompt.vocabulary.ranking import nearest
 from unprompt.vocabulary.vector_file import Half

@@ -37,8 +37,8 @@ from unprompt.bank.index import (
 )
 from unprompt.bank.layout import NUMBER, PLACE, FileSum
 from unprompt.errors import needing
-from unprompt.models.folder import file_sha256
-from unprompt.models.onnx import core_count
+from unprompt.models.regressors.onnx import core_count
+from unprompt.models.store.folder import file_sha256
 from unprompt.prediction import Vector
 
 _UNFINISHED = f"{FOLDER}.tmp"

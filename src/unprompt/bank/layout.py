@@ -12,10 +12,10 @@ import numpy as np
 
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
-from unprompt.interrogation.embedded_pair import NAME as EMBEDDED
-from unprompt.models.registry import SENTENCE_ENCODER, find_model
-from unprompt.models.two_tower import TwoTower
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE
+from unprompt.towers.embedded import NAME as EMBEDDED
+from unprompt.towers.two_tower import TwoTower
 
 CONFIG = "config.json"
 PROMPTS, ENDS = "prompts.txt", "ends.u64"

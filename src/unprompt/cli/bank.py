@@ -14,8 +14,8 @@ from unprompt.cli.options import ClipModel, ClipWeights, Offline, Quiet, SkipBad
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError
-from unprompt.models.hub_cache import go_offline
-from unprompt.models.weights import HUB
+from unprompt.models.store.hub_cache import go_offline
+from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.bank.building import Counts
@@ -60,7 +60,7 @@ def build(
     """
     from unprompt.bank.building import Counts, build_bank
     from unprompt.datasets.prompts import PromptSource
-    from unprompt.interrogation.towers import open_towers
+    from unprompt.towers.opening import open_towers
 
     if offline:
         go_offline()

@@ -15,10 +15,10 @@ from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say, say_fault, show
 from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, ModelError, UnknownNameError, needing
-from unprompt.models.registry import LOCAL
+from unprompt.models.store.registry import LOCAL
 
 if TYPE_CHECKING:
-    from unprompt.models.needed_files import Need
+    from unprompt.models.store.needed_files import Need
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def list_models() -> None:
     """
     from rich.table import Table
 
-    from unprompt.models.registry import all_models
+    from unprompt.models.store.registry import all_models
 
     table = Table()
     table.add_column("model", no_wrap=True)  # presets name it
@@ -67,7 +67,7 @@ def verify(
     """
     from rich.table import Table
 
-    from unprompt.models.registry import find_model
+    from unprompt.models.store.registry import find_model
 
     table = Table("model", "file")
     table.add_column("bytes", justify="right")
@@ -112,8 +112,8 @@ def fetch(
     A download that broke off goes on where it was, and every file is checked against its hash. What no hub has is said
     with what makes it. All that went wrong is said at the end; the exit code is 2 then.
     """
-    from unprompt.models.hub_cache import go_offline, is_offline
-    from unprompt.models.hub_download import bring_model
+    from unprompt.models.store.hub_cache import go_offline, is_offline
+    from unprompt.models.store.hub_download import bring_model
 
     if offline:
         go_offline()
@@ -192,7 +192,7 @@ def convert(
 
     Weights alone are read; a file that asks to run code is refused. Needs the extra [torch].
     """
-    from unprompt.models.registry import models_folder
+    from unprompt.models.store.registry import models_folder
 
     conversion = _conversion()
     name = name or (output.name if output else f"{architecture.partition('.')[0]}.converted")
@@ -233,7 +233,7 @@ def soup(
 
 def _conversion() -> ModuleType:
     with needing("torch", "converting a checkpoint"):
-        from unprompt.models import conversion
+        from unprompt.models.regressors import conversion
     return conversion
 
 
@@ -273,7 +273,7 @@ def _needed() -> tuple[list[str], list[ModelError]]:
 
     The others are for those who want them: `unprompt presets show` says what they lack.
     """
-    from unprompt.models.registry import SENTENCE_ENCODER, all_models
+    from unprompt.models.store.registry import SENTENCE_ENCODER, all_models
     from unprompt.presets import load_preset, preset_names
 
     models, unreadable = all_models()

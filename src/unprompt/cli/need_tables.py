@@ -12,7 +12,7 @@ from unprompt.errors import UnpromptError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unprompt.models.needed_files import Need, NeededFile
+    from unprompt.models.store.needed_files import Need, NeededFile
     from unprompt.presets import Preset
 
 

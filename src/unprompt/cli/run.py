@@ -21,7 +21,7 @@ from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_
 
 if TYPE_CHECKING:
     from unprompt.images.sources import ImageRef
-    from unprompt.images.web import WebLimits
+    from unprompt.images.web.address import WebLimits
     from unprompt.output.phrasing import Phrasing
     from unprompt.prediction import Failure, Prediction
     from unprompt.unprompter import Unprompter

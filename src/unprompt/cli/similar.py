@@ -24,16 +24,16 @@ from unprompt.cli.options import (
 )
 from unprompt.cli.terminal import return_memory, say_failure, writing
 from unprompt.errors import EXIT_SOME_FAILED
-from unprompt.models.hub_cache import go_offline
-from unprompt.models.weights import HUB
+from unprompt.models.store.hub_cache import go_offline
+from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.bank.bank import Bank
     from unprompt.bank.index import Index
     from unprompt.images.decode import Picture
-    from unprompt.models.two_tower import TwoTower
     from unprompt.output.records import Record
     from unprompt.prediction import Candidate, Failure
+    from unprompt.towers.two_tower import TwoTower
 
 _ENCODED = 8
 """Pictures that are in memory together."""
@@ -77,10 +77,10 @@ def similar(
     from unprompt.bank.index import Index
     from unprompt.images.decode import decode
     from unprompt.images.sources import image_refs, may_be_many
-    from unprompt.images.web import WebLimits
-    from unprompt.interrogation.towers import open_towers
+    from unprompt.images.web.address import WebLimits
     from unprompt.output.records import failure_record, scores_record
     from unprompt.prediction import Failure
+    from unprompt.towers.opening import open_towers
 
     if offline:
         go_offline()

@@ -22,8 +22,8 @@ from unprompt.cli.options import (
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import quiet_pipe, say, show
 from unprompt.errors import EXIT_FINE, DataError, UnknownNameError
-from unprompt.models.hub_cache import go_offline
-from unprompt.models.weights import HUB
+from unprompt.models.store.hub_cache import go_offline
+from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.vocabulary.category import Category
@@ -103,7 +103,7 @@ def build(
     [torch].
     """
     from unprompt.images.sources import printable
-    from unprompt.interrogation.towers import open_towers
+    from unprompt.towers.opening import open_towers
     from unprompt.vocabulary.tables import TermTables, default_cache
 
     if offline:

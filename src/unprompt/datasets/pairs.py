@@ -22,7 +22,7 @@ from unprompt.errors import DataError
 from unprompt.images.decode import decode
 from unprompt.images.folders import matching
 from unprompt.images.sources import ARCHIVE_SUFFIXES, ImageRef, printable
-from unprompt.models.onnx import core_count
+from unprompt.models.regressors.onnx import core_count
 from unprompt.prediction import Failure
 
 _WILDCARD = re.compile(r"[*?\[]")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from unprompt.datasets.threads import in_order
 from unprompt.errors import DataError
 from unprompt.images.sources import printable
-from unprompt.models.onnx import core_count
+from unprompt.models.regressors.onnx import core_count
 from unprompt.output.files import OutputBusyError, open_locked, write_all, write_errors
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.fingerprints import fingerprint

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from unprompt.answer.fusing import Numbers, Votes, Weights, fit_weights
 from unprompt.datasets.near_pairs import NearPairs
 from unprompt.datasets.splitting import find_groups
-from unprompt.ensemble import Numbers, Votes, Weights, fit_weights
 from unprompt.errors import DataError
 from unprompt.evaluation.metrics import Difference, Mean, bootstrap, bootstrap_difference
 from unprompt.evaluation.scoring import Scored, prompt_group

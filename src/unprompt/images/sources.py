@@ -23,7 +23,7 @@ from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
 if TYPE_CHECKING:
     import threading
 
-    from unprompt.images.web import WebLimits
+    from unprompt.images.web.address import WebLimits
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Input: TypeAlias = Union[str, "os.PathLike[str]", bytes, Image.Image, Pixels, "ImageRef"]
@@ -241,7 +241,7 @@ def _or_nothing(refs: Iterable[ImageRef], name: str, where: str, advice: str) ->
 
 
 def _at_address(url: str, web: WebLimits | None) -> ImageRef:
-    from unprompt.images.web import WebAddress, WebLimits
+    from unprompt.images.web.address import WebAddress, WebLimits
 
     path = re.split("[?#]", url.partition("://")[2], maxsplit=1)[0]
     _host, _, below = path.partition("/")

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
+from unprompt.captioners.opening import CAPTIONERS, open_caption_model
 from unprompt.errors import UnknownNameError
 from unprompt.images.decode import Picture
-from unprompt.models.captioning import CAPTIONERS, open_caption_model
-from unprompt.models.picture_encoder import PictureEncoder
-from unprompt.models.registry import LOCAL, find_model
+from unprompt.models.regressors.picture_encoder import PictureEncoder
+from unprompt.models.store.registry import LOCAL, find_model
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 

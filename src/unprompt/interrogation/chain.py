@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.interrogation.sentence import Sentence
-from unprompt.models.two_tower import JOINT, Continuations, TwoTower
 from unprompt.prediction import Term, Vector
+from unprompt.towers.two_tower import JOINT, Continuations, TwoTower
 from unprompt.vocabulary.ranking import by_weight
 
 SHARE = 0.15

@@ -16,11 +16,11 @@ from unprompt.interrogation.captions import EMBEDDED, Captioner, open_captioner
 from unprompt.interrogation.interrogation import Interrogation, Mode, Settings
 from unprompt.interrogation.lists import Lists, Step
 from unprompt.interrogation.sentence import fitted
-from unprompt.interrogation.towers import open_towers
 from unprompt.interrogation.writer import Writer
-from unprompt.models.two_tower import TwoTower
-from unprompt.models.weights import HUB
+from unprompt.models.store.weights import HUB
 from unprompt.prediction import Failure, Term
+from unprompt.towers.opening import open_towers
+from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.tables import default_cache
 from unprompt.vocabulary.vocabulary import Vocabulary, load_vocabulary
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from unprompt.interrogation.chain import Candidate
-from unprompt.models.two_tower import TwoTower
 from unprompt.prediction import Term, Vector
+from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.category import FLAVORS, Category
 from unprompt.vocabulary.ranking import rank
 from unprompt.vocabulary.tables import TermTable, TermTables

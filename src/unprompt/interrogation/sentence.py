@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from unprompt.models.two_tower import JOINT
 from unprompt.prediction import Term
 from unprompt.text.tokenizers import cut_to_tokens
+from unprompt.towers.two_tower import JOINT
 
 Count = Callable[[str], int]
 """How many tokens a text has."""

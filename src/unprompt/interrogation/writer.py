@@ -13,8 +13,8 @@ from unprompt.interrogation.chain import Candidate, Rules, grow
 from unprompt.interrogation.interrogation import Mode, Settings
 from unprompt.interrogation.lists import MEDIUMS, MOVEMENTS, Lists
 from unprompt.interrogation.sentence import Addition, Sentence, compose
-from unprompt.models.two_tower import JOINT, TwoTower
 from unprompt.prediction import Term, Vector
+from unprompt.towers.two_tower import JOINT, TwoTower
 from unprompt.vocabulary.category import FLAVORS
 from unprompt.vocabulary.original import ARTISTS
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unprompt.captioners.opening import open_caption_model
 from unprompt.images.decode import Picture
 from unprompt.interrogation.lists import Step
-from unprompt.models.captioning import open_caption_model
 from unprompt.prediction import Vote
 from unprompt.presets import MemberSpec
 
 if TYPE_CHECKING:
-    from unprompt.models.torch_captioner import TorchCaptioner
+    from unprompt.captioners.captioner import TorchCaptioner
 
 
 class CaptionerMember:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from unprompt.answer.codebook import check_codebook
 from unprompt.bank.bank import Bank
 from unprompt.bank.index import CONFIG as INDEX_CONFIG
 from unprompt.bank.index import FOLDER as INDEX_FOLDER
 from unprompt.bank.index import Index
-from unprompt.codebook import check_codebook
 from unprompt.errors import DataError, ModelError, UnknownNameError
 from unprompt.interrogation.captions import EMBEDDED, is_model
 from unprompt.interrogation.captions import MODELS as CAPTION_MODELS
-from unprompt.interrogation.embedded_pair import NAME as EMBEDDED_PAIR
-from unprompt.models.folder import CONFIG
-from unprompt.models.needed_files import (
+from unprompt.models.store.folder import CONFIG
+from unprompt.models.store.needed_files import (
     Need,
     NeededFile,
     captioner_need,
@@ -25,10 +24,11 @@ from unprompt.models.needed_files import (
     package_need,
     towers_need,
 )
-from unprompt.models.published_models import published_models
-from unprompt.models.registry import SENTENCE_ENCODER, find_model
-from unprompt.models.weights import HUB
+from unprompt.models.store.published_models import published_models
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
+from unprompt.models.store.weights import HUB
 from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset
+from unprompt.towers.embedded import NAME as EMBEDDED_PAIR
 from unprompt.vocabulary.original import NAME as ORIGINAL
 
 _SEEING = CAPTION_MODELS[0]

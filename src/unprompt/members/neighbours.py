@@ -17,11 +17,11 @@ from unprompt.bank.index import Index
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
 from unprompt.interrogation.lists import Step
-from unprompt.interrogation.towers import open_towers
-from unprompt.models.two_tower import TwoTower
-from unprompt.models.weights import HUB
+from unprompt.models.store.weights import HUB
 from unprompt.prediction import Vector, Vote
 from unprompt.presets import MemberSpec
+from unprompt.towers.opening import open_towers
+from unprompt.towers.two_tower import TwoTower
 
 K, POWER = 100, 6.0
 OFFERED = 5

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from unprompt.images.decode import Picture
 from unprompt.interrogation.lists import Step
-from unprompt.models.folder import ModelFolder
-from unprompt.models.picture_encoder import PictureEncoder
-from unprompt.models.registry import find_model
+from unprompt.models.regressors.picture_encoder import PictureEncoder
+from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.registry import find_model
 from unprompt.prediction import Vote
 from unprompt.presets import MemberSpec
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.ensemble import fuse
+from unprompt.answer.fusing import fuse
 from unprompt.prediction import Candidate, Failure, Prediction, Term, Vector, Vote, WrittenPrompt
 
 Record = dict[str, Any]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.errors import ModelError
-from unprompt.models.folder import ModelFolder
-from unprompt.models.onnx import session
+from unprompt.models.regressors.onnx import session
+from unprompt.models.store.folder import ModelFolder
 from unprompt.text.words import Words
 
 START, END = "<start>", "<end>"

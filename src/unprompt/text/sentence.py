@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.models.folder import ModelFolder
-from unprompt.models.onnx import session
-from unprompt.models.registry import SENTENCE_ENCODER, find_model
+from unprompt.models.regressors.onnx import session
+from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE
 
 if TYPE_CHECKING:

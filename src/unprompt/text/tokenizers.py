@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from unprompt.models.registry import find_model
+from unprompt.models.store.registry import find_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

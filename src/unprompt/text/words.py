@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.errors import ModelError
-from unprompt.models.folder import ModelFolder
-from unprompt.models.stored_vectors import read_vectors, write_vectors
+from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.stored_vectors import read_vectors, write_vectors
 from unprompt.prediction import Vector
 
 WORDS, VECTORS = "words.txt", "words.npy"

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.codebook import ARCHITECTURE, Codebook
+from unprompt.answer.codebook import ARCHITECTURE, Codebook
 from unprompt.datasets.comparison import Steps
 from unprompt.datasets.prompts import PromptSource
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError, ModelError
-from unprompt.models.folder import CARD, CONFIG, ModelFolder, check_replaceable, replacing, write_config
-from unprompt.models.stored_vectors import VECTORS_LIMIT
+from unprompt.models.store.folder import CARD, CONFIG, ModelFolder, check_replaceable, replacing, write_config
+from unprompt.models.store.stored_vectors import VECTORS_LIMIT
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 from unprompt.text.fingerprints import fingerprint
 from unprompt.training.texts import read_texts

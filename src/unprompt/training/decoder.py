@@ -17,8 +17,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
-from unprompt.models.sentence_decoder import SentenceDecoder
 from unprompt.text.words import FUNCTION_WORDS, WORDS
+from unprompt.training.decoder_network import SentenceDecoder
 from unprompt.training.loop import Batch
 from unprompt.training.neighbours import Neighbours
 from unprompt.training.recipe import Recipe

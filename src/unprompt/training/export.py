@@ -21,20 +21,20 @@ from unprompt.datasets.pairs import Pair, read_pairs
 from unprompt.errors import DataError, MissingExtraError, ModelError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing, preprocess
-from unprompt.models.folder import ModelFolder, write_config
-from unprompt.models.onnx import session
-from unprompt.models.registry import SENTENCE_ENCODER
-from unprompt.models.regressor_network import RegressorNetwork
-from unprompt.models.sentence_decoder import SentenceDecoder
-from unprompt.models.torch_folder import save_network
-from unprompt.models.torchvision_cure import cure_torchvision
-from unprompt.models.weights import RANDOM
+from unprompt.models.networks.torchvision_cure import cure_torchvision
+from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.regressor_network import RegressorNetwork
+from unprompt.models.regressors.torch_folder import save_network
+from unprompt.models.store.folder import ModelFolder, write_config
+from unprompt.models.store.registry import SENTENCE_ENCODER
+from unprompt.models.store.weights import RANDOM
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_TOKENIZER
 from unprompt.text.words import WORDS, Words
 from unprompt.training.card import model_card
 from unprompt.training.checkpoint import newest_checkpoint
+from unprompt.training.decoder_network import SentenceDecoder
 from unprompt.training.loop import LAST
 from unprompt.training.lora import add_lora, merge_lora, name_without_lora
 from unprompt.training.onnx_export import export_onnx, pack_weights

@@ -16,7 +16,7 @@ from unprompt.errors import DataError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing
 from unprompt.images.sources import ImageRef, Pixels
-from unprompt.models.onnx import core_count
+from unprompt.models.regressors.onnx import core_count
 
 Job = TypeVar("Job")
 

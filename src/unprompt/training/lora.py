@@ -7,8 +7,8 @@ import re
 from torch import nn
 
 from unprompt.errors import DataError, MissingExtraError
-from unprompt.models.regressor_network import RegressorNetwork
-from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.models.networks.torchvision_cure import cure_torchvision
+from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.training.recipe import Lora
 
 _ADDED = re.compile(r"\.(base_layer|lora_[AB]\.\w+)\b")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unprompt.images.sources import ImageRef
-from unprompt.models.regressor_network import RegressorNetwork
+from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.training.listening import Advance
 from unprompt.training.loop import Batch
 from unprompt.training.losses import regression_loss

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from unprompt.models.weights import RANDOM
+from unprompt.models.store.weights import RANDOM
 
 RUN_RECIPE = "recipe.json"
 """Where the folder of a run keeps its recipe."""

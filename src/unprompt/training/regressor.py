@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from unprompt.errors import DataError
 from unprompt.images.preprocess import Preprocessing
 from unprompt.images.sources import Pixels
-from unprompt.models.backbones import build_backbone
-from unprompt.models.regressor_network import HeadSpec, RegressorNetwork
+from unprompt.models.networks.backbones import build_backbone
+from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork
 from unprompt.prediction import Vector
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.training.augmentation import augment, overlay

@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from unprompt.errors import DataError
-from unprompt.models.folder import CARD, ModelFolder, replacing
+from unprompt.models.store.folder import CARD, ModelFolder, replacing
 from unprompt.output.files import open_locked
 from unprompt.training.card import write_data_note
 from unprompt.training.decoder import DecoderTask

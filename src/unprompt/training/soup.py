@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from unprompt.errors import DataError
-from unprompt.models.folder import ModelFolder, check_replaceable
-from unprompt.models.torch_folder import save_network
+from unprompt.models.regressors.torch_folder import save_network
+from unprompt.models.store.folder import ModelFolder, check_replaceable
 from unprompt.training.export import trained_network
 from unprompt.training.listening import Report
 from unprompt.training.loading import Loader

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
-from unprompt.models.regressor_network import RegressorNetwork
-from unprompt.models.text_towers import encode_texts
+from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.prediction import Vector
+from unprompt.towers.texts import encode_texts
 from unprompt.training.listening import Advance
 from unprompt.training.loop import Batch
 from unprompt.training.losses import regression_loss

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from unprompt.errors import DataError, ModelError
 from unprompt.images.sources import printable
-from unprompt.models.two_tower import TwoTower, silent
+from unprompt.towers.two_tower import TwoTower, silent
 from unprompt.vocabulary import vector_file
 from unprompt.vocabulary.category import Category, digest
 from unprompt.vocabulary.vector_file import SUFFIX, UNFINISHED, Half, Label

@@ -14,7 +14,7 @@ import torch
 from unprompt.datasets.generation.settings import SCHEDULER
 from unprompt.errors import DataError, ModelError
 from unprompt.images.sources import printable
-from unprompt.models.torchvision_cure import cure_torchvision
+from unprompt.models.networks.torchvision_cure import cure_torchvision
 
 Pipeline: TypeAlias = Any
 """A diffusers.StableDiffusionPipeline, whose own annotations know neither its parts nor that it can be called."""

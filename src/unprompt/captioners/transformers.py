@@ -1,0 +1,308 @@
+"""BLIP, BLIP-2 and GIT, as transformers has them (torch)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from unprompt.captioners.captioner import TorchCaptioner, WriterSource
+from unprompt.captioners.folder import CaptionFolder, CaptionSource
+from unprompt.captioners.opening import CaptionSettings
+from unprompt.errors import DataError, ModelError
+from unprompt.images.decode import Picture
+from unprompt.images.preprocess import within_aspect
+from unprompt.models.networks.open_clip_backbone import quiet
+from unprompt.models.networks.start_weights import not_finite, read_shapes, told_faults
+from unprompt.models.networks.torchvision_cure import cure_torchvision
+
+_CLASSES = {"blip": "BlipForConditionalGeneration", "blip-2": "Blip2ForConditionalGeneration", "git": "GitForCausalLM"}
+_LANGUAGE_MODELS = ("opt", "t5")
+"""What BLIP-2 may have inside."""
+
+_SPARE_TOKENS = 256
+"""So many more tokens than its tokenizer a model may have: they are rounded up for the sake of speed."""
+
+_LARGEST_SIDE = 4096
+"""Pixels; those that were published see 224 or 384."""
+
+_IMAGE = "<image>"
+"""BLIP-2's token in whose places it puts what it sees."""
+
+_DERIVED = "position_ids"
+"""How names of what old checkpoints hold besides weights end."""
+
+
+def open_transformers(name: str, source: CaptionSource, settings: CaptionSettings) -> TorchCaptioner:
+    """The captioner of a folder; nothing is read before its first picture.
+
+    It raises ModelError then for a folder that is not whole, or whose weights or tokenizer do not belong to its config,
+    and DataError for a question or lengths that the model does not take.
+    """
+    return TorchCaptioner(
+        name,
+        settings,
+        WriterSource(
+            load=lambda device: TransformersWriter(source.folder, settings, device),
+            identify=lambda: source.folder.identity(),
+        ),
+    )
+
+
+class TransformersWriter:
+    """See `Writer`."""
+
+    def __init__(self, folder: CaptionFolder, settings: CaptionSettings, device: torch.device) -> None:
+        cure_torchvision()
+        language = _language(folder)
+        config, self._tokenizer, self._processor = _load_processors(folder)
+        _check_tokenizer(folder, self._tokenizer, config)
+        self._crops = config.model_type == "git"  # the others see a picture whole, squashed
+        self._question = _ask(self._tokenizer, config, language, settings.question)
+        _check_lengths(settings, self._question.counted, _longest(config, language))
+        self._written = settings.max_length - self._question.counted
+        self._check_processor(folder, _side(folder, config))
+        self._search = _search(settings, self._question.counted)
+        self.network = _load_network(folder, _precision(device, language))
+
+    def see(self, picture: Picture) -> Tensor:
+        """See `Writer`."""
+        image = Image.fromarray(picture.pixels)
+        if self._crops:
+            image = within_aspect(image)
+        seen = self._processor(images=image, return_tensors="pt")
+        return cast(Tensor, seen["pixel_values"][0])
+
+    def write(self, pixels: Tensor) -> Tensor:
+        """See `Writer`."""
+        asked = torch.tensor([self._question.tokens], device=pixels.device).repeat(len(pixels), 1)
+        network: Any = self.network
+        found: Tensor = network.generate(
+            pixel_values=pixels.to(network.dtype),
+            input_ids=asked,
+            attention_mask=torch.ones_like(asked),
+            **self._search,
+        )
+        found = found[:, self._question.repeated :]
+        found = F.pad(found, (0, self._written - found.shape[1]), value=self._tokenizer.pad_token_id)
+        return found.reshape(len(pixels), -1, self._written).cpu()
+
+    def read(self, tokens: Sequence[int]) -> str:
+        """See `Writer`."""
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+    def _check_processor(self, folder: CaptionFolder, side: int) -> None:
+        """Shows it a blank picture, which is no square. Raises ModelError where the model could not see that."""
+        blank = Picture("", np.zeros((side, 2 * side, 3), np.uint8), (2 * side, side), None, "", None)
+        expected = f"expected finite pixels of the shape {(3, side, side)}"
+        try:
+            _check_sizes(self._processor)
+            with np.errstate(all="ignore"):  # numbers that make no sense may be infinite
+                seen = self.see(blank)
+        except Exception as error:  # whatever the library makes of such numbers
+            found = str(error) or type(error).__name__
+        else:
+            found = "" if seen.isfinite().all() else "infinite ones"
+            found = found if seen.shape == (3, side, side) else str(tuple(seen.shape))
+        if found:
+            raise ModelError(
+                f"the processor in {folder.path} does not belong to the model: {expected}, found {found}; put both "
+                "there again, from one place"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The tokens that a model is given; how many of them a text's length counts, and how many an answer repeats."""
+
+    tokens: Sequence[int]
+    counted: int
+    repeated: int
+
+
+def _ask(tokenizer: Any, config: Any, language: str | None, text: str) -> _Question:
+    if config.model_type == "git":
+        tokens = [tokenizer.cls_token_id, *tokenizer(text, add_special_tokens=False).input_ids]
+        return _Question(tokens, counted=len(tokens), repeated=len(tokens))
+    tokens = tokenizer(text).input_ids
+    if config.model_type == "blip":  # whose generate puts its own first token in, and leaves the last out
+        return _Question(tokens, counted=len(tokens) - 1, repeated=len(tokens) - 1)
+    given = [config.image_token_id] * config.num_query_tokens + tokens
+    if language == "t5":  # reads the question apart; its text begins with one token of its own
+        return _Question(given, counted=1, repeated=1)
+    return _Question(given, counted=len(tokens), repeated=len(given))
+
+
+def _check_lengths(settings: CaptionSettings, counted: int, longest: int) -> None:
+    if settings.max_length > longest:
+        raise DataError(f"max_length is {settings.max_length}; this captioner writes up to {longest} tokens")
+    if counted >= settings.max_length:
+        raise DataError(
+            f"the question has {counted} tokens, its beginning included; expected fewer than max_length, which is "
+            f"{settings.max_length}"
+        )
+
+
+def _search(settings: CaptionSettings, counted: int) -> dict[str, Any]:
+    """What `generate` is told; everything that a repository may have set otherwise is among it."""
+    search: dict[str, Any] = {
+        "num_beams": settings.beams,
+        "num_return_sequences": settings.beams,
+        "min_new_tokens": max(0, settings.min_length - counted),
+        "max_new_tokens": settings.max_length - counted,
+        "no_repeat_ngram_size": settings.no_repeat_ngram_size,
+        "do_sample": False,
+        "repetition_penalty": 1.0,
+    }
+    if settings.beams > 1:
+        search |= {"length_penalty": settings.length_penalty, "early_stopping": False}
+    return search
+
+
+def _longest(config: Any, language: str | None) -> int:
+    """Tokens of a text, as far as the model knows positions; T5's are relative and have no end."""
+    if config.model_type == "git":
+        return int(config.max_position_embeddings)
+    if config.model_type == "blip":
+        return int(config.text_config.max_position_embeddings)
+    if language == "t5":
+        return 512
+    return int(config.text_config.max_position_embeddings) - int(config.num_query_tokens)
+
+
+def _precision(device: torch.device, language: str | None) -> torch.dtype:
+    if device.type != "cuda":
+        return torch.float32
+    if language == "t5":  # learnt in bfloat16, and overflows float16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.float16
+
+
+def _language(folder: CaptionFolder) -> str | None:
+    """The language model inside a BLIP-2."""
+    if folder.config["model_type"] != "blip-2":
+        return None
+    text = folder.config.get("text_config")
+    language = text.get("model_type") if isinstance(text, Mapping) else None
+    if language not in _LANGUAGE_MODELS:
+        raise ModelError(f"{folder.path}: expected BLIP-2 with {' or '.join(_LANGUAGE_MODELS)}, found {language!r}")
+    return str(language)
+
+
+def _network_class(folder: CaptionFolder) -> Any:
+    import transformers
+
+    return getattr(transformers, _CLASSES[str(folder.config["model_type"])])
+
+
+def _load_network(folder: CaptionFolder, precision: torch.dtype) -> nn.Module:
+    try:
+        with _silent():
+            network, found = _network_class(folder).from_pretrained(
+                folder.path,
+                dtype=precision,
+                use_safetensors=folder.safe,
+                weights_only=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # they are among what is found
+                output_loading_info=True,
+            )
+    except Exception as error:  # whatever the library makes of a damaged config or file
+        raise ModelError(f"{folder.path} cannot be loaded: {error}; put the model there again") from error
+    faults = {
+        "missing": sorted(found["missing_keys"]),
+        "of another shape": sorted(key if isinstance(key, str) else key[0] for key in found["mismatched_keys"]),
+        "unknown": sorted(key for key in found["unexpected_keys"] if not key.endswith(_DERIVED)),
+        "no floating-point numbers": _whole_numbers(folder),
+        "not finite": not_finite(network.state_dict()),
+    }
+    if told := told_faults(faults):
+        raise ModelError(f"the weights in {folder.path} are not those of its config: {told}; put the model there again")
+    return cast(nn.Module, network.eval())
+
+
+def _whole_numbers(folder: CaptionFolder) -> list[str]:
+    """Weights that the library would make floating-point numbers of without a word; of pickled files nobody can say."""
+    return [
+        name
+        for file in sorted(folder.path.glob("model*.safetensors") if folder.safe else ())
+        for name, value in read_shapes(file).items()
+        if not value.is_floating_point() and not name.endswith(_DERIVED)
+    ]
+
+
+def _load_processors(folder: CaptionFolder) -> tuple[Any, Any, Any]:
+    """Config, tokenizer, and what makes pixels of a picture: by Pillow, as all these models learnt to see."""
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    known = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with _silent():
+            return (
+                _network_class(folder).config_class.from_pretrained(folder.path, local_files_only=True),
+                AutoTokenizer.from_pretrained(folder.path, **known),
+                AutoImageProcessor.from_pretrained(folder.path, backend="pil", **known),
+            )
+    except Exception as error:  # whatever the library makes of damaged files
+        raise ModelError(f"config, tokenizer or processor in {folder.path} cannot be loaded: {error}") from error
+
+
+def _side(folder: CaptionFolder, config: Any) -> int:
+    """Of the pictures that the model sees, which are squares."""
+    side = config.vision_config.image_size
+    if isinstance(side, int) and 0 < side <= _LARGEST_SIDE:
+        return side
+    raise ModelError(f"{folder.path}: expected image_size in its config from 1 to {_LARGEST_SIDE}, found {side!r}")
+
+
+def _check_sizes(processor: Any) -> None:
+    """Raises ValueError for one that would fill the memory with a picture's pixels."""
+    for kind in ("size", "crop_size", "pad_size"):
+        for name, edge in dict(getattr(processor, kind, None) or {}).items():
+            if edge is not None and not 0 < edge <= _LARGEST_SIDE:
+                raise ValueError(f"{name} = {edge} of its {kind}")
+
+
+def _check_tokenizer(folder: CaptionFolder, tokenizer: Any, config: Any) -> None:
+    """Raises ModelError for a tokenizer that cannot be the one that the model was trained with."""
+    text = config if config.model_type == "git" else config.text_config
+    pairs = {"pad": (tokenizer.pad_token_id, text.pad_token_id)}
+    if config.model_type == "blip":
+        pairs["end"] = (tokenizer.sep_token_id, text.sep_token_id)
+    elif config.model_type == "git":
+        pairs |= {
+            "begin": (tokenizer.cls_token_id, text.bos_token_id),
+            "end": (tokenizer.sep_token_id, text.eos_token_id),
+        }
+    else:
+        pairs["stand for the picture"] = (tokenizer.convert_tokens_to_ids(_IMAGE), config.image_token_id)
+    faults = [f"the token to {use} is {has}, not {wants}" for use, (has, wants) in pairs.items() if has != wants]
+    if not text.vocab_size - _SPARE_TOKENS <= len(tokenizer) <= text.vocab_size:
+        faults.append(f"it has {len(tokenizer):,} tokens, not {text.vocab_size:,}")
+    if faults:
+        raise ModelError(
+            f"the tokenizer in {folder.path} does not belong to the model: {'; '.join(faults)}; put both there again, "
+            "from one place"
+        )
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without the library's reports and progress bars."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with quiet():
+            yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

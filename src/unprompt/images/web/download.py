@@ -1,0 +1,201 @@
+"""One picture from the web, by plain GET: httpx reads the addresses, httpcore moves the bytes.
+
+Proxies of the environment are not used: a proxy would look the names up and connect in our place, where the guard of
+`connections` cannot see. There are no cookies, no credentials and no compression. Certificates are checked against
+the system's store (or SSL_CERT_FILE, SSL_CERT_DIR) and certifi's.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import threading
+from collections.abc import Callable
+from importlib import metadata
+
+import httpcore
+import httpx
+
+from unprompt.errors import PictureError
+from unprompt.images.web.address import WebLimits
+from unprompt.images.web.addresses import IPAddress, is_public
+from unprompt.images.web.connections import Deadline, GuardedNetwork, LookUp, look_up
+
+URL_LIMIT = 8192
+"""The longest address that is asked for, in characters, once written in ASCII."""
+
+_OK = 200
+_GONE = frozenset({404, 410})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BARE_BYTES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+
+
+class _Tls(threading.local):
+    """Certificates take 30 ms to load, so they are kept; one set a thread, for httpcore writes to it as it connects."""
+
+    def __init__(self) -> None:
+        self.context = httpcore.default_ssl_context()
+
+
+_tls = _Tls()
+
+
+def download(
+    url: str, limits: WebLimits, *, look_up: LookUp = look_up, is_public: Callable[[IPAddress], bool] = is_public
+) -> bytes:
+    """The body of a 200 answer that may be a picture. Raises PictureError, of the kinds of `WebAddress.read`.
+
+    `look_up` names a host's addresses, and `is_public` judges each, on every hop.
+    """
+    deadline = Deadline(limits.timeout_s)
+    network = GuardedNetwork(deadline, look_up, _anything if limits.allow_private else is_public)
+    target = _checked(url)
+    try:
+        with httpcore.ConnectionPool(ssl_context=_tls.context, network_backend=network) as pool:
+            for _ in range(limits.redirects + 1):
+                with pool.stream("GET", _core_url(target), headers=_request_headers(target)) as response:
+                    location = _header(response, b"location")
+                    if response.status not in _REDIRECTS or not location:
+                        return _picture_bytes(response, int(limits.limit_mb * 1_000_000))
+                target = _redirected(target, location)
+    except httpcore.TimeoutException as error:
+        raise PictureError(
+            "timeout",
+            f"expected a picture within {limits.timeout_s:g} s, found a server or a network that is slower; "
+            "try again later or download it yourself",
+        ) from error
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        # What h11 says would quote the server.
+        raise PictureError(
+            "unreachable",
+            "expected an answer by HTTP, found a server that hangs up, speaks otherwise or sends 100 kB of headers; "
+            "check the address",
+        ) from error
+    raise PictureError(
+        "too-many-redirects",
+        f"expected at most {limits.redirects} redirects, found more; give the address that they lead to",
+    )
+
+
+def _anything(address: IPAddress) -> bool:
+    return True
+
+
+def _checked(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    """An address that may be asked for; a redirect's is relative to its `base`."""
+    what = "an address" if base is None else "a redirect to one"
+    try:
+        url = httpx.URL(text) if base is None else base.join(text)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise _bad_url(f"{what} that is malformed") from error
+    if len(str(url)) > URL_LIMIT:
+        raise _bad_url(f"{what} of {len(str(url)):,} characters")
+    if url.scheme not in ("http", "https"):
+        raise _bad_url(f"{what} of another scheme")
+    if not _is_host(url.raw_host.decode("ascii")):
+        raise _bad_url(f"{what} without a valid host")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise _bad_url(f"{what} with the port {url.port}")
+    if url.userinfo:
+        raise _bad_url(f"{what} with a user name or password")
+    return url
+
+
+def _bad_url(found: str) -> PictureError:
+    return PictureError(
+        "bad-url",
+        f"expected http(s)://HOST/PATH, without credentials and of at most {URL_LIMIT:,} characters, "
+        f"found {found}; check the address",
+    )
+
+
+def _is_host(host: str) -> bool:
+    """Whether the lengths are those of DNS. Beyond them the codecs of socket and ssl raise errors of their own."""
+    return len(host) <= 253 and all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
+
+
+def _redirected(url: httpx.URL, location: str) -> httpx.URL:
+    target = _checked(location, base=url)
+    if url.scheme == "https" and target.scheme == "http":
+        raise PictureError(
+            "bad-url",
+            "expected a picture by https, found a redirect to http, which anyone on the way can change; "
+            "where that is fine, give the http address itself",
+        )
+    return target
+
+
+def _core_url(url: httpx.URL) -> httpcore.URL:
+    """The address as httpcore takes it. The fragment is ours alone and stays behind."""
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+def _request_headers(url: httpx.URL) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"Host", url.netloc),  # httpcore's own would lack the brackets around IPv6
+        (b"User-Agent", _user_agent()),
+        (b"Accept", b"image/*, */*;q=0.1"),
+        (b"Accept-Encoding", b"identity"),
+    ]
+
+
+@functools.cache
+def _user_agent() -> bytes:
+    try:
+        return f"unprompt/{metadata.version('unprompt')}".encode()
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return b"unprompt"
+
+
+def _header(response: httpcore.Response, name: bytes) -> str:
+    """A header's value, "" where there is none; of several of one name, all."""
+    values = [value for key, value in response.headers if key.lower() == name]
+    return b", ".join(values).decode("utf-8", errors="replace").strip()
+
+
+def _picture_bytes(response: httpcore.Response, limit: int) -> bytes:
+    """The body, held against what its headers say; `limit` in bytes. None of the server's words is repeated."""
+    _check_status(response.status)
+    _check_content(response)
+    if int(_header(response, b"content-length") or 0) > limit:
+        raise _too_large(limit)
+    body = io.BytesIO()  # a list of chunks would let a server of tiny chunks take many times their size
+    try:
+        for chunk in response.iter_stream():
+            if body.tell() + len(chunk) > limit:
+                raise _too_large(limit)
+            body.write(chunk)
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise PictureError(
+            "truncated",
+            f"expected a whole file, found a transfer that broke off after {body.tell():,} bytes; try again",
+        ) from error
+    return body.getvalue()
+
+
+def _check_status(status: int) -> None:
+    if status == _OK:
+        return
+    kind = "not-found" if status in _GONE else "unreachable"
+    advice = "try again later" if status == 429 or status >= 500 else "check the address"
+    raise PictureError(kind, f"expected a picture (status {_OK}), found status {status}; {advice}")
+
+
+def _check_content(response: httpcore.Response) -> None:
+    kind = _header(response, b"content-type").partition(";")[0].strip().lower()
+    if not kind.startswith("image/") and kind not in _BARE_BYTES:
+        found = kind if re.fullmatch(r"[a-z]{1,20}/[a-z0-9.+-]{1,80}", kind) else "a malformed content type"
+        raise PictureError("not-a-picture", f"expected image/*, found {found}; give the address of the picture itself")
+    if _header(response, b"content-encoding").lower() not in ("", "identity"):
+        raise PictureError(
+            "not-a-picture",
+            "expected a picture as it is, found one that the server compressed unasked; download it yourself",
+        )
+
+
+def _too_large(limit: int) -> PictureError:
+    return PictureError(
+        "too-large",
+        f"expected at most {limit / 1_000_000:g} MB, found more; give a smaller version or download it yourself",
+    )

@@ -1,0 +1,204 @@
+"""Image networks of timm: ViT, Swin, VGG, ConvNeXt, EVA02 and whatever else it numbers the blocks of."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from unprompt.errors import DataError, ModelError
+from unprompt.images.preprocess import Preprocessing
+from unprompt.models.networks.backbone import CLASS_FLOOR, Backbone, Features
+from unprompt.models.store.hub import hub_file
+
+OPTIONS = (
+    "class_token",
+    "depth",
+    "depths",
+    "dims",
+    "embed_dim",
+    "global_pool",
+    "img_size",
+    "init_values",
+    "mlp_ratio",
+    "num_heads",
+    "patch_size",
+    "reg_tokens",
+    "window_size",
+)
+"""The arguments of timm's models that change sizes. Others name files to load: what is not listed is not passed on."""
+
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+
+IMAGENET_CLASSES = 1000
+
+FOLLOWS = (99999,)
+"""timm's sign for "belongs to the group before": norms after the last block."""
+
+
+class TimmBackbone(Backbone):
+    """A network of timm. Raises DataError for options or features that the architecture does not have."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        features: Features,
+        drop_path: float,
+        options: Mapping[str, Any],
+    ) -> None:
+        network = _create(name, features, drop_path, options)
+        super().__init__(name, network, features, options, _preprocessing(network, name))
+        if features != "pooled":
+            _check_class_token(network, name, features)
+        if features == "classes":
+            self.class_size = int(cast(Any, network).num_classes)
+            if self.class_size != IMAGENET_CLASSES:
+                raise DataError(f"{name} knows {self.class_size} classes; expected ImageNet's {IMAGENET_CLASSES}")
+
+    def resize(self, input_size: int) -> None:
+        resize_network(self.network, input_size, self.name)
+        self.preprocessing = _preprocessing(self.network, self.name, input_size)
+
+    def start_weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        heads = tuple(f"{name}." for name in classifiers(self.network))
+        known = self.network.state_dict().keys()
+        return {name: value for name, value in state.items() if name in known or not name.startswith(heads)}
+
+    def hub_weights(self) -> Mapping[str, Tensor]:
+        config = cast(Any, self.network).pretrained_cfg
+        if not config.get("hf_hub_id"):
+            raise ModelError(f"the hub has no weights of {self.name}; name a safetensors file that you have")
+        names = [config["hf_hub_filename"]] if config.get("hf_hub_filename") else HUB_FILES
+        hub_file(config["hf_hub_id"], names, self.name)
+        # timm itself knows which of its files still have names of old.
+        return _create(self.name, self.features, 0.0, self.options, pretrained=True).state_dict()
+
+    def _encode(self, pixels: Tensor) -> Tensor:
+        network = cast(Any, self.network)
+        maps = network.forward_features(pixels)
+        if self.features == "pooled":
+            return cast(Tensor, network.forward_head(maps, pre_logits=True))
+        # What comes after the class token may be registers, which are no patches.
+        tokens: Tensor = maps.float()  # (batch, prefix + patches, width)
+        parts = [tokens[:, 0], tokens[:, network.num_prefix_tokens :].mean(dim=1)]
+        if self.features == "classes":
+            classes = network.head(maps[:, 0]).float().softmax(dim=-1)
+            parts.append((classes + CLASS_FLOOR).log())
+        return torch.cat(parts, dim=1)
+
+    def _block_key(self, parameter: str) -> tuple[int, ...] | None:
+        return block_key(self.network, parameter)
+
+
+def classifiers(network: nn.Module) -> tuple[str, ...]:
+    """How the classifier of a timm network is named, whether it is there or not; distilled ones have two."""
+    named = cast(Any, network).pretrained_cfg.get("classifier") or "head"
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def block_key(network: nn.Module, parameter: str) -> tuple[int, ...] | None:
+    """Where a parameter of a timm network stands, by timm's own grouping: see `Backbone._block_key`."""
+    if type(network).__name__ == "VGG":
+        return _vgg_key(network, parameter)
+    matcher = cast(Any, network).group_matcher(coarse=False)
+    patterns = matcher["blocks"]
+    for pattern, suffix in [(patterns, None)] if isinstance(patterns, str) else patterns:
+        found = re.match(pattern, parameter)
+        if found and suffix != FOLLOWS:
+            return (*map(int, filter(None, found.groups())), *(suffix or ()))
+    return () if re.match(matcher["stem"], parameter) else None
+
+
+def _vgg_key(network: nn.Module, parameter: str) -> tuple[int, ...] | None:
+    """A block is a convolution with the norm that follows it; the perceptron before the head comes after all."""
+    part, number, *_ = parameter.split(".")
+    if part != "features":
+        return None
+    layers = list(cast(Any, network).features)[: int(number) + 1]
+    return (sum(isinstance(layer, nn.Conv2d) for layer in layers),)
+
+
+def resize_network(network: nn.Module, input_size: int, name: str) -> None:
+    """Makes a timm network take other pictures; its position embeddings are interpolated. DataError where it cannot."""
+    if input_size == native_size(network):
+        return
+    patches = getattr(network, "patch_embed", None)
+    patch = int(patches.patch_size[0]) if patches is not None and hasattr(patches, "patch_size") else 1
+    if input_size % patch:
+        raise DataError(f"{name} takes pictures whose side is a multiple of {patch} pixels, not of {input_size}")
+    if hasattr(network, "set_input_size"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about how timm interpolates Swin's tables of positions
+            cast(Any, network).set_input_size(img_size=(input_size, input_size))
+    elif cast(Any, network).pretrained_cfg.get("fixed_input_size"):
+        raise DataError(f"{name} takes pictures of {native_size(network)} pixels alone, not of {input_size}")
+
+
+def native_size(network: nn.Module) -> int:
+    """The side in pixels of the pictures that a timm network was built for."""
+    patches = getattr(network, "patch_embed", None)
+    if patches is not None and getattr(patches, "img_size", None):
+        return int(patches.img_size[0])
+    return int(cast(Any, network).pretrained_cfg["input_size"][-1])
+
+
+def _create(
+    name: str, features: Features, drop_path: float, options: Mapping[str, Any], *, pretrained: bool = False
+) -> nn.Module:
+    import timm
+    from timm.layers.drop import DropPath
+
+    sizes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    classes: dict[str, Any] = {} if features == "classes" else {"num_classes": 0}
+    if drop_path:
+        sizes["drop_path_rate"] = drop_path
+    try:
+        network: nn.Module = timm.create_model(name, pretrained=pretrained, **classes, **sizes)
+    except Exception as error:  # whatever a constructor makes of sizes that do not fit together
+        given = ", ".join(f"{key}={value}" for key, value in sizes.items())
+        raise DataError(f"{name} cannot be built with {given or 'its own sizes'}: {error}") from error
+    if not drop_path:
+        for module in network.modules():
+            if isinstance(module, DropPath):
+                module.drop_prob = 0.0  # Swin drops a tenth unless it is told
+    matcher = cast(Any, network).group_matcher(coarse=False) if hasattr(network, "group_matcher") else None
+    if (
+        not isinstance(matcher, dict)
+        or not {"stem", "blocks"} <= matcher.keys()
+        or not hasattr(network, "forward_head")
+    ):
+        raise DataError(f"{name} is no image network with numbered blocks and a head, which a backbone has to be")
+    return network
+
+
+def _check_class_token(network: nn.Module, name: str, features: Features) -> None:
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+
+    if not isinstance(network, (VisionTransformer, Eva)) or network.cls_token is None:
+        raise DataError(f"{name} has no class token; expected features = 'pooled' with it")
+    if features == "classes" and network.global_pool != "token":
+        raise DataError(f"{name} does not tell classes by its class token; expected features = 'pooled' or 'tokens'")
+
+
+def _preprocessing(network: nn.Module, name: str, input_size: int | None = None) -> Preprocessing:
+    config = cast(Any, network).pretrained_cfg
+    resize = {"center": "shortest", "squash": "squash"}.get(config.get("crop_mode") or "center")
+    if resize is None:
+        raise DataError(f"{name} sees pictures with a border around them (crop mode {config['crop_mode']!r})")
+    return Preprocessing.from_config(
+        {
+            "input_size": input_size or native_size(network),
+            "resize": resize,
+            "interpolation": config["interpolation"],
+            "crop": "center",
+            "mean": config["mean"],
+            "std": config["std"],
+            "crop_share": config.get("crop_pct") or 1.0,
+        }
+    )

@@ -1,0 +1,149 @@
+"""The regressor's network: a backbone and a head that ends in a prompt's vector (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unprompt.errors import DataError, UnknownNameError
+from unprompt.models.networks.backbone import Backbone
+from unprompt.prediction import EMBEDDING_SIZE
+
+HEADS = ("linear", "wide", "perceptron")
+WIDENING = 16
+"""By how much the wide head widens; the competition's first place used no other."""
+
+_LARGEST_HIDDEN = 131_072
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """What turns features into a vector.
+
+    "linear": one linear map. "wide": Linear(size, hidden) - BatchNorm - ReLU - Linear(384), of the competition's first
+    place; `hidden` 0 stands for 16 times the features. "perceptron": a linear map plus a small perceptron, so that
+    photos and generated pictures can be told apart. `dropout` comes before each linear map. With `standardise` the head
+    sees features less their mean, over their deviation: see `RegressorNetwork.fit_scale`.
+
+    Raises UnknownNameError for another kind, DataError for a number that is of no use.
+    """
+
+    kind: Literal["linear", "wide", "perceptron"]
+    hidden: int = 0
+    dropout: float = 0.0
+    standardise: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in HEADS:
+            raise UnknownNameError("head", self.kind, HEADS)
+        least = 1 if self.kind == "perceptron" else 0
+        if not least <= self.hidden <= _LARGEST_HIDDEN:
+            raise DataError(f"{self.kind} head: expected hidden from {least} to {_LARGEST_HIDDEN}, found {self.hidden}")
+        if self.kind == "linear" and self.hidden:
+            raise DataError(f"linear head: expected no hidden layer, found hidden = {self.hidden}")
+        if not 0 <= self.dropout < 1:
+            raise DataError(f"{self.kind} head: expected a dropout from 0 to below 1, found {self.dropout}")
+
+    @classmethod
+    def from_config(cls, config: Any) -> HeadSpec:
+        """Reads what `to_config` writes. Raises DataError, UnknownNameError."""
+        if not isinstance(config, Mapping):
+            raise DataError(f"expected a head as a JSON object, found {config!r}")
+        kinds = {"kind": str, "hidden": int, "dropout": (int, float), "standardise": bool}
+        for key, value in config.items():
+            if key not in kinds:
+                raise UnknownNameError("key of a head", str(key), kinds)
+            if not isinstance(value, kinds[key]) or (isinstance(value, bool) and key != "standardise"):  # type: ignore[arg-type]
+                raise DataError(f"head: {key} = {value!r} is of no use")
+        if "kind" not in config:
+            raise DataError(f"a head lacks its kind; expected one of {', '.join(HEADS)}")
+        return cls(**config)
+
+    def to_config(self) -> dict[str, Any]:
+        """The same as a JSON object."""
+        return asdict(self)
+
+
+class Head(nn.Module):
+    """Features (batch, size) -> unit vectors (batch, 384)."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, size: int, spec: HeadSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        if spec.standardise:
+            self.register_buffer("centre", torch.zeros(size))
+            self.register_buffer("spread", torch.ones(size))
+        if spec.kind != "wide":
+            linear = nn.Linear(size, EMBEDDING_SIZE)
+            nn.init.normal_(linear.weight, std=0.01)
+            self.linear = nn.Sequential(nn.Dropout(spec.dropout), linear)
+        if spec.kind != "linear":
+            hidden = spec.hidden or WIDENING * size
+            middle = [nn.BatchNorm1d(hidden), nn.ReLU()] if spec.kind == "wide" else [nn.GELU()]
+            self.perceptron = nn.Sequential(
+                nn.Dropout(spec.dropout),
+                nn.Linear(size, hidden),
+                *middle,
+                nn.Dropout(spec.dropout),
+                nn.Linear(hidden, EMBEDDING_SIZE),
+            )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features (batch, size); returns (batch, 384) at unit length."""
+        seen = (features - self.centre) / self.spread if self.spec.standardise else features
+        parts = [part(seen) for part in self.children()]
+        return F.normalize(sum(parts).float(), dim=-1)
+
+
+class RegressorNetwork(nn.Module):
+    """Picture -> unit vector."""
+
+    def __init__(self, backbone: Backbone, head: HeadSpec) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = Head(backbone.size, head)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels (batch, 3, input_size, input_size), preprocessed; returns unit vectors (batch, 384)."""
+        return self.project(self.features(pixels))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the head sees, not yet standardised: (batch, backbone.size)."""
+        features: Tensor = self.backbone(pixels)
+        return features
+
+    def project(self, features: Tensor) -> Tensor:
+        """The head alone: features (batch, backbone.size) to unit vectors (batch, 384)."""
+        vectors: Tensor = self.head(features)
+        return vectors
+
+    @torch.no_grad()
+    def fit_scale(self, features: Tensor) -> None:
+        """Standardises by the mean and deviation of training features (n, backbone.size); where the head does not, no.
+
+        Log probabilities of classes are halved: a thousand of them would outvote what the picture itself shows.
+        """
+        if not self.head.spec.standardise:
+            return
+        self.head.centre.copy_(features.mean(dim=0))
+        self.head.spread.copy_(features.std(dim=0) + 1e-6)
+        if classes := self.backbone.class_size:
+            self.head.spread[-classes:] *= 2
+
+    def block_of(self, parameter: str) -> int:
+        """The block of a parameter named as in `named_parameters`: see `Backbone.block_of`; `depth` for the head."""
+        part, _, rest = parameter.partition(".")
+        return self.backbone.block_of(rest) if part == "backbone" else self.depth
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks."""
+        return self.backbone.depth

@@ -1,0 +1,329 @@
+"""Files of the Hugging Face hub onto this disk: resumed where an earlier try broke off, and checked against their hash.
+
+The hub's own library checks sizes alone, begins a file anew in each process, and asks a dead network for half a minute.
+What is brought here lies where that library, and so every model, looks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+
+from unprompt.errors import ModelError
+from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
+from unprompt.models.store.published_models import PublishedModel
+
+_TRIES = 3
+"""Of a download that breaks off, without a byte more; what has come is kept, after them as well, for the next run."""
+
+_ROUNDS = 3
+"""Through the files of a repository, until all of them are of one commit."""
+
+_PAUSE_S = 1.0
+_ASK_S = 5.0
+"""For a question, which the hub answers at once or not at all; where the network is dead, everybody waits for it."""
+
+_TIMEOUT_S = 30.0
+_BLOCK_BYTES = 1 << 20
+_SHA256, _GIT_SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
+_LOCK_S = 1.0
+_MB = 10**6
+
+_LARGE_MB = 10
+_log = logging.getLogger(__name__)
+
+Step: TypeAlias = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]
+"""Shows how far something is: told its name, how much there is and of what, it gives what is told what more came."""
+
+
+class OutOfReachError(ModelError):
+    """The hub does not answer."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        super().__init__(
+            f"{what} cannot be had: the hub is out of reach ({_first_line(error)}); try again, or add --offline "
+            "(HF_HUB_OFFLINE=1), which says at once all that is missing"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """What the hub says of a file: its hash, whose kind its length tells, its size in bytes, and its address."""
+
+    digest: str
+    size: int
+    url: str
+
+
+def bring_model(model: PublishedModel, step: Step) -> tuple[list[Path], list[ModelError]]:
+    """The files of a model, brought where they are not here; and what went wrong with each of the others.
+
+    A hub that is out of reach is not asked for the others.
+    """
+    wanted = [file.names for file in model.files]
+    faults: list[ModelError] = []
+    try:
+        known = {name for names in wanted for name in names}
+        also = _matching_files(model.repository, model.also) if model.also else []
+        wanted += [(name,) for name in also if name not in known]
+    except OutOfReachError as error:
+        return [], [error]
+    except ModelError as error:
+        faults.append(error)
+    found, others = bring_whole(model.repository, wanted, step)
+    return found, [*faults, *others]
+
+
+def bring_folder(repository: str, patterns: Sequence[str], step: Step) -> Path:
+    """A folder with the files at the top of a repository whose names match. Raises ModelError: see `bring_whole`."""
+    names = _matching_files(repository, patterns)
+    if not names:
+        raise ModelError(f"the hub has no {' or '.join(patterns)} in {repository}")
+    found, faults = bring_whole(repository, [(name,) for name in names], step)
+    if faults:
+        raise faults[0]
+    return found[0].parent
+
+
+def bring_whole(repository: str, wanted: Sequence[Sequence[str]], step: Step) -> tuple[list[Path], list[ModelError]]:
+    """Of each of these choices the first file that there is, all of one commit; what went wrong with the others.
+
+    A hub that is out of reach is not asked for the others. See `download` for what can go wrong; and a repository may
+    change again and again meanwhile.
+    """
+    for _ in range(_ROUNDS):
+        found, faults = _bring_each(repository, wanted, step)
+        # Some were here, of an earlier commit; what came since then has the cache look for all in a later one.
+        if len({_commit(repository, path) for path in found}) < 2 or _is_out_of_reach(faults):
+            return found, faults
+    return found, [*faults, ModelError(f"{repository} changed on the hub while it was brought; try again")]
+
+
+def _bring_each(repository: str, wanted: Sequence[Sequence[str]], step: Step) -> tuple[list[Path], list[ModelError]]:
+    found: list[Path] = []
+    faults: list[ModelError] = []
+    for names in wanted:
+        try:
+            found.append(download(repository, names, step))
+        except ModelError as error:
+            faults.append(error)
+            if isinstance(error, OutOfReachError):
+                break
+    return found, faults
+
+
+def _commit(repository: str, path: Path) -> str:
+    """The commit whose file lies at a path of the cache."""
+    return path.relative_to(cache_place(repository) / "snapshots").parts[0]
+
+
+def _is_out_of_reach(faults: Sequence[ModelError]) -> bool:
+    return any(isinstance(fault, OutOfReachError) for fault in faults)
+
+
+def download(repository: str, names: Sequence[str], step: Step) -> Path:
+    """The first of these files that the repository has, out of the cache or, checked against its hash, from the hub.
+
+    Raises ModelError where the network is off, the hub is out of reach or has none of them, or what came is not what it
+    promised; the next call goes on where this one broke off.
+    """
+    if found := cached_file(repository, names):
+        return found
+    if is_offline():
+        raise ModelError(f"{names[0]} of {repository}: the network is off (HF_HUB_OFFLINE or --offline); allow it once")
+    from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
+
+    faults = []
+    for name in names:
+        try:
+            promise = _ask(repository, name)
+        except RemoteEntryNotFoundError as error:
+            faults.append(_first_line(error))
+            continue
+        except (HfHubHTTPError, ValueError) as error:
+            faults.append(_first_line(error))
+            break  # the next name may be of other weights
+        except Exception as error:  # those of the hub's HTTP client have nothing else in common
+            raise OutOfReachError(f"{' or '.join(names)} of {repository}", error) from error
+        blobs = cache_place(repository) / "blobs"
+        try:
+            _bring(promise, blobs, f"{name} of {repository}", step)
+        except OSError as error:
+            raise ModelError(
+                f"cannot write to {blobs}: {error.strerror or error}; make room, or set HF_HOME"
+            ) from error
+        return _enter(repository, name)
+    raise ModelError(f"{' or '.join(names)} of {repository} cannot be had: {'; '.join(faults)}; try again")
+
+
+def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
+    """The files at the top of a repository whose names match. Raises ModelError where the hub does not list them."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        names = [file.rfilename for file in HfApi().model_info(repository, timeout=_ASK_S).siblings or ()]
+    except (HfHubHTTPError, ValueError) as error:
+        raise ModelError(f"the hub does not list {repository}: {_first_line(error)}; try again") from error
+    except Exception as error:  # see `download`
+        raise OutOfReachError(f"the list of files of {repository}", error) from error
+    return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def _ask(repository: str, name: str) -> _Promise:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url = hf_hub_url(repository, name)
+    told = get_hf_file_metadata(url, timeout=_ASK_S)
+    digest = told.etag or ""
+    if told.size is None or not (_SHA256.fullmatch(digest) or _GIT_SHA1.fullmatch(digest)):
+        raise ValueError(f"the hub promises no size and hash of {name}, found {told.size} and {digest[:80]!r}")
+    return _Promise(digest, told.size, url)
+
+
+def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
+    """Downloads into the cache, under the name of its hash, where that is not there."""
+    place = blobs / promise.digest
+    if place.exists():
+        return
+    blobs.mkdir(parents=True, exist_ok=True)
+    begun = blobs / f"{promise.digest}.unprompt.incomplete"
+    with _alone(begun, what):
+        if place.exists():  # another process brought it
+            return
+        with step(what, math.ceil(promise.size / 1e6), "MB") as advance:
+            _come(promise, begun, what, advance)
+        found = _digest(begun, promise.digest)
+        if found != promise.digest:
+            begun.unlink()
+            raise ModelError(
+                f"{what} came damaged: expected the hash {promise.digest[:12]}..., found {found[:12]}...; what came is "
+                "thrown away: try again"
+            )
+        os.replace(begun, place)
+
+
+def _come(promise: _Promise, begun: Path, what: str, advance: Callable[[int], None]) -> None:
+    """All of it, in as many tries as bring more of it, and a few that do not."""
+    most = failed = 0
+    reach = _furthest(advance)
+    while True:
+        try:
+            _go_on(promise, begun, reach)
+            return
+        except httpx.HTTPError as error:
+            here = begun.stat().st_size if begun.exists() else 0
+            failed = 0 if here > most else failed + 1
+            most = max(most, here)
+            if failed == _TRIES:
+                raise ModelError(f"{what} broke off: {_first_line(error)}; try again: it goes on") from error
+            time.sleep(_PAUSE_S)
+
+
+def _furthest(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """What is told how many bytes are there, and tells how many more MB that are than ever before."""
+    told = 0
+
+    def reach(here: int) -> None:
+        nonlocal told
+        if (more := here // _MB - told) > 0:
+            told += more
+            advance(more)
+
+    return reach
+
+
+def _go_on(promise: _Promise, begun: Path, reach: Callable[[int], None]) -> None:
+    """Appends what is still to come. Raises httpx.HTTPError where it breaks off."""
+    from huggingface_hub import get_token
+
+    here = begun.stat().st_size if begun.exists() else 0
+    reach(here)
+    if here >= promise.size:
+        return
+    headers = {"Accept-Encoding": "identity"}
+    if here:
+        headers["Range"] = f"bytes={here}-"
+    if token := get_token():
+        headers["Authorization"] = f"Bearer {token}"  # httpx takes it back where the hub sends us elsewhere
+    with httpx.stream("GET", promise.url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S) as answer:
+        if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            begun.unlink()  # the hub has less than it promised, or what is here is of something else
+            raise httpx.ReadError("the hub has no more of it")
+        answer.raise_for_status()
+        here = here if answer.status_code == httpx.codes.PARTIAL_CONTENT else 0  # else all of it comes again
+        with begun.open("ab" if here else "wb") as file:
+            for block in answer.iter_bytes():
+                file.write(block)
+                here += len(block)
+                reach(here)
+                if here > promise.size:  # which the hash will tell
+                    return
+    if here < promise.size:
+        raise httpx.ReadError(f"{here:,} of {promise.size:,} bytes came")
+
+
+def _enter(repository: str, name: str) -> Path:
+    """Lets the hub's library note whose file it is; it finds the content there already."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, name))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name} of {repository} cannot be entered: {_first_line(error)}; try again") from error
+
+
+@contextlib.contextmanager
+def logged(name: str, total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """A step where nobody asked for progress: a large download is said when it begins, in a log."""
+    if total is not None and total >= _LARGE_MB:
+        _log.warning("unprompt brings %s from the hub: %s %s", name, f"{total:,}", what)
+    yield lambda done: None
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, without the hub's advice to developers."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _digest(path: Path, like: str) -> str:
+    """The hash of a file: sha256 or, for what lies in git itself, git's own."""
+    digest = (
+        hashlib.sha256()
+        if len(like) == 64
+        else hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    )
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(begun: Path, what: str) -> Iterator[None]:
+    """Two processes would write over each other: the second waits for the first."""
+    from filelock import FileLock
+
+    lock = FileLock(begun.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=_LOCK_S)
+    except TimeoutError:
+        _log.warning("unprompt waits for %s, which another process is bringing", what)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,59 @@
+"""Where models are found: in the package, in the user's models folder, or at a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from unprompt.errors import ModelError, UnknownNameError
+from unprompt.models.store.folder import CONFIG, ModelFolder
+
+EMBEDDED = Path(__file__).parents[2] / "assets"
+SENTENCE_ENCODER = "all-MiniLM-L6-v2.unprompt"
+LOCAL = "local:"
+
+
+def models_folder() -> Path:
+    """The user's models folder: $UNPROMPT_MODELS, or `unprompt/models` in the user's cache."""
+    if chosen := os.environ.get("UNPROMPT_MODELS"):
+        return Path(chosen)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "unprompt" / "models"
+
+
+def find_model(name: str) -> ModelFolder:
+    """The model folder that `name` means: `local:PATH`, or a name in the package or the models folder.
+
+    Raises UnknownNameError (with the nearest known name) or ModelError.
+    """
+    if name.startswith(LOCAL):
+        return ModelFolder.open(Path(name.removeprefix(LOCAL)))
+    folders = {path.name: path for path in _folders()}
+    if name not in folders:
+        if os.sep in name and Path(name).exists():
+            raise ModelError(f"a model is named, not pointed at; for a folder write {LOCAL}{name}")
+        raise UnknownNameError("model", name, folders)
+    return ModelFolder.open(folders[name])
+
+
+def all_models() -> tuple[list[ModelFolder], list[ModelError]]:
+    """Every model of the package and of the models folder, by name; and why the others cannot be read."""
+    models: list[ModelFolder] = []
+    broken: list[ModelError] = []
+    for path in sorted(_folders(), key=lambda path: path.name):
+        try:
+            models.append(ModelFolder.open(path))
+        except ModelError as error:
+            broken.append(error)
+    return models, broken
+
+
+def _folders() -> Iterator[Path]:
+    # The user's come last, so that a model of the package is never replaced unnoticed by one of the same name.
+    seen: set[str] = set()
+    for root in (EMBEDDED, models_folder()):
+        for path in sorted(root.iterdir()) if root.is_dir() else ():
+            if (path / CONFIG).is_file() and path.name not in seen:
+                seen.add(path.name)
+                yield path

@@ -1,0 +1,83 @@
+"""The embedded models as two towers: the regressor for pictures, MiniLM for texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from unprompt.images.decode import Picture
+from unprompt.models.regressors.picture_encoder import PictureEncoder
+from unprompt.models.store.registry import find_model
+from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.text.sentence import SentenceEncoder
+from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens
+from unprompt.towers.two_tower import JOINT, Continuations, silent
+
+NAME = "embedded"
+
+_REGRESSOR = "vit_tiny_patch16_224.unprompt"
+_HEARD = 1024  # texts that are encoded before it is told
+
+
+class EmbeddedPair:
+    """Pictures and texts in the metric space, offline and without torch; tokens are counted as CLIP does."""
+
+    name = NAME
+    size = EMBEDDING_SIZE
+    longest = CLIP_CONTENT_TOKENS
+    shortlist: int | None = 32  # MiniLM reads in both directions, so every text costs as much as it is long
+
+    def __init__(self, threads: int = 0) -> None:
+        self._threads = threads
+        self._pictures = PictureEncoder(find_model(_REGRESSOR), threads)
+
+    @property
+    def shorter_side(self) -> int | None:
+        """See `TwoTower`."""
+        return self._pictures.shorter_side
+
+    def identities(self) -> Mapping[str, str]:
+        """See `TwoTower`."""
+        folders = (self._pictures.folder, self._sentences.folder)
+        return {folder.name: folder.identity() for folder in folders}
+
+    def weights_identities(self) -> Mapping[str, str]:
+        """See `TwoTower`."""
+        return self.identities()
+
+    def count_tokens(self, text: str) -> int:
+        """See `TwoTower`."""
+        return count_clip_tokens(text)
+
+    def encode_images(self, pictures: Sequence[Picture]) -> Vector:
+        """See `TwoTower`."""
+        return self._pictures.encode(pictures)
+
+    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+        """See `TwoTower`."""
+        parts = [np.empty((0, EMBEDDING_SIZE), np.float32)]
+        for at in range(0, len(texts), _HEARD):
+            parts.append(self._sentences.encode(texts[at : at + _HEARD]))
+            advance(len(parts[-1]))
+        return np.concatenate(parts)
+
+    def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
+        """See `TwoTower`."""
+        return [self._scores(wanted) for wanted in asked]
+
+    def unload(self) -> None:
+        """See `TwoTower`. It is on no device."""
+
+    def _scores(self, wanted: Continuations) -> npt.NDArray[np.float32]:
+        texts = [wanted.prefix + JOINT + term for term in wanted.terms]
+        fitting = np.array([count_clip_tokens(text) <= wanted.limit for text in texts], bool)
+        scores = np.full(len(texts), np.nan, np.float32)
+        scores[fitting] = self._sentences.encode([texts[place] for place in np.flatnonzero(fitting)]) @ wanted.image
+        return scores
+
+    @cached_property
+    def _sentences(self) -> SentenceEncoder:
+        return SentenceEncoder.embedded(self._threads)

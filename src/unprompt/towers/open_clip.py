@@ -1,0 +1,203 @@
+"""Models of open_clip as two towers: CLIP, SigLIP, CoCa and their kin (torch)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unprompt.errors import NoRoomError
+from unprompt.images.decode import Picture
+from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.models.networks.open_clip_backbone import native_side, preprocessing_of, tag_config
+from unprompt.models.regressors.torch_engine import GPU_BATCH, ShrinkingBatches
+from unprompt.models.store.weights import HUB, RANDOM
+from unprompt.prediction import Vector
+from unprompt.towers.causal import is_causal
+from unprompt.towers.open_clip_model import (
+    NO_OPTIONS,
+    Precision,
+    build_model,
+    model_config,
+    split_name,
+    weights_file,
+    weights_identity,
+)
+from unprompt.towers.texts import CausalTexts, WholeTexts, is_causal_config, open_text_tower, read_length
+from unprompt.towers.tokens import TextTokens, open_tokens
+from unprompt.towers.two_tower import Continuations, silent
+
+FP16: Precision = "fp16"
+
+SHORTLIST = 64
+"""Of a tower that has to read whole texts: 64 of 77 tokens cost as much as 1,500 continuations of a causal one."""
+
+
+class OpenClipTowers:
+    """A model of open_clip, `architecture.tag`; see `TwoTower` for what it answers.
+
+    `weights`: "hub", "random", or the path of a safetensors file of the whole model or of a folder with one. `options`
+    are sizes that differ from the architecture's. `device`: as torch names it; None: a GPU where there is one. On a GPU
+    it computes in half precision, as CLIP Interrogator does. On the CPU pictures, and the continuations of each, go
+    through the model alone: an answer is the same to the bit whatever is asked beside it.
+
+    Raises UnknownNameError for a name or an option that is not known; and at the first picture or text, which loads
+    weights and tokenizer, ModelError or DataError where they cannot be had or belong to another model.
+    """
+
+    shorter_side: int | None = None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        weights: str = HUB,
+        options: Mapping[str, Any] = NO_OPTIONS,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.name = name
+        self._architecture, self._tag = split_name(name)
+        self._weights, self._options = weights, options
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._loading = threading.RLock()
+        self._is_given = False
+        self._length = read_length(self._architecture, options)
+        self.size = int(model_config(self._architecture, options)["embed_dim"])
+        self.shortlist = None if is_causal_config(self._architecture) else SHORTLIST
+
+    @classmethod
+    def of(cls, model: nn.Module, name: str) -> OpenClipTowers:
+        """Of a model that the caller has made with open_clip, on whichever device and in whichever precision it is.
+
+        `name` says whose tokenizer is meant. The model is put in the state for answering.
+        """
+        towers = cls(name, device=next(model.parameters()).device)
+        towers._is_given, towers._model = True, model.eval()
+        towers._length = int(cast(Any, model).context_length)
+        towers.shortlist = None if is_causal(model) else SHORTLIST
+        towers.size = getattr(model.visual, "output_dim", None) or towers.encode_texts([""]).shape[1]
+        return towers
+
+    @property
+    def longest(self) -> int:
+        """See `TwoTower`. Raises ModelError for a tokenizer of the hub that cannot be had."""
+        return self._tokens.longest
+
+    def identities(self) -> Mapping[str, str]:
+        """See `TwoTower`. Raises ModelError or DataError where there are no weights."""
+        is_halved = self._precision == FP16 and not self._is_given
+        return {
+            name: f"{weights}-{FP16}" if is_halved else weights for name, weights in self.weights_identities().items()
+        }
+
+    def weights_identities(self) -> Mapping[str, str]:
+        """See `TwoTower`; of a model that was given, its precision is part of its weights. Raises as `identities`."""
+        with self._loading:
+            return {self.name: self._weights_identity}
+
+    def count_tokens(self, text: str) -> int:
+        """See `TwoTower`."""
+        return self._tokens.count(text)
+
+    def encode_images(self, pictures: Sequence[Picture]) -> Vector:
+        """See `TwoTower`."""
+        with self._loading:
+            self._bring()
+            see, batches = self._preprocessing, self._batches
+        if not pictures:
+            return np.empty((0, self.size), np.float32)
+        step = 1 if self._device.type == "cpu" else GPU_BATCH
+        parts = []
+        with torch.inference_mode():
+            for at in range(0, len(pictures), step):
+                pixels = [preprocess(picture.pixels, see) for picture in pictures[at : at + step]]
+                parts.append(batches(torch.from_numpy(np.stack(pixels))).numpy())
+        return np.concatenate(parts)
+
+    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+        """See `TwoTower`."""
+        with self._loading:
+            self._bring()
+            tower = self._texts
+        return tower.encode(texts, advance) if texts else np.empty((0, self.size), np.float32)
+
+    def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
+        """See `TwoTower`."""
+        with self._loading:
+            self._bring()
+            tower = self._texts
+        return tower.score(asked)
+
+    def unload(self) -> None:
+        """See `TwoTower`. A model that was given stays where its owner put it."""
+        with self._loading:
+            if "_model" in vars(self) and not self._is_given:
+                self._model.to("cpu")  # weights that are there already are mapped from their file
+                torch.cuda.empty_cache()
+            for name in ("_batches", "_texts"):
+                if name in vars(self):
+                    getattr(self, name).begin_anew()
+
+    def _bring(self) -> None:
+        """Loads the model if need be, and moves it to its device."""
+        if self._is_given:
+            return
+        try:
+            self._model.to(self._device)
+        except torch.OutOfMemoryError as error:
+            raise NoRoomError(self.name) from error
+
+    @property
+    def _precision(self) -> Precision:
+        return FP16 if self._device.type == "cuda" else "fp32"
+
+    @cached_property
+    def _tokens(self) -> TextTokens:
+        return open_tokens(self._architecture, self._length)
+
+    @cached_property
+    def _weights_identity(self) -> str:
+        if self._is_given or self._weights == RANDOM:
+            return weights_identity(self._model)
+        return weights_identity(weights_file(self.name, self._weights))
+
+    @cached_property
+    def _texts(self) -> CausalTexts | WholeTexts:
+        return open_text_tower(self._model, self._tokens)
+
+    @cached_property
+    def _visual(self) -> nn.Module:
+        visual = self._model.visual
+        assert isinstance(visual, nn.Module)
+        return visual
+
+    @cached_property
+    def _preprocessing(self) -> Preprocessing:
+        config = tag_config(self._architecture, self._tag)
+        if self._is_given:  # what open_clip noted when it was made
+            config = getattr(self._visual, "preprocess_cfg", config)
+        return preprocessing_of(config, native_side(self._visual))
+
+    @cached_property
+    def _batches(self) -> ShrinkingBatches:
+        # Half precision leaves norms and embeddings in float32; what meets the pixels first is a convolution.
+        kernels = (value.dtype for value in self._visual.parameters() if value.ndim == 4)
+        self._pixel_type = next(kernels, torch.float32)
+        return ShrinkingBatches(self._see, GPU_BATCH)
+
+    def _see(self, pixels: Tensor) -> Tensor:
+        vectors = self._visual(pixels.to(self._device, self._pixel_type))
+        if isinstance(vectors, tuple):  # CoCa's tower gives its tokens too
+            vectors = vectors[0]
+        return F.normalize(vectors.float(), dim=1).cpu()
+
+    @cached_property
+    def _model(self) -> nn.Module:
+        return build_model(self.name, weights=self._weights, options=self._options, precision=self._precision)

@@ -1,0 +1,191 @@
+"""Text towers of open_clip: unit vectors of texts, without pictures (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unprompt.errors import DataError
+from unprompt.models.networks.torchvision_cure import cure_torchvision
+from unprompt.models.regressors.torch_engine import ShrinkingBatches
+from unprompt.prediction import Vector
+from unprompt.towers.causal import CausalText, Family, is_causal, text_tower
+from unprompt.towers.open_clip_model import build_model, model_config, split_name
+from unprompt.towers.tokens import ClipTokens, TextTokens, open_tokens
+from unprompt.towers.two_tower import JOINT, Continuations
+
+BATCH = 256
+CHUNK = 2048
+"""Texts whose vectors are computed before the next are looked at: enough to have much in common."""
+
+_OTHER_BLOCKS = (
+    "block_type",
+    "qk_norm",
+    "scaled_cosine_attn",
+    "scale_heads",
+    "scale_attn_inner",
+    "scale_attn",
+    "scale_fc",
+)
+
+
+def encode_texts(
+    name: str,
+    texts: Sequence[str],
+    *,
+    weights: str,
+    device: torch.device,
+    options: Mapping[str, Any] = {},
+    advance: Callable[[int], None] = lambda done: None,
+) -> Vector:
+    """Unit vectors (len(texts), size) float32 of texts by the text tower of `architecture.tag`.
+
+    `weights` are "hub", "random" or a safetensors file of the whole model; `options` are sizes that differ from the
+    architecture's: embed_dim and text_cfg. A text past the tower's length is cut. `advance` hears how many are done.
+    Raises DataError for a model without a text tower or weights of another one, ModelError for weights that cannot be
+    had.
+    """
+    cure_torchvision()
+    import open_clip
+
+    if name.partition(".")[0] not in open_clip.list_models():
+        raise DataError(
+            f"{name} has no text tower; a text head needs one of open_clip's models, such as ViT-L-14.openai"
+        )
+    architecture, _ = split_name(name)
+    model = build_model(name, weights=weights, options=options).to(device)
+    tower = open_text_tower(model, open_tokens(architecture, read_length(architecture, options)))
+    done = 0
+
+    def hear(more: int) -> None:
+        nonlocal done
+        done += more
+        advance(done)
+
+    return tower.encode(texts, hear)
+
+
+def read_length(architecture: str, options: Mapping[str, Any]) -> int:
+    """Tokens that the text tower of an architecture reads, start and end included."""
+    return int(model_config(architecture, options)["text_cfg"].get("context_length", 77))
+
+
+def is_causal_config(architecture: str) -> bool:
+    """Whether a model that open_clip builds for an architecture has a tower for `CausalTexts`; see `is_causal`."""
+    text = model_config(architecture, {})["text_cfg"]
+    others = ("hf_model_name", "hf_tokenizer_name", "no_causal_mask", "embed_cls", *_OTHER_BLOCKS)
+    return not any(text.get(key) for key in others) and text.get("pool_type", "argmax") in ("argmax", "eos")
+
+
+def open_text_tower(model: nn.Module, tokens: TextTokens) -> CausalTexts | WholeTexts:
+    """The text tower of a model, by the quickest way that it allows."""
+    if isinstance(tokens, ClipTokens) and is_causal(model):
+        return CausalTexts(model, tokens)
+    return WholeTexts(model, tokens)
+
+
+class CausalTexts:
+    """Texts by `CausalText`."""
+
+    def __init__(self, model: nn.Module, tokens: ClipTokens) -> None:
+        self._tower, self._tokens = CausalText(model), tokens
+
+    def begin_anew(self) -> None:
+        """There may be more room than before."""
+        self._tower.begin_anew()
+
+    def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
+        """Unit vectors (texts, size); `advance` hears how many more are done."""
+        parts = []
+        for at in range(0, max(len(texts), 1), CHUNK):
+            rows = [self._tokens.row(text) for text in texts[at : at + CHUNK]]
+            parts += self._tower.encode([Family((), rows)])
+            advance(len(rows))
+        return np.asarray(torch.cat(parts).numpy(), np.float32)
+
+    def score(self, asked: Sequence[Continuations]) -> list[Vector]:
+        """See `TwoTower.score_continuations`."""
+        families, kept = [], []
+        for one in asked:
+            rows = self._tokens.continued(one.prefix, one.terms)
+            limit = min(one.limit, self._tokens.longest)
+            fitting = [number for number, row in enumerate(rows) if len(row) <= limit]
+            kept.append(fitting)
+            families.append(
+                Family(self._tokens.start(one.prefix), [self._tokens.framed(rows[number]) for number in fitting])
+            )
+        return [
+            _cosines(one, fitting, vectors)
+            for one, fitting, vectors in zip(asked, kept, self._tower.encode(families), strict=True)
+        ]
+
+
+class WholeTexts:
+    """Texts by the model's own tower, in full length: where a token sees those behind it, or layers differ."""
+
+    def __init__(self, model: nn.Module, tokens: TextTokens) -> None:
+        from open_clip.hf_model import HFTextEncoder
+
+        self._model, self._tokens = model, tokens
+        self._device = next(text_tower(model).parameters()).device
+        # Only the towers of transformers do not look at padding.
+        tower = text_tower(model)
+        self._padding: int | None = tower.config.pad_token_id if isinstance(tower, HFTextEncoder) else None
+        self._batches = ShrinkingBatches(self._compute, BATCH, "text")
+
+    def begin_anew(self) -> None:
+        """There may be more room than before."""
+        self._batches.begin_anew()
+
+    def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
+        """Unit vectors (texts, size); `advance` hears how many more are done."""
+        parts = []
+        for at in range(0, max(len(texts), 1), CHUNK):
+            chunk = texts[at : at + CHUNK]
+            parts.append(self._encode(chunk))
+            advance(len(chunk))
+        return np.asarray(torch.cat(parts).numpy(), np.float32)
+
+    def score(self, asked: Sequence[Continuations]) -> list[Vector]:
+        """See `TwoTower.score_continuations`."""
+        scores = []
+        for one in asked:
+            texts = [one.prefix + JOINT + term for term in one.terms]
+            limit = min(one.limit, self._tokens.longest)
+            fitting = [number for number, text in enumerate(texts) if self._tokens.count(text) <= limit]
+            scores.append(_cosines(one, fitting, self._encode([texts[number] for number in fitting])))
+        return scores
+
+    def _encode(self, texts: Sequence[str]) -> Tensor:
+        if not texts:
+            return torch.empty(0, 0)
+        tokens = self._tokens.padded(texts)
+        order = torch.argsort(self._lengths(tokens), stable=True)
+        with torch.inference_mode():
+            vectors = self._batches(tokens[order])
+        return vectors[torch.argsort(order)]
+
+    def _lengths(self, tokens: Tensor) -> Tensor:
+        """How many tokens (texts,) of each the tower has to see; tokens (texts, context_length)."""
+        if self._padding is None:
+            return torch.full((len(tokens),), tokens.shape[1])
+        places = torch.arange(1, tokens.shape[1] + 1)
+        return ((tokens != self._padding) * places).amax(dim=1).clamp(min=1)
+
+    def _compute(self, tokens: Tensor) -> Tensor:
+        seen = tokens[:, : int(self._lengths(tokens).max())].to(self._device)
+        vectors: Tensor = self._model.encode_text(seen)  # type: ignore[operator]
+        return F.normalize(vectors.float(), dim=1).cpu()
+
+
+def _cosines(asked: Continuations, fitting: Sequence[int], vectors: Tensor) -> Vector:
+    """Of the picture with all of its texts (terms,); NaN but for those that fit."""
+    scores = np.full(len(asked.terms), np.nan, np.float32)
+    if fitting:
+        scores[list(fitting)] = vectors.numpy() @ asked.image
+    return scores

@@ -1,0 +1,54 @@
+"""The table of published models beside the code that opens them."""
+
+from __future__ import annotations
+
+import pytest
+
+from unprompt.captioners.ofa.files import NEEDED
+from unprompt.captioners.opening import CAPTIONERS, OFA_NAMES, REPOSITORIES
+from unprompt.models.store.published_models import published_models
+from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, load_preset, preset_names
+
+
+def test_every_captioner_is_in_it_with_its_own_repository() -> None:
+    models = published_models()
+    assert set(CAPTIONERS) <= set(models)
+    for name, (_, repository) in REPOSITORIES.items():
+        assert models[name].repository == repository
+    for name in OFA_NAMES:
+        assert models[name].repository == f"OFA-Sys/{name}"
+
+
+def test_every_model_that_presets_name_is_in_it() -> None:
+    for preset in map(load_preset, preset_names()):
+        for member in preset.members:
+            if member.kind in (CAPTIONER, INTERROGATOR, NEIGHBOURS):
+                assert member.model in published_models()
+
+
+def test_each_says_where_it_comes_from_and_how_large_it_is() -> None:
+    for model in published_models().values():
+        assert bool(model.repository) != bool(model.made_by)
+        assert model.licence
+        assert model.files
+        assert all(file.names and file.about_mb > 0 for file in model.files)
+
+
+def test_files_of_ofa_are_sought_in_the_order_of_what_reads_them() -> None:
+    for name in OFA_NAMES:
+        assert tuple(file.names for file in published_models()[name].files) == NEEDED
+
+
+@pytest.mark.torch
+def test_models_of_open_clip_are_where_it_says() -> None:
+    pytest.importorskip("torch")
+    from unprompt.models.networks.open_clip_backbone import HUB_FILES, tag_config
+    from unprompt.towers.open_clip_model import split_name
+
+    checked = 0
+    for name, model in published_models().items():
+        if name.startswith(("ViT-", "coca_")):
+            assert tag_config(*split_name(name))["hf_hub"] == f"{model.repository}/"
+            assert model.files[0].names == HUB_FILES
+            checked += 1
+    assert checked > 6
