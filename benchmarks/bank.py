@@ -45,9 +45,9 @@ from unprompt.bank.index import Index
 from unprompt.bank.indexing import build_index
 from unprompt.bank.layout import SENTENCES, Makers
 from unprompt.prediction import Vector
+from unprompt.progress import SILENT
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.towers.embedded import NAME, EmbeddedPair
-from unprompt.towers.two_tower import silent
 from unprompt.vocabulary import ranking
 from unprompt.vocabulary.vector_file import Half
 
@@ -82,11 +82,6 @@ class Source:
         return np.asarray(raw / np.linalg.norm(raw, axis=1, keepdims=True), np.float32)
 
 
-@contextmanager
-def _no_step(name: str, total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    yield silent
-
-
 def write(folder: Path, prompts: Sequence[str], count: int, source: Source) -> tuple[Bank, float]:
     """A bank of so many prompts, and the seconds that all but making the vectors took."""
     makers = Makers.of(EmbeddedPair(1))
@@ -101,7 +96,7 @@ def write(folder: Path, prompts: Sequence[str], count: int, source: Source) -> t
             spent_s -= time.perf_counter()
             files.append(portion, vectors, None)
         files.close_whole()
-    building._finish(folder, makers, count, _no_step)
+    building._finish(folder, makers, count, SILENT)
     return Bank.open(folder), spent_s + time.perf_counter()
 
 
@@ -114,7 +109,7 @@ def write_numbers(folder: Path, count: int, source: Source) -> Bank:
             size = min(POOL, count - at)
             files.append([str(number) for number in range(at, at + size)], source.vectors(size), None)
         files.close_whole()
-    building._finish(folder, makers, count, _no_step)
+    building._finish(folder, makers, count, SILENT)
     return Bank.open(folder)
 
 
@@ -155,7 +150,7 @@ def search(bank: Bank, images: Vector, repetitions: int) -> list[str]:
 def build(bank: Bank, threads: int) -> str:
     """Makes the index of a bank, and tells what that took."""
     with own_memory() as peak:
-        clock_s, processor_s = timed(lambda: build_index(bank, _no_step, threads))
+        clock_s, processor_s = timed(lambda: build_index(bank, SILENT, threads))
     index = Index.open(bank)
     size_bytes = sum(file.size for file in index.config.files.values())
     share = size_bytes / sum(file.size for file in bank.config.files.values())

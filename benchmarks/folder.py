@@ -32,13 +32,14 @@ from rich.table import Table
 from unprompt.images.decode import Picture, decode
 from unprompt.images.files import LocalFile
 from unprompt.images.preprocess import Preprocessing, preprocess
-from unprompt.images.sources import ImageRef, image_refs
+from unprompt.images.ref import ImageRef
+from unprompt.images.sources import image_refs
 from unprompt.models.regressors.onnx import session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import find_model
 from unprompt.output.journal import Journal
+from unprompt.output.lines import to_json
 from unprompt.output.records import to_record
-from unprompt.output.writers import to_json
 from unprompt.prediction import Prediction
 from unprompt.presets import load_preset
 from unprompt.unprompter import load

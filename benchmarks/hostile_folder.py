@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 from hostile import command
 from hostile.folder import FULL, SMALL, build, changing, is_hostile, may_be_unseen
 
-from unprompt.images.sources import printable
+from unprompt.display import printable
 
 MEMORY_PROMISED_MB = 600
 TIME_PROMISED_S = 10.0

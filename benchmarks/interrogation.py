@@ -19,7 +19,6 @@ PICTURES is a folder; where it has fewer than asked for, they are taken again.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import itertools
 import json
@@ -49,10 +48,11 @@ from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator
 from unprompt.models.networks.open_clip_backbone import quiet
 from unprompt.models.networks.torchvision_cure import cure_torchvision
-from unprompt.models.regressors.onnx import core_count
 from unprompt.prediction import Vector
+from unprompt.progress import SILENT, Advance, no_advance
+from unprompt.threads import core_count
 from unprompt.towers.open_clip import OpenClipTowers
-from unprompt.towers.two_tower import TwoTower, silent
+from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.category import FLAVORS
 from unprompt.vocabulary.original import ARTISTS, TRENDINGS
 from unprompt.vocabulary.tables import TermTables
@@ -132,14 +132,14 @@ def original(name: str, folder: Path, given: tuple[Any, Any] = (None, None), **o
 def ours(towers: TwoTower, vocabulary: Vocabulary, cache: Path) -> Interrogator:
     """Our own, with everything at hand that mode classic needs, but for weights, which the first picture loads."""
     interrogator = Interrogator(towers, vocabulary, GivenCaption(CAPTION), cache)
-    interrogator.prepare(lambda *step: contextlib.nullcontext(silent))
+    interrogator.prepare(SILENT)
     return interrogator
 
 
 class AtRandom(OpenClipTowers):
     """A model whose vectors of texts are random, the same each time."""
 
-    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+    def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
         rng = np.random.default_rng(zlib.crc32("\n".join(texts).encode()))
         raw = rng.standard_normal((len(texts), self.size), np.float32)
         return np.asarray(raw / np.linalg.norm(raw, axis=1, keepdims=True), np.float32)

@@ -34,8 +34,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from unprompt.models.regressors.onnx import core_count
 from unprompt.prediction import Vector
+from unprompt.threads import core_count
 from unprompt.vocabulary import ranking
 from unprompt.vocabulary.tables import TermTable
 from unprompt.vocabulary.vector_file import Half

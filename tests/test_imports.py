@@ -5,18 +5,19 @@ import graphlib
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 # A part imports parts of its own level and of those above it in this list, never of those below.
 LEVELS = (
-    {"prediction", "errors", "answers"},
-    {"images", "text", "models", "vocabulary"},
+    {"errors", "prediction", "display", "progress", "durable", "threads", "checked", "version"},
+    {"images", "text", "models"},
+    {"towers", "vocabulary", "captioners"},
     {"interrogation", "bank"},
-    {"members", "presets", "codebook", "clip_interrogator"},
-    {"ensemble", "wording"},
+    {"members", "presets", "clip_interrogator"},
+    {"answer"},
     {"unprompter"},
     {"output", "evaluation", "training", "datasets", "kaggle", "scale"},
     {"cli", "serve", "__main__"},
@@ -24,46 +25,62 @@ LEVELS = (
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
 
-def imports_of(path: Path, package: Path) -> Iterator[tuple[str, int]]:
-    """The parts of `package` that a module imports, with the line, those inside functions included.
+def modules_of(package: Path) -> dict[str, Path]:
+    """Every module of a package by its dotted name."""
+    modules = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return modules
 
-    The package's own `__init__` counts as the part "unprompter": its names are the public ones.
-    """
-    here = [package.name, *path.relative_to(package).with_suffix("").parts]
+
+def imports_of(module: str, path: Path, modules: Mapping[str, Path]) -> Iterator[tuple[str, int]]:
+    """The modules of the package that one imports, with the line, those inside functions included."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            modules = [alias.name.split(".") for alias in node.names]
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = here[: -node.level] if node.level else []
-            base = base + (node.module.split(".") if node.module else [])
-            modules = [base if len(base) > 1 else [*base, alias.name] for alias in node.names]
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            base = ".".join(filter(None, [above, node.module]))
+            names = [f"{base}.{alias.name}" if f"{base}.{alias.name}" in modules else base for alias in node.names]
         else:
             continue
-        for name, *parts in modules:
-            if name == package.name:
-                yield parts[0] if parts and parts[0] in LEVEL_OF else "unprompter", node.lineno
+        for name in names:
+            if name.partition(".")[0] == module.partition(".")[0] and name != module:
+                yield name, node.lineno
+
+
+def part_of(module: str) -> str:
+    """The part that a module belongs to. The package's own names are public, and belong to the unprompter."""
+    part = module.split(".")[1] if "." in module else ""
+    return part if part in LEVEL_OF else "unprompter"
 
 
 def violations(package: Path) -> list[str]:
-    """Every import against the direction, and one cycle within a level if there is any."""
+    """Every import against the direction, and one circle, between modules of whatever part, if there is any."""
     found = []
     graph: dict[str, set[str]] = {}
-    for path in sorted(package.rglob("*.py")):
-        part = path.relative_to(package).with_suffix("").parts[0]
-        if part == "__init__":
+    modules = modules_of(package)
+    for module, path in modules.items():
+        if module == package.name:
             continue  # it imports lazily from everywhere; the tests of sys.modules below hold it
+        part = module.split(".")[1]
         if part not in LEVEL_OF:
             found.append(f"{path.name}: give the part {part!r} its level in LEVELS")
             continue
-        for imported, line in imports_of(path, package):
-            if LEVEL_OF.get(imported, -1) > LEVEL_OF[part]:
-                found.append(f"{path.relative_to(package)}:{line}: {part} imports {imported}")
-            elif imported != part:
-                graph.setdefault(part, set()).add(imported)
+        for imported, line in imports_of(module, path, modules):
+            other = part_of(imported)
+            if LEVEL_OF[other] > LEVEL_OF[part]:
+                found.append(f"{path.relative_to(package)}:{line}: {part} imports {other}")
+            elif imported != package.name:
+                graph.setdefault(module, set()).add(imported)
+                if other != part:
+                    graph.setdefault(part, set()).add(other)
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
-        found.append(f"cycle: {' -> '.join(reversed(error.args[1]))}")
+        found.append(f"circle: {' -> '.join(reversed(error.args[1]))}")
     return found
 
 
@@ -79,16 +96,23 @@ def test_imports_run_one_way(root: Path) -> None:
         ("images/metadata/a1111.py", "from ...members import member", ["images imports members"]),
         ("images/metadata/a1111.py", "from . import comfyui\nfrom ..decode import decode", []),
         ("models/store/folder.py", "def read():\n    import unprompt.cli.main", ["models imports cli"]),
-        ("text/sentence.py", "from unprompt import wording", ["text imports wording"]),
+        ("text/sentence.py", "from unprompt.answer import wording", ["text imports answer"]),
         ("text/sentence.py", "from unprompt import load", ["text imports unprompter"]),
         ("cli/main.py", "from unprompt import load\nimport unprompt.serve.app", []),
         ("helpers.py", "", ["give the part 'helpers' its level"]),
-        ("text/sentence.py", "from unprompt.models import onnx", ["cycle: "]),
+        ("text/sentence.py", "from unprompt.models.regressors import onnx", ["circle: "]),
+        ("text/words.py", "def f():\n    from unprompt.text.words import a", []),
+        ("text/words.py", "from unprompt.text.tokens import a", ["circle: unprompt.text."]),
     ],
 )
 def test_violations_are_found(tmp_path: Path, path: str, source: str, expected: list[str]) -> None:
     package = tmp_path / "unprompt"
-    for module, text in [("models/regressors/onnx.py", "from unprompt.text import sentence"), (path, source)]:
+    around = {
+        "models/regressors/onnx.py": "from unprompt.text import sentence",
+        "text/tokens.py": "from unprompt.text import words",
+        "text/words.py": "",
+    }
+    for module, text in {**around, path: source}.items():
         (package / module).parent.mkdir(parents=True, exist_ok=True)
         (package / module).write_text(text)
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from unprompt.text.similarity import similarity as similarity
     from unprompt.unprompter import Unprompter as Unprompter
     from unprompt.unprompter import load as load
-
-    __version__: str
+    from unprompt.version import __version__ as __version__
 
 _HOMES = {
+    "__version__": "unprompt.version",
     "Failure": "unprompt.prediction",
     "Interrogator": "unprompt.interrogation.interrogator",
     "Prediction": "unprompt.prediction",
@@ -39,24 +39,12 @@ __all__ = ["Failure", "Interrogator", "Prediction", "Unprompter", "embed", "load
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = _version()
-    elif name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: Any = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "__version__"})
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("unprompt")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "0+unknown"
+    return sorted({*globals(), *_HOMES})

@@ -24,7 +24,7 @@ import numpy as np
 from unprompt.captioners.opening import REPOSITORIES, open_caption_model
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
-from unprompt.images.sources import Input
+from unprompt.images.ref import Input
 from unprompt.interrogation.captions import Captioner, GivenCaption, open_captioner
 from unprompt.interrogation.chain import Candidate, Rules, grow
 from unprompt.interrogation.interrogation import Settings

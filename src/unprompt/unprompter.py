@@ -11,28 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unprompt import __version__
-from unprompt.answer.codebook import Codebook, check_codebook
-from unprompt.answer.fusing import fuse
+from unprompt.answer.answering import Answering
 from unprompt.answer.memory import Answers, RecentAnswers
-from unprompt.answer.wording import Wording
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.reading import PIXELS_LIMIT_MB, InputError, Read, megabytes, read_ahead
-from unprompt.images.sources import Input, image_refs
-from unprompt.interrogation.lists import Step
-from unprompt.members.device_room import Turns
-from unprompt.members.opening import open_members
-from unprompt.members.written import NAME as METADATA
-from unprompt.members.written import written_vote
-from unprompt.models.regressors.onnx import core_count
-from unprompt.models.store.folder import ModelFolder
+from unprompt.images.ref import Input
+from unprompt.images.sources import image_refs
+from unprompt.members.member import Member
 from unprompt.models.store.hub_cache import go_offline
-from unprompt.models.store.registry import find_model
-from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote, WrittenPrompt
+from unprompt.prediction import Candidate, Failure, Prediction, Vote
 from unprompt.presets import DEFAULT_PRESET, Preset, load_preset
-from unprompt.text.decoder import Decoder
+from unprompt.progress import Step
 from unprompt.text.sentence import SentenceEncoder
+from unprompt.threads import core_count
 
 _DECODERS_LIMIT = 8
 _WAITING_LIMIT = 64
@@ -72,31 +64,40 @@ def load(
 class Unprompter:
     """Turns pictures back into prompts, by one preset.
 
-    Models are loaded when the first picture needs them. May be used by several threads at once. `missing` says of each
-    member that cannot vote why, by its name. Raises as `load` does.
+    Models are loaded when the first picture needs them. May be used by several threads at once. Raises as
+    `load` does.
     """
 
     def __init__(self, preset: Preset, *, threads: int = 0, allow_missing: bool = False) -> None:
-        if not allow_missing:
-            preset.check_extras()
-        self.preset = preset
+        self._answering = Answering(preset, threads=threads, allow_missing=allow_missing)
         self._threads = threads
-        self._codebook_folder = None if preset.codebook is None else find_model(preset.codebook.model)
-        if self._codebook_folder is not None:
-            check_codebook(self._codebook_folder)
-        membership = open_members(preset, threads, allow_missing=allow_missing)
-        self.members, self.missing = membership.members, membership.missing
-        self._turns = Turns(self.members, taken=preset.take_turns)
-        for name, why in self.missing.items():
-            _log.warning("unprompt goes on without the member %s: %s", name, why)
+
+    @property
+    def preset(self) -> Preset:
+        """The preset that it answers by."""
+        return self._answering.preset
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The members that vote, in the order of their votes."""
+        return self._answering.members
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Why each member that cannot vote cannot, by its name."""
+        return self._answering.missing
+
+    @property
+    def encoder(self) -> SentenceEncoder:
+        """The model that turns sentences into vectors."""
+        return self._answering.encoder
 
     def prepare(self, step: Step) -> None:
         """Makes what takes minutes the first time and is kept then; `step` shows how far it is.
 
         Left out, the first picture waits for it. Raises as `predict` does.
         """
-        for member in self.members:
-            self._turns.prepare(member, step)
+        self._answering.prepare(step)
 
     def predict(
         self,
@@ -127,7 +128,7 @@ class Unprompter:
         answers = RecentAnswers() if answers is None else answers
         read = functools.partial(
             decode,
-            shorter_side=self._shorter_side(),
+            shorter_side=self._answering.shorter_side,
             pixel_limit_mp=pixel_limit_mp,
             memory_limit_mb=memory_limit_mb,
             read_metadata=not ignore_metadata,
@@ -149,21 +150,12 @@ class Unprompter:
         answer = answers[0]
         if isinstance(answer, Failure):
             raise PictureError(answer.kind, f"{answer.source}: {answer.message}")
-        cosines = self.encoder.encode(prompts) @ self._fused(answer.votes)  # (prompts,)
+        cosines = self.encoder.encode(prompts) @ self._answering.fused(answer.votes)  # (prompts,)
         return tuple(Candidate(prompt, float(cosine), "given") for prompt, cosine in zip(prompts, cosines, strict=True))
 
     def identity(self, *, text: bool) -> Mapping[str, Any]:
         """All that computes an answer: the version, the preset, and each model by its hash."""
-        return self._model({**self._identities(with_words=text), **_identity(self.encoder.folder)})
-
-    @functools.cached_property
-    def encoder(self) -> SentenceEncoder:
-        """What turns sentences into vectors."""
-        return SentenceEncoder.embedded(self._threads)
-
-    def _shorter_side(self) -> int | None:
-        sides = [member.shorter_side for member in self.members]
-        return None if None in sides else max(side for side in sides if side is not None)
+        return self._answering.identity(words=text)
 
     def _answers(
         self, items: Generator[Read | InputError, None, None], batch_size: int, top: int, answers: Answers
@@ -213,14 +205,12 @@ class Unprompter:
             # A copy may have been read while the answer to the first was still being computed.
             if answers.get(item.sha256) is None:
                 new.setdefault(item.sha256, item)
-        return _Batch(items, new, voters.submit(self._votes, list(new.values())))
+        return _Batch(items, new, voters.submit(self._answering.votes, list(new.values())))
 
     def _answered(self, batch: _Batch, top: int, answers: Answers) -> Iterator[Prediction | Failure]:
         """Each is answered and kept as it is worded, which takes longer than the votes."""
         if batch.new:  # loaded while the members load and vote: a tenth of the time of a first answer
-            _ = self._codebook
-            if top:
-                self._wording.load()
+            self._answering.load(words=top > 0)
         places = {sha256: place for place, sha256 in enumerate(batch.new)}
         for item in batch.items:
             if not isinstance(item, Picture):
@@ -229,8 +219,8 @@ class Unprompter:
             answer = answers.get(item.sha256)
             if answer is None:
                 # What was about to be answered by an earlier batch may be forgotten again.
-                votes = batch.votes.result() if item.sha256 in places else self._votes([item])
-                answer = self._predicted(item, votes[places.get(item.sha256, 0)], top)
+                votes = batch.votes.result() if item.sha256 in places else self._answering.votes([item])
+                answer = self._answering.answer(item, votes[places.get(item.sha256, 0)], top)
                 answers.put({item.sha256: answer})
             yield replace(answer, source=item.source)
 
@@ -238,119 +228,9 @@ class Unprompter:
         """The answer that needs no image model, if there is one."""
         if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
             return item
-        answer = self._from_metadata(item.source, item.written)
+        answer = self._answering.answer_written(item.source, item.written)
         answers.put({item.sha256: answer})
         return answer
-
-    def _from_metadata(self, source: str, written: WrittenPrompt) -> Prediction:
-        (vector,) = self.encoder.encode([written.prompt])
-        return Prediction(
-            source=source,
-            prompt=written.prompt,
-            origin="metadata",
-            vector=vector,
-            similarity=1.0,
-            candidates=(Candidate(written.prompt, 1.0, METADATA),),
-            votes=(written_vote(written, vector),),
-            written=written,
-            model=self._model(_identity(self.encoder.folder)),
-        )
-
-    def _predicted(self, picture: Picture, votes: tuple[Vote, ...], top: int) -> Prediction:
-        fused = self._fused(votes)
-        candidates = self._candidates(fused, votes) if top else ()
-        return Prediction(
-            source=picture.source,
-            prompt=candidates[0].text if candidates else "",
-            origin="prediction",
-            vector=self._drawn(fused) if _has_vector(votes) else fused,
-            similarity=self._similarity(candidates, votes),
-            candidates=candidates[:top],
-            votes=votes,
-            written=picture.written,
-            model=self._model(self._identities(with_words=top > 0)),
-        )
-
-    def _similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
-        """How near the prompt comes to the fused vector; of a lone member's text, which that is of, to the picture."""
-        if not candidates:
-            return None
-        lone = votes[0].text_similarity if self.preset.wording is None and len(votes) == 1 else None
-        return candidates[0].similarity if lone is None else lone
-
-    def _votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
-        """Each picture's votes, in the order of the members."""
-        if not pictures:
-            return []
-        votes = [self._turns.vote(member, pictures) for member in self.members]
-        return list(zip(*map(self._with_vectors, votes), strict=True))
-
-    def _with_vectors(self, votes: Sequence[Vote]) -> list[Vote]:
-        """A vote of words alone is for the vector of its text; each is encoded alone, to be the same in any batch."""
-        return [
-            replace(vote, vector=self.encoder.encode(vote.texts[:1])[0]) if vote.vector is None and vote.texts else vote
-            for vote in votes
-        ]
-
-    def _fused(self, votes: Sequence[Vote]) -> Vector:
-        """Where no member finds words for a picture, the vector of no words."""
-        return fuse(votes) if _has_vector(votes) else self.encoder.encode([""])[0]
-
-    def _drawn(self, fused: Vector) -> Vector:
-        """The fused vector as it is answered."""
-        spec, codebook = self.preset.codebook, self._codebook
-        if spec is None or codebook is None:
-            return fused
-        drawn: Vector = codebook.draw(fused[None], share=spec.share, sharpness=spec.sharpness)[0]
-        return drawn
-
-    def _candidates(self, fused: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
-        offers = [(text, vote.member) for vote in votes for text in vote.texts]
-        (candidates,) = self._wording.choose(fused[None], [offers])
-        return candidates
-
-    @functools.cached_property
-    def _codebook(self) -> Codebook | None:
-        return None if self._codebook_folder is None else Codebook.read(self._codebook_folder)
-
-    @functools.cached_property
-    def _wording(self) -> Wording:
-        if self._decoder_folder is None:
-            return Wording(self.encoder, None)
-        return Wording(self.encoder, Decoder(self._decoder_folder, self._threads))
-
-    @functools.cached_property
-    def _decoder_folder(self) -> ModelFolder | None:
-        wording = self.preset.wording
-        return None if wording is None else find_model(wording.decoder)
-
-    def _identities(self, *, with_words: bool) -> dict[str, str]:
-        """What is behind a prediction, by name, each with its hash."""
-        identities = {name: hash for member in self.members for name, hash in member.identities().items()}
-        if self._codebook_folder is not None:
-            identities |= _identity(self._codebook_folder)
-        if with_words and self._decoder_folder is not None:
-            identities |= _identity(self._decoder_folder) | _identity(self.encoder.folder)
-        return identities
-
-    def _model(self, identities: Mapping[str, str]) -> Mapping[str, Any]:
-        """What computed an answer; the hashes change with every byte of the preset and the models."""
-        missing = {"missing": dict(self.missing)} if self.missing else {}
-        return {
-            "unprompt": __version__,
-            "preset": self.preset.name,
-            "preset_hash": self.preset.identity,
-            "models": dict(identities),
-            **missing,
-        }
-
-
-def _identity(folder: ModelFolder) -> dict[str, str]:
-    return {folder.name: folder.identity()}
-
-
-def _has_vector(votes: Sequence[Vote]) -> bool:
-    return any(vote.vector is not None for vote in votes)
 
 
 def _is_full(waiting: Sequence[Read], batch_size: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from indexed import bank_of, silent_step
+from indexed import bank_of
 from vector_clusters import clustered
 
 from unprompt.bank.bank import Bank, Nearest
@@ -17,6 +17,7 @@ from unprompt.bank.index import Index, has_index, verify_index
 from unprompt.bank.indexing import build_index, list_count
 from unprompt.errors import DataError, MissingExtraError
 from unprompt.prediction import Vector
+from unprompt.progress import SILENT
 
 faiss: Any = pytest.importorskip("faiss", reason="indexes are made by faiss, of the extra [index]")
 
@@ -27,7 +28,7 @@ IMAGES = VECTORS[PROMPTS:]
 
 
 def built(bank: Bank, threads: int = 1) -> Index:
-    return build_index(bank, silent_step, threads)
+    return build_index(bank, SILENT, threads)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from unprompt.captioners.opening import BLIP, CAPTIONERS, COCA_NAMES, DEFAULTS, CaptionSettings, open_caption_model
+from unprompt.captioners.opening import BLIP, CAPTIONERS, COCA_NAMES, DEFAULTS, open_caption_model
+from unprompt.captioners.settings import CaptionSettings
 from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNameError
 
 

@@ -248,7 +248,7 @@ def test_defaults_are_those_of_the_library(unprompt: Unprompt) -> None:
 
     from unprompt import Unprompter
     from unprompt.cli.predict import predict
-    from unprompt.images.web.address import WebLimits
+    from unprompt.images.web.limits import WebLimits
 
     command = {name: parameter.default for name, parameter in inspect.signature(predict).parameters.items()}
     library = inspect.signature(Unprompter.predict).parameters

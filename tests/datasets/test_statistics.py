@@ -10,7 +10,7 @@ from unprompt.datasets.pairs import Pair
 from unprompt.datasets.prompts import Entry
 from unprompt.datasets.statistics import Statistics
 from unprompt.images.files import LocalFile
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 
 
 def entry(prompt: str, **fields: object) -> Entry:

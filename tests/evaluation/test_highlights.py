@@ -8,7 +8,7 @@ from unprompt.datasets.pairs import Pair
 from unprompt.evaluation.highlights import SHOWN, Highlights, thumbnail
 from unprompt.evaluation.scoring import Scored, Unscored
 from unprompt.images.files import Bytes
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.prediction import EMBEDDING_SIZE, Failure, Prediction
 
 

@@ -13,7 +13,7 @@ from unprompt.errors import DataError
 from unprompt.evaluation.results import read_results, result_record
 from unprompt.evaluation.scoring import Scored, outcomes, short_fields
 from unprompt.images.files import LocalFile
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 
 GOOD = {
     "name": "a.png",

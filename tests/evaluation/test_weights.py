@@ -13,7 +13,7 @@ from unprompt.evaluation.fitted_preset import preset_text
 from unprompt.evaluation.scoring import Score, Scored, prompt_group
 from unprompt.evaluation.weights import Ballots, Fit, assign_folds
 from unprompt.images.files import Bytes
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.prediction import EMBEDDING_SIZE, Prediction, Vector, Vote
 from unprompt.presets import Preset, load_preset
 

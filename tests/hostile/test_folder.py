@@ -11,9 +11,10 @@ import pytest
 from hostile import command, contents
 from hostile.folder import FULL, ODD_NAMES, SMALL, Outcomes, build, changing, is_hostile, may_be_unseen
 
+from unprompt.display import printable
 from unprompt.errors import EXIT_FINE, EXIT_SOME_FAILED
 from unprompt.images.decode import Picture, decode
-from unprompt.images.sources import image_refs, printable
+from unprompt.images.sources import image_refs
 
 MEMORY_LIMIT_MB = 600
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from unprompt.errors import PictureError
 from unprompt.images.archives import UNPACKED_LIMIT_MB, TarMember, count_members, members
 from unprompt.images.files import FILE_LIMIT_MB
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 
 PNG = b"\x89PNG\r\n\x1a\n"
 KINDS = ["tar", "tar.gz"]

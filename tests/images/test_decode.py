@@ -22,8 +22,8 @@ from PIL import Image, PngImagePlugin
 
 from unprompt.images.decode import Picture, decode
 from unprompt.images.files import Bytes, LocalFile
+from unprompt.images.ref import ImageRef
 from unprompt.images.room import Room
-from unprompt.images.sources import ImageRef
 from unprompt.prediction import Failure, WrittenPrompt
 
 Array = np.ndarray[Any, Any]

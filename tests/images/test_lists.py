@@ -14,7 +14,7 @@ import pytest
 
 from unprompt.errors import PictureError
 from unprompt.images.lists import LINE_LIMIT, Entry, listed, may_be_read_twice, standard_input
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 

@@ -11,7 +11,7 @@ import pytest
 from unprompt.images.decode import Picture
 from unprompt.images.files import Bytes
 from unprompt.images.reading import PIXELS_LIMIT_MB, InputError, megabytes, read_ahead
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.prediction import Failure
 
 REFS = [ImageRef(f"{number}.png", Bytes(b"")) for number in range(40)]

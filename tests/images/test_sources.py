@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images.files import Bytes, LocalFile
-from unprompt.images.sources import ImageRef, Input, count, image_refs, printable, relative_name
-from unprompt.images.web.address import WebAddress, WebLimits
+from unprompt.images.ref import ImageRef, Input, relative_name
+from unprompt.images.sources import count, image_refs
+from unprompt.images.web.address import WebAddress
+from unprompt.images.web.limits import WebLimits
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

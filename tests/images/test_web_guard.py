@@ -32,10 +32,11 @@ from web_servers import (
 )
 
 from unprompt.errors import PictureError
-from unprompt.images.web.address import WebAddress, WebLimits
+from unprompt.images.web.address import WebAddress
 from unprompt.images.web.addresses import IPAddress
 from unprompt.images.web.connections import Deadline, GuardedNetwork, LookUp, look_up
 from unprompt.images.web.download import download
+from unprompt.images.web.limits import WebLimits
 
 HASTY = WebLimits(timeout_s=0.2, allow_private=True)
 

@@ -12,10 +12,10 @@ import pytest
 
 from unprompt.errors import ModelError, NoRoomError
 from unprompt.images.decode import Picture
-from unprompt.interrogation.lists import Step
 from unprompt.members.device_room import Turns
 from unprompt.members.member import Member
 from unprompt.prediction import Vote
+from unprompt.progress import Step
 
 
 class Device:

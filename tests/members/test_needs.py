@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import tiny_models
 
+from unprompt.answer.needs import codebook_needs
 from unprompt.bank.bank import Bank
 from unprompt.bank.building import build_bank
-from unprompt.members.needs import bank_need, codebook_needs, needs_of
+from unprompt.bank.needs import bank_need
+from unprompt.members.needs import needs_of
 from unprompt.models.store.folder import write_config
 from unprompt.presets import MemberSpec, load_preset
 from unprompt.towers.embedded import EmbeddedPair

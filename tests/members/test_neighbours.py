@@ -5,19 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
-from indexed import bank_of, silent_step
+from indexed import bank_of
 from vector_clusters import clustered
 
 from unprompt.bank.bank import Bank
 from unprompt.bank.building import build_bank
 from unprompt.bank.indexing import build_index
+from unprompt.bank.needs import bank_need
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.sources import image_refs
-from unprompt.members.needs import bank_need
 from unprompt.members.neighbours import Neighbours, weighted_mean
 from unprompt.prediction import Prediction
 from unprompt.presets import MemberSpec, load_preset, read_preset
+from unprompt.progress import SILENT
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.towers.embedded import EmbeddedPair
 from unprompt.unprompter import Unprompter
@@ -213,7 +214,7 @@ def test_an_approximate_member_votes_by_the_index_of_its_bank(tmp_path: Path, pi
     assert "an index pays from 50,000 on" in str(need.absence())
     assert bank_need(bank.folder, "embedded").is_here
 
-    index = build_index(bank, silent_step, 1)
+    index = build_index(bank, SILENT, 1)
     assert bank_need(bank.folder, "embedded", approximate=True).is_here
     spec = read_preset(preset(bank, "k = 20\napproximate = true\n"), "own.toml").members[-1]
     member = Neighbours.of(spec, threads=1)

@@ -13,12 +13,12 @@ from unprompt.errors import MissingExtraError, ModelError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing, preprocess
 from unprompt.images.sources import image_refs
-from unprompt.interrogation.lists import Step
 from unprompt.members.device_room import Turns
 from unprompt.members.regressor import Regressor
 from unprompt.models.regressors.onnx import session
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.prediction import Vote
+from unprompt.progress import Step
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 
+from unprompt.output.lines import to_json
 from unprompt.output.records import metadata_record, to_record
 from unprompt.output.text import metadata_lines, prompt_line, score_lines
-from unprompt.output.writers import to_json
 from unprompt.prediction import Candidate, Failure, Prediction, Term, Vote, WrittenPrompt
 
 VECTOR = np.eye(384, dtype=np.float32)[0]

@@ -9,7 +9,7 @@ import pytest
 
 from unprompt.errors import DataError, PictureError
 from unprompt.images.files import LocalFile
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.output.sidecars import SIDECAR_LIMIT_BYTES, Existing, Sidecars
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX has these")

@@ -13,7 +13,8 @@ import pytest
 
 from unprompt.errors import DataError
 from unprompt.output.files import OutputBusyError
-from unprompt.output.writers import open_writer, to_json, writer
+from unprompt.output.lines import to_json
+from unprompt.output.writers import open_writer, writer
 
 RECORDS: list[dict[str, Any]] = [{"source": "a.png", "n": 1}, {"source": "b.png", "error": {}}]
 

@@ -1,19 +1,13 @@
 """Banks of many prompts whose vectors are given, so that nothing has to be encoded."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from unprompt.bank import building
 from unprompt.bank.bank import Bank
 from unprompt.bank.layout import Makers
 from unprompt.prediction import Vector
+from unprompt.progress import SILENT
 from unprompt.towers.embedded import EmbeddedPair
-
-
-@contextmanager
-def silent_step(name: str, total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    yield lambda done: None
 
 
 def bank_of(vectors: Vector, folder: Path) -> Bank:
@@ -25,5 +19,5 @@ def bank_of(vectors: Vector, folder: Path) -> Bank:
             part = vectors[at : at + building._PORTION]
             files.append([f"prompt {row}" for row in range(at, at + len(part))], part, None)
         files.close_whole()
-    building._finish(folder, makers, len(vectors), silent_step)
+    building._finish(folder, makers, len(vectors), SILENT)
     return Bank.open(folder)

@@ -12,10 +12,11 @@ from ipaddress import ip_address
 import pytest
 
 from unprompt.errors import PictureError
-from unprompt.images.web.address import WebAddress, WebLimits
+from unprompt.images.web.address import WebAddress
 from unprompt.images.web.addresses import IPAddress
 from unprompt.images.web.connections import LookUp, look_up
 from unprompt.images.web.download import download
+from unprompt.images.web.limits import WebLimits
 
 PICTURE = b"\x89PNG\r\n\x1a\n and so on"
 

@@ -21,8 +21,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 from tiny_open_clip import OPTIONS, VISION, build, open_clip, shaken  # noqa: E402
 
+from unprompt.models.networks.batches import GPU_BATCH  # noqa: E402
 from unprompt.models.networks.open_clip_backbone import preprocessing_of, quiet, tag_config  # noqa: E402
-from unprompt.models.regressors.torch_engine import GPU_BATCH  # noqa: E402
 from unprompt.towers.causal import CPU_PASS  # noqa: E402
 from unprompt.towers.open_clip import SHORTLIST, OpenClipTowers  # noqa: E402
 from unprompt.towers.two_tower import Continuations, TwoTower  # noqa: E402

@@ -129,7 +129,7 @@ def _built(
     texts: Path, folder: Path, store: VectorStore, *, size: int = 12, apart_from: str | None = None
 ) -> ModelFolder:
     return build_codebook(
-        [texts], folder, store, size=size, apart_from=apart_from, licence="MIT", steps=Steps(quiet=True)
+        [texts], folder, store, size=size, apart_from=apart_from, licence="MIT", step=Steps(quiet=True)
     )
 
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from unprompt.images.decode import Picture, decode  # noqa: E402
 from unprompt.images.files import LocalFile  # noqa: E402
-from unprompt.images.sources import ImageRef  # noqa: E402
+from unprompt.images.ref import ImageRef  # noqa: E402
 from unprompt.members.regressor import Regressor  # noqa: E402
 from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.training import folder_export, onnx_export  # noqa: E402

@@ -22,8 +22,8 @@ import safetensors.numpy
 
 from unprompt.errors import ModelError
 from unprompt.prediction import Vector
+from unprompt.progress import Advance, no_advance
 from unprompt.towers.embedded import EmbeddedPair
-from unprompt.towers.two_tower import silent
 from unprompt.vocabulary import tables, vector_file
 from unprompt.vocabulary.category import Category
 from unprompt.vocabulary.tables import TermTables, default_cache
@@ -60,7 +60,7 @@ class Counting:
     def identities(self) -> Mapping[str, str]:
         return self.pair.identities()
 
-    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+    def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
         self.asked += texts
         return self.pair.encode_texts(texts, advance)
 
@@ -165,7 +165,7 @@ def test_a_category_without_terms(tmp_path: Path, towers: Counting) -> None:
 
 def test_a_model_that_gives_no_numbers_is_not_kept(tmp_path: Path) -> None:
     class Broken(EmbeddedPair):
-        def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+        def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
             return super().encode_texts(texts, advance) / 0.0
 
     with np.errstate(all="ignore"), pytest.raises(ModelError, match="expected finite vectors of terms from embedded"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +23,13 @@ from unprompt.bank.layout import (
     read_config,
 )
 from unprompt.bank.readahead import prefetch_rows
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.models.store.folder import file_sha256
 from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE, Vector
-from unprompt.towers.two_tower import TwoTower, silent
+from unprompt.progress import Advance, no_advance
+from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.category import digest
 from unprompt.vocabulary.ranking import nearest
 from unprompt.vocabulary.vector_file import Half
@@ -155,7 +156,7 @@ def _nearest(vectors: Half, images: Vector, count: int) -> list[tuple[npt.NDArra
         return nearest(vectors, images, count)
 
 
-def verify(folder: Path, advance: Callable[[int], None] = silent) -> None:
+def verify(folder: Path, advance: Advance = no_advance) -> None:
     """Reads every byte of a bank; `advance` hears how many more were. Raises DataError where one is not as it was."""
     config = read_config(folder)
     _check_sizes(folder, config)

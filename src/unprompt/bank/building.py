@@ -7,17 +7,16 @@ one.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 import numpy as np
 
@@ -38,18 +37,16 @@ from unprompt.bank.layout import (
     makers_of,
     read_table,
 )
+from unprompt.display import printable
 from unprompt.errors import DataError, ModelError
 from unprompt.images.metadata.cleaning import tidy
-from unprompt.images.sources import printable
-from unprompt.models.regressors.onnx import core_count
 from unprompt.models.store.folder import file_sha256
 from unprompt.prediction import Vector
+from unprompt.progress import SILENT, Step
 from unprompt.text.fingerprints import Fingerprints
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.towers.two_tower import TwoTower, silent
-
-Step: TypeAlias = "Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]"
-"""Begins a step of so many things, None where nobody knows; what it gives is told how many more are done."""
+from unprompt.threads import core_count
+from unprompt.towers.two_tower import TwoTower
 
 _PORTION = 1024  # prompts that are kept together: what a kill costs
 _ENCODED = 128  # prompts that a thread encodes at a time: of a portion that is sorted by length
@@ -66,11 +63,6 @@ class Counts:
     too_long: int = 0
 
 
-@contextlib.contextmanager
-def _silent_step(name: str, total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    yield silent
-
-
 def build_bank(
     prompts: Iterable[str],
     folder: Path,
@@ -78,7 +70,7 @@ def build_bank(
     *,
     threads: int = 0,
     counts: Counts | None = None,
-    step: Step = _silent_step,
+    step: Step = SILENT,
 ) -> Bank:
     """Builds a bank of the different prompts, each on one line, or goes on with one that was begun.
 

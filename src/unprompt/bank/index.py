@@ -13,7 +13,7 @@ macOS (faiss-wheels, issue 73).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ import numpy.typing as npt
 from unprompt.bank.bank import Bank, Nearest
 from unprompt.bank.layout import NUMBER, PLACE, FileSum
 from unprompt.bank.readahead import prefetch_rows
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.models.store.folder import file_sha256
 from unprompt.prediction import Vector
-from unprompt.towers.two_tower import silent
+from unprompt.progress import Advance, no_advance
 from unprompt.vocabulary.category import digest
 from unprompt.vocabulary.ranking import nearest
 from unprompt.vocabulary.vector_file import Half
@@ -187,7 +187,7 @@ def read_index_config(bank: Bank) -> IndexConfig:
     return config
 
 
-def verify_index(bank: Bank, advance: Callable[[int], None] = silent) -> None:
+def verify_index(bank: Bank, advance: Advance = no_advance) -> None:
     """Reads every byte of an index; `advance` hears how many more were. Raises DataError where one is not as it was."""
     config = Index.open(bank).config
     for name, promised in sorted(config.files.items()):

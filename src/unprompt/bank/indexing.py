@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.bank.bank import Bank
-from unprompt.bank.building import Step
 from unprompt.bank.index import (
     CENTRES,
     CODES,
@@ -37,9 +36,10 @@ from unprompt.bank.index import (
 )
 from unprompt.bank.layout import NUMBER, PLACE, FileSum
 from unprompt.errors import needing
-from unprompt.models.regressors.onnx import core_count
 from unprompt.models.store.folder import file_sha256
 from unprompt.prediction import Vector
+from unprompt.progress import Step
+from unprompt.threads import core_count
 
 _UNFINISHED = f"{FOLDER}.tmp"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.towers.embedded import NAME as EMBEDDED

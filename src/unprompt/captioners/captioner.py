@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from unprompt.captioners.hypotheses import first_sound
-from unprompt.captioners.opening import CaptionSettings
+from unprompt.captioners.settings import CaptionSettings
 from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
-from unprompt.models.regressors.torch_engine import ShrinkingBatches
+from unprompt.models.networks.batches import ShrinkingBatches
 
 
 class Writer(Protocol):

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from unprompt.captioners.captioner import TorchCaptioner, WriterSource
-from unprompt.captioners.opening import CaptionSettings
+from unprompt.captioners.settings import CaptionSettings
 from unprompt.errors import DataError, ModelError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import within_aspect

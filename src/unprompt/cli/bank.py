@@ -90,7 +90,7 @@ def index(
     from unprompt.bank.bank import Bank
     from unprompt.bank.index import LEAST, too_small
     from unprompt.bank.indexing import build_index
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     opened = Bank.open(bank)
     if len(opened) < LEAST:
@@ -108,7 +108,7 @@ def verify(bank: BankFolder, quiet: Quiet = False) -> None:
     from unprompt.bank.bank import verify as verify_bank
     from unprompt.bank.index import has_index, read_index_config, verify_index
     from unprompt.bank.layout import read_config
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     config = read_config(bank)
     with Steps(quiet=quiet)("verifying", sum(file.size for file in config.files.values()), "bytes") as advance:
@@ -133,7 +133,7 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
 
     `otherwise` is what to do where others do, `again` what the same line does when it is given once more.
     """
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
     from unprompt.output.files import OutputBusyError, open_locked
 
     shown, whole = printable(str(folder)), Path(os.path.abspath(folder))
@@ -158,7 +158,7 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
 
 def _say_built(folder: Path, kept: int, counts: Counts, sources: list[PromptSource]) -> None:
     from unprompt.bank.layout import LONGEST_PROMPT
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     left_out = {
         "copies": counts.copies,

@@ -56,12 +56,12 @@ def build(
     The [codebook] of a preset names it. A text takes some milliseconds of a core, once: its vector is kept for the next
     time, and a run that was stopped goes on. What lies in FOLDER is replaced if it is a codebook; its README.md stays.
     """
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
     from unprompt.training.codebook import build_codebook
 
     with kept_vectors(cache, threads) as store:
         built = build_codebook(
-            texts, output, store, size=size, apart_from=apart_from, licence=licence, steps=Steps(quiet=quiet)
+            texts, output, store, size=size, apart_from=apart_from, licence=licence, step=Steps(quiet=quiet)
         )
     if not quiet:
         say(f"unprompt: {size:,} vectors for {built.config['prompts']:,} texts are in {printable(str(output))}")

@@ -174,7 +174,7 @@ def dedupe(
             threshold=threshold,
             copies=not _drops_copies(keep_copies, prompts.is_text),
             pairs=pairs,
-            steps=steps,
+            step=steps,
         )
     rows = [
         ("records read", found.records),
@@ -243,7 +243,7 @@ def split(
     train, validation = (OutputPlace(str(output / f"{name}{suffix}"), prompts) for name in ("train", "val"))
     distinct = DistinctPrompts.read(prompts, steps, train.check)
     with kept_vectors(cache, threads) as store:
-        found = split_prompts(distinct, store, train, validation, threshold=group, share=share, seed=seed, steps=steps)
+        found = split_prompts(distinct, store, train, validation, threshold=group, share=share, seed=seed, step=steps)
     rows = [
         ("records read", found.records),
         ("distinct prompts", found.distinct),

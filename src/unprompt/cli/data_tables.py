@@ -37,7 +37,7 @@ def finish(
 def write_json(counts: dict[str, Any], path: str | None) -> None:
     """Writes the counts where a path is given. Raises DataError."""
     from unprompt.output.documents import write_document
-    from unprompt.output.writers import to_json
+    from unprompt.output.lines import to_json
 
     if path is not None:
         write_document(path, to_json(counts, indent=2) + "\n")
@@ -55,7 +55,7 @@ def show_statistics(summary: dict[str, Any], source: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     counts = Table("", title=escape(printable(source)), title_justify="left", show_header=False)
     counts.add_column(justify="right")

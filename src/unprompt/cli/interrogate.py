@@ -46,7 +46,7 @@ from unprompt.models.store.hub_cache import go_offline
 from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
-    from unprompt.images.web.address import WebLimits
+    from unprompt.images.web.limits import WebLimits
     from unprompt.unprompter import Unprompter
 
 _NAME = "interrogate"
@@ -138,7 +138,7 @@ def interrogate(
     One picture gives its text; several give a line each: the path, a tab, the text. What a file says about its prompt
     is not looked at. Models of open_clip need the extra [torch].
     """
-    from unprompt.images.web.address import WebLimits
+    from unprompt.images.web.limits import WebLimits
 
     if offline:
         go_offline()

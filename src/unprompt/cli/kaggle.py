@@ -126,7 +126,7 @@ def check(submission: SubmissionFile, like: Like = None) -> None:
     Rows that are missing, extra (with --like), doubled, broken or not finite, eIds other than 0 to 383, vectors of no
     length, another header: how many there are, and the first few.
     """
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
     from unprompt.kaggle.submission import check_submission
 
     found = check_submission(submission, like)
@@ -207,7 +207,7 @@ def _vectors(
 
 def _whole(vectors: Iterable[tuple[str, Vector | None]], output: str, tally: Tally) -> Iterator[tuple[str, Vector]]:
     """All of them; where there are gaps the command ends, once it has named them all."""
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     for image, vector in vectors:
         if vector is not None:
@@ -236,7 +236,7 @@ def _scores_table(scores: Scores, *, by_image: bool) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     table = Table("image", title="Mean cosine with the truth", title_justify="left")
     table.add_column("cosine", justify="right")

@@ -76,7 +76,7 @@ app.add_typer(vocabulary.app, name="vocabulary")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from unprompt import __version__
+        from unprompt.version import __version__
 
         print(f"unprompt {__version__}")
         raise typer.Exit
@@ -136,6 +136,6 @@ def _fault(error: Exception) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     return printable(" ".join(str(error).split()))

@@ -11,7 +11,7 @@ from unprompt.cli.terminal import say_failure, writing
 from unprompt.errors import EXIT_SOME_FAILED, PictureError
 
 if TYPE_CHECKING:
-    from unprompt.images.sources import ImageRef
+    from unprompt.images.ref import ImageRef
     from unprompt.prediction import Failure, WrittenPrompt
 
 

@@ -18,7 +18,7 @@ from unprompt.errors import EXIT_USAGE, DataError, ModelError, UnknownNameError,
 from unprompt.models.store.registry import LOCAL
 
 if TYPE_CHECKING:
-    from unprompt.models.store.needed_files import Need
+    from unprompt.models.store.needs import Need
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -253,8 +253,10 @@ def _asked_preprocessing() -> str:
 
 def _wanted(names: list[str], preset: str | None) -> list[Need]:
     """What is to be there, each once: for models by name, and for a preset's members."""
-    from unprompt.members.needs import codebook_needs, needs_of, published_need, wording_needs
+    from unprompt.answer.needs import codebook_needs, wording_needs
+    from unprompt.members.needs import needs_of
     from unprompt.presets import load_preset
+    from unprompt.towers.needs import published_need
 
     needs = [published_need(name) for name in names]
     if preset is not None:

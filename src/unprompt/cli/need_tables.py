@@ -12,7 +12,7 @@ from unprompt.errors import UnpromptError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unprompt.models.store.needed_files import Need, NeededFile
+    from unprompt.models.store.needs import Need, NeededFile
     from unprompt.presets import Preset
 
 
@@ -29,7 +29,8 @@ class Part:
 
 def parts_of(preset: Preset) -> list[Part]:
     """Each member, and what comes after them."""
-    from unprompt.members.needs import codebook_needs, needs_of, wording_needs
+    from unprompt.answer.needs import codebook_needs, wording_needs
+    from unprompt.members.needs import needs_of
 
     parts = []
     for spec in preset.members:
@@ -63,7 +64,7 @@ def needs_table(parts: Iterable[Part]) -> Table:
 
 def needs_lines(parts: Sequence[Part]) -> Iterator[str]:
     """The same for a terminal that is too narrow for the table: names are whole, and a place is said once."""
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     files = [file for part in parts for need in part.needs for file in need.files]
     name_width = max((len(printable(file.name)) for file in files), default=0)
@@ -111,7 +112,7 @@ def plain(value: object) -> str:
     """A cell without markup and control characters: names and configs come from elsewhere."""
     from rich.markup import escape
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     return escape(printable(str(value)))
 

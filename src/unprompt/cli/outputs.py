@@ -13,13 +13,13 @@ from unprompt.cli.terminal import format_of, quiet_pipe, say
 from unprompt.errors import DataError, PictureError
 
 if TYPE_CHECKING:
-    from unprompt.images.sources import ImageRef
+    from unprompt.images.ref import ImageRef
     from unprompt.output.files import ContinuedFile
     from unprompt.output.journal import Journal
+    from unprompt.output.lines import Writer
     from unprompt.output.phrasing import Phrasing
     from unprompt.output.sidecars import Sidecars
     from unprompt.output.vectors import VectorFile
-    from unprompt.output.writers import Writer
     from unprompt.prediction import Failure, Prediction
 
 JOURNAL_SUFFIX = ".journal"
@@ -153,7 +153,7 @@ class Outputs:
     def wanted(self, ref: ImageRef) -> ImageRef | None:
         """The picture, or None where its sidecar is there already; one that fails where it cannot have any."""
         from unprompt.images.files import Unavailable
-        from unprompt.images.sources import ImageRef
+        from unprompt.images.ref import ImageRef
 
         if self._sidecars is None:
             return ref
@@ -164,8 +164,8 @@ class Outputs:
 
     def write(self, ref: ImageRef, answer: Prediction | Failure) -> Prediction | Failure:
         """Write one answer; what comes back is the answer, or why it could not be written."""
+        from unprompt.output.lines import to_json
         from unprompt.output.records import to_record
-        from unprompt.output.writers import to_json
         from unprompt.prediction import Failure
 
         record = to_record(answer, embedding=self._embedding)

@@ -91,7 +91,7 @@ def predict(
     The word `predict` may be left out. One picture gives its prompt; several give a line each: the path, a tab, the
     prompt. Where the file itself holds its prompt, that is the answer.
     """
-    from unprompt.images.web.address import WebLimits
+    from unprompt.images.web.limits import WebLimits
     from unprompt.unprompter import load
 
     alone = paths[0] if len(paths) == 1 else None

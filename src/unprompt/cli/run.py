@@ -20,8 +20,8 @@ from unprompt.cli.terminal import say, say_failure
 from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from unprompt.images.sources import ImageRef
-    from unprompt.images.web.address import WebLimits
+    from unprompt.images.ref import ImageRef
+    from unprompt.images.web.limits import WebLimits
     from unprompt.output.phrasing import Phrasing
     from unprompt.prediction import Failure, Prediction
     from unprompt.unprompter import Unprompter

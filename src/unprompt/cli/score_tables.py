@@ -20,7 +20,7 @@ def report_table(report: Report, preset: str) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     title = f"Mean cosine with the true prompt, preset {escape(printable(preset))}"
     table = Table("", title=title, title_justify="left")
@@ -64,7 +64,7 @@ def weights_table(fit: Fit, preset: Preset) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     table = Table("", title="Weights of the members", title_justify="left")
     for heading in ("now", "fitted", "over the folds"):
@@ -93,7 +93,7 @@ def comparison_table(comparison: Comparison, what: str) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     table = Table("", title=f"Mean cosine with the true prompt, {what}", title_justify="left")
     for heading in ("n", "A", "B", "A - B", "95 %", "A is better"):

@@ -77,7 +77,7 @@ def similar(
     from unprompt.bank.index import Index
     from unprompt.images.decode import decode
     from unprompt.images.sources import image_refs, may_be_many
-    from unprompt.images.web.address import WebLimits
+    from unprompt.images.web.limits import WebLimits
     from unprompt.output.records import failure_record, scores_record
     from unprompt.prediction import Failure
     from unprompt.towers.opening import open_towers
@@ -144,7 +144,7 @@ def _found(
 
 def _lines(record: Record, *, named: bool) -> str | None:
     """A cosine, a tab and a prompt a line; `named` puts the source and a tab in front. None for a failure."""
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
     from unprompt.output.text import score_lines
 
     if "error" in record:

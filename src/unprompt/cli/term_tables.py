@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from unprompt.images.decode import Picture
-    from unprompt.images.sources import ImageRef
+    from unprompt.images.ref import ImageRef
     from unprompt.interrogation.interrogation import Interrogation, Settings
     from unprompt.interrogation.interrogator import Interrogator
     from unprompt.prediction import Term
@@ -109,6 +109,6 @@ def _bar(value: float, start: float, end: float) -> str:
 def _plain(text: str) -> str:
     from rich.markup import escape
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     return escape(printable(text))

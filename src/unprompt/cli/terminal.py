@@ -17,7 +17,7 @@ from unprompt.errors import EXIT_FINE, DataError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unprompt.output.writers import Line, Writer
+    from unprompt.output.lines import Line, Writer
     from unprompt.prediction import Failure
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -46,14 +46,14 @@ def say(message: str) -> None:
 
 def say_fault(fault: object) -> None:
     """One line for what is wrong with something of the user's, whose names and values may come from anywhere."""
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     say(f"unprompt: {printable(str(fault))}")
 
 
 def say_failure(failure: Failure) -> None:
     """One line for a picture that got no answer."""
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     say(f"unprompt: {printable(failure.source)}: {printable(failure.message)}")
 

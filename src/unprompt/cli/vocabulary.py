@@ -102,7 +102,7 @@ def build(
     What is there already is not made anew, and a run that was stopped goes on. Models of open_clip need the extra
     [torch].
     """
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
     from unprompt.towers.opening import open_towers
     from unprompt.vocabulary.tables import TermTables, default_cache
 
@@ -157,7 +157,7 @@ def _line(category: Category, term: str) -> str:
 
 
 def _show_check(file: TermFile) -> None:
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     with quiet_pipe():
         kept = len(file.category.terms)
@@ -187,6 +187,6 @@ def _plain(text: str) -> str:
     """A cell without markup."""
     from rich.markup import escape
 
-    from unprompt.images.sources import printable
+    from unprompt.display import printable
 
     return escape(printable(text))

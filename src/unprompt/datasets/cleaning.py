@@ -11,11 +11,11 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
-from unprompt.datasets.comparison import Steps
 from unprompt.datasets.outputs import OutputPlace
 from unprompt.datasets.prompts import PromptSource
 from unprompt.errors import DataError
 from unprompt.images.metadata.cleaning import clean, differs, tidy
+from unprompt.progress import Step
 from unprompt.text.fingerprints import Fingerprints
 
 CHANGES = ("spaces", "marks")
@@ -101,13 +101,13 @@ class Cleaner:
         return None
 
 
-def clean_prompts(source: PromptSource, place: OutputPlace, rules: CleaningRules, steps: Steps) -> Counter[str]:
+def clean_prompts(source: PromptSource, place: OutputPlace, rules: CleaningRules, step: Step) -> Counter[str]:
     """Writes what the rules keep of a source; the counts of `Cleaner`, and of all that was `read`.
 
     Raises DataError, and writes nothing, where the source has faults or nothing is left.
     """
     cleaner = Cleaner(rules)
-    with place.open() as output, steps("cleaning", None) as advance:
+    with place.open() as output, step("cleaning", None) as advance:
         for entry in source.entries():
             cleaner.counts["read"] += 1
             if (prompt := cleaner.clean(entry.prompt)) is not None:

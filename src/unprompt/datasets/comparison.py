@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +16,10 @@ import numpy.typing as npt
 from unprompt.datasets.near_pairs import Indices, NearPairs
 from unprompt.datasets.prompts import Entry, PromptSource
 from unprompt.datasets.vectors import Keys, VectorStore
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
+from unprompt.progress import Step
 from unprompt.text.fingerprints import fingerprint
-
-Advance: TypeAlias = Callable[[int], None]
-
-
-class Steps(Protocol):
-    """Shows the work step by step."""
-
-    def __call__(self, name: str, total: int | None, what: str = "prompts") -> AbstractContextManager[Advance]:
-        """Begins a step, called so, of so many things; what it gives hears how many more of them are done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +37,11 @@ class DistinctPrompts:
 
     @classmethod
     def read(
-        cls, source: PromptSource, steps: Steps, check: Callable[[Entry], None] = lambda entry: None
+        cls, source: PromptSource, step: Step, check: Callable[[Entry], None] = lambda entry: None
     ) -> DistinctPrompts:
         """Reads the whole source. Raises DataError where it, or what `check` looks at, is not as it must be."""
         numbers = array("Q")
-        with steps("reading", None) as advance:
+        with step("reading", None) as advance:
             for entry in source.entries():
                 check(entry)
                 numbers.append(fingerprint(entry.prompt))
@@ -86,10 +76,10 @@ class DistinctPrompts:
             f"expected {name} at rest, found that it changed while it was read; run again when it is written"
         )
 
-    def search(self, store: VectorStore, threshold: float, steps: Steps) -> NearPairs:
+    def search(self, store: VectorStore, threshold: float, step: Step) -> NearPairs:
         """A search among the vectors of the distinct prompts; those that the store lacks are encoded first."""
         keys = self.keys[self.firsts]
         if missing := int(np.count_nonzero(store.rows(keys) < 0)):
-            with steps("encoding", missing) as advance:
+            with step("encoding", missing) as advance:
                 store.keep((entry.prompt for _number, entry in self.again()), advance)
         return NearPairs(store.vectors, store.rows(keys), threshold, store.threads)

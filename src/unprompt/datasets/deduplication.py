@@ -11,11 +11,12 @@ from typing import IO
 
 import numpy as np
 
-from unprompt.datasets.comparison import DistinctPrompts, Steps
+from unprompt.datasets.comparison import DistinctPrompts
 from unprompt.datasets.near_pairs import Indices, NearPairs, Pairs
 from unprompt.datasets.outputs import OutputPlace, written_whole
 from unprompt.datasets.vectors import VectorStore
-from unprompt.output.writers import to_json
+from unprompt.output.lines import to_json
+from unprompt.progress import Step
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,20 @@ def deduplicate(
     threshold: float,
     copies: bool,
     pairs: str | None,
-    steps: Steps,
+    step: Step,
 ) -> Deduplication:
     """Writes the records whose prompts are kept: all of them with `copies`, else the first of each prompt.
 
     `pairs` names a file for all pairs that reach the threshold, as JSON lines. Raises DataError.
     """
-    search = prompts.search(store, threshold, steps)
-    pair_file = nullcontext() if pairs is None else _pair_file(pairs, prompts, steps)
-    with pair_file as report, steps("comparing", search.pairs_up_to(len(search)), "pairs") as advance:
+    search = prompts.search(store, threshold, step)
+    pair_file = nullcontext() if pairs is None else _pair_file(pairs, prompts, step)
+    with pair_file as report, step("comparing", search.pairs_up_to(len(search)), "pairs") as advance:
         originals = find_originals(search, report.write if report else None, advance)
     keep = (originals < 0)[prompts.places]
     if not copies:
         keep &= prompts.is_first
-    with place.open() as output, steps("writing", len(keep)) as advance:
+    with place.open() as output, step("writing", len(keep)) as advance:
         for number, entry in prompts.again():
             if keep[number]:
                 output.write(entry, entry.prompt)
@@ -136,11 +137,11 @@ class _PairFile:
 
 
 @contextmanager
-def _pair_file(path: str, prompts: DistinctPrompts, steps: Steps) -> Iterator[_PairFile]:
+def _pair_file(path: str, prompts: DistinctPrompts, step: Step) -> Iterator[_PairFile]:
     with written_whole(path) as file, tempfile.TemporaryFile() as texts:
         ends = array("q")
         is_first = prompts.is_first
-        with steps("collecting", len(is_first)) as advance:
+        with step("collecting", len(is_first)) as advance:
             for number, entry in prompts.again():
                 if is_first[number]:
                     texts.write(entry.prompt.encode("utf-8", "surrogatepass"))

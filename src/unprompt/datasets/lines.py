@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unprompt.datasets.records import Fault
+from unprompt.display import printable
 from unprompt.errors import DataError, PictureError
 from unprompt.images.files import opened
 from unprompt.images.lists import LINE_LIMIT
-from unprompt.images.sources import printable
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.datasets.threads import in_order
 from unprompt.errors import DataError
+from unprompt.threads import in_order
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

@@ -19,12 +19,13 @@ from unprompt.datasets.parquet import PARQUET_SUFFIX
 from unprompt.datasets.prompts import TEXT_SUFFIX, Entry, PromptSource
 from unprompt.datasets.records import Fault
 from unprompt.datasets.tables import METADATA_NAMES
+from unprompt.display import printable
 from unprompt.errors import DataError, PictureError
 from unprompt.images.formats import format_of
 from unprompt.images.metadata.cleaning import tidy
-from unprompt.images.sources import ARCHIVE_SUFFIXES, printable
+from unprompt.images.ref import ARCHIVE_SUFFIXES
 from unprompt.output.files import move_over, open_locked, write_errors
-from unprompt.output.writers import to_json
+from unprompt.output.lines import to_json
 
 RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"
 

@@ -18,12 +18,13 @@ from unprompt.datasets.records import Faults, Record, pair_of
 from unprompt.datasets.records import Pair as Pair
 from unprompt.datasets.tables import METADATA_NAMES, TABLE_SUFFIXES, table_records
 from unprompt.datasets.tars import archive_records
+from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.images.decode import decode
 from unprompt.images.folders import matching
-from unprompt.images.sources import ARCHIVE_SUFFIXES, ImageRef, printable
-from unprompt.models.regressors.onnx import core_count
+from unprompt.images.ref import ARCHIVE_SUFFIXES, ImageRef
 from unprompt.prediction import Failure
+from unprompt.threads import core_count
 
 _WILDCARD = re.compile(r"[*?\[]")
 # Where the files of a data set lie in a folder, and how they end; the first that is found counts.

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, Columns, Place, columns_of, part_at, rows_of
 from unprompt.datasets.records import Fault, Record
+from unprompt.display import printable
 from unprompt.errors import MissingExtraError, PictureError
 from unprompt.images.files import changed, check_size, opened, stamp
 from unprompt.images.formats import format_of
-from unprompt.images.sources import ImageRef, printable, relative_name
+from unprompt.images.ref import ImageRef, relative_name
 
 if TYPE_CHECKING:
     import pyarrow

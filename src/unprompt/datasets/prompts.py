@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from unprompt.datasets.lines import placed_lines
 from unprompt.datasets.pairs import read_pairs
 from unprompt.datasets.records import Fault, Faults, Pair
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 
 TEXT_SUFFIX = ".txt"
 

@@ -9,9 +9,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.images.files import LocalFile
-from unprompt.images.sources import ImageRef, printable, relative_name
+from unprompt.images.ref import ImageRef, relative_name
 
 PROMPT_KEYS = ("prompt", "text", "caption")
 """What the field with the prompt is called; the first that a record has."""

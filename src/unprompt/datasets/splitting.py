@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.datasets.comparison import DistinctPrompts, Steps
+from unprompt.datasets.comparison import DistinctPrompts
 from unprompt.datasets.near_pairs import Indices, NearPairs
 from unprompt.datasets.outputs import OutputPlace
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError
+from unprompt.progress import Step
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,15 @@ def split_prompts(
     threshold: float,
     share: float,
     seed: int,
-    steps: Steps,
+    step: Step,
 ) -> Split:
     """Writes the two parts, with the number of its `group` in each record. Raises DataError."""
-    search = prompts.search(store, threshold, steps)
-    with steps("grouping", search.pairs_up_to(len(search)), "pairs") as advance:
+    search = prompts.search(store, threshold, step)
+    with step("grouping", search.pairs_up_to(len(search)), "pairs") as advance:
         groups = find_groups(search, advance)[prompts.places]
     sizes = np.bincount(groups)
     chosen = choose_validation(sizes, share, seed)
-    with train.open() as train_output, validation.open() as validation_output, steps("writing", len(groups)) as advance:
+    with train.open() as train_output, validation.open() as validation_output, step("writing", len(groups)) as advance:
         for number, entry in prompts.again():
             group = int(groups[number])
             (validation_output if chosen[group] else train_output).write(entry, entry.prompt, group=group)

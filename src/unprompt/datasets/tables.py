@@ -17,8 +17,8 @@ from unprompt.datasets.records import (
     shown,
     wrong_columns,
 )
+from unprompt.display import printable
 from unprompt.images.metadata.bounded_json import parse
-from unprompt.images.sources import printable
 
 TABLE_SUFFIXES = (".jsonl", ".csv")
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv")

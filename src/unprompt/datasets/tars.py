@@ -8,12 +8,13 @@ from itertools import groupby, islice
 from typing import Any, TypeAlias
 
 from unprompt.datasets.records import Fault, Record, shown
+from unprompt.display import printable
 from unprompt.errors import DataError, PictureError
 from unprompt.images.archives import TarMember, files
 from unprompt.images.files import Bytes, Unavailable
 from unprompt.images.formats import PICTURE_SUFFIXES
 from unprompt.images.metadata.bounded_json import parse
-from unprompt.images.sources import ImageRef, printable, relative_name
+from unprompt.images.ref import ImageRef, relative_name
 
 HELD_LIMIT_MB = 512
 """Pictures of gzipped tars are held in memory, since nothing in them can be read without all that comes before."""

@@ -14,14 +14,13 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.datasets.threads import in_order
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
-from unprompt.models.regressors.onnx import core_count
 from unprompt.output.files import OutputBusyError, open_locked, write_all, write_errors
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.fingerprints import fingerprint
 from unprompt.text.sentence import SentenceEncoder
+from unprompt.threads import core_count, in_order
 
 Keys = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.evaluation.metrics import bootstrap_difference
 from unprompt.evaluation.report import check_field, grouped, intervals_made, numbers
 from unprompt.evaluation.scoring import Score
-from unprompt.images.sources import printable
 from unprompt.output.records import rounded
 
 Comparison = dict[str, Any]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from unprompt import __version__
+from unprompt.display import printable
 from unprompt.evaluation.metrics import Difference, Mean
 from unprompt.evaluation.weights import Fit
-from unprompt.images.sources import printable
 from unprompt.presets import Preset, to_toml
+from unprompt.version import __version__
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -11,7 +11,7 @@ from PIL import Image
 
 from unprompt.evaluation.scoring import Outcome, Scored
 from unprompt.images.decode import decode
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.prediction import Failure
 
 SHOWN = 12

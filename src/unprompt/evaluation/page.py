@@ -9,11 +9,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from unprompt.display import printable
 from unprompt.evaluation.charts import axis_limits, histogram, strip
 from unprompt.evaluation.highlights import Highlights, thumbnail
 from unprompt.evaluation.report import Report
 from unprompt.evaluation.scoring import Scored
-from unprompt.images.sources import printable
 
 _TEMPLATE = Path(__file__).with_suffix(".html")
 _LONGEST = 1000  # characters of a text

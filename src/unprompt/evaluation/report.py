@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unprompt.display import printable
 from unprompt.errors import UnknownNameError
 from unprompt.evaluation.metrics import RESAMPLES, bootstrap
 from unprompt.evaluation.scoring import Outcome, Score, Unscored, outcomes, prompt_group, short_fields, sound_pairs
-from unprompt.images.sources import printable
 from unprompt.output.records import failure_record, rounded
 from unprompt.prediction import Failure
 from unprompt.unprompter import Unprompter

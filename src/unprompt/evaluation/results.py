@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from unprompt.display import printable
 from unprompt.errors import DataError, PictureError
 from unprompt.evaluation.scoring import Outcome, Score, Unscored, short_fields
 from unprompt.images.files import opened
 from unprompt.images.lists import LINE_LIMIT
-from unprompt.images.sources import printable
 from unprompt.output.records import Record, failure_record
 
 RESULTS_SUFFIX = ".jsonl"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from unprompt.datasets.pairs import Fault, Pair, read_pairs
+from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.evaluation.metrics import cosine
-from unprompt.images.sources import printable
 from unprompt.output.records import rounded
 from unprompt.prediction import Failure, Prediction, Vector
 from unprompt.unprompter import Unprompter

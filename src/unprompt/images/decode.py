@@ -26,13 +26,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images import metadata
 from unprompt.images.costs import check_time, memory_mb
 from unprompt.images.formats import format_of
+from unprompt.images.ref import ImageRef, Pixels
 from unprompt.images.rgb import exchanges_sides, orientation_of, rgb_pixels, upright
 from unprompt.images.room import Room
-from unprompt.images.sources import ImageRef, Pixels, printable
 from unprompt.prediction import Failure, WrittenPrompt
 
 MEMORY_LIMIT_MB = 180.0

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from unprompt.images.sources import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
+from unprompt.images.formats import PICTURE_SUFFIXES
+from unprompt.images.ref import ARCHIVE_SUFFIXES
 
 _WANTED = (*PICTURE_SUFFIXES, *ARCHIVE_SUFFIXES)
 _ANY_DEPTH = "**"

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
+from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images.files import FILE_LIMIT_MB, Bytes, LocalFile, Unavailable, file_errors
 from unprompt.images.formats import HEAD_SIZE, format_of
-from unprompt.images.sources import STANDARD_INPUT, ImageRef, printable, relative_name
+from unprompt.images.ref import STANDARD_INPUT, ImageRef, relative_name
 
 LINE_LIMIT = 1 << 20
 """Bytes. A name is far shorter; an answer of ours, with all that a file says, may come near."""

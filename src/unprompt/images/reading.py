@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from unprompt.images.decode import Picture
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.prediction import Failure, Prediction
 
 PIXELS_LIMIT_MB = 64

@@ -10,79 +10,25 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from unprompt.images.files import Bytes, LocalFile, Unavailable
 from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
+from unprompt.images.ref import ARCHIVE_SUFFIXES, STANDARD_INPUT, ImageRef, Input, relative_name
 
 if TYPE_CHECKING:
     import threading
 
-    from unprompt.images.web.address import WebLimits
+    from unprompt.images.web.limits import WebLimits
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-Input: TypeAlias = Union[str, "os.PathLike[str]", bytes, Image.Image, Pixels, "ImageRef"]
-
-STANDARD_INPUT = "-"
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 _Kind: TypeAlias = Literal["standard input", "folder", "archive", "file", "address", "list", "pattern"]
 
 _ADDRESS = re.compile("https?://", re.IGNORECASE)
 _WILDCARD = re.compile(r"[*?\[]")
-_SEPARATORS = re.compile(f"[{re.escape(os.sep + (os.altsep or ''))}]")
-# What a name in an output folder may not hold: it would end the name, or leave the folder.
-_UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]' if os.name == "nt" else r"\x00")
-
-
-class Readable(Protocol):
-    """One picture's file, wherever it lies."""
-
-    @property
-    def size_mb(self) -> float:
-        """Megabytes, where they are known before it is read and not in memory yet; else 0."""
-
-    def read(self) -> bytes:
-        """The file's bytes. Raises PictureError."""
-
-
-@dataclass(frozen=True, eq=False)
-class ImageRef:
-    """One picture to read.
-
-    `source` is the name shown to people and kept in records. `content` is what to read, a Pillow picture, or pixels
-    (height, width, 3) uint8. `below` is where the picture lies below the argument that named it, for outputs that keep
-    the tree: a relative path with "/" that never leads out of a folder; "" where there is no name.
-    """
-
-    source: str
-    content: Readable | Image.Image | Pixels
-    below: str = ""
-
-    def read(self) -> bytes:
-        """The file's bytes. Raises PictureError; TypeError where the picture never was a file."""
-        if isinstance(self.content, (Image.Image, np.ndarray)):
-            raise TypeError(f"{printable(self.source)} is a picture in memory and has no bytes to read")
-        return self.content.read()
-
-    def emptied(self) -> ImageRef:
-        """The same names without what was to be read, which may be megabytes; a file on disk keeps its path."""
-        return self if self.file is not None else replace(self, content=Unavailable("not-found", "no longer kept"))
-
-    @property
-    def size_mb(self) -> float:
-        """Megabytes of the picture's file, where that is known before it is read, else 0."""
-        return 0.0 if isinstance(self.content, (Image.Image, np.ndarray)) else self.content.size_mb
-
-    @property
-    def file(self) -> str | None:
-        """The path, where the picture is a file of its own on disk."""
-        return self.content.path if isinstance(self.content, LocalFile) else None
 
 
 def image_refs(inputs: Input | Iterable[Input], *, web: WebLimits | None = None) -> Iterator[ImageRef]:
@@ -133,20 +79,6 @@ def count(inputs: Input | Iterable[Input], stop: threading.Event | None = None) 
 def may_be_many(name: str) -> bool:
     """Whether an argument may stand for more than one picture: all but files and addresses may."""
     return _kind(name, in_list=False) not in ("file", "address")
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that a terminal would obey or refuse: control characters, lone surrogates."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-
-
-def relative_name(name: str) -> str:
-    """A stranger's name as a relative path with "/" that stays where it is put; may be empty."""
-    parts = _SEPARATORS.split(name)
-    return "/".join(_UNSAFE.sub("_", part) for part in parts if part not in ("", ".", ".."))
 
 
 def _listed(inputs: Input | Iterable[Input]) -> Iterable[Input]:
@@ -241,7 +173,8 @@ def _or_nothing(refs: Iterable[ImageRef], name: str, where: str, advice: str) ->
 
 
 def _at_address(url: str, web: WebLimits | None) -> ImageRef:
-    from unprompt.images.web.address import WebAddress, WebLimits
+    from unprompt.images.web.address import WebAddress
+    from unprompt.images.web.limits import WebLimits
 
     path = re.split("[?#]", url.partition("://")[2], maxsplit=1)[0]
     _host, _, below = path.partition("/")

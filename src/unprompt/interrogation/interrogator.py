@@ -11,14 +11,16 @@ from pathlib import Path
 
 from unprompt.errors import DataError, PictureError
 from unprompt.images.decode import Picture, decode
-from unprompt.images.sources import Input, image_refs
+from unprompt.images.ref import Input
+from unprompt.images.sources import image_refs
 from unprompt.interrogation.captions import EMBEDDED, Captioner, open_captioner
 from unprompt.interrogation.interrogation import Interrogation, Mode, Settings
-from unprompt.interrogation.lists import Lists, Step
+from unprompt.interrogation.lists import Lists
 from unprompt.interrogation.sentence import fitted
 from unprompt.interrogation.writer import Writer
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Failure, Term
+from unprompt.progress import Step
 from unprompt.towers.opening import open_towers
 from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.tables import default_cache

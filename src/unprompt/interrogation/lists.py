@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from unprompt.interrogation.chain import Candidate
 from unprompt.prediction import Term, Vector
+from unprompt.progress import Step
 from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.category import FLAVORS, Category
 from unprompt.vocabulary.ranking import rank
@@ -16,9 +15,6 @@ from unprompt.vocabulary.tables import TermTable, TermTables
 from unprompt.vocabulary.vocabulary import Vocabulary
 
 MEDIUMS, MOVEMENTS = "mediums", "movements"
-
-Step: TypeAlias = "Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]"
-"""Begins a step of so many things; what it gives is told how many more are done."""
 
 
 class Lists:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.images.files import LocalFile
 from unprompt.images.folders import pictures_below
-from unprompt.images.sources import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES, ImageRef, printable
+from unprompt.images.formats import PICTURE_SUFFIXES
+from unprompt.images.ref import ARCHIVE_SUFFIXES, ImageRef
 
 _FEW = 5
 

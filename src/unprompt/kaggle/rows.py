@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 HEADER = "imgId_eId,val"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.evaluation.metrics import Mean, bootstrap
-from unprompt.images.sources import printable
 from unprompt.kaggle.rows import HEADER, IMAGES_LIMIT
 from unprompt.kaggle.submission import read_submission
 from unprompt.prediction import Vector

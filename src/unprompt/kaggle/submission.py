@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.kaggle.rows import HEADER, Finding, read_rows
 from unprompt.output.files import check_no_picture, move_over, open_locked, write_all, write_errors
 from unprompt.prediction import EMBEDDING_SIZE, Vector

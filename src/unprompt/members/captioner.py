@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from unprompt.captioners.opening import open_caption_model
 from unprompt.images.decode import Picture
-from unprompt.interrogation.lists import Step
 from unprompt.prediction import Vote
 from unprompt.presets import MemberSpec
+from unprompt.progress import Step
 
 if TYPE_CHECKING:
     from unprompt.captioners.captioner import TorchCaptioner

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
-from unprompt.interrogation.lists import Step
 from unprompt.members.member import Member
 from unprompt.prediction import Vote
+from unprompt.progress import Step
 
 _Answer = TypeVar("_Answer")
 

@@ -10,10 +10,10 @@ from unprompt.images.decode import Picture
 from unprompt.interrogation.captions import EMBEDDED, open_captioner
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator
-from unprompt.interrogation.lists import Step
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Vote
 from unprompt.presets import MemberSpec
+from unprompt.progress import Step
 from unprompt.towers.opening import open_towers
 from unprompt.vocabulary.tables import default_cache
 from unprompt.vocabulary.vocabulary import load_vocabulary

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from unprompt.images.decode import Picture
-from unprompt.interrogation.lists import Step
 from unprompt.prediction import Vote
+from unprompt.progress import Step
 
 
 class Member(Protocol):

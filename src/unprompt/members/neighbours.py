@@ -16,10 +16,10 @@ from unprompt.bank.bank import Bank
 from unprompt.bank.index import Index
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
-from unprompt.interrogation.lists import Step
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Vector, Vote
 from unprompt.presets import MemberSpec
+from unprompt.progress import Step
 from unprompt.towers.opening import open_towers
 from unprompt.towers.two_tower import TwoTower
 

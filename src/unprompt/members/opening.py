@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from unprompt.display import printable
 from unprompt.errors import MissingExtraError, ModelError, UnpromptError
-from unprompt.images.sources import printable
 from unprompt.members.captioner import CaptionerMember
 from unprompt.members.interrogator import InterrogatorMember
 from unprompt.members.member import Member
 from unprompt.members.needs import needs_of
 from unprompt.members.neighbours import Neighbours
 from unprompt.members.regressor import Regressor
-from unprompt.models.regressors.engine import ONNX_WEIGHTS
 from unprompt.models.store.hub_cache import is_offline
-from unprompt.models.store.needed_files import Need
+from unprompt.models.store.image_model import ONNX_WEIGHTS
+from unprompt.models.store.needs import Need
 from unprompt.models.store.registry import find_model
 from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset, is_installed
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from unprompt.images.decode import Picture
-from unprompt.interrogation.lists import Step
 from unprompt.models.regressors.picture_encoder import PictureEncoder
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import find_model
 from unprompt.prediction import Vote
 from unprompt.presets import MemberSpec
+from unprompt.progress import Step
 
 
 class Regressor:

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterable
 from itertools import combinations
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.output.files import check_no_picture, replace_atomically, write_errors
 
 

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES, printable
+from unprompt.images.formats import PICTURE_SUFFIXES
+from unprompt.images.ref import ARCHIVE_SUFFIXES
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -22,8 +22,8 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.output.packing import pack, unpack
 from unprompt.prediction import Prediction
 

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from unprompt.display import printable
 from unprompt.errors import DataError, MissingExtraError
-from unprompt.images.sources import printable
 from unprompt.output.files import check_no_picture, move_over, open_locked, write_all, write_errors
 from unprompt.output.records import Record
 from unprompt.output.tables import table_columns, table_row, without_surrogates

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from unprompt.display import printable
 from unprompt.errors import DataError, UnknownNameError
-from unprompt.images.sources import STANDARD_INPUT, printable
+from unprompt.images.ref import STANDARD_INPUT
 from unprompt.output.records import Record
 from unprompt.text.tokenizers import count_clip_tokens, cut_to_tokens
 

@@ -6,8 +6,9 @@ import os
 import stat
 from typing import Literal
 
+from unprompt.display import printable
 from unprompt.errors import DataError, PictureError
-from unprompt.images.sources import ImageRef, printable
+from unprompt.images.ref import ImageRef
 from unprompt.output.files import OutputFullError, replace_atomically, write_errors
 from unprompt.output.phrasing import one_line
 

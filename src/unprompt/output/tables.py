@@ -11,7 +11,7 @@ from unprompt.errors import DataError
 from unprompt.output.records import Record
 
 if TYPE_CHECKING:
-    from unprompt.output.writers import Stream
+    from unprompt.output.lines import Stream
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_CELL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unprompt.images.sources import printable
+from unprompt.display import printable
 from unprompt.output.records import Record
 
 

@@ -9,8 +9,8 @@ import os
 import numpy as np
 from numpy.lib import format as npy
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.output.files import (
     Releasable,
     check_not_deleted,
@@ -19,7 +19,7 @@ from unprompt.output.files import (
     write_all,
     write_errors,
 )
-from unprompt.output.writers import to_json
+from unprompt.output.lines import to_json
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 _DTYPE = np.dtype("<f4")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -12,9 +12,10 @@ from unprompt.images.decode import Picture
 from unprompt.models.regressors.picture_encoder import PictureEncoder
 from unprompt.models.store.registry import find_model
 from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.progress import Advance, no_advance
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens
-from unprompt.towers.two_tower import JOINT, Continuations, silent
+from unprompt.towers.two_tower import JOINT, Continuations
 
 NAME = "embedded"
 
@@ -56,7 +57,7 @@ class EmbeddedPair:
         """See `TwoTower`."""
         return self._pictures.encode(pictures)
 
-    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+    def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
         """See `TwoTower`."""
         parts = [np.empty((0, EMBEDDING_SIZE), np.float32)]
         for at in range(0, len(texts), _HEARD):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.models.networks.batches import GPU_BATCH, ShrinkingBatches
 from unprompt.models.networks.open_clip_backbone import native_side, preprocessing_of, tag_config
-from unprompt.models.regressors.torch_engine import GPU_BATCH, ShrinkingBatches
 from unprompt.models.store.weights import HUB, RANDOM
 from unprompt.prediction import Vector
+from unprompt.progress import Advance, no_advance
 from unprompt.towers.causal import is_causal
 from unprompt.towers.open_clip_model import (
     NO_OPTIONS,
@@ -32,7 +33,7 @@ from unprompt.towers.open_clip_model import (
 )
 from unprompt.towers.texts import CausalTexts, WholeTexts, is_causal_config, open_text_tower, read_length
 from unprompt.towers.tokens import TextTokens, open_tokens
-from unprompt.towers.two_tower import Continuations, silent
+from unprompt.towers.two_tower import Continuations
 
 FP16: Precision = "fp16"
 
@@ -121,7 +122,7 @@ class OpenClipTowers:
                 parts.append(batches(torch.from_numpy(np.stack(pixels))).numpy())
         return np.concatenate(parts)
 
-    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+    def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
         """See `TwoTower`."""
         with self._loading:
             self._bring()

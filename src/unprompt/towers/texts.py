@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
+from unprompt.models.networks.batches import ShrinkingBatches
 from unprompt.models.networks.torchvision_cure import cure_torchvision
-from unprompt.models.regressors.torch_engine import ShrinkingBatches
 from unprompt.prediction import Vector
 from unprompt.towers.causal import CausalText, Family, is_causal, text_tower
 from unprompt.towers.open_clip_model import build_model, model_config, split_name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,13 +11,10 @@ import numpy.typing as npt
 
 from unprompt.images.decode import Picture
 from unprompt.prediction import Vector
+from unprompt.progress import Advance, no_advance
 
 JOINT = ", "
 """What stands between a text and the term that goes on from it."""
-
-
-def silent(done: int) -> None:
-    """Nobody wants to hear how far it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +73,7 @@ class TwoTower(Protocol):
     def encode_images(self, pictures: Sequence[Picture]) -> Vector:
         """Unit vectors (pictures, size) float32."""
 
-    def encode_texts(self, texts: Sequence[str], advance: Callable[[int], None] = silent) -> Vector:
+    def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
         """Unit vectors (texts, size) float32; a text is cut where the model stops reading.
 
         `advance` hears how many more are done.

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from unprompt.images.preprocess import INTERPOLATIONS, Preprocessing, fit_square
-from unprompt.images.sources import Pixels
+from unprompt.images.ref import Pixels
 from unprompt.training.recipe import Augmentation
 
 _ASPECT = 1.25

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unprompt import __version__
 from unprompt.training.recipe import Recipe
+from unprompt.version import __version__
 
 DATA = "data.json"
 """Where a run notes what it learnt from."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from unprompt.answer.codebook import ARCHITECTURE, Codebook
-from unprompt.datasets.comparison import Steps
 from unprompt.datasets.prompts import PromptSource
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError, ModelError
 from unprompt.models.store.folder import CARD, CONFIG, ModelFolder, check_replaceable, replacing, write_config
 from unprompt.models.store.stored_vectors import VECTORS_LIMIT
 from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.progress import Advance, Step, no_advance
 from unprompt.text.fingerprints import fingerprint
 from unprompt.training.texts import read_texts
 
@@ -36,7 +36,7 @@ def build_codebook(
     size: int,
     apart_from: str | None = None,
     licence: str,
-    steps: Steps,
+    step: Step,
 ) -> ModelFolder:
     """Writes a model folder with `size` vectors that stand for the texts of files; see `read_texts`.
 
@@ -48,14 +48,14 @@ def build_codebook(
     a codebook.
     """
     _check_place(folder)
-    others = [] if apart_from is None else _prompts(apart_from, steps)
+    others = [] if apart_from is None else _prompts(apart_from, step)
     read = read_texts(texts)
     _check_size(size, len(read))
-    vectors = _encoded(read, store, steps)
+    vectors = _encoded(read, store, step)
     if others:
-        vectors = apart(vectors, _encoded(others, store, steps))
+        vectors = apart(vectors, _encoded(others, store, step))
         _check_left(size, len(vectors), len(read), str(apart_from))
-    with steps("condensing", ROUNDS, "rounds") as advance:
+    with step("condensing", ROUNDS, "rounds") as advance:
         codebook = Codebook(condense(vectors, size, advance=advance))
     config = {
         "name": folder.resolve().name,
@@ -73,9 +73,7 @@ def build_codebook(
     return ModelFolder.open(folder)
 
 
-def condense(
-    vectors: Vector, size: int, *, seed: int = 0, advance: Callable[[int], None] = lambda done: None
-) -> Vector:
+def condense(vectors: Vector, size: int, *, seed: int = 0, advance: Advance = no_advance) -> Vector:
     """The `size` unit vectors that many (n, 384) gather around: spherical k-means, starting from some of them.
 
     Equal vectors and seeds give equal ones, with one BLAS. `advance` hears of each of the `ROUNDS`. Raises DataError
@@ -131,9 +129,9 @@ def _check_left(size: int, left: int, count: int, others: str) -> None:
         )
 
 
-def _prompts(source: str, steps: Steps) -> list[str]:
+def _prompts(source: str, step: Step) -> list[str]:
     """The different prompts of a data set or list."""
-    with steps("reading", None) as advance:
+    with step("reading", None) as advance:
         prompts: dict[str, None] = {}
         for entry in PromptSource(source).entries():
             prompts[entry.prompt] = None
@@ -141,11 +139,11 @@ def _prompts(source: str, steps: Steps) -> list[str]:
     return list(prompts)
 
 
-def _encoded(texts: Sequence[str], store: VectorStore, steps: Steps) -> Vector:
+def _encoded(texts: Sequence[str], store: VectorStore, step: Step) -> Vector:
     """The unit vectors of different texts (n, 384), in order."""
     keys = np.fromiter(map(fingerprint, texts), np.uint64, len(texts))
     if missing := int(np.count_nonzero(store.rows(keys) < 0)):
-        with steps("encoding", missing) as advance:
+        with step("encoding", missing) as advance:
             store.keep(texts, advance)
     rows, kept = store.rows(keys), store.vectors
     vectors = np.empty((len(texts), EMBEDDING_SIZE), np.float32)

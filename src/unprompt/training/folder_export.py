@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from unprompt.errors import ModelError
-from unprompt.models.regressors.engine import ONNX_WEIGHTS, TORCH_WEIGHTS
 from unprompt.models.regressors.onnx import session
 from unprompt.models.regressors.torch_folder import load_network
 from unprompt.models.store.folder import CARD, ModelFolder, replacing, write_config
+from unprompt.models.store.image_model import ONNX_WEIGHTS, TORCH_WEIGHTS
 from unprompt.training.onnx_export import export_onnx, pack_weights
 
 LEAST_AGREEMENT = 0.9995

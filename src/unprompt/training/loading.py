@@ -15,8 +15,8 @@ from torch import Tensor
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing
-from unprompt.images.sources import ImageRef, Pixels
-from unprompt.models.regressors.onnx import core_count
+from unprompt.images.ref import ImageRef, Pixels
+from unprompt.threads import core_count
 
 Job = TypeVar("Job")
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from unprompt.datasets.pairs import Pair, checked_pairs
 from unprompt.errors import DataError
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.prediction import Vector
 from unprompt.training.listening import Advance, Report, ignore
 from unprompt.training.recipe import Data

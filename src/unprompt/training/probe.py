@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from unprompt.images.sources import ImageRef
+from unprompt.images.ref import ImageRef
 from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.training.listening import Advance
 from unprompt.training.loop import Batch

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from unprompt.errors import DataError
 from unprompt.images.preprocess import Preprocessing
-from unprompt.images.sources import Pixels
+from unprompt.images.ref import Pixels
 from unprompt.models.networks.backbones import build_backbone
 from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork
 from unprompt.prediction import Vector

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from unprompt.images.preprocess import Preprocessing, View, fit_square
-from unprompt.images.sources import ImageRef, Pixels
+from unprompt.images.ref import ImageRef, Pixels
 from unprompt.training.loading import Loader, normalised, read_pixels, to_tensor
 from unprompt.training.pairs import Pairs
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from unprompt.display import printable
 from unprompt.errors import DataError, ModelError
-from unprompt.images.sources import printable
-from unprompt.towers.two_tower import TwoTower, silent
+from unprompt.progress import Advance, no_advance
+from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary import vector_file
 from unprompt.vocabulary.category import Category, digest
 from unprompt.vocabulary.vector_file import SUFFIX, UNFINISHED, Half, Label
@@ -65,7 +66,7 @@ class TermTables:
         self._writable = cache is not None
         self._tables: dict[object, TermTable] = {}
 
-    def table(self, category: Category, advance: Callable[[int], None] = silent) -> TermTable:
+    def table(self, category: Category, advance: Advance = no_advance) -> TermTable:
         """The table of a category; `advance` hears how many more of its terms are done.
 
         Raises ModelError where the model gives no finite vectors, and what `encode_texts` raises.

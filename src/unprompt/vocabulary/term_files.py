@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 from unprompt.vocabulary.category import Category, count_of
 from unprompt.vocabulary.terms import LARGEST_WEIGHT, LONGEST_TERM, clean, weighted
 

@@ -20,8 +20,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.sources import printable
 
 Half = npt.NDArray[np.float16]
 

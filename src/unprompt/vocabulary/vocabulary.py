@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from unprompt.display import printable
 from unprompt.errors import DataError, UnknownNameError
-from unprompt.images.sources import printable
 from unprompt.vocabulary.category import FLAVORS, Category, digest
 from unprompt.vocabulary.exclusion import Exclusion
 from unprompt.vocabulary.original import ARTISTS, SITES, TRENDINGS, artist_names, original_categories

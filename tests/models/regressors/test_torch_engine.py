@@ -14,8 +14,9 @@ from unprompt.errors import NoRoomError
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
+from unprompt.models.networks.batches import GPU_BATCH, ShrinkingBatches  # noqa: E402
 from unprompt.models.regressors.regressor_network import HeadSpec  # noqa: E402
-from unprompt.models.regressors.torch_engine import GPU_BATCH, ShrinkingBatches, TorchEngine  # noqa: E402
+from unprompt.models.regressors.torch_engine import TorchEngine  # noqa: E402
 from unprompt.models.regressors.torch_folder import save_network  # noqa: E402
 
 

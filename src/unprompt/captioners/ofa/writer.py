@@ -16,7 +16,7 @@ from unprompt.captioners.ofa.configuration import PAD, Configuration
 from unprompt.captioners.ofa.files import CheckpointFiles, bring_files, find_files
 from unprompt.captioners.ofa.network import Captioning
 from unprompt.captioners.ofa.resnet import STRIDE
-from unprompt.captioners.opening import CaptionSettings
+from unprompt.captioners.settings import CaptionSettings
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess

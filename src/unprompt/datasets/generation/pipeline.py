@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import torch
 
 from unprompt.datasets.generation.settings import SCHEDULER
+from unprompt.display import printable
 from unprompt.errors import DataError, ModelError
-from unprompt.images.sources import printable
 from unprompt.models.networks.torchvision_cure import cure_torchvision
 
 Pipeline: TypeAlias = Any

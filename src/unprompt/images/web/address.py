@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unprompt.errors import PictureError
-
-
-@dataclass(frozen=True, slots=True)
-class WebLimits:
-    """What reading one picture from the web may take.
-
-    `timeout_s` is for the whole of it: name lookup, redirects, body. `limit_mb` is in millions of bytes. Only public
-    addresses are connected to, unless `allow_private`. `offline`, or HF_HUB_OFFLINE=1, refuses every address.
-    """
-
-    timeout_s: float = 30.0
-    limit_mb: float = 64.0
-    redirects: int = 5
-    allow_private: bool = False
-    offline: bool = False
+from unprompt.images.web.limits import WebLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +14,7 @@ class WebAddress:
     """A picture at an http(s) address."""
 
     url: str
-    limits: WebLimits = WebLimits()
+    limits: WebLimits = field(default_factory=WebLimits)
 
     @property
     def size_mb(self) -> float:

@@ -18,9 +18,9 @@ import httpcore
 import httpx
 
 from unprompt.errors import PictureError
-from unprompt.images.web.address import WebLimits
 from unprompt.images.web.addresses import IPAddress, is_public
 from unprompt.images.web.connections import Deadline, GuardedNetwork, LookUp, look_up
+from unprompt.images.web.limits import WebLimits
 
 URL_LIMIT = 8192
 """The longest address that is asked for, in characters, once written in ASCII."""

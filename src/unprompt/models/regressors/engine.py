@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.errors import ModelError, needing
-from unprompt.images.preprocess import Preprocessing
 from unprompt.models.regressors.onnx import session
 from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.image_model import ONNX_WEIGHTS, TORCH_WEIGHTS
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 if TYPE_CHECKING:
     import onnxruntime
-
-ONNX_WEIGHTS, TORCH_WEIGHTS = "model.onnx", "model.safetensors"
 
 
 class Engine(Protocol):
@@ -52,14 +50,6 @@ def open_engine(folder: ModelFolder) -> Engine:
     with needing("torch", f"the model {folder.name}, which was not exported to ONNX,"):
         from unprompt.models.regressors.torch_engine import TorchEngine
     return TorchEngine(folder)
-
-
-def preprocessing_of(folder: ModelFolder) -> Preprocessing:
-    """How the model of a folder wants to see pictures. Raises ModelError where its config does not say."""
-    rules = folder.config.get("preprocessing")
-    if not isinstance(rules, dict):
-        raise ModelError(f"model {folder.name}: expected an image model, found a config without preprocessing")
-    return Preprocessing.from_config(rules)
 
 
 class OnnxEngine:

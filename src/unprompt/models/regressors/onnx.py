@@ -12,13 +12,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def core_count() -> int:
-    """The cores that this process may use, which a container may hold to fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     """A CPU session for an ONNX file; `threads` 0 means one a core.
 

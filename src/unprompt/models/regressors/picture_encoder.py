@@ -13,10 +13,11 @@ import numpy.typing as npt
 from unprompt.errors import ModelError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import VIEWS, View, preprocess
-from unprompt.models.regressors.engine import Engine, open_engine, preprocessing_of
-from unprompt.models.regressors.onnx import core_count
+from unprompt.models.regressors.engine import Engine, open_engine
 from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.image_model import preprocessing_of
 from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.threads import core_count
 
 
 class PictureEncoder:

@@ -14,9 +14,9 @@ from unprompt.errors import DataError, ModelError, UnknownNameError
 from unprompt.images.preprocess import Preprocessing, View
 from unprompt.models.networks.backbones import build_backbone, plan_backbone
 from unprompt.models.networks.start_weights import differences, read_shapes
-from unprompt.models.regressors.engine import TORCH_WEIGHTS, preprocessing_of
 from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork
 from unprompt.models.store.folder import CARD, ModelFolder, replacing, write_config
+from unprompt.models.store.image_model import TORCH_WEIGHTS, preprocessing_of
 
 
 def save_network(

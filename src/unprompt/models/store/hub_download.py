@@ -14,17 +14,16 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TypeAlias
 
 import httpx
 
 from unprompt.errors import ModelError
 from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.store.published_models import PublishedModel
+from unprompt.progress import Step
 
 _TRIES = 3
 """Of a download that breaks off, without a byte more; what has come is kept, after them as well, for the next run."""
@@ -44,9 +43,6 @@ _MB = 10**6
 
 _LARGE_MB = 10
 _log = logging.getLogger(__name__)
-
-Step: TypeAlias = Callable[[str, int | None, str], AbstractContextManager[Callable[[int], None]]]
-"""Shows how far something is: told its name, how much there is and of what, it gives what is told what more came."""
 
 
 class OutOfReachError(ModelError):
@@ -287,7 +283,7 @@ def _enter(repository: str, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def logged(name: str, total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+def logged(name: str, total: int | None, what: str = "MB") -> Iterator[Callable[[int], None]]:
     """A step where nobody asked for progress: a large download is said when it begins, in a log."""
     if total is not None and total >= _LARGE_MB:
         _log.warning("unprompt brings %s from the hub: %s %s", name, f"{total:,}", what)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from unprompt.datasets.threads import in_order
+from unprompt.threads import in_order
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import tiny_models
 
+from unprompt.captioners.needs import captioner_need
 from unprompt.errors import DataError, ModelError
-from unprompt.models.store.needed_files import captioner_need, file_need, folder_need, package_need, towers_need
+from unprompt.models.store.needs import file_need, folder_need, package_need
 from unprompt.models.store.published_models import published_models
+from unprompt.towers.needs import towers_need
 
 COMMIT = "0123456789abcdef"
 

@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.captioners.folder import LocalSource, read_config
-from unprompt.captioners.ofa.files import NEEDED as OFA_FILES
-from unprompt.captioners.opening import CAPTIONERS, COCA_NAMES, OFA_KIND, check_one_place
-from unprompt.errors import ModelError, UnknownNameError, UnpromptError, needing
+from unprompt.errors import ModelError, UnpromptError
 from unprompt.models.store.folder import CONFIG, ModelFolder
 from unprompt.models.store.hub_cache import cache_place, cached_file, promised_sha256
 from unprompt.models.store.published_models import PublishedFile, PublishedModel, published_models
 from unprompt.models.store.registry import LOCAL, find_model, models_folder
-from unprompt.models.store.weights import HUB, RANDOM
-
-_SAFETENSORS = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,50 +78,9 @@ def folder_need(name: str) -> Need:
     return Need(name, files, "put the model there again", str(folder.config["licence"]))
 
 
-def captioner_need(name: str, weights: Path | None = None) -> Need:
-    """A captioner by a name in CAPTIONERS, with its weights elsewhere if they are, or `local:FOLDER`.
-
-    Raises UnknownNameError for another name, DataError for a folder with weights elsewhere.
-    """
-    check_one_place(name, weights)
-    if name not in CAPTIONERS and not name.startswith(LOCAL):
-        raise UnknownNameError("captioner", name, (*CAPTIONERS, f"{LOCAL}FOLDER"))
-    published = published_models().get(name)
-    if weights is None and published is not None:
-        return hub_need(published)
-    place = weights or Path(name.removeprefix(LOCAL))
-    licence = "" if published is None else published.licence
-    if name in COCA_NAMES:
-        return Need(name, (_local((place.name,), place.parent),), "name a safetensors file that you have", licence)
-    try:
-        if read_config(place).get("model_type") != OFA_KIND:
-            return Need(name, _listed(LocalSource(place).folder.path), licence=licence)
-    except ModelError as error:
-        return Need(name, (NeededFile(place.name, place, here=False),), licence=licence, fault=error)
-    return Need(name, tuple(_local(names, place) for names in OFA_FILES), "put the whole checkpoint there", licence)
-
-
-def towers_need(name: str, weights: str) -> Need:
-    """A two-tower model of open_clip, `architecture.tag`; `weights` as `open_towers` takes them.
-
-    Raises UnknownNameError for one that open_clip does not know either, MissingExtraError where it cannot be asked.
-    """
-    name = name if "." in name else name.replace("/", ".", 1)
-    if weights == RANDOM:
-        return Need(name, ())
-    published = published_models().get(name)
-    if weights != HUB:
-        place = Path(weights)
-        licence = "" if published is None else published.licence
-        if place.is_dir() and (files := tuple(_here(path) for path in sorted(place.glob(f"*{_SAFETENSORS}")))):
-            return Need(name, files, licence=licence)
-        return file_need(name, place, "name a safetensors file that you have", licence=licence)
-    return hub_need(published if published is not None and published.repository else _looked_up(name))
-
-
 def file_need(name: str, path: Path, way: str, *, licence: str = "") -> Need:
     """A file or folder of the user's own."""
-    return Need(name, (_here(path) if path.exists() else NeededFile(path.name, path, here=False),), way, licence)
+    return Need(name, (file_here(path) if path.exists() else NeededFile(path.name, path, here=False),), way, licence)
 
 
 def package_need(module: str, package: str, licence: str) -> Need:
@@ -144,24 +97,9 @@ def hub_need(published: PublishedModel) -> Need:
     files = []
     for file in published.files:
         found = cached_file(published.repository, file.names)
-        files.append(_absent(file, place) if found is None else _here(found))
+        files.append(_absent(file, place) if found is None else file_here(found))
     way = f"'unprompt models fetch {published.name}' brings it"
     return Need(published.name, tuple(files), way, published.licence, published)
-
-
-def _looked_up(name: str) -> PublishedModel:
-    """What open_clip knows of a model that is not in our table.
-
-    Raises UnknownNameError, MissingExtraError without torch, and ModelError where no hub has its weights.
-    """
-    with needing("torch", f"the model {name}"):
-        from unprompt.models.networks.open_clip_backbone import HUB_FILES, tag_config
-        from unprompt.towers.open_clip_model import split_name
-    repository, _, file = tag_config(*split_name(name)).get("hf_hub", "").rpartition("/")
-    if not repository:
-        raise ModelError(f"the hub has no weights of {name}; name a safetensors file that you have")
-    names = (file,) if file else HUB_FILES
-    return PublishedModel(name, "see its page", (PublishedFile(names, 0),), repository)
 
 
 def _promised(folder: ModelFolder, name: str) -> NeededFile:
@@ -174,16 +112,14 @@ def _absent(file: PublishedFile, place: Path) -> NeededFile:
     return NeededFile(file.names[0], place / file.names[0], here=False, size=round(file.about_mb * 1e6))
 
 
-def _local(names: Sequence[str], place: Path) -> NeededFile:
+def local_file(names: Sequence[str], place: Path) -> NeededFile:
+    """A file of a folder by the first of its names that is there; a missing one goes by the first of all."""
     found = next((place / name for name in names if (place / name).is_file()), None)
-    return NeededFile(names[0], place / names[0], here=False) if found is None else _here(found)
+    return NeededFile(names[0], place / names[0], here=False) if found is None else file_here(found)
 
 
-def _listed(folder: Path) -> tuple[NeededFile, ...]:
-    return tuple(_here(path) for path in sorted(folder.iterdir()) if path.is_file())
-
-
-def _here(path: Path) -> NeededFile:
+def file_here(path: Path) -> NeededFile:
+    """A file or folder that is there, with its size."""
     parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
     size = sum(part.stat().st_size for part in parts)
     return NeededFile(path.name, path, here=True, size=size, exact=True, sha256=promised_sha256(path))

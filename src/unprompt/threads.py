@@ -1,13 +1,24 @@
-"""Work that threads do ahead, handed on in the order in which it was asked for."""
+"""How many threads there may be, and work that they do ahead, handed on in order."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+
+def core_count() -> int:
+    """The cores that this process may use, which a container may hold to fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 Item = TypeVar("Item")
+
+
 Result = TypeVar("Result")
 
 

@@ -1,0 +1,32 @@
+"""What the words and the codebook of a preset need on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from unprompt.answer.codebook import check_codebook
+from unprompt.errors import ModelError
+from unprompt.models.store.folder import CONFIG
+from unprompt.models.store.needs import Need, NeededFile, folder_need
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
+from unprompt.presets import Preset
+
+
+def wording_needs(preset: Preset) -> list[Need]:
+    """What every answer needs: the sentence encoder and, where the preset has one, the decoder."""
+    wording = preset.wording
+    return [folder_need(SENTENCE_ENCODER), *([] if wording is None else [folder_need(wording.decoder)])]
+
+
+def codebook_needs(preset: Preset) -> list[Need]:
+    """What the vector of every prediction needs, where the preset has a codebook."""
+    if preset.codebook is None:
+        return []
+    need = folder_need(name := preset.codebook.model)
+    if need.is_here:
+        folder = find_model(name)
+        try:
+            check_codebook(folder)
+        except ModelError as error:
+            return [replace(need, files=(NeededFile(CONFIG, folder.path / CONFIG, here=False),), fault=error)]
+    return [need]

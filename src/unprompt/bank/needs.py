@@ -1,0 +1,36 @@
+"""What a bank needs on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from unprompt.bank.bank import Bank
+from unprompt.bank.index import CONFIG as INDEX_CONFIG
+from unprompt.bank.index import FOLDER as INDEX_FOLDER
+from unprompt.bank.index import Index
+from unprompt.errors import DataError
+from unprompt.models.store.needs import Need, NeededFile, file_need
+
+
+def bank_need(folder: Path, model: str, *, approximate: bool = False) -> Need:
+    """A bank that a two-tower model is asked with. One that is half built, cut short or empty is not here.
+
+    Where it is searched approximately, it needs a sound index, which is a file of its own where it lacks only that.
+    """
+    name, way = f"bank {folder}", f"make it with 'unprompt bank build PROMPTS --clip {model} -o {folder}'"
+    if not folder.exists():
+        return file_need(name, folder, way)
+    try:
+        bank = Bank.open(folder)
+    except DataError as error:
+        return Need(name, (NeededFile(folder.name, folder, here=False),), way, fault=error)
+    need = file_need(name, folder, way)
+    if approximate:
+        try:
+            Index.open(bank)
+        except DataError as error:
+            index = Path(INDEX_FOLDER, INDEX_CONFIG)
+            lacking = NeededFile(index.as_posix(), folder / index, here=False)
+            return replace(need, files=(*need.files, lacking), fault=error)
+    return need
