@@ -1,1 +1,9 @@
-"""TODO."""
+"""Captioners: networks that describe a picture in a sentence (torch).
+
+- `opening.py` finds a captioner by its name. Open it first.
+- `settings.py` holds what a user may set: beams, lengths, the question.
+- `captioner.py` runs any of them: loading, device, batches.
+- `transformers.py` (BLIP, BLIP-2, GIT), `coca.py` and `ofa/` are the networks.
+- `folder.py` reads model folders from strangers; `hypotheses.py` picks the first caption that is sound.
+- `needs.py` says which files a captioner needs.
+"""

@@ -1,1 +1,7 @@
-"""Interrogation: a picture's text out of a caption and the terms of a vocabulary that go with it best."""
+"""CLIP Interrogator's way: a caption, and the vocabulary's terms that go best with the picture.
+
+- `interrogator.py` is the public class: pictures in, texts out. Open it first.
+- `interrogation.py` holds its settings and its answer.
+- `writer.py` writes the text of each mode; `chain.py` adds one term after the other; `lists.py` ranks terms.
+- `sentence.py` joins caption and terms within the model's token limit; `captions.py` opens what captions.
+"""

@@ -1,1 +1,8 @@
-"""Sentences and vectors: the encoder that makes one of the other, tokenizers, and the decoder that goes back."""
+"""Sentences and their vectors.
+
+- `sentence.py` is all-MiniLM-L6-v2: sentences in, unit vectors (384,) out. Open it first.
+- `decoder.py` goes back: a vector in, sentences out.
+- `similarity.py` holds the public functions `embed` and `similarity`.
+- `tokenizers.py` counts and cuts tokens; `words.py` holds the words that wording may add to a sentence.
+- `products.py` multiplies small matrices on one thread; `fingerprints.py` remembers texts in 8 bytes each.
+"""
