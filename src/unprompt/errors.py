@@ -1,7 +1,7 @@
 """Errors that a user can cause or mend.
 
-Each says what was expected, what was found and what to do next, and knows the exit code of the command line and the
-HTTP status of the service. Whatever is not an `UnpromptError` is a fault of ours: exit code 1, status 500.
+Each message says what was expected, what was found and what to do next; each class has its exit code and HTTP status.
+Any other exception is a bug of unprompt: exit code 1, status 500.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ EXIT_INTERRUPTED = 130
 
 
 class UnpromptError(Exception):
-    """What was asked for cannot be done as it was asked for."""
+    """A request that cannot be carried out as it was made."""
 
     exit_code = EXIT_USAGE
     http_status = 400
 
 
 class UnknownNameError(UnpromptError):
-    """A name that nothing goes by; the message offers the nearest known one."""
+    """An unknown name; the message suggests the nearest known one."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         choices = sorted(known)
@@ -35,7 +35,7 @@ class UnknownNameError(UnpromptError):
 
 
 class MissingExtraError(UnpromptError):
-    """Something needs a package that the core does not bring."""
+    """A feature needs packages that only an extra installs."""
 
     http_status = 501
 
@@ -45,7 +45,10 @@ class MissingExtraError(UnpromptError):
 
 @contextlib.contextmanager
 def needing(extra: str, what: str) -> Iterator[None]:
-    """Around an import for the sake of `what`: one that lacks a package, and not a module of ours, lacks the extra."""
+    """Turns an import error inside the block into MissingExtraError, unless a module of unprompt itself is missing.
+
+    `what` is the feature that needs the import.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -61,18 +64,18 @@ class ModelError(UnpromptError):
 
 
 class NoRoomError(ModelError):
-    """The device's memory cannot hold what a model needs; `ways` are what to do beside freeing it."""
+    """The device has too little memory for a model. `ways` says what else to do than to free memory."""
 
     def __init__(self, what: str, ways: str = "hide it (CUDA_VISIBLE_DEVICES=)") -> None:
         super().__init__(f"the device has no room for {what}; free its memory or {ways}")
 
 
 class DataError(UnpromptError):
-    """A data file, recipe or preset does not hold what its kind of file must hold."""
+    """A data file, recipe or preset whose content is not as it must be."""
 
 
 class PictureError(UnpromptError):
-    """One picture cannot be read; becomes a `Failure` of that picture.
+    """A picture that cannot be read; it becomes a `Failure`.
 
     `kind` is one of a few fixed words. Of what is read: not-found, no-pictures, not-a-picture, truncated, too-large,
     unreadable, changed (while it was read). Of addresses: bad-url, forbidden-address, offline, timeout, unreachable,

@@ -1,4 +1,4 @@
-"""What unprompt answers: one result type for the library, the command line, the service and the cluster."""
+"""The result types: a `Prediction` or a `Failure` for each picture, with all that they consist of."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float32]
 
 EMBEDDING_SIZE = 384
-"""Numbers in a vector of all-MiniLM-L6-v2, the space in which prompts are compared."""
+"""The size of a vector of all-MiniLM-L6-v2, the metric space in which prompts are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A sentence that was offered as the prompt.
 
-    `similarity` is the cosine between the sentence's own vector and the members' fused one; `origin` is who offered it
-    ("decoder" or a member's name; `from` in JSON).
+    `similarity` is the cosine between the sentence's own vector and the fused one. `origin` names its source:
+    "decoder", "edited", "given" or a member's name (`from` in JSON).
     """
 
     text: str
@@ -30,10 +30,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A vocabulary's term that stands in a text, and from which of its lists it is.
+    """A term of a vocabulary in a text, with the list that it is from.
 
-    `similarity` is the cosine of the term alone with the picture, in the space of the model that chose it; `gain` is
-    how much nearer to the picture the text came by it, None where that was not measured.
+    `similarity` is the cosine of the term alone with the picture, in the space of the model that chose it. `gain` is
+    the increase of the text's cosine with the picture by adding the term; None if it was not measured.
     """
 
     text: str
@@ -44,12 +44,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vote:
-    """One member's opinion of one picture: a unit vector (384,), a text, or both; or neither, where it has none.
+    """One member's opinion of one picture: a unit vector (384,), texts, or both; neither if it has no opinion.
 
-    `texts` are sentences that the member offers as candidates, best first; `terms` are those of a vocabulary in the
-    first one, in its order, and `text_similarity` is the cosine of that text with the picture in the member's own
-    space, where it was measured. `negative_prompt` says what the picture is least like, where that was asked for.
-    `weight` is the share that the preset gives the member, 0 to 1.
+    `texts` are the sentences that the member offers as candidates, best first. `terms` are the vocabulary terms in the
+    first of them, in order, and `text_similarity` is its cosine with the picture in the member's own space, if that was
+    measured. `negative_prompt` describes what the picture is least like, if that was asked for. `weight` is the
+    member's share in the preset, 0 to 1.
     """
 
     member: str
@@ -65,9 +65,9 @@ class Vote:
 class WrittenPrompt:
     """The prompt that a generator wrote into the file.
 
-    `prompt` is ready to read (weights and LoRA tags cleaned away), `raw` is the untouched text that the tool wrote, and
-    `weighted` says whether the two differ by such marks. `settings` maps the tool's own names (steps, sampler, seed,
-    ...) to strings, numbers or booleans.
+    `prompt` is cleaned of weights and LoRA tags, `raw` is the text as the tool wrote it, and `weighted` says whether
+    such marks were removed. `settings` maps the tool's own names (steps, sampler, seed, ...) to strings, numbers or
+    booleans.
     """
 
     tool: str
@@ -82,12 +82,12 @@ class WrittenPrompt:
 class Prediction:
     """The answer for one picture.
 
-    `vector` (384,) float32 is unit length: the written prompt's own where `origin` is "metadata"; where it is
-    "prediction", the members' fused one, drawn towards the preset's codebook if it has one. `similarity` is the cosine
-    between the prompt's own vector and the fused one, which no codebook has drawn; where a lone member's text is the
-    answer, it is the vote's `text_similarity`, if that was measured.
-    `prompt` is empty and `similarity` is None where no text was asked for. `candidates` are the runners-up and the
-    winner, best first. `model` says what computed it: preset, version, hashes.
+    `vector` (384,) float32 is of unit length. If `origin` is "metadata", it is the written prompt's own vector; if it
+    is "prediction", the fused vector of the votes, drawn towards the preset's codebook if there is one. `similarity` is
+    the cosine between the prompt's own vector and the fused vector before it is drawn; if the only member's text is the
+    answer, it is that vote's `text_similarity`, if measured. If no text was asked for, `prompt` is empty and
+    `similarity` None. `candidates` include the prompt itself, best first. `model` says what computed the answer:
+    preset, version, hashes.
     """
 
     source: str
@@ -103,9 +103,9 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that got no answer, and why. A value, not an exception: one bad picture never stops a batch.
+    """A picture without an answer, and the reason. A value, not an exception: one bad picture never stops a batch.
 
-    `kind` is a short fixed word (see `unprompt.errors.PictureError`), `message` a sentence for people.
+    `kind` is one of the fixed words of `unprompt.errors.PictureError`, `message` a sentence for people.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Pictures to predictions: the only door to the models. Batches, order, copies, failures."""
+"""Many pictures to predictions: batches, order, copies and failures. The only way to the models."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from unprompt.threads import core_count
 
 _DECODERS_LIMIT = 8
 _WAITING_LIMIT = 64
-"""Answers that wait for a picture before them whose batch is not full yet."""
+"""The most answers that wait for an earlier picture whose batch is not full yet."""
 
 _BATCHES = 2
-"""Batches that are voted on at once: when one thread has no picture left of the first, it takes one of the second."""
+"""Batches in work at once: a thread without a picture left of the first takes one of the second."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What waits for an answer, in order; the pictures among it that are looked at, by their sha256; their votes."""
+    """Items in input order, the pictures among them that are new, by sha256, and the votes on these."""
 
     items: Sequence[Read]
     new: Mapping[str, Picture]
@@ -48,13 +48,13 @@ class _Batch:
 def load(
     preset: str | Path = DEFAULT_PRESET, *, threads: int = 0, offline: bool = False, allow_missing: bool = False
 ) -> Unprompter:
-    """The unprompter of a preset, given by name or as a .toml file.
+    """Loads a preset, given by name or as a .toml file.
 
-    `threads` are those of each model, and as many, up to 8, decode pictures meanwhile; 0: one a core. `offline`
-    forbids every download in this process, by HF_HUB_OFFLINE. With `allow_missing` it goes on with those members that
-    can vote: their weights keep their proportions, and each answer says in `model["missing"]` who did not vote and why.
-    Raises UnknownNameError (preset, key, model), DataError (a broken preset), MissingExtraError, ModelError (a broken
-    model folder, weights that are not here; damaged ones show when first needed).
+    `threads` is the number of threads of each model, and, up to 8, of decoding; 0: one for each core. `offline` forbids
+    every download in this process, through HF_HUB_OFFLINE. With `allow_missing`, members that cannot vote are left out:
+    the weights of the others keep their proportions, and `model["missing"]` of each answer says who did not vote and
+    why. Raises UnknownNameError (preset, key, model), DataError (a broken preset), MissingExtraError, and ModelError (a
+    broken model folder or missing weights; damaged weights raise it when they are first needed).
     """
     if offline:
         go_offline()
@@ -93,9 +93,9 @@ class Unprompter:
         return self._answering.encoder
 
     def prepare(self, step: Step) -> None:
-        """Makes what takes minutes the first time and is kept then; `step` shows how far it is.
+        """Does the work that takes minutes the first time and is cached afterwards; `step` shows the progress.
 
-        Left out, the first picture waits for it. Raises as `predict` does.
+        Without it, the first picture waits for that work. Raises what `predict` raises.
         """
         self._answering.prepare(step)
 
@@ -111,17 +111,18 @@ class Unprompter:
         memory_limit_mb: float = MEMORY_LIMIT_MB,
         answers: Answers | None = None,
     ) -> Generator[Prediction | Failure, None, None]:
-        """One answer a picture, in input order, while it goes; memory stays the same however many there are.
+        """Predicts lazily, one answer for each picture, in input order; memory does not grow with their number.
 
-        `inputs` are what `image_refs` takes, one or many: paths, folders, addresses, bytes, Pillow pictures or arrays
-        (height, width, 3) uint8; a few are read ahead. A prompt that the file itself holds is the answer, and no image
-        model is asked, unless `ignore_metadata`. Without `text` only vectors are predicted. `top` is how many
-        candidates are kept. `pixel_limit_mp` and `memory_limit_mb` are what one picture may have and take: see
-        `decode`. `answers` remembers what was answered with the same settings: a copy of such a picture is not looked
-        at again; None remembers the latest of this call.
+        `inputs` is one or many of what `image_refs` takes: paths, folders, addresses, bytes, Pillow pictures or arrays
+        (height, width, 3) uint8; a few are read ahead. If a file holds its prompt, that is the answer and no image
+        model is asked, unless `ignore_metadata`. Without `text` only vectors are predicted. `top` is the number of
+        candidates kept. `pixel_limit_mp` (megapixels) and `memory_limit_mb` (megabytes) bound each picture: see
+        `decode`. `answers` is a cache of answers made with the same settings, in which copies of a picture are looked
+        up; default: the most recent answers of this call.
 
-        What cannot be read is a Failure. Raised while iterating, after all that came before is answered: TypeError (no
-        picture at all), ModelError (damaged weights), and what `inputs` and `answers` raise.
+        A picture that cannot be read gives a Failure. While iterating, after the answers to everything before, raises
+        TypeError (an input that is no picture at all), ModelError (damaged weights), and what `inputs` and `answers`
+        raise.
         """
         if batch_size < 1 or top < 1:
             raise ValueError(f"expected batch_size and top of 1 or more, found {batch_size} and {top}")
@@ -139,10 +140,11 @@ class Unprompter:
         return self._answers(pictures, batch_size, top if text else 0, answers)
 
     def score(self, picture: Input, prompts: Sequence[str]) -> tuple[Candidate, ...]:
-        """How near each prompt comes to one picture, in the order given; what the file says is not looked at.
+        """Scores prompts for one picture, in the order given; a prompt written in the file is ignored.
 
-        By the fused vector, without a codebook: drawn ones are told apart less well, see the codebook's model card.
-        Raises PictureError where the picture cannot be read, ValueError where `picture` is more than one.
+        The score is the cosine with the fused vector, not drawn by a codebook: drawn vectors tell prompts apart less
+        well (see the codebook's model card). Raises PictureError if the picture cannot be read, ValueError if `picture`
+        stands for more than one.
         """
         answers = list(self.predict([picture], ignore_metadata=True, text=False))
         if len(answers) != 1:
@@ -160,9 +162,9 @@ class Unprompter:
     def _answers(
         self, items: Generator[Read | InputError, None, None], batch_size: int, top: int, answers: Answers
     ) -> Generator[Prediction | Failure, None, None]:
-        """What is answered already waits only for pictures before it; these wait until a batch is full.
+        """Yields answers in order. Pictures wait until a batch is full; answers from elsewhere only for those before them.
 
-        While one batch is worded and written, the members look at the next one: no core waits for the last picture.
+        While one batch gets its words, the members vote on the next one, so that no core is idle.
         """
         waiting: list[Read] = []
         batches: deque[_Batch] = deque()
@@ -197,19 +199,19 @@ class Unprompter:
     def _begun(
         self, items: Sequence[Read], before: Iterable[_Batch], voters: ThreadPoolExecutor, answers: Answers
     ) -> _Batch:
-        """A batch whose pictures the members look at: those that nobody has answered, nor is about to."""
+        """Starts the votes on a batch: on those pictures that are neither answered nor in an earlier batch."""
         new: dict[str, Picture] = {}
         for item in items:
             if not isinstance(item, Picture) or any(item.sha256 in batch.new for batch in before):
                 continue
-            # A copy may have been read while the answer to the first was still being computed.
+            # A copy may have been read before the first was answered.
             if answers.get(item.sha256) is None:
                 new.setdefault(item.sha256, item)
         return _Batch(items, new, voters.submit(self._answering.votes, list(new.values())))
 
     def _answered(self, batch: _Batch, top: int, answers: Answers) -> Iterator[Prediction | Failure]:
-        """Each is answered and kept as it is worded, which takes longer than the votes."""
-        if batch.new:  # loaded while the members load and vote: a tenth of the time of a first answer
+        """Yields a batch's answers one by one, for words take longer than votes; each is stored at once."""
+        if batch.new:  # in parallel with the members' loading: saves a tenth of the first answer's time
             self._answering.load(words=top > 0)
         places = {sha256: place for place, sha256 in enumerate(batch.new)}
         for item in batch.items:
@@ -218,14 +220,14 @@ class Unprompter:
                 continue
             answer = answers.get(item.sha256)
             if answer is None:
-                # What was about to be answered by an earlier batch may be forgotten again.
+                # An earlier batch answered it, but that answer may have been dropped since.
                 votes = batch.votes.result() if item.sha256 in places else self._answering.votes([item])
                 answer = self._answering.answer(item, votes[places.get(item.sha256, 0)], top)
                 answers.put({item.sha256: answer})
             yield replace(answer, source=item.source)
 
     def _without_models(self, item: Read, answers: Answers) -> Read:
-        """The answer that needs no image model, if there is one."""
+        """The answer that needs no image model, or else the item itself."""
         if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
             return item
         answer = self._answering.answer_written(item.source, item.written)

@@ -1,7 +1,8 @@
-"""A codebook: a few vectors that stand for all that people ask for, and towards which the fused vector is drawn.
+"""A codebook: some thousand vectors that stand for all prompts, towards which the fused vector is drawn.
 
-The fused vector lies between all that a picture could be, and so where no prompt is. Drawn, it comes nearer to the true
-prompt's, but it loses what is particular to the picture: so sentences are aimed at the vector before it is drawn.
+The fused vector lies between the vectors of all prompts that a picture could have, where no prompt is. Drawn towards
+the codebook it comes nearer to the true prompt, but loses what is particular to the picture. So sentences are searched
+for with the vector that is not drawn.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ ARCHITECTURE = "codebook"
 VECTORS = "codebook.npy"
 
 _CANCELLED = 1e-6
-"""The length of a sum that says nothing."""
+"""A sum shorter than this has no direction."""
 
 
 @dataclass(frozen=True, eq=False)
 class Codebook:
-    """Unit vectors (n, 384) of prompts, or of what many prompts gather around."""
+    """Unit vectors (n, 384): the centres of clusters of prompts."""
 
     vectors: Vector
 
     @classmethod
     def read(cls, folder: ModelFolder) -> Codebook:
-        """The codebook of a model folder. Raises ModelError where that holds something else, or is damaged."""
+        """Reads the codebook of a model folder. Raises ModelError if it holds another model or is damaged."""
         check_codebook(folder)
         codebook = cls(read_vectors(folder, VECTORS))
         if not len(codebook.vectors):
@@ -45,11 +46,12 @@ class Codebook:
         return [VECTORS]
 
     def draw(self, vectors: Vector, *, share: float, sharpness: float) -> Vector:
-        """Unit vectors (m, 384), each moved towards the mean of the codebook, in which the nearest weigh most.
+        """Draws each of the unit vectors (m, 384) towards a weighted mean of the codebook.
 
-        A vector of the codebook weighs exp(sharpness * cosine); the mean, at unit length, has `share` in the sum, and
-        the vector the rest. One that the mean cancels out stays as it is. Source: the update of a modern Hopfield
-        network, Ramsauer et al., "Hopfield networks is all you need" (2020), which is attention to stored patterns.
+        In the mean a codebook vector has the weight exp(sharpness * cosine); it is scaled to unit length. The result is
+        normalise((1 - share) * vector + share * mean), or the vector itself if that sum cancels out.
+        Source: the update rule of a modern Hopfield network, Ramsauer et al., "Hopfield networks is all you need"
+        (2020), which is attention to stored patterns.
         """
         cosines = products(vectors, self.vectors)  # (m, n)
         weights = np.exp(sharpness * (cosines - cosines.max(axis=1, keepdims=True)))
@@ -61,7 +63,7 @@ class Codebook:
 
 
 def check_codebook(folder: ModelFolder) -> None:
-    """Raises ModelError where the config says that a folder holds something else; the vectors are not read."""
+    """Raises ModelError if a folder's config says that it is no codebook; the vectors are not read."""
     if (found := folder.config["architecture"]) != ARCHITECTURE:
         raise ModelError(
             f"model {folder.name}: expected the architecture {ARCHITECTURE!r}, found {found!r}; "

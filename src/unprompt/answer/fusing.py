@@ -1,4 +1,4 @@
-"""Many votes, one vector; and the weights with which they come nearest to the truth."""
+"""Votes fused into one vector, and weights fitted to pictures whose prompts are known."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Weights: TypeAlias = npt.NDArray[np.float64]
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
 _CANCELLED = 1e-6
-"""A sum of votes this short points nowhere."""
+"""A weighted sum shorter than this has no direction: the votes cancel out."""
 
 _STEPS_LIMIT = 1000
 _SMALLEST_MOVE = 1e-9
-"""Of a weight: where the best step is shorter, the weights are found."""
+"""The search ends when no weight changes by more."""
 
 
 def fuse(votes: Sequence[Vote]) -> Vector:
-    """The unit vector (384,) float32 in the middle: normalise(sum of weight * vote).
+    """The fused unit vector (384,) float32: normalise(sum of weight * vote).
 
-    Votes without a vector do not count, and the weights of the others keep their proportions. Votes that cancel out
-    leave the heaviest one (the first of equals). Raises ValueError where no vote has a vector.
+    Votes without a vector are ignored. If the votes cancel out, the result is the vote with the largest weight, the
+    first of equals. Raises ValueError if no vote has a vector.
     """
     cast = [(vote.weight, vote.vector) for vote in votes if vote.vector is not None]
     if not cast:
@@ -43,10 +43,10 @@ def fuse(votes: Sequence[Vote]) -> Vector:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Votes:
-    """The votes of m members on n pictures with known truth, as far as weights depend on them.
+    """What fitting weights needs to know of the votes of m members on n pictures with true vectors.
 
-    `truth` (n, m) is the cosine of each vote with the true vector, `mutual` (n, m, m) that between votes; zeros, on the
-    diagonal too, stand for a member that gave no vector.
+    `truth` (n, m) holds the cosine of each vote with the true vector, `mutual` (n, m, m) those between votes. For a
+    member that gave no vector both are 0, on the diagonal too.
     """
 
     truth: Numbers
@@ -54,7 +54,7 @@ class Votes:
 
     @classmethod
     def of(cls, vectors: Numbers, true: Numbers) -> Votes:
-        """From unit vectors (n, m, 384), zeros for a missing one, and the true unit vectors (n, 384)."""
+        """Made of unit vectors (n, m, 384), zeros where one is missing, and the true unit vectors (n, 384)."""
         return cls(np.einsum("nmd,nd->nm", vectors, true), np.einsum("nmd,nkd->nmk", vectors, vectors))
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Votes:
@@ -62,22 +62,22 @@ class Votes:
 
     @property
     def cast(self) -> npt.NDArray[np.bool_]:
-        """Who voted on what (n, m)."""
+        """Whether each member gave a vector for each picture (n, m)."""
         given: npt.NDArray[np.bool_] = np.diagonal(self.mutual, axis1=1, axis2=2) > 0
         return given
 
     def cosines(self, weights: Weights) -> Numbers:
-        """The cosine (n,) of `fuse` with the truth, by these weights (m,); 0 where nobody with a weight voted."""
+        """The cosine (n,) of the fused vector with the true one for weights (m,); 0 where no weighted member voted."""
         lengths = self._lengths(weights)
         cosines = self.truth @ weights / np.maximum(lengths, _CANCELLED)
-        # As `fuse` does: of votes that cancel out, the heaviest.
+        # As in `fuse`: where votes cancel out, the one with the largest weight.
         heaviest = np.where(self.cast, weights, -1).argmax(axis=1)
         alone = self.truth[np.arange(len(heaviest)), heaviest] * (weights[heaviest] > 0)
         fused: Numbers = np.where(lengths < _CANCELLED, alone, cosines)
         return fused
 
     def gradient(self, weights: Weights) -> Weights:
-        """How the mean of `cosines` changes with each weight (m,)."""
+        """The gradient (m,) of the mean of `cosines`."""
         lengths = self._lengths(weights)
         kept = lengths >= _CANCELLED
         votes, lengths = self[kept], lengths[kept]
@@ -87,19 +87,19 @@ class Votes:
         return total
 
     def _lengths(self, weights: Weights) -> Numbers:
-        """How long the weighted sums of votes are (n,)."""
+        """The lengths (n,) of the weighted sums of votes."""
         squares = np.einsum("nmk,m,k->n", self.mutual, weights, weights)
         lengths: Numbers = np.sqrt(np.maximum(squares, 0))
         return lengths
 
 
 def fit_weights(votes: Votes, start: Weights) -> Weights:
-    """The weights (m,), none negative, sum 1, whose fused vectors have the highest mean cosine with the truth.
+    """The weights (m,) with the highest mean cosine of fused and true vectors; none is negative, they sum to 1.
 
-    A picture's cosine is quasi-concave in the weights, their mean may have several peaks: the best is taken of those
-    that are reached from `start`, from equal weights and from each member alone; of equals, the first. No randomness. A
-    member that never voted gets 0.
-    Source of the steps: spectral projected gradients, Birgin, Martinez and Raydan (2000), with monotone ascent.
+    One picture's cosine is quasi-concave in the weights, but the mean may have several maxima. The search starts from
+    `start`, from equal weights and from each member alone, and keeps the best result, the first of equals. It is
+    deterministic. A member that never voted gets 0.
+    Source: spectral projected gradient, Birgin, Martinez and Raydan (2000), with monotone ascent.
     """
     voted = votes.cast.any(axis=0)
     weights = np.where(voted, start, 0.0)
@@ -113,12 +113,12 @@ def _highest(votes: Votes, start: Weights) -> Weights:
     starts = [start / start.sum(), np.full(members, 1 / members), *np.eye(members)]
     peaks = [_ascend(votes, weights) for weights in starts]
     heights = np.array([votes.cosines(weights).mean() for weights in peaks])
-    # Peaks that differ by rounding alone are one.
+    # Maxima that differ only by rounding count as equal.
     return peaks[int(np.argmax(heights >= heights.max() - 1e-9))]
 
 
 def _ascend(votes: Votes, weights: Weights) -> Weights:
-    """Uphill until no step leads higher."""
+    """Follows the projected gradient until no step improves the mean cosine."""
     height, slope = votes.cosines(weights).mean(), votes.gradient(weights)
     step = 1.0
     for _ in range(_STEPS_LIMIT):
@@ -133,14 +133,14 @@ def _ascend(votes: Votes, weights: Weights) -> Weights:
         moved = share * direction
         weights, height, before = weights + moved, higher, slope
         slope = votes.gradient(weights)
-        # The length that fits the curvature along the last step (Barzilai and Borwein, 1988).
+        # The step length of Barzilai and Borwein (1988).
         bend = moved @ (before - slope)
         step = float(np.clip(moved @ moved / bend, 1e-3, 1e3)) if bend > 0 else 1e3
     return weights
 
 
 def _on_simplex(point: Weights) -> Weights:
-    """The nearest weights (m,), none negative, sum 1.
+    """The projection of a point (m,) onto the weights that are not negative and sum to 1.
 
     Source: Duchi et al., "Efficient projections onto the l1-ball for learning in high dimensions" (2008).
     """

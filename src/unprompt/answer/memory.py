@@ -1,4 +1,4 @@
-"""Answers by what a picture holds: nothing is computed twice."""
+"""Answers remembered by a picture's content, so that nothing is computed twice."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Protocol
 from unprompt.prediction import Prediction
 
 RECENT = 4096
-"""Answers that are remembered where nothing else is asked for: about 5 KB each, 20 MB in all."""
+"""The default number of answers kept in memory: about 5 KB each, 20 MB in all."""
 
 WRITTEN_LIMIT = 4096
-"""Characters that a file may say for its answer to be remembered in memory; a stranger's may say megabytes."""
+"""Answers whose written texts have more characters are not kept: a stranger's file may hold megabytes."""
 
 
 class Answers(Protocol):
-    """Remembers predictions by the sha256 of the picture's file; all of them made with the same settings."""
+    """A store of predictions by the sha256 of the picture's file, all made with the same settings."""
 
     def get(self, sha256: str) -> Prediction | None:
-        """The answer to this content, whatever the picture was called then. Called by many threads."""
+        """The answer for this content, under whatever name it was answered. Must be thread-safe."""
 
     def put(self, answers: Mapping[str, Prediction]) -> None:
-        """Remembers answers by their sha256."""
+        """Stores answers by sha256."""
 
 
 class RecentAnswers:
-    """The latest answers, in memory."""
+    """The most recently used answers, in memory."""
 
     def __init__(self, limit: int = RECENT) -> None:
         self._limit = limit
@@ -35,14 +35,14 @@ class RecentAnswers:
         self._lock = threading.Lock()
 
     def get(self, sha256: str) -> Prediction | None:
-        """The answer, which then counts as the latest."""
+        """The answer, if it is here; it becomes the most recently used one."""
         with self._lock:
             if sha256 in self._answers:
                 self._answers.move_to_end(sha256)
             return self._answers.get(sha256)
 
     def put(self, answers: Mapping[str, Prediction]) -> None:
-        """Remembers these, but for those that say very much, and forgets what was not asked for the longest."""
+        """Stores answers, except those with very long texts, and drops the least recently used ones."""
         with self._lock:
             self._answers.update({sha256: answer for sha256, answer in answers.items() if _is_short(answer)})
             while len(self._answers) > self._limit:

@@ -1,8 +1,8 @@
-"""Fused vector -> prompt: the sentence whose own vector lies nearest.
+"""Wording: the search for the sentence whose own vector is nearest to the fused vector.
 
-Members offer sentences, and the decoder adds its beams. Then the best sentence is edited: parts of the others, phrases
-and single words are added, exchanged and left out while that brings it nearer, because the fused vector of a picture
-that could be several things lies between sentences, and no plain one of them comes as near.
+Members offer sentences, and the decoder adds its beams. The best of them is then edited: parts of the others, phrases
+and single words are added, replaced and removed as long as that brings it nearer. The fused vector of a picture that
+could be several things lies between sentences, so an edited one comes nearer than any plain one.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from unprompt.text.words import FUNCTION_WORDS, Words
 # Measured on validation pictures; see the model card of the decoder.
 BEAMS = 8
 EDITS = 12
-"""Edits in a row, at most."""
+"""The most edits made one after the other."""
 LEAST_GAIN = 0.003
-"""An edit must bring the sentence at least so much nearer (cosine): a longer prompt has to be worth reading."""
+"""The least gain in cosine for which an edit is kept: a longer prompt has to be worth reading."""
 ADDITIONS = 12
-"""Fragments that are thought of as additions at each edit; the first SUBSTITUTES of them in the place of others too."""
+"""Fragments considered for each edit as additions; the first SUBSTITUTES of them also as replacements."""
 SUBSTITUTES = 4
 TRIED = 24
-"""Edits that are encoded, of all that are estimated."""
+"""Edits that are encoded at each step, those with the best estimate."""
 SHARE = 0.15
-"""What a fragment contributes to the sentence's vector, by estimate: v + SHARE * (added - removed)."""
+"""The estimated share of a fragment in a sentence's vector: v + SHARE * (added - removed)."""
 
 Offer = tuple[str, str]
-"""A sentence and the name of who offers it."""
+"""A sentence, and the name of the member that offers it."""
 
 
 @dataclass
@@ -64,20 +64,20 @@ class _Pool:
 
 
 class Wording:
-    """Chooses sentences for fused vectors. Deterministic, one picture at a time: no answer depends on a neighbour."""
+    """Finds sentences for fused vectors. Deterministic; each picture alone, so no answer depends on its batch."""
 
     def __init__(self, encoder: SentenceEncoder, decoder: Decoder | None) -> None:
-        """Without a decoder the sentence is one that a member offers, as it is."""
+        """Without a decoder, the result is a sentence that a member offers, unedited."""
         self._encoder, self._decoder = encoder, decoder
 
     def load(self) -> None:
-        """Loads what is otherwise loaded when the first sentence needs it."""
+        """Loads now what the first sentence would otherwise load."""
         if self._decoder is not None:
             _ = self._decoder.words
             load_clip_tokenizer()
 
     def choose(self, fused: npt.NDArray[np.float32], offers: Sequence[Sequence[Offer]]) -> list[tuple[Candidate, ...]]:
-        """Candidates for each fused vector (n, 384), nearest first; `offers` holds what members offer for each."""
+        """Candidates for each fused vector (n, 384), nearest first. `offers` holds the members' sentences for each."""
         return [self._choose(target, offered) for target, offered in zip(fused, offers, strict=True)]
 
     def _choose(self, target: Vector, offered: Sequence[Offer]) -> tuple[Candidate, ...]:
@@ -86,7 +86,7 @@ class Wording:
             pool.add(offered)
             return pool.ranked()
         words = self._decoder.words
-        # The nearest word is there whatever the members and the decoder say, so there is always an answer.
+        # The nearest single word is always a candidate, so there is an answer even if nobody offers a sentence.
         pool.add([(words.texts[int(np.argmax(products(target[None], words.vectors)))], "decoder")])
         pool.add((_fitting(text), origin) for text, origin in offered)
         (sentences,) = self._decoder.sentences(target[None], BEAMS)
@@ -96,7 +96,7 @@ class Wording:
 
 
 class _Fragments:
-    """Words and phrases with their vectors, for estimating what an edit would do."""
+    """Words and phrases with their vectors, from which the effect of an edit is estimated."""
 
     def __init__(self, encoder: SentenceEncoder, words: Words, phrases: Sequence[str]) -> None:
         self._encoder = encoder
@@ -106,12 +106,12 @@ class _Fragments:
         self._matrix = np.stack([self._vectors[text] for text in self.texts])  # (fragments, 384)
 
     def promising(self, start: Vector, target: Vector) -> list[str]:
-        """The fragments that, added to a sentence at `start`, bring it nearest to `target`, best first."""
+        """The fragments whose addition to a sentence at `start` should bring it nearest to `target`, best first."""
         nearest = _nearest(start + SHARE * self._matrix, target)
         return [self.texts[index] for index in nearest[: 2 * ADDITIONS]]
 
     def most_promising(self, edits: Sequence[_Edit], start: Vector, target: Vector) -> list[str]:
-        """The texts of the edits that are worth encoding."""
+        """The texts of the edits with the best estimates, which are worth encoding."""
         self._learn({fragment for edit in edits for fragment in (edit.added, edit.removed)} - self._vectors.keys())
         nothing = np.zeros_like(start)
         gained = np.stack([self._vectors[edit.added] if edit.added else nothing for edit in edits])
@@ -125,7 +125,7 @@ class _Fragments:
 
 @dataclass(frozen=True)
 class _Edit:
-    """A changed sentence, and which fragments it won and lost ("": none)."""
+    """An edited sentence, with the fragment added to it and the one removed from it ("": none)."""
 
     text: str
     added: str = ""
@@ -133,7 +133,7 @@ class _Edit:
 
 
 def _walk(pool: _Pool, words: Words) -> None:
-    """Walks from the best sentence to nearer ones, an edit at a time."""
+    """Hill climbing: edits the best sentence, one edit at a time, while it comes nearer."""
     texts = [candidate.text for candidate in pool.ranked()]
     phrases = list(dict.fromkeys(phrase for text in texts for phrase in (*_parts(text), *_phrases(text))))
     fragments = _Fragments(pool.encoder, words, phrases)
@@ -141,7 +141,7 @@ def _walk(pool: _Pool, words: Words) -> None:
     for _ in range(EDITS):
         start = pool.vectors[best]
         edits = _edits(best, fragments.promising(start, pool.target))
-        if not edits:  # a word or two, and no other fragment to add
+        if not edits:  # one or two words, and no other fragment to add
             break
         tried = fragments.most_promising(edits, start, pool.target)
         pool.add((text, "edited") for text in tried if fits_clip(text))
@@ -152,7 +152,7 @@ def _walk(pool: _Pool, words: Words) -> None:
 
 
 def _edits(text: str, promising: Sequence[str]) -> list[_Edit]:
-    """The text with a part or a word added, exchanged or left out; `promising` are fragments to add, best first."""
+    """All edits of a text by one part or word: added (of `promising`, best first), replaced or removed."""
     parts, words = _parts(text), text.split()
     said = {*parts, *words}
     additions = [fragment for fragment in promising if fragment not in said][:ADDITIONS]
@@ -173,23 +173,23 @@ def _edits(text: str, promising: Sequence[str]) -> list[_Edit]:
 
 
 def _nearest(vectors: npt.NDArray[np.floating], target: Vector) -> npt.NDArray[np.intp]:
-    """Places of vectors (n, 384), of any length, by their cosine to the target, nearest first."""
+    """The indices of vectors (n, 384), of any length, by their cosine with the target, nearest first."""
     (along,) = products(target[None], vectors)
     return np.argsort(-along / np.linalg.norm(vectors, axis=1), kind="stable")
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Words as a sentence that neither begins nor ends with a comma."""
+    """Joins words to a sentence that neither begins nor ends with a comma."""
     return " ".join(words).strip(" ,")
 
 
 def _parts(text: str) -> list[str]:
-    """What stands between commas."""
+    """The parts of a text between its commas."""
     return [part for part in (part.strip(" .") for part in text.split(",")) if part]
 
 
 def _phrases(text: str) -> list[str]:
-    """What stands between function words: "a dog on green grass" -> "dog", "green grass"."""
+    """The phrases between function words: "a dog on green grass" -> "dog", "green grass"."""
     phrases = []
     for part in _parts(text):
         phrase: list[str] = []
@@ -203,5 +203,5 @@ def _phrases(text: str) -> list[str]:
 
 
 def _fitting(text: str) -> str:
-    """The text, cut so that CLIP reads all of it."""
+    """The text, cut to what CLIP reads."""
     return cut_to_tokens(text, CLIP_CONTENT_TOKENS)

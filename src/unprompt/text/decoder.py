@@ -1,4 +1,4 @@
-"""From a vector back to sentences: beam search over the embedded decoder, with cached keys and values."""
+"""The decoder: a vector in, sentences out, by beam search with cached keys and values."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from unprompt.text.words import Words
 
 START, END = "<start>", "<end>"
 NO_REPEAT = 3
-"""No run of this many tokens comes twice in a sentence."""
+"""A run of this many tokens occurs at most once in a sentence."""
 LENGTH_PENALTY = 0.8
-"""A finished sentence's log probability is divided by its length to this power, or short ones would always win."""
+"""A finished sentence scores its log probability / length ** LENGTH_PENALTY; without it short ones always win."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Decoder:
     """Unit vectors to sentences, with onnxruntime. Deterministic."""
 
     def __init__(self, folder: ModelFolder, threads: int = 0) -> None:
-        from tokenizers import Tokenizer  # 0.1 s: only who decodes pays for it
+        from tokenizers import Tokenizer  # takes 0.1 s, which only decoding pays for
 
         self.folder = folder
         self._session = session(folder.file("model.onnx"), threads)
@@ -52,13 +52,13 @@ class Decoder:
 
     @cached_property
     def words(self) -> Words:
-        """The single words that the decoder knows."""
+        """The single words in the decoder's vocabulary."""
         return Words.read(self.folder)
 
     def sentences(self, vectors: npt.NDArray[np.float32], beams: int) -> list[list[str]]:
-        """At most `beams` sentences of each vector (n, 384), likeliest first, all of different text.
+        """Up to `beams` different sentences for each vector (n, 384), likeliest first.
 
-        Sentences that end are preferred to those that the length limit cuts off, likely as these may be.
+        Finished sentences come before those that the length limit cut off, however likely these are.
         """
         searches = [
             _Search(np.full((beams, 1), self._start), np.array([0.0] + [-np.inf] * (beams - 1)), []) for _ in vectors
@@ -70,7 +70,7 @@ class Decoder:
             logits, past = self._step([searches[at] for at in going], np.repeat(vectors[going], beams, axis=0), past)
             rows = _log_softmax(logits).reshape(len(going), beams, -1)
             origins = [place * beams + self._extend(searches[at], rows[place]) for place, at in enumerate(going)]
-            # Each search ends for itself, so that no answer depends on what is searched beside it.
+            # Each search ends on its own, so that no answer depends on the rest of the batch.
             left = [place for place, at in enumerate(going) if not _is_done(searches[at], beams)]
             if not left:
                 break
@@ -86,15 +86,17 @@ class Decoder:
         return logits[:, 0], present
 
     def _extend(self, search: _Search, log_probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-        """Grows the beams by one token; returns the beam that each new one came from (beams,)."""
+        """Extends the beams by one token; returns for each new beam the one that it extends (beams,)."""
         beams = len(log_probabilities)
         log_probabilities[:, self._start] = -np.inf
         _forbid_repeats(search.tokens, log_probabilities)
-        # At most every beam ends, so twice as many leave enough that go on; no row can give more than that.
+        # Each beam can end at most once, so 2 * beams candidates leave enough that continue.
         width = min(2 * beams, log_probabilities.shape[1])
         likeliest = np.argpartition(log_probabilities, -width, axis=1)[:, -width:]
         totals = search.scores[:, None] + np.take_along_axis(log_probabilities, likeliest, axis=1)
-        order = np.lexsort((likeliest.ravel(), -totals.ravel()))[: 2 * beams]  # equals by token: always the same
+        order = np.lexsort((likeliest.ravel(), -totals.ravel()))[
+            : 2 * beams
+        ]  # ties are ordered by token, so that the result is deterministic
         origin, token, total = order // width, likeliest.ravel()[order], totals.ravel()[order]
         ends = token == self._end
         for beam, score in zip(origin[ends], total[ends], strict=True):
@@ -107,7 +109,7 @@ class Decoder:
         return np.asarray(origin[goes_on], np.intp)
 
     def _texts(self, search: _Search, beams: int) -> list[str]:
-        """Finished sentences, likeliest first; those that ran into the length limit only where there are no others."""
+        """Finished sentences, likeliest first; if there are none, those that the length limit cut off."""
         finished = sorted(search.finished, key=lambda found: -found[0]) or [
             (score, row.tolist())
             for score, row in zip(search.scores, search.tokens[:, 1:], strict=True)
@@ -118,17 +120,17 @@ class Decoder:
 
 
 def _is_done(search: _Search, beams: int) -> bool:
-    """Whether no living beam would enter the best `beams` finished sentences if it ended now."""
+    """Whether no unfinished beam would be among the best `beams` sentences if it ended now."""
     if len(search.finished) < beams:
         return False
     worst = sorted((score for score, _ in search.finished), reverse=True)[beams - 1]
-    # It could still come in by growing long. To wait for that until it is impossible takes twice the time, and the
-    # sentences that it finds are no nearer to their vectors.
+    # A longer one could still be. Waiting until that is impossible takes twice the time, and the sentences found are
+    # no nearer to their vectors.
     return bool(search.scores.max() / (search.tokens.shape[1] + 1) ** LENGTH_PENALTY < worst)
 
 
 def _forbid_repeats(tokens: npt.NDArray[np.int64], log_probabilities: npt.NDArray[np.float32]) -> None:
-    """Takes away, in place, each token that would repeat a run of NO_REPEAT tokens."""
+    """Rules out, in place, each token that would repeat a run of NO_REPEAT tokens."""
     if tokens.shape[1] < NO_REPEAT:
         return
     runs = np.lib.stride_tricks.sliding_window_view(tokens, NO_REPEAT, axis=1)  # (beams, length - 2, NO_REPEAT)

@@ -1,4 +1,4 @@
-"""Which texts were seen before, in 8 bytes a text."""
+"""A set of texts in 8 bytes a text."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 _RECENT = 1 << 16
-"""Numbers that are kept in a set, which takes ten times the memory, before they are sorted into an array."""
+"""Numbers held in a set, which takes ten times the memory, before they are sorted into an array."""
 
 
 def fingerprint(text: str) -> int:
-    """64 bits that stand for a text. Among ten million texts two share theirs with a chance of 3 in a million."""
+    """A 64-bit hash of a text. Among ten million texts, the chance of one collision is 3 in a million."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
 class Fingerprints:
-    """A set of texts that only grows: sorted arrays of fingerprints, each longer than the one behind it.
+    """A set of texts that only grows, kept as sorted arrays of fingerprints, each longer than the next.
 
-    An array is merged with the one before it as soon as that is no longer than itself, so there are few of them, and
-    what is added costs little.
+    A new array is merged with the one before it as long as that is not the longer one. So there are few arrays, and
+    adding a text is cheap.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Fingerprints:
         return len(self._recent) + sum(map(len, self._sorted))
 
     def add(self, text: str) -> bool:
-        """Adds a text; whether it is new."""
+        """Adds a text; returns whether it is new."""
         number = fingerprint(text)
         if self._holds(number):
             return False

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 LONGEST = 256
-"""Word pieces that the model was trained to read; what follows is cut, as the reference does."""
+"""Word pieces that the model was trained to read. The rest of a text is cut off, as in the reference."""
 
 
 class SentenceEncoder:
     """Texts to unit vectors, with onnxruntime."""
 
     def __init__(self, folder: ModelFolder, threads: int = 0) -> None:
-        from tokenizers import Tokenizer  # 0.1 s: only who encodes pays for it
+        from tokenizers import Tokenizer  # takes 0.1 s, which only encoding pays for
 
         self.folder = folder
         self._session = session(folder.file("model.onnx"), threads)
@@ -36,15 +36,16 @@ class SentenceEncoder:
 
     @classmethod
     def embedded(cls, threads: int = 0) -> SentenceEncoder:
-        """The encoder that the package brings."""
+        """The encoder that the package contains. `threads` 0: one for each core."""
         return cls(find_model(SENTENCE_ENCODER), threads)
 
     def encode(self, texts: Sequence[str], batch_size: int = 32) -> npt.NDArray[np.float32]:
         """Unit vectors (len(texts), 384) float32, in the order of the texts.
 
-        Texts of like length go through the model together; an empty text has a vector too (the model's own).
+        Texts of similar length go through the model together, `batch_size` at a time. An empty text has a vector too,
+        the model's own. Only the first `LONGEST` word pieces of a text count.
         """
-        # A lone surrogate is no text: the tokenizer would refuse it.
+        # The tokenizer refuses lone surrogates.
         readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(readable)]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))

@@ -1,4 +1,4 @@
-"""How near texts are to each other in the metric space."""
+"""The similarity of texts in the metric space: `unprompt.embed` and `unprompt.similarity`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Texts: TypeAlias = str | Sequence[str] | npt.NDArray[np.floating]
 def embed(texts: Sequence[str]) -> Vector:
     """The unit vectors (len(texts), 384) float32 of all-MiniLM-L6-v2, in the order of the texts.
 
-    Raises TypeError for a bare string, which would else be taken for a list of letters.
+    Raises TypeError for a bare string, which would otherwise be read as a list of letters.
     """
     if isinstance(texts, str):
         raise TypeError("expected a list of texts, found one text; write embed([text])[0]")
@@ -32,8 +32,8 @@ def similarity(a: Texts, b: Texts) -> float | Vector: ...
 def similarity(a: Texts, b: Texts) -> float | Vector:
     """The cosine between texts or vectors, -1 to 1.
 
-    Each side is one text or vector (384,), or several: a list of texts or an array (n, 384). One against one gives a
-    float, one against several (n,), several against several every pair (n, m). Vectors may have any length but zero.
+    Each argument is one text, one vector (384,), a list of texts or an array of vectors (n, 384). Two single ones give
+    a float, one and several give (n,), several and several give all pairs (n, m). Vectors need not be of unit length.
     Raises ValueError for an array of another shape.
     """
     cosines = np.inner(_vectors(a), _vectors(b))
@@ -41,7 +41,7 @@ def similarity(a: Texts, b: Texts) -> float | Vector:
 
 
 def _vectors(texts: Texts) -> npt.NDArray[np.float64]:
-    """Unit vectors, (384,) for one and (n, 384) for several; float64, so that alike is 1 to the last digit shown."""
+    """Unit vectors (384,) or (n, 384), in float64 so that equal texts give 1 to the last digit shown."""
     raw = _raw_vectors(texts).astype(np.float64)
     if raw.ndim not in (1, 2) or raw.shape[-1] != EMBEDDING_SIZE:
         raise ValueError(f"expected vectors ({EMBEDDING_SIZE},) or (n, {EMBEDDING_SIZE}), found {raw.shape}")

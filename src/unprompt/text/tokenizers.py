@@ -1,4 +1,4 @@
-"""How long a prompt is for the models that will read it."""
+"""The length of prompts in tokens of CLIP, and cutting them to a limit."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 CLIP_TOKENIZER = "clip_tokenizer.unprompt"
 CLIP_CONTENT_TOKENS = 75
-"""What CLIP's text towers read: 77 tokens, of which the start and the end take two. The rest of a prompt is ignored."""
+"""The tokens of a prompt that CLIP reads: 77, less the start and the end token. The rest is ignored."""
 
 
 def count_clip_tokens(text: str) -> int:
-    """Tokens of a text in CLIP's own byte-pair encoding, start and end not counted."""
-    # A lone surrogate is no text: the tokenizer would refuse it.
+    """The number of tokens of a text in CLIP's byte-pair encoding, without the start and the end token."""
+    # The tokenizer refuses lone surrogates.
     readable = text.encode("utf-8", "replace").decode("utf-8")
     return len(load_clip_tokenizer().encode(readable, add_special_tokens=False))
 
@@ -32,9 +32,9 @@ def fits_clip(text: str) -> bool:
 def cut_to_tokens(
     text: str, limit: int, *, before: str = "", after: str = "", count: Callable[[str], int] = count_clip_tokens
 ) -> str:
-    """The text, cut at a comma, or else at a word, so that with `before` and `after` it has at most `limit` tokens.
+    """Cuts a text at a comma, or else at a word, so that before + text + after has at most `limit` tokens.
 
-    As much of it as fits; empty where not even one word does. `count` is how the target counts tokens.
+    Keeps as much as fits; the result is empty if not even one word does. `count` counts the tokens of a text.
     """
 
     def fits(part: str) -> bool:
@@ -48,22 +48,22 @@ def cut_to_tokens(
         return not fits(text[:place].rstrip())
 
     places = [0, *_places(" ", text.partition(",")[0].rstrip()), *_places(",", text)]
-    # The less is left, the fewer are its tokens, so the last place that fits is found by halving: a prompt may have
-    # thousands of commas.
+    # A shorter text never has more tokens, so bisection finds the last place that fits: a prompt may have thousands of
+    # commas.
     return text[: places[bisect_left(places, True, lo=1, key=too_long) - 1]].rstrip()
 
 
 @lru_cache(maxsize=1)
 def load_clip_tokenizer() -> Tokenizer:
-    """CLIP's tokenizer, read once. Raises ModelError where its file is damaged."""
+    """CLIP's tokenizer, read once. Raises ModelError if its file is damaged."""
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(find_model(CLIP_TOKENIZER).file("tokenizer.json")))
 
 
 def _fits(text: str, limit: int) -> bool:
-    # No token is shorter than a letter of ASCII, so many texts need not be encoded to know; others may be normalised to
-    # more letters than they have.
+    # An ASCII text has at most one token for each character, so short ones need not be encoded. Other texts may be
+    # normalised to more characters than they have.
     short = text.isascii() and len(text) <= limit
     return short or count_clip_tokens(text) <= limit
 

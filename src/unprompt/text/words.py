@@ -1,4 +1,4 @@
-"""Words and terms with their vectors: what a sentence can be brought nearer to its target with."""
+"""The words and terms that wording may put into a sentence, with their vectors."""
 
 from __future__ import annotations
 
@@ -12,104 +12,30 @@ from unprompt.prediction import Vector
 
 WORDS, VECTORS = "words.txt", "words.npy"
 
+# fmt: off
 FUNCTION_WORDS = frozenset(
     [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "there",
-        "some",
-        "any",
-        "no",
-        "not",
-        "two",
-        "three",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "to",
-        "from",
-        "for",
-        "with",
-        "without",
-        "into",
-        "onto",
-        "over",
-        "under",
-        "near",
-        "next",
-        "up",
-        "down",
-        "out",
-        "off",
-        "as",
-        "and",
-        "or",
-        "but",
-        "while",
-        "through",
-        "between",
-        "behind",
-        "before",
-        "after",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "has",
-        "have",
-        "had",
-        "do",
-        "does",
-        "did",
-        "can",
-        "will",
-        "it",
-        "its",
-        "he",
-        "his",
-        "him",
-        "she",
-        "her",
-        "they",
-        "their",
-        "them",
-        "we",
-        "our",
-        "you",
-        "your",
-        "i",
-        "my",
-        "me",
-        "who",
-        "which",
-        "what",
-        "where",
-        "when",
-        "very",
+        "a", "an", "the", "this", "that", "these", "those", "there", "some", "any", "no", "not", "two", "three", "of",
+        "in", "on", "at", "by", "to", "from", "for", "with", "without", "into", "onto", "over", "under", "near",
+        "next", "up", "down", "out", "off", "as", "and", "or", "but", "while", "through", "between", "behind",
+        "before", "after", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "do", "does",
+        "did", "can", "will", "it", "its", "he", "his", "him", "she", "her", "they", "their", "them", "we", "our",
+        "you", "your", "i", "my", "me", "who", "which", "what", "where", "when", "very",
     ]
 )
+# fmt: on
 
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Words and terms, and their unit vectors (words, 384), encoded once, when the decoder was exported."""
+    """Words and terms with their unit vectors (words, 384), which were encoded when the decoder was exported."""
 
     texts: tuple[str, ...]
     vectors: Vector
 
     @classmethod
     def read(cls, folder: ModelFolder) -> Words:
-        """The words of a decoder's folder. Raises ModelError where the two files do not belong together."""
+        """The words of a decoder's folder. Raises ModelError if its two files do not match."""
         texts = tuple(folder.file(WORDS).read_text(encoding="utf-8").splitlines())
         vectors = read_vectors(folder, VECTORS)
         if len(vectors) != len(texts):
@@ -117,7 +43,7 @@ class Words:
         return cls(texts, vectors)
 
     def write(self, folder: Path) -> list[str]:
-        """Writes the two files, vectors in 8 bits; returns their names."""
+        """Writes the two files, with vectors in 8 bits; returns their names."""
         (folder / WORDS).write_text("".join(f"{text}\n" for text in self.texts), encoding="utf-8")
         write_vectors(folder / VECTORS, self.vectors)
         return [WORDS, VECTORS]
