@@ -162,7 +162,7 @@ class Unprompter:
     def _answers(
         self, items: Generator[Read | InputError, None, None], batch_size: int, top: int, answers: Answers
     ) -> Generator[Prediction | Failure, None, None]:
-        """Yields answers in order. Pictures wait until a batch is full; answers from elsewhere only for those before them.
+        """Yields answers in order. Pictures wait for a full batch; other answers only for the pictures before them.
 
         While one batch gets its words, the members vote on the next one, so that no core is idle.
         """
