@@ -66,12 +66,12 @@ def test_the_last_override_of_a_key_wins_over_the_file(path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimisation.epoch=3", r"unknown key in .*: optimisation 'epoch'; did you mean 'epochs'\?"),
+        ("optimisation.epoch=3", r"unknown key in \[optimisation\] of .* 'epoch'; did you mean 'epochs'\?"),
         ("optimization.epochs=3", r"unknown key in .* 'optimization'; did you mean 'optimisation'\?"),
         ("task=regresor", r"unknown task in .* 'regresor'; did you mean 'regressor'\?"),
-        ("loss.kind=angul", r"unknown kind in .*loss 'angul'; did you mean 'angular'\?"),
-        ('sight.views=["hole"]', r"unknown views in .*sight 'hole'; did you mean 'whole'\?"),
-        ("probe.precision=fp23", r"unknown precision in .*probe 'fp23'; did you mean 'fp32'\?"),
+        ("loss.kind=angul", r"unknown kind in \[loss\] of .* 'angul'; did you mean 'angular'\?"),
+        ('sight.views=["hole"]', r"unknown views in \[sight\] of .* 'hole'; did you mean 'whole'\?"),
+        ("probe.precision=fp23", r"unknown precision in \[probe\] of .* 'fp23'; did you mean 'fp32'\?"),
     ],
 )
 def test_unknown_names_get_the_nearest_known_one(path: Path, override: str, message: str) -> None:
@@ -82,23 +82,26 @@ def test_unknown_names_get_the_nearest_known_one(path: Path, override: str, mess
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimisation.epochs=2.5", r"optimisation: epochs: expected a whole number, found 2\.5"),
-        ("optimisation.epochs=true", "expected a whole number, found True"),
-        ("optimisation.learning_rate=fast", "learning_rate: expected a number, found 'fast'"),
-        ("network.name=3", "name: expected a text, found 3"),
-        ("network.options=3", "options: expected a table, found 3"),
-        ("data.skip_bad=1", "skip_bad: expected true or false, found 1"),
-        ("name=3", "name: expected a text, found 3"),
-        ("decoder.texts=a.txt", "texts: expected a list, found 'a.txt'"),
-        ("decoder.texts=[1]", "texts: expected a text, found 1"),
-        ('sight.mean=["a"]', "mean: expected a number, found 'a'"),
-        ("probe=3", "probe: expected a section of keys, found 3"),
+        (
+            "optimisation.epochs=2.5",
+            r"\[optimisation\] of .*: expected epochs to be a whole number of 0 or more, found 2\.5",
+        ),
+        ("optimisation.epochs=true", "epochs to be a whole number of 0 or more, found True"),
+        ("optimisation.learning_rate=fast", "learning_rate to be a number of 0 or more, found 'fast'"),
+        ("network.name=3", "expected name to be a text, found 3"),
+        ("network.options=3", "expected options to be a table, found 3"),
+        ("data.skip_bad=1", "expected skip_bad to be true or false, found 1"),
+        ("name=3", "expected name to be a text, found 3"),
+        ("decoder.texts=a.txt", "expected texts to be a list of texts, found 'a.txt'"),
+        ("decoder.texts=[1]", r"expected texts to be a list of texts, found \[1\]"),
+        ('sight.mean=["a"]', r"expected mean to be a list of numbers, found \['a'\]"),
+        ("probe=3", "expected probe to be a table, found 3"),
         ("name.x=3", "'name' is a value, not a section"),
         ("optimisation.epochs", "expected key=value, found 'optimisation.epochs'"),
-        ("optimisation.batch_size=0", "optimisation: batch_size: expected 1 or more, found 0"),
-        ("probe.epochs=-1", "probe: epochs: expected 0 or more, found -1"),
-        ("optimisation.frozen=1.5", "optimisation: frozen: expected 0 to 1, found 1.5"),
-        ("optimisation.learning_rate=nan", "learning_rate: expected 0 or more, found nan"),
+        ("optimisation.batch_size=0", "batch_size to be a whole number of 1 or more, found 0"),
+        ("probe.epochs=-1", r"\[probe\] of .*: expected epochs to be a whole number of 0 or more, found -1"),
+        ("optimisation.frozen=1.5", r"expected frozen to be a number from 0 to 1, found 1\.5"),
+        ("optimisation.learning_rate=nan", "learning_rate to be a number of 0 or more, found nan"),
     ],
 )
 def test_wrong_values(path: Path, override: str, message: str) -> None:
@@ -106,9 +109,20 @@ def test_wrong_values(path: Path, override: str, message: str) -> None:
         read_recipe(path, [override])
 
 
+def test_every_fault_of_a_recipe_is_said_at_once(path: Path) -> None:
+    path.write_text('task = "regressor"\n[optimisation]\nepoch = 3\nclip = "no"\n[data]\nworkers = -1\n')
+    with pytest.raises(DataError) as raised:
+        read_recipe(path)
+    assert str(raised.value) == (
+        f"{path} lacks 'name'; unknown key in [optimisation] of {path} 'epoch'; did you mean 'epochs'?; "
+        f"[optimisation] of {path}: expected clip to be a number of 0 or more, found 'no'; "
+        f"[data] of {path}: expected workers to be a whole number of 0 or more, found -1"
+    )
+
+
 def test_a_recipe_needs_a_task_and_a_name(path: Path) -> None:
     path.write_text("")
-    with pytest.raises(DataError, match="lacks task, name"):
+    with pytest.raises(DataError, match="lacks 'task', 'name'"):
         read_recipe(path)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
+from unprompt.checked import Bounds
 from unprompt.models.store.weights import RANDOM
 
 RUN_RECIPE = "recipe.json"
@@ -13,14 +14,6 @@ RUN_RECIPE = "recipe.json"
 
 Precision: TypeAlias = Literal["bf16", "fp16", "fp32"]
 Features: TypeAlias = Literal["pooled", "tokens", "classes"]
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The smallest and largest value that a number may have."""
-
-    least: float
-    most: float = float("inf")
 
 
 Share: TypeAlias = Annotated[float, Bounds(0, 1)]
