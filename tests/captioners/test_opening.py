@@ -43,7 +43,7 @@ def test_settings_are_changed_one_by_one() -> None:
 
 
 def test_a_setting_that_there_is_not() -> None:
-    with pytest.raises(UnknownNameError, match="unknown caption setting 'beam'; did you mean 'beams'"):
+    with pytest.raises(UnknownNameError, match="unknown key in the caption settings 'beam'; did you mean 'beams'"):
         BLIP.changed({"beam": 3})
 
 

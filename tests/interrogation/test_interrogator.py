@@ -238,8 +238,8 @@ def test_identities_change_with_the_vocabulary(lists: Path, tmp_path: Path) -> N
     ("changes", "error", "said"),
     [
         ({"mode": "bset"}, UnknownNameError, "did you mean 'best'"),
-        ({"max_terms": 0}, DataError, "max_terms of 1 or more, found 0"),
-        ({"min_terms": -1}, DataError, "min_terms of 0 or more, found -1"),
+        ({"max_terms": 0}, DataError, "max_terms to be a whole number of 1 or more, found 0"),
+        ({"min_terms": -1}, DataError, "min_terms to be a whole number of 0 or more, found -1"),
         ({"candidates": 0}, DataError, "candidates"),
         ({"max_tokens": 0}, DataError, "max_tokens"),
     ],

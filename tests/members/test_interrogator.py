@@ -95,7 +95,7 @@ def test_records_name_the_vocabulary(lists: Path, tmp_path: Path, examples: Path
     ("options", "error", "said"),
     [
         ('mode = "bets"', UnknownNameError, "best"),
-        ("max_terms = 0", DataError, "max_terms of 1 or more"),
+        ("max_terms = 0", DataError, "max_terms to be a whole number of 1 or more"),
         ("max_terms = true", DataError, "max_terms"),
         ('vocabulry = "x"', UnknownNameError, "vocabulary"),
         ('without = "artists"', DataError, "without"),

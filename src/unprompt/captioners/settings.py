@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, TypeAlias
 
-from unprompt.errors import DataError, UnknownNameError
+from unprompt.checked import Bounds, Length, check, read
+from unprompt.errors import DataError
 
-_BOUNDS = {
-    "beams": (1, 64),
-    "min_length": (0, 512),
-    "max_length": (2, 512),
-    "no_repeat_ngram_size": (0, 512),
-    "batch_size": (1, 1024),
-}
-
-
-_PENALTIES = (0.0, 10.0)
-
-
-_LONGEST_TEXT = 1000  # characters
+Beams: TypeAlias = Annotated[int, Bounds(1, 64)]
+LeastTokens: TypeAlias = Annotated[int, Bounds(0, 512)]
+MostTokens: TypeAlias = Annotated[int, Bounds(2, 512)]
+Penalty: TypeAlias = Annotated[float, Bounds(0, 10)]
+ShortText: TypeAlias = Annotated[str, Length(1000)]
+CaptionBatch: TypeAlias = Annotated[int, Bounds(1, 1024)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,41 +29,22 @@ class CaptionSettings:
     8, unless its own `batch_size` says more.
     """
 
-    beams: int
-    min_length: int
-    max_length: int
-    no_repeat_ngram_size: int = 0
-    length_penalty: float = 1.0
-    question: str = ""
-    suffix: str = ""
-    batch_size: int = 16
+    beams: Beams
+    min_length: LeastTokens
+    max_length: MostTokens
+    no_repeat_ngram_size: LeastTokens = 0
+    length_penalty: Penalty = 1.0
+    question: ShortText = ""
+    suffix: ShortText = ""
+    batch_size: CaptionBatch = 16
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _BOUNDS.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise DataError(f"expected {name} to be a whole number from {least} to {most}, found {value!r}")
+        check(self)
         if self.min_length >= self.max_length:
             raise DataError(
                 f"expected min_length to be less than max_length, found {self.min_length} and {self.max_length}"
             )
-        penalty = self.length_penalty
-        if isinstance(penalty, bool) or not isinstance(penalty, (int, float)) or not _in_bounds(penalty):
-            raise DataError(f"expected length_penalty to be a number from 0 to 10, found {penalty!r}")
-        for name in ("question", "suffix"):
-            text = getattr(self, name)
-            if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-                shown = f"{len(text):,} characters" if isinstance(text, str) else repr(text)
-                raise DataError(f"expected {name} to be a text of up to {_LONGEST_TEXT:,} characters, found {shown}")
 
     def changed(self, changes: Mapping[str, Any]) -> CaptionSettings:
         """These with some values replaced. Raises UnknownNameError for a setting that there is not."""
-        known = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in known:
-                raise UnknownNameError("caption setting", name, known)
-        return replace(self, **changes)
-
-
-def _in_bounds(penalty: float) -> bool:
-    return math.isfinite(penalty) and _PENALTIES[0] <= penalty <= _PENALTIES[1]
+        return read(CaptionSettings, {**asdict(self), **changes}, "the caption settings")

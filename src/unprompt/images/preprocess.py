@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from unprompt.checked import Bounds, read
 from unprompt.errors import ModelError
 
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-_CHOICES = {"resize": ("shortest", "squash"), "interpolation": tuple(INTERPOLATIONS), "crop": ("center",)}
 
 View: TypeAlias = Literal["whole", "mirrored", "middle"]
 """One way to look at a picture; a model may average what it sees in several."""
@@ -32,6 +32,8 @@ LARGEST_INPUT = 4096
 _LEAST_CROP_SHARE = 0.25
 """No model crops more; the smaller the share, the larger the picture that is resized and thrown away."""
 
+AboveZero: TypeAlias = Annotated[float, Bounds(0, exclusive="least")]
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -43,36 +45,18 @@ class Preprocessing:
     of 0 to 1.
     """
 
-    input_size: int
+    input_size: Annotated[int, Bounds(1, LARGEST_INPUT)]
     resize: Literal["shortest", "squash"]
     interpolation: Literal["bicubic", "bilinear"]
     crop: Literal["center"]
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    crop_share: float = 1.0
+    std: tuple[AboveZero, AboveZero, AboveZero]
+    crop_share: Annotated[float, Bounds(_LEAST_CROP_SHARE, 1)] = 1.0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
         """Read what `to_config` writes. Raises ModelError at a key that is missing, unknown or of no use."""
-        expected = {field.name for field in fields(cls)}
-        if missing := {field.name for field in fields(cls) if field.default is MISSING} - config.keys():
-            raise ModelError(f"the model's preprocessing lacks {_listed(missing)}; expected {_listed(expected)}")
-        if unknown := config.keys() - expected:
-            raise ModelError(f"the model's preprocessing has unknown {_listed(unknown)}; expected {_listed(expected)}")
-        for key, choices in _CHOICES.items():
-            if config[key] not in choices:
-                raise ModelError(
-                    f"the model's preprocessing has {key} = {config[key]!r}; expected {' or '.join(choices)}"
-                )
-        return cls(
-            input_size=_whole_number("input_size", config["input_size"]),
-            resize=config["resize"],
-            interpolation=config["interpolation"],
-            crop=config["crop"],
-            mean=_three_numbers("mean", config["mean"]),
-            std=_three_numbers("std", config["std"], above=0.0),
-            crop_share=_share("crop_share", config.get("crop_share", 1.0)),
-        )
+        return read(cls, config, "the model's preprocessing", error=ModelError)
 
     def to_config(self) -> dict[str, Any]:
         """The same as a JSON object; a crop share of 1 goes without saying."""
@@ -163,36 +147,3 @@ def _middle_square(image: Image.Image, side: int) -> Image.Image:
 
 def _resized(image: Image.Image, size: tuple[int, int], preprocessing: Preprocessing) -> Image.Image:
     return image if image.size == size else image.resize(size, INTERPOLATIONS[preprocessing.interpolation])
-
-
-def _whole_number(key: str, value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_INPUT:
-        return value
-    raise ModelError(
-        f"the model's preprocessing has {key} = {value!r}; expected a whole number above 0, at most {LARGEST_INPUT}"
-    )
-
-
-def _share(key: str, value: Any) -> float:
-    if _is_number(value) and _LEAST_CROP_SHARE <= value <= 1:
-        return float(value)
-    raise ModelError(
-        f"the model's preprocessing has {key} = {value!r}; expected a number from {_LEAST_CROP_SHARE} to 1"
-    )
-
-
-def _three_numbers(key: str, value: Any, above: float = -math.inf) -> tuple[float, float, float]:
-    numbers = tuple(value) if isinstance(value, (list, tuple)) else ()
-    if len(numbers) == 3 and all(_is_number(number) and number > above for number in numbers):
-        red, green, blue = map(float, numbers)
-        return red, green, blue
-    wanted = "three numbers above 0" if above == 0 else "three numbers"
-    raise ModelError(f"the model's preprocessing has {key} = {value!r}; expected {wanted}, for red, green, blue")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(map(str, names)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from unprompt.errors import DataError, UnknownNameError
+from unprompt.checked import Bounds, check
 from unprompt.prediction import Term
 
 Mode: TypeAlias = Literal["best", "fast", "classic", "published", "caption", "negative"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+
+Positive: TypeAlias = Annotated[int, Bounds(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +32,14 @@ class Settings:
 
     mode: Mode = "best"
     negative: bool = False
-    min_terms: int = 8
-    max_terms: int = 32
-    candidates: int = 2048
-    max_tokens: int | None = None
+    min_terms: Annotated[int, Bounds(0)] = 8
+    max_terms: Positive = 32
+    candidates: Positive = 2048
+    max_tokens: Positive | None = None
     gains: bool = False
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UnknownNameError("mode", self.mode, MODES)
-        for name, least in (("min_terms", 0), ("max_terms", 1), ("candidates", 1), ("max_tokens", 1)):
-            value = getattr(self, name)
-            if name == "max_tokens" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise DataError(f"expected {name} of {least} or more, found {value!r}")
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)

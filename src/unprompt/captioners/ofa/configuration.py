@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, TypeAlias
 
-from unprompt.errors import ModelError
+from unprompt.checked import Bounds, read
+from unprompt.errors import ModelError, UnpromptError
 
 START, PAD, END = 0, 1, 2
 """Tokens of the published vocabulary: <s>, <pad>, </s>."""
@@ -14,20 +15,9 @@ START, PAD, END = 0, 1, 2
 RESNETS = {"resnet50": (3, 4, 6), "resnet101": (3, 4, 23), "resnet152": (3, 8, 36)}
 """Blocks in each stage; the fourth is left out."""
 
-_BOUNDS = {
-    "vocab_size": (8, 262_144),
-    "d_model": (8, 8192),
-    "encoder_layers": (1, 96),
-    "decoder_layers": (1, 96),
-    "encoder_attention_heads": (1, 128),
-    "decoder_attention_heads": (1, 128),
-    "encoder_ffn_dim": (8, 65_536),
-    "decoder_ffn_dim": (8, 65_536),
-    "max_position_embeddings": (8, 1024),
-    "token_bucket_size": (4, 1024),
-    "image_bucket_size": (1, 128),
-}
-"""From and to; the largest that was published is far within."""
+Layers: TypeAlias = Annotated[int, Bounds(1, 96)]
+Heads: TypeAlias = Annotated[int, Bounds(1, 128)]
+Inner: TypeAlias = Annotated[int, Bounds(8, 65_536)]
 
 _SAME_IN_ALL: Mapping[str, Any] = {
     "activation_function": "gelu",
@@ -50,24 +40,29 @@ _SAME_IN_ALL: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Sizes, under the names that the published config.json has for them.
+    """Sizes, under the names that the published config.json has for them; the largest published are far within bounds.
 
     `token_bucket_size` and `image_bucket_size` say how far apart two words (log-spaced) and two patches (in rows and
     columns) may be before their distance is told no better.
     """
 
-    vocab_size: int
-    d_model: int
-    encoder_layers: int
-    decoder_layers: int
-    encoder_attention_heads: int
-    decoder_attention_heads: int
-    encoder_ffn_dim: int
-    decoder_ffn_dim: int
-    max_position_embeddings: int
-    token_bucket_size: int
-    image_bucket_size: int
-    resnet_type: str
+    vocab_size: Annotated[int, Bounds(8, 262_144)]
+    d_model: Annotated[int, Bounds(8, 8192)]
+    encoder_layers: Layers
+    decoder_layers: Layers
+    encoder_attention_heads: Heads
+    decoder_attention_heads: Heads
+    encoder_ffn_dim: Inner
+    decoder_ffn_dim: Inner
+    max_position_embeddings: Annotated[int, Bounds(8, 1024)]
+    token_bucket_size: Annotated[int, Bounds(4, 1024)]
+    image_bucket_size: Annotated[int, Bounds(1, 128)]
+    resnet_type: Literal["resnet50", "resnet101", "resnet152"]
+
+    def __post_init__(self) -> None:
+        for part, heads in (("encoder", self.encoder_attention_heads), ("decoder", self.decoder_attention_heads)):
+            if self.d_model % heads:
+                raise ModelError(f"expected the heads of its {part} to divide {self.d_model}, found {heads}")
 
     @classmethod
     def from_config(cls, config: Any) -> Configuration:
@@ -76,26 +71,11 @@ class Configuration:
             raise ModelError(f"expected OFA's config as a JSON object, found {type(config).__name__}")
         if config.get("model_type") != "ofa":
             raise ModelError(f"expected the config of an OFA, model_type = 'ofa'; found {config.get('model_type')!r}")
-        needed = (*_BOUNDS, "resnet_type")
-        if lacking := [key for key in needed if key not in config]:
-            raise ModelError(f"OFA's config lacks {', '.join(lacking)}; take the config.json of the same checkpoint")
         for key, expected in _SAME_IN_ALL.items():
             if config.get(key, expected) != expected:
                 raise ModelError(f"OFA's config has {key} = {config[key]!r}; every published OFA has {expected!r}")
-        sizes = {key: _bounded(key, config[key]) for key in _BOUNDS}
-        for part in ("encoder", "decoder"):
-            heads = sizes[f"{part}_attention_heads"]
-            if sizes["d_model"] % heads:
-                raise ModelError(
-                    f"OFA's config has {heads} heads of its {part}, which do not divide {sizes['d_model']}"
-                )
-        if config["resnet_type"] not in list(RESNETS):  # it may be anything, a list too
-            raise ModelError(f"OFA's config has resnet_type = {config['resnet_type']!r}; expected {', '.join(RESNETS)}")
-        return cls(**sizes, resnet_type=config["resnet_type"])
-
-
-def _bounded(key: str, value: Any) -> int:
-    least, most = _BOUNDS[key]
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-        return value
-    raise ModelError(f"OFA's config has {key} = {value!r}; expected a whole number from {least} to {most}")
+        own = {field.name: config[field.name] for field in fields(cls) if field.name in config}
+        try:
+            return read(cls, own, "OFA's config")
+        except UnpromptError as error:
+            raise ModelError(f"{error}; take the config.json of the same checkpoint") from error
