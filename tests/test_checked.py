@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
-from unprompt.checked import Bounds, Faults, Length, check, read, read_both
+from unprompt.checked import Bounds, Faults, Length, Pattern, check, read, read_both
 from unprompt.errors import DataError, ModelError, UnknownNameError, UnpromptError
 
 WHERE = "lamp.toml"
@@ -26,6 +26,7 @@ class Bulb:
 @dataclass(frozen=True, slots=True)
 class Lamp:
     name: Annotated[str, Length(20)]
+    serial: Annotated[str, Pattern("[0-9]{3}", "of 3 digits")] = "000"
     arms: Annotated[int, Bounds(1, 8)] = 1
     tilt: float = 0.0
     dim: Annotated[float, Bounds(0, 1, exclusive="most")] = 0.0
@@ -48,6 +49,12 @@ class Lamp:
         check(self)
         if self.arms > self.length:
             raise DataError(f"expected arms to be at most length, found {self.arms} and {self.length}")
+
+
+@dataclass(frozen=True)
+class Shade:
+    radius: int
+    other_keys: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ def test_every_kind_of_value_becomes_what_its_field_declares() -> None:
         ({"name": 3}, "lamp.toml: expected name to be a text of up to 20 characters, found 3"),
         ({"name": "x" * 21}, f"expected name to be a text of up to 20 characters, found '{'x' * 21}'"),
         ({"name": "x" * 1001}, "expected name to be a text of up to 20 characters, found 1,001 characters"),
+        ({"serial": "1234"}, "expected serial to be a text of 3 digits, found '1234'"),
         ({"arms": 0}, "expected arms to be a whole number from 1 to 8, found 0"),
         ({"arms": 9}, "expected arms to be a whole number from 1 to 8, found 9"),
         ({"arms": 1.0}, "expected arms to be a whole number from 1 to 8, found 1.0"),
@@ -131,6 +139,7 @@ def test_every_kind_of_value_becomes_what_its_field_declares() -> None:
         ({"spares": [{"watts": 1}, {"watts": "1"}]}, "[[spares]] 2 of lamp.toml: expected watts to be a number above"),
         ({"shelf": []}, "expected shelf to be a table, found []"),
         ({"shelf": {"left": 3}}, "expected shelf.left to be a table, found 3"),
+        ({"shelf": {"\x1b[2J": 3}}, "expected shelf.\\x1b[2J to be a table, found 3"),
         ({"shelf": {"left": {"watts": 1000}}}, "[shelf.left] of lamp.toml: expected watts to be a number above"),
         ({"anything": 3}, "expected anything to be a table, found 3"),
         ({"arms": 3}, "lamp.toml: expected arms to be at most length, found 3 and 2"),
@@ -181,6 +190,18 @@ def test_every_fault_of_a_table_is_said_at_once() -> None:
         "[[spares]] 2 of lamp.toml lacks 'watts'",
         "[[spares]] 3 of lamp.toml: expected watts to be a number above 0 and at most 100, found True",
     ]
+
+
+@pytest.mark.parametrize("table", [None, 3, "name", ["name"]])
+def test_what_is_no_table(table: object) -> None:
+    with pytest.raises(DataError, match=r"expected lamp\.toml to be a table of keys and values, found"):
+        read(Lamp, table, WHERE)
+
+
+def test_a_dataclass_may_pass_over_keys_that_it_does_not_know() -> None:
+    assert read(Shade, {"radius": 3, "weave": "linen"}, WHERE) == Shade(3)
+    with pytest.raises(DataError, match=r"lamp\.toml lacks 'radius'"):
+        read(Shade, {"weave": "linen"}, WHERE)
 
 
 def test_all_that_is_missing_is_named_together() -> None:

@@ -2,20 +2,22 @@
 
 A field's annotation says what its value may be: a text, a number, true or false, `Literal` choices, a tuple, a
 `Mapping` of texts to values, another dataclass, `X | None`, or any of these as `Annotated[X, Bounds(...)]`. A field
-without a default must be there. What no annotation can say, such as one number being less than another, is checked by
-the `__post_init__` of the dataclass.
+without a default must be there; a key without a field is a fault, unless the dataclass has `other_keys = True`. What no
+annotation can say, such as one number being less than another, is checked by the `__post_init__` of the dataclass.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from unprompt.display import printable
 from unprompt.errors import DataError, UnknownNameError, UnpromptError
 
 Kind = TypeVar("Kind")
@@ -69,6 +71,20 @@ class Length:
         return f"of up to {self.most:,} characters"
 
 
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression that the whole of a text matches, and what that means in `words`."""
+
+    expression: str
+    words: str
+
+    def __contains__(self, text: str) -> bool:
+        return re.fullmatch(self.expression, text) is not None
+
+    def __str__(self) -> str:
+        return self.words
+
+
 class Faults:
     """Collects what is wrong with one file, so that a user hears of all of it at once.
 
@@ -98,7 +114,7 @@ class Faults:
             raise error("; ".join(map(str, self._errors)))
 
 
-def read(kind: type[Kind], table: Mapping[str, Any], where: str, *, error: type[UnpromptError] = DataError) -> Kind:
+def read(kind: type[Kind], table: object, where: str, *, error: type[UnpromptError] = DataError) -> Kind:
     """The dataclass `kind` that a parsed table (TOML, JSON) holds; `where` names the table in messages.
 
     Raises one `error` that says every fault of the table: keys that are unknown or missing, values of another type or
@@ -110,7 +126,7 @@ def read(kind: type[Kind], table: Mapping[str, Any], where: str, *, error: type[
 def read_both(
     first: type[Kind],
     second: type[Other],
-    table: Mapping[str, Any],
+    table: object,
     where: str,
     *,
     error: type[UnpromptError] = DataError,
@@ -141,12 +157,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
-def _read(kinds: Iterable[type], table: Mapping[str, Any], where: str, error: type[UnpromptError]) -> list[Any]:
+def _read(kinds: Iterable[Any], table: object, where: str, error: type[UnpromptError]) -> list[Any]:
+    if not isinstance(table, Mapping):
+        raise error(f"expected {where} to be a table of keys and values, found {shown(table)}")
     hints = {name: hint for kind in kinds for name, hint in _hints(kind).items()}
     faults = Faults()
+    tolerant = any(getattr(kind, "other_keys", False) for kind in kinds)
     for key in table:
         with faults:
-            if key not in hints:
+            if key not in hints and not tolerant:
                 raise UnknownNameError(f"key in {where}", key, hints)
     with faults:
         if missing := [repr(name) for kind in kinds for name in _needed(kind) if name not in table]:
@@ -262,7 +281,7 @@ def _mapping(hint: Any, value: Any, key: str, where: str) -> Mapping[str, Any]:
     found = {}
     for name, inner in value.items():
         with faults:
-            found[name] = _value(kind, inner, f"{key}.{name}", where)
+            found[name] = _value(kind, inner, f"{key}.{printable(name)}", where)
     faults.raise_any()
     return found
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from unprompt.checked import Bounds, read
 from unprompt.errors import ModelError, UnpromptError
@@ -58,6 +58,7 @@ class Configuration:
     token_bucket_size: Annotated[int, Bounds(4, 1024)]
     image_bucket_size: Annotated[int, Bounds(1, 128)]
     resnet_type: Literal["resnet50", "resnet101", "resnet152"]
+    other_keys: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for part, heads in (("encoder", self.encoder_attention_heads), ("decoder", self.decoder_attention_heads)):
@@ -74,8 +75,7 @@ class Configuration:
         for key, expected in _SAME_IN_ALL.items():
             if config.get(key, expected) != expected:
                 raise ModelError(f"OFA's config has {key} = {config[key]!r}; every published OFA has {expected!r}")
-        own = {field.name: config[field.name] for field in fields(cls) if field.name in config}
         try:
-            return read(cls, own, "OFA's config")
+            return read(cls, config, "OFA's config")
         except UnpromptError as error:
             raise ModelError(f"{error}; take the config.json of the same checkpoint") from error
