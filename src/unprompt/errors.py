@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
 
 EXIT_FINE = 0
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
+
+EXTRAS: Mapping[str, str] = {"torch": "torch"}
+"""The extras that presets and members ask for before they import anything, each with a module that it brings."""
 
 
 class UnpromptError(Exception):
@@ -55,6 +59,20 @@ def needing(extra: str, what: str) -> Iterator[None]:
         if error.name is None or error.name.partition(".")[0] == "unprompt":
             raise
         raise MissingExtraError(what, extra) from error
+
+
+def check_extra(extra: str, what: str) -> None:
+    """Raises MissingExtraError where something needs an extra that is not installed. Nothing is imported."""
+    try:
+        is_installed = importlib.util.find_spec(EXTRAS[extra]) is not None
+    except (ImportError, ValueError):  # ValueError: it was taken out of sys.modules
+        is_installed = False
+    if not is_installed:
+        raise MissingExtraError(what, extra)
+
+
+class PluginError(UnpromptError):
+    """What another package adds to us cannot be imported, or fails."""
 
 
 class ModelError(UnpromptError):
