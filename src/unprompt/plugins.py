@@ -37,11 +37,11 @@ class Plugin:
         return found
 
     @contextlib.contextmanager
-    def blamed(self) -> Iterator[None]:
-        """Around code of the package: whatever it raises that is no UnpromptError becomes a PluginError."""
+    def blamed(self, *, may_raise: tuple[type[Exception], ...] = (UnpromptError,)) -> Iterator[None]:
+        """Around code of the package: whatever else it raises becomes a PluginError."""
         try:
             yield
-        except UnpromptError:
+        except may_raise:
             raise
         except Exception as error:
             raise PluginError(
@@ -64,7 +64,7 @@ def find_plugins(group: str) -> Mapping[str, Plugin]:
             first = found.setdefault(plugin.entry.name, plugin)
             if first.package != plugin.package:
                 _log.warning("%s: %r of %s hides that of %s", group, plugin.entry.name, first.package, plugin.package)
-    return found
+    return dict(sorted(found.items()))
 
 
 def _plugins_of(distribution: Distribution, group: str) -> list[Plugin]:
