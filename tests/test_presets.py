@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import DataError, MissingExtraError, UnknownNameError, UnpromptError
-from unprompt.presets import CodebookSpec, load_preset, preset_names, read_preset, to_toml
+from unprompt.presets import CodebookSpec, WordingSpec, load_preset, preset_names, read_preset, to_toml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,13 +43,13 @@ def test_weights_are_brought_to_one(tmp_path: Path) -> None:
     second = MEMBER + 'name = "other"\nweight = 3\n'
     preset = load_preset(written(tmp_path, MEMBER + "weight = 1\n" + second + WORDING))
     assert [(member.name, member.weight) for member in preset.members] == [("regressor", 0.25), ("other", 0.75)]
-    assert preset.models() == ("a.tag", "a.tag", "d.tag")
+    assert [member.model for member in preset.members] == ["a.tag", "a.tag"]
+    assert preset.wording == WordingSpec("d.tag")
 
 
-def test_a_codebook_is_read_and_named_among_the_models(tmp_path: Path) -> None:
+def test_a_codebook_is_read(tmp_path: Path) -> None:
     preset = load_preset(written(tmp_path, MEMBER + WORDING + CODEBOOK + "share = 1\nsharpness = 0.5\n"))
     assert preset.codebook == CodebookSpec("c.tag", share=1.0, sharpness=0.5)
-    assert preset.models() == ("a.tag", "d.tag", "c.tag")
     assert load_preset(written(tmp_path, MEMBER + WORDING)).codebook is None
 
 
@@ -85,12 +85,14 @@ def test_a_preset_is_frozen() -> None:
         (MEMBER + WORDING + "decodr = 1\n", UnknownNameError, "did you mean 'decoder'"),
         ('[[members]]\nkind = "regresor"\nmodel = "a"\n' + WORDING, UnknownNameError, "did you mean 'regressor'"),
         ('requires = ["trch"]\n' + MEMBER + WORDING, UnknownNameError, "did you mean 'torch'"),
-        (MEMBER + "weight = 0\n" + WORDING, DataError, "up to 1,000,000, found 0"),
-        (MEMBER + "weight = inf\n" + WORDING, DataError, "weight above 0"),
-        (MEMBER + "weight = nan\n" + WORDING, DataError, "weight above 0"),
-        (MEMBER + 'weight = "1"\n' + WORDING, DataError, "weight above 0"),
-        (MEMBER + "weight = 1e308\n" + WORDING, DataError, "up to 1,000,000, found 1e"),
-        pytest.param(MEMBER + f"weight = 1{'0' * 400}\n" + WORDING, DataError, "weight above 0", id="401 digits"),
+        (MEMBER + "weight = 0\n" + WORDING, DataError, "above 0 and at most 1,000,000, found 0"),
+        (MEMBER + "weight = inf\n" + WORDING, DataError, "weight to be a number above 0"),
+        (MEMBER + "weight = nan\n" + WORDING, DataError, "weight to be a number above 0"),
+        (MEMBER + 'weight = "1"\n' + WORDING, DataError, "weight to be a number above 0"),
+        (MEMBER + "weight = 1e308\n" + WORDING, DataError, "at most 1,000,000, found 1e"),
+        pytest.param(
+            MEMBER + f"weight = 1{'0' * 400}\n" + WORDING, DataError, "weight to be a number above 0", id="401 digits"
+        ),
         pytest.param(MEMBER + f"weight = 1{'0' * 5000}\n" + WORDING, DataError, "is not TOML", id="5,001 digits"),
         pytest.param(
             MEMBER + f"weight = 0x{'f' * 5000}\n" + WORDING,
@@ -101,45 +103,74 @@ def test_a_preset_is_frozen() -> None:
         pytest.param(
             NEIGHBOURS + f"power = 1{'0' * 400}\n" + WORDING,
             DataError,
-            "power to be at most 1,000,000",
+            "power to be a number above 0 and at most 1,000,000",
             id="401 digits of power",
         ),
-        (NEIGHBOURS + "power = nan\n" + WORDING, DataError, "power to be at most 1,000,000, found nan"),
+        (NEIGHBOURS + "power = nan\n" + WORDING, DataError, "power to be a number .* at most 1,000,000, found nan"),
         pytest.param(
-            NEIGHBOURS + f"k = 0x{'f' * 5000}\n" + WORDING, DataError, "k to be at most 1,000,000", id="hexadecimal k"
+            NEIGHBOURS + f"k = 0x{'f' * 5000}\n" + WORDING,
+            DataError,
+            "k to be a whole number from 1 to 1,000,000, found numbers of thousands",
+            id="hexadecimal k",
         ),
         pytest.param(
             f"requires = [0x{'f' * 5000}]\n" + MEMBER + WORDING,
             DataError,
-            "requires to be a list of texts",
+            "requires to be a list of some of torch",
             id="hexadecimal extra",
         ),
-        ('requires = [["torch"]]\n' + MEMBER + WORDING, DataError, "requires to be a list of texts"),
+        ('requires = [["torch"]]\n' + MEMBER + WORDING, DataError, "requires to be a list of some of torch"),
         (MEMBER + MEMBER + WORDING, DataError, "two members are called 'regressor'"),
         ("members = []\n" + WORDING, DataError, r"one \[\[members\]\] or more"),
         (WORDING, DataError, "lacks 'members'"),
         (MEMBER, DataError, "lacks 'wording'"),
         ('[[members]]\nkind = "regressor"\n' + WORDING, DataError, "lacks 'model'"),
-        (MEMBER + '[wording]\ndecoder = ["d"]\n', DataError, "decoder to be a str"),
+        (MEMBER + '[wording]\ndecoder = ["d"]\n', DataError, "decoder to be a text"),
         (MEMBER + WORDING + CODEBOOK.replace("codebook", "codebok"), UnknownNameError, "did you mean 'codebook'"),
-        (MEMBER + WORDING + CODEBOOK + "shar = 0.3\n", UnknownNameError, r"\[codebook\] of .*did you mean 'share'"),
+        (MEMBER + WORDING + CODEBOOK + "shar = 0.3\n", DataError, r"\[codebook\] of .*did you mean 'share'"),
         (MEMBER + WORDING + "[codebook]\nshare = 0.3\nsharpness = 20\n", DataError, "lacks 'model'"),
         (MEMBER + WORDING + CODEBOOK + "sharpness = 20\n", DataError, "lacks 'share'"),
         (MEMBER + WORDING + CODEBOOK + "share = 0.3\n", DataError, "lacks 'sharpness'"),
-        (MEMBER + WORDING + CODEBOOK + "share = 1.1\nsharpness = 20\n", DataError, "from 0 to 1 .*, found 1.1 and 20"),
-        (MEMBER + WORDING + CODEBOOK + "share = -0.1\nsharpness = 20\n", DataError, "found -0.1 and 20"),
+        (
+            MEMBER + WORDING + CODEBOOK + "share = 1.1\nsharpness = 20\n",
+            DataError,
+            "share to be a number from 0 to 1, found 1.1",
+        ),
+        (MEMBER + WORDING + CODEBOOK + "share = -0.1\nsharpness = 20\n", DataError, "found -0.1"),
         (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = 0\n", DataError, "above 0 and at most 1,000, found"),
-        (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = 1001\n", DataError, "found 0.3 and 1001"),
-        (MEMBER + WORDING + CODEBOOK + "share = nan\nsharpness = 20\n", DataError, "share to be at most"),
-        (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = nan\n", DataError, "sharpness to be at most"),
-        (MEMBER + WORDING + CODEBOOK + "share = true\nsharpness = 20\n", DataError, "share to be a float, found True"),
-        ("codebook = 1\n" + MEMBER + WORDING, DataError, "codebook to be a dict"),
+        (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = 1001\n", DataError, "found 1001"),
+        (MEMBER + WORDING + CODEBOOK + "share = nan\nsharpness = 20\n", DataError, "share to be a number"),
+        (MEMBER + WORDING + CODEBOOK + "share = 0.3\nsharpness = nan\n", DataError, "sharpness to be a number"),
+        (
+            MEMBER + WORDING + CODEBOOK + "share = true\nsharpness = 20\n",
+            DataError,
+            "share to be a number from 0 to 1, found True",
+        ),
+        ("codebook = 1\n" + MEMBER + WORDING, DataError, "codebook to be a table"),
+        ('members = ["regressor"]\n' + WORDING, DataError, "members to be a list of tables"),
+        ('[[members]]\nmodel = "a.tag"\n' + WORDING, DataError, r"\[\[members\]\] 1 of .* lacks 'kind'"),
+        ("[[members]]\nkind = 1\n" + WORDING, DataError, "kind to be a text, found 1"),
         ("not toml", DataError, "is not TOML"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, error: type[UnpromptError], said: str) -> None:
     with pytest.raises(error, match=said):
         load_preset(written(tmp_path, text))
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    first = '[[members]]\nkind = "regresor"\nmodel = "a"\n'
+    second = NEIGHBOURS + "k = 0\npowr = 6\n"
+    with pytest.raises(DataError) as told:
+        load_preset(written(tmp_path, "take_turns = 1\n" + first + second + "[wording]\n"))
+    for said in (
+        "expected take_turns to be true or false, found 1",
+        "[wording] of preset own.toml lacks 'decoder'",
+        "unknown kind in [[members]] 1 of preset own.toml 'regresor'; did you mean 'regressor'?",
+        "[[members]] 2 of preset own.toml: expected k to be a whole number from 1 to 1,000,000, found 0",
+        "unknown key in [[members]] 2 of preset own.toml 'powr'; did you mean 'power'?",
+    ):
+        assert said in str(told.value)
 
 
 def test_unknown_preset_offers_the_nearest() -> None:

@@ -18,12 +18,12 @@ from unprompt import Failure, Prediction, Unprompter, embed, load
 from unprompt.answer.codebook import Codebook
 from unprompt.answer.fusing import fuse
 from unprompt.answer.memory import RecentAnswers
+from unprompt.answer.needs import preset_needs
 from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
-from unprompt.members.opening import KINDS
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.output.records import to_record
 from unprompt.prediction import WrittenPrompt
-from unprompt.presets import MEMBER_KINDS, load_preset
+from unprompt.presets import load_preset
 from unprompt.unprompter import _DECODERS_LIMIT, _WAITING_LIMIT
 
 AHEAD = 4 + 2 * _DECODERS_LIMIT  # at a batch of four
@@ -416,10 +416,6 @@ def test_a_damaged_codebook_shows_when_it_is_needed(preset: Path, tmp_path: Path
         list(unprompter.predict(pictures[0], text=False))
 
 
-def test_every_kind_of_a_preset_can_be_made() -> None:
-    assert set(KINDS) == set(MEMBER_KINDS)
-
-
 def test_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_models.regressor(tmp_path / "linear.tiny")
     path = tiny_models.preset(tmp_path / "large.toml", model, requires='["torch"]')
@@ -430,9 +426,7 @@ def test_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def embedded() -> Unprompter:
-    from unprompt.models.store.registry import EMBEDDED
-
-    if lacking := [name for name in load_preset("embedded").models() if not (EMBEDDED / name).is_dir()]:
+    if lacking := [need.name for need in preset_needs(load_preset("embedded")) if not need.is_here]:
         pytest.skip(f"the package lacks its models {', '.join(lacking)}")
     return load()
 

@@ -105,17 +105,19 @@ def test_weights_may_lie_elsewhere(blip: Path, tmp_path: Path) -> None:
 
 
 def test_settings_are_checked_when_it_is_made(blip: Path, tmp_path: Path) -> None:
-    (spec,) = load_preset(preset(tmp_path, blip, beams=0)).members
     with pytest.raises(DataError, match="beams to be a whole number from 1 to 64, found 0"):
+        load_preset(preset(tmp_path, blip, beams=0))
+    (spec,) = load_preset(preset(tmp_path, blip, min_length=9, max_length=9)).members
+    with pytest.raises(DataError, match="min_length to be less than max_length, found 9 and 9"):
         CaptionerMember.of(spec)
     with pytest.raises(UnknownNameError, match="did you mean 'beams'"):
         load_preset(preset(tmp_path, blip, beam=3))
-    with pytest.raises(DataError, match="expected beams to be a int"):
+    with pytest.raises(DataError, match="expected beams to be a whole number"):
         load_preset(preset(tmp_path, blip, beams="3"))
 
 
 def test_taking_turns_is_read(blip: Path, tmp_path: Path) -> None:
     assert load_preset(preset(tmp_path, blip, "take_turns = true\n")).take_turns
     assert not load_preset(preset(tmp_path, blip)).take_turns
-    with pytest.raises(DataError, match="expected take_turns to be a bool, found 1"):
+    with pytest.raises(DataError, match="expected take_turns to be true or false, found 1"):
         load_preset(preset(tmp_path, blip, "take_turns = 1\n"))

@@ -15,9 +15,10 @@ from unprompt.bank.needs import bank_need
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.sources import image_refs
-from unprompt.members.neighbours import Neighbours, weighted_mean
+from unprompt.members.member import MemberSpec
+from unprompt.members.neighbours import Neighbours, NeighboursOptions, weighted_mean
 from unprompt.prediction import Prediction
-from unprompt.presets import MemberSpec, load_preset, read_preset
+from unprompt.presets import read_preset
 from unprompt.progress import SILENT
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.towers.embedded import EmbeddedPair
@@ -91,12 +92,6 @@ def test_the_largest_power_overflows_nowhere(similarity: float) -> None:
     assert np.isfinite(weighted_mean(vectors, np.array([1.0, similarity]), 1e6)).all()
 
 
-@pytest.mark.parametrize(("k", "power"), [(0, 6.0), (5, 0.0), (5, -1.0), (5, float("nan")), (5, float("inf"))])
-def test_numbers_that_make_no_sense(bank: Bank, k: int, power: float) -> None:
-    with pytest.raises(DataError, match="expected k of 1 or more and a power above 0"):
-        neighbours(bank, k, power)
-
-
 def test_it_says_what_it_asks(bank: Bank) -> None:
     member = neighbours(bank)
     assert member.identities() == {**EmbeddedPair(1).identities(), **bank.identity()}
@@ -135,10 +130,15 @@ def test_it_votes_beside_others(bank: Bank, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "error", "message"),
     [
-        ("k = 2.5\n", DataError, "expected k to be a int"),
-        ("k = true\n", DataError, "expected k to be a int"),
-        ("power = true\n", DataError, "expected power to be a float"),
-        ("power = 'six'\n", DataError, "expected power to be a float"),
+        ("k = 2.5\n", DataError, "expected k to be a whole number"),
+        ("k = true\n", DataError, "expected k to be a whole number"),
+        ("k = 0\n", DataError, "k to be a whole number from 1 to 1,000,000, found 0"),
+        ("power = true\n", DataError, "expected power to be a number"),
+        ("power = 'six'\n", DataError, "expected power to be a number"),
+        ("power = 0\n", DataError, "power to be a number above 0 and at most 1,000,000, found 0"),
+        ("power = -1.0\n", DataError, "power to be a number above 0"),
+        ("power = nan\n", DataError, "power to be a number above 0"),
+        ("power = inf\n", DataError, "power to be a number above 0"),
         ("powr = 6\n", UnknownNameError, "did you mean 'power'"),
     ],
 )
@@ -149,10 +149,9 @@ def test_options_that_are_none(bank: Bank, more: str, error: type[Exception], me
 
 def test_a_bank_must_be_named_and_there() -> None:
     with pytest.raises(DataError, match="expected a bank, found none; make one with 'unprompt bank build'"):
-        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0))
+        read_preset('[[members]]\nkind = "neighbours"\nmodel = "embedded"\n', "own.toml")
     with pytest.raises(DataError, match=r"expected a bank with a config\.json at nowhere"):
-        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, {"bank": "nowhere"}))
-    assert load_preset("embedded").members[0].kind == "regressor"
+        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, NeighboursOptions("nowhere")))
 
 
 @pytest.mark.torch
@@ -203,9 +202,9 @@ def test_a_damaged_bank_of_an_open_clip_model_is_no_vote(tmp_path: Path, picture
 def test_an_approximate_member_votes_by_the_index_of_its_bank(tmp_path: Path, pictures: list[Picture]) -> None:
     pytest.importorskip("faiss", reason="indexes are made by faiss, of the extra [index]")
     bank = bank_of(clustered(3000, spread=0.3).astype(np.float32), tmp_path / "bank")
-    options = {"bank": str(bank.folder), "k": 20}
+    exact, approximate = (NeighboursOptions(str(bank.folder), k=20, approximate=each) for each in (False, True))
     with pytest.raises(DataError, match=r"has 3,000 prompts, and an index pays from 50,000 .* without 'approximate'"):
-        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, {**options, "approximate": True}))
+        Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, approximate))
     need = bank_need(bank.folder, "embedded", approximate=True)
     assert [file.name for file in need.files if file.here] == ["bank"]
     assert [(file.name, file.place) for file in need.missing] == [
@@ -223,5 +222,5 @@ def test_an_approximate_member_votes_by_the_index_of_its_bank(tmp_path: Path, pi
         assert vote.vector is not None
         assert (vote.vector == weighted_mean(bank.sentence_vectors(rows), similarities, 6.0)).all()
         assert vote.texts == tuple(bank.texts(rows[:5].tolist()))
-    exact = Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, {**options, "approximate": False}))
-    assert member.identities() == {**exact.identities(), **index.identity()}
+    other = Neighbours.of(MemberSpec("neighbours", "neighbours", "embedded", 1.0, exact))
+    assert member.identities() == {**other.identities(), **index.identity()}

@@ -39,7 +39,7 @@ def written(folder: Path, *members: str) -> Preset:
 
 
 def test_all_that_are_here_vote(tmp_path: Path, regressor: str) -> None:
-    membership = open_members(written(tmp_path, regressor, member("interrogator", "embedded")), 1)
+    membership = open_members(written(tmp_path, regressor, member("interrogator", "embedded")).members, 1)
     assert [each.name for each in membership.members] == ["regressor", "interrogator"]
     assert membership.missing == {}
 
@@ -47,8 +47,8 @@ def test_all_that_are_here_vote(tmp_path: Path, regressor: str) -> None:
 def test_a_bank_that_is_not_here(tmp_path: Path, regressor: str) -> None:
     preset = written(tmp_path, regressor, member("neighbours", "embedded", bank=str(tmp_path / "none.bank")))
     with pytest.raises(ModelError, match=r"make it with 'unprompt bank build PROMPTS --clip embedded -o .*none\.bank'"):
-        open_members(preset)
-    membership = open_members(preset, allow_missing=True)
+        open_members(preset.members)
+    membership = open_members(preset.members, allow_missing=True)
     assert [each.name for each in membership.members] == ["regressor"]
     assert list(membership.missing) == ["neighbours"]
 
@@ -58,19 +58,19 @@ def test_a_bank_that_is_half_built(tmp_path: Path, regressor: str) -> None:
     (folder / "config.json").rename(folder / "building.json")
     preset = written(tmp_path, regressor, member("neighbours", "embedded", bank=str(folder)))
     with pytest.raises(DataError, match="is half built; run the same 'unprompt bank build' again"):
-        open_members(preset)
-    assert "is half built" in open_members(preset, allow_missing=True).missing["neighbours"]
+        open_members(preset.members)
+    assert "is half built" in open_members(preset.members, allow_missing=True).missing["neighbours"]
 
 
 def test_going_on_without_some_is_offered_where_it_helps(tmp_path: Path, regressor: str) -> None:
     gone = [member("neighbours", "embedded", bank=f"{tmp_path}/{name}.bank", name=name) for name in ("one", "two")]
     with pytest.raises(ModelError, match=r"^the member one: bank .*; 'unprompt presets show' .*--allow-missing"):
-        open_members(written(tmp_path, regressor, gone[0]))
+        open_members(written(tmp_path, regressor, gone[0]).members)
     for allow_missing in (False, True):
         with pytest.raises(ModelError, match=r"presets show' lists every file$"):
-            open_members(written(tmp_path, *gone), allow_missing=allow_missing)
+            open_members(written(tmp_path, *gone).members, allow_missing=allow_missing)
         with pytest.raises(ModelError, match=r"^bank .*make it with 'unprompt bank build [^;]*$"):
-            open_members(written(tmp_path, gone[0]), allow_missing=allow_missing)
+            open_members(written(tmp_path, gone[0]).members, allow_missing=allow_missing)
 
 
 def test_weights_of_the_others_keep_their_proportions(tmp_path: Path, regressor: str, examples: Path) -> None:
@@ -87,15 +87,15 @@ def test_weights_of_the_others_keep_their_proportions(tmp_path: Path, regressor:
 def test_a_model_folder_that_nobody_has(tmp_path: Path, regressor: str) -> None:
     preset = written(tmp_path, regressor, member("regressor", "vit_tiny_patch16_224.unpromt", name="other"))
     with pytest.raises(UnknownNameError, match=r"did you mean 'vit_tiny_patch16_224\.unprompt'"):
-        open_members(preset)
-    assert "did you mean" in open_members(preset, allow_missing=True).missing["other"]
+        open_members(preset.members)
+    assert "did you mean" in open_members(preset.members, allow_missing=True).missing["other"]
 
 
 def test_a_published_model_that_no_hub_has(tmp_path: Path, regressor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNPROMPT_MODELS", str(tmp_path / "models"))
     preset = written(tmp_path, regressor, member("regressor", "vit_base_patch16_224.published", name="other"))
     with pytest.raises(ModelError, match="make it with 'unprompt models convert CHECKPOINT") as told:
-        open_members(preset)
+        open_members(preset.members)
     assert str(tmp_path / "models" / "vit_base_patch16_224.published") in str(told.value)
 
 
@@ -104,7 +104,7 @@ def test_a_missing_file_of_a_folder(tmp_path: Path, regressor: str) -> None:
     (folder.path / "model.onnx").unlink()
     preset = written(tmp_path, regressor, member("regressor", f"local:{folder.path}", name="other"))
     with pytest.raises(ModelError, match=r"expected model\.onnx in .*other\.tiny"):
-        open_members(preset)
+        open_members(preset.members)
 
 
 def test_a_missing_extra(tmp_path: Path, regressor: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +115,8 @@ def test_a_missing_extra(tmp_path: Path, regressor: str, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "torch", None)
     preset = written(tmp_path, regressor, member("regressor", f"local:{folder.path}", name="other"))
     with pytest.raises(MissingExtraError, match=r"torch\.tiny needs the extra \[torch\]"):
-        open_members(preset)
-    assert "[torch]" in open_members(preset, allow_missing=True).missing["other"]
+        open_members(preset.members)
+    assert "[torch]" in open_members(preset.members, allow_missing=True).missing["other"]
 
 
 def test_a_preset_that_requires_an_extra_goes_on_without_it_where_that_is_allowed(
@@ -135,15 +135,13 @@ def test_a_preset_that_requires_an_extra_goes_on_without_it_where_that_is_allowe
 
 
 def test_a_slip_in_the_preset_is_no_missing_member(tmp_path: Path, regressor: str) -> None:
-    preset = written(tmp_path, regressor, member("interrogator", "embedded", mode="clasic"))
     with pytest.raises(UnknownNameError, match="did you mean 'classic'"):
-        open_members(preset, allow_missing=True)
+        written(tmp_path, regressor, member("interrogator", "embedded", mode="clasic"))
+    with pytest.raises(DataError, match="min_terms to be a whole number of 0 or more"):
+        written(tmp_path, regressor, member("interrogator", "embedded", min_terms=-1))
     preset = written(tmp_path, regressor, member("captioner", "blip-larg"))
     with pytest.raises(UnknownNameError, match="unknown captioner 'blip-larg'; did you mean 'blip-large'"):
-        open_members(preset, allow_missing=True)
-    preset = written(tmp_path, regressor, member("interrogator", "embedded", min_terms=-1))
-    with pytest.raises(DataError, match="min_terms of 0 or more"):
-        open_members(preset, allow_missing=True)
+        open_members(preset.members, allow_missing=True)
 
 
 def test_where_nobody_is_left_all_reasons_are_said(tmp_path: Path) -> None:
@@ -154,15 +152,17 @@ def test_where_nobody_is_left_all_reasons_are_said(tmp_path: Path) -> None:
     )
     for allow_missing in (False, True):
         with pytest.raises(ModelError, match=r"the member captioner: .*; the member neighbours: .*none\.bank"):
-            open_members(preset, allow_missing=allow_missing)
+            open_members(preset.members, allow_missing=allow_missing)
 
 
 def test_views_of_the_preset_take_the_place_of_the_models(tmp_path: Path) -> None:
     folder = tiny_models.regressor(tmp_path / "linear.tiny")
     preset = written(tmp_path, member("regressor", f"local:{folder.path}", views=["whole", "mirrored"]))
-    (given,) = open_members(preset).members
-    (own,) = open_members(written(tmp_path, member("regressor", f"local:{_with_views(folder).path}"))).members
-    (whole,) = open_members(written(tmp_path, member("regressor", f"local:{folder.path}", views=["whole"]))).members
+    (given,) = open_members(preset.members).members
+    (own,) = open_members(written(tmp_path, member("regressor", f"local:{_with_views(folder).path}")).members).members
+    (whole,) = open_members(
+        written(tmp_path, member("regressor", f"local:{folder.path}", views=["whole"])).members
+    ).members
     from unprompt.images.decode import Picture, decode
     from unprompt.images.sources import image_refs
 
@@ -172,8 +172,11 @@ def test_views_of_the_preset_take_the_place_of_the_models(tmp_path: Path) -> Non
     first, second, third = (each.vote(pictures)[0].vector for each in (given, own, whole))
     assert (first == second).all()
     assert not (first == third).all()
+    preset = written(tmp_path, member("regressor", f"local:{folder.path}", views=["whole", "whole"]))
     with pytest.raises(ModelError, match="expected views to be some of whole, mirrored, middle, found"):
-        open_members(written(tmp_path, member("regressor", f"local:{folder.path}", views=["sideways"])))
+        open_members(preset.members)
+    with pytest.raises(UnknownNameError, match=r"unknown views in .* 'miror'; did you mean 'mirrored'"):
+        written(tmp_path, member("regressor", f"local:{folder.path}", views=["miror"]))
 
 
 def _with_views(folder: ModelFolder) -> ModelFolder:

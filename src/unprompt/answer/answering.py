@@ -43,7 +43,7 @@ class Answering:
         self._codebook_folder = None if preset.codebook is None else find_model(preset.codebook.model)
         if self._codebook_folder is not None:
             check_codebook(self._codebook_folder)
-        membership = open_members(preset, threads, allow_missing=allow_missing)
+        membership = open_members(preset.members, threads, allow_missing=allow_missing)
         self.members, self.missing = membership.members, membership.missing
         self._turns = Turns(self.members, taken=preset.take_turns)
         for name, why in self.missing.items():

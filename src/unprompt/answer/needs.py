@@ -1,4 +1,4 @@
-"""What the words and the codebook of a preset need on the disk."""
+"""What a preset needs on the disk."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from dataclasses import replace
 
 from unprompt.answer.codebook import check_codebook
 from unprompt.errors import ModelError
+from unprompt.members.kinds import needs_of
 from unprompt.models.store.folder import CONFIG
 from unprompt.models.store.needs import Need, NeededFile, folder_need
 from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.presets import Preset
+
+
+def preset_needs(preset: Preset) -> list[Need]:
+    """All that a preset needs. Raises as `needs_of` does."""
+    members = [need for spec in preset.members for need in needs_of(spec)]
+    return [*members, *codebook_needs(preset), *wording_needs(preset)]
 
 
 def wording_needs(preset: Preset) -> list[Need]:

@@ -192,11 +192,11 @@ def interrogate(
 
 def _unprompter(options: Mapping[str, Any], threads: int) -> Unprompter:
     """One member, whose text is the answer. What was left out goes without saying."""
-    from unprompt.presets import INTERROGATOR, read_preset, to_toml
+    from unprompt.presets import read_preset, to_toml
     from unprompt.unprompter import Unprompter
 
     given = {name: value for name, value in options.items() if value is not None}
-    text = to_toml({"members": [{"kind": INTERROGATOR, **given}]})
+    text = to_toml({"members": [{"kind": "interrogator", **given}]})
     return Unprompter(read_preset(text, _NAME), threads=threads)
 
 

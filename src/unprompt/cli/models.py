@@ -253,16 +253,11 @@ def _asked_preprocessing() -> str:
 
 def _wanted(names: list[str], preset: str | None) -> list[Need]:
     """What is to be there, each once: for models by name, and for a preset's members."""
-    from unprompt.answer.needs import codebook_needs, wording_needs
-    from unprompt.members.needs import needs_of
+    from unprompt.answer.needs import preset_needs
     from unprompt.presets import load_preset
     from unprompt.towers.needs import published_need
 
-    needs = [published_need(name) for name in names]
-    if preset is not None:
-        checked = load_preset(preset)
-        needs += [need for spec in checked.members for need in needs_of(spec)]
-        needs += [*codebook_needs(checked), *wording_needs(checked)]
+    needs = [*map(published_need, names), *(preset_needs(load_preset(preset)) if preset is not None else [])]
     return list({(need.name, *(file.place for file in need.files)): need for need in needs}.values())
 
 
@@ -275,13 +270,14 @@ def _needed() -> tuple[list[str], list[ModelError]]:
 
     The others are for those who want them: `unprompt presets show` says what they lack.
     """
-    from unprompt.models.store.registry import SENTENCE_ENCODER, all_models
+    from unprompt.answer.needs import preset_needs
+    from unprompt.models.store.registry import all_models
     from unprompt.presets import load_preset, preset_names
 
     models, unreadable = all_models()
     presets = [preset for preset in map(load_preset, preset_names()) if not preset.requires]
-    named = [name for preset in presets for name in preset.models()]
-    return sorted({*(model.path.name for model in models), *named, SENTENCE_ENCODER}), unreadable
+    needed = [need.name for preset in presets for need in preset_needs(preset) if need.is_folder]
+    return sorted({*(model.path.name for model in models), *needed}), unreadable
 
 
 def _megabytes(config: Any) -> str:

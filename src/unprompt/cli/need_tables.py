@@ -30,7 +30,7 @@ class Part:
 def parts_of(preset: Preset) -> list[Part]:
     """Each member, and what comes after them."""
     from unprompt.answer.needs import codebook_needs, wording_needs
-    from unprompt.members.needs import needs_of
+    from unprompt.members.kinds import needs_of
 
     parts = []
     for spec in preset.members:

@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from unprompt.captioners.needs import captioner_need
 from unprompt.captioners.opening import open_caption_model
 from unprompt.images.decode import Picture
+from unprompt.members.member import MemberKind, MemberSpec
+from unprompt.models.store.needs import Need
 from unprompt.prediction import Vote
-from unprompt.presets import MemberSpec
 from unprompt.progress import Step
 
 if TYPE_CHECKING:
     from unprompt.captioners.captioner import TorchCaptioner
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionerOptions:
+    """Where the weights lie, if not in the hub's cache, and values of `CaptionSettings` in place of the model's own."""
+
+    weights: str | None = None
+    question: str | None = None
+    beams: int | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    no_repeat_ngram_size: int | None = None
+    length_penalty: float | None = None
+    suffix: str | None = None
+    batch_size: int | None = None
+
+    @property
+    def place(self) -> Path | None:
+        """Where the weights lie; None: in the hub's cache."""
+        return None if self.weights is None else Path(self.weights)
+
+    def changes(self) -> dict[str, Any]:
+        """The settings that are given."""
+        return {name: value for name, value in asdict(self).items() if name != "weights" and value is not None}
 
 
 class CaptionerMember:
@@ -25,20 +52,16 @@ class CaptionerMember:
         self._weight = weight
 
     @classmethod
-    def of(cls, spec: MemberSpec, threads: int = 0) -> CaptionerMember:
+    def of(cls, spec: MemberSpec[CaptionerOptions], threads: int = 0) -> CaptionerMember:
         """The member that a preset describes; torch has threads of its own. Raises as `open_caption_model` does."""
-        changes = dict(spec.options)
-        weights = changes.pop("weights", None)
-        captioner = open_caption_model(spec.model, changes, weights=None if weights is None else Path(weights))
+        captioner = open_caption_model(spec.model, spec.options.changes(), weights=spec.options.place)
         return cls(captioner, name=spec.name, weight=spec.weight)
 
     def identities(self) -> Mapping[str, str]:
-        """See `Member`."""
         return self.captioner.identities()
 
     @property
     def shorter_side(self) -> int | None:
-        """See `Member`."""
         return self.captioner.shorter_side
 
     def prepare(self, step: Step) -> None:
@@ -50,5 +73,12 @@ class CaptionerMember:
         return [Vote(self.name, self._weight, texts=(caption,) if caption else ()) for caption in captions]
 
     def unload(self) -> None:
-        """See `Member`."""
         self.captioner.unload()
+
+
+def needs(spec: MemberSpec[CaptionerOptions]) -> list[Need]:
+    """The captioner's weights."""
+    return [captioner_need(spec.model, spec.options.place)]
+
+
+KIND = MemberKind(CaptionerMember.of, CaptionerOptions, needs, offers_texts=True)

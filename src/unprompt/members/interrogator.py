@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from unprompt.captioners.needs import captioner_need
 from unprompt.images.decode import Picture
-from unprompt.interrogation.captions import EMBEDDED, open_captioner
+from unprompt.interrogation.captions import EMBEDDED, MODELS, is_model, open_captioner
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator
+from unprompt.members.member import MemberKind, MemberSpec
+from unprompt.models.store.needs import Need, folder_need, package_need
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Vote
-from unprompt.presets import MemberSpec
 from unprompt.progress import Step
+from unprompt.towers.needs import towers_needs
 from unprompt.towers.opening import open_towers
+from unprompt.vocabulary.original import NAME as ORIGINAL
 from unprompt.vocabulary.tables import default_cache
-from unprompt.vocabulary.vocabulary import load_vocabulary
+from unprompt.vocabulary.vocabulary import UNPROMPT, load_vocabulary
 
-_SETTINGS = tuple(field.name for field in fields(Settings))
+
+@dataclass(frozen=True, slots=True)
+class InterrogatorOptions(Settings):
+    """How a text is put together, and what with: see `Interrogator.from_pretrained`; `cache` keeps lists' vectors."""
+
+    weights: str = HUB
+    caption: str = EMBEDDED
+    vocabulary: tuple[str, ...] = (UNPROMPT,)
+    without: tuple[str, ...] = ()
+    exclude: str | None = None
+    cache: str | None = None
 
 
 class InterrogatorMember:
@@ -31,29 +45,22 @@ class InterrogatorMember:
         self._weight = weight
 
     @classmethod
-    def of(cls, spec: MemberSpec, threads: int = 0) -> InterrogatorMember:
-        """The member that a preset describes. Raises as `Interrogator.from_pretrained` and `Settings` do."""
+    def of(cls, spec: MemberSpec[InterrogatorOptions], threads: int = 0) -> InterrogatorMember:
+        """The member that a preset describes. Raises as `Interrogator.from_pretrained` does."""
         options = spec.options
         interrogator = Interrogator(
-            open_towers(spec.model, weights=options.get("weights", HUB), threads=threads),
-            load_vocabulary(
-                options.get("vocabulary", ("unprompt",)),
-                without=options.get("without", ()),
-                exclude=options.get("exclude"),
-            ),
-            open_captioner(options.get("caption", EMBEDDED), threads),
-            Path(options["cache"]) if "cache" in options else default_cache(),
+            open_towers(spec.model, weights=options.weights, threads=threads),
+            load_vocabulary(options.vocabulary, without=options.without, exclude=options.exclude),
+            open_captioner(options.caption, threads),
+            default_cache() if options.cache is None else Path(options.cache),
         )
-        settings = Settings(**{key: value for key, value in options.items() if key in _SETTINGS})
-        return cls(interrogator, settings, name=spec.name, weight=spec.weight)
+        return cls(interrogator, options, name=spec.name, weight=spec.weight)
 
     def identities(self) -> Mapping[str, str]:
-        """See `Member`."""
         return self.interrogator.identities()
 
     @property
     def shorter_side(self) -> int | None:
-        """See `Member`."""
         return self.interrogator.shorter_side
 
     def prepare(self, step: Step) -> None:
@@ -76,6 +83,20 @@ class InterrogatorMember:
         ]
 
     def unload(self) -> None:
-        """See `Member`."""
         self.interrogator.captioner.unload()
         self.interrogator.towers.unload()
+
+
+def needs(spec: MemberSpec[InterrogatorOptions]) -> list[Need]:
+    """The two-tower model, the captioner, and the package whose lists are asked for; a user's own lists say more."""
+    lists = [package_need("clip_interrogator", ORIGINAL, "MIT")] if ORIGINAL in spec.options.vocabulary else []
+    return [*towers_needs(spec.model, spec.options.weights), *_caption_needs(spec.options.caption), *lists]
+
+
+def _caption_needs(caption: str) -> list[Need]:
+    if caption == EMBEDDED:
+        return [folder_need(name) for name in MODELS]
+    return [captioner_need(caption)] if is_model(caption) else []
+
+
+KIND = MemberKind(InterrogatorMember.of, InterrogatorOptions, needs, offers_texts=True)

@@ -5,21 +5,26 @@ Source: the reference that ../shared/references/competition.md lists, k = 100 an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from unprompt.bank.bank import Bank
 from unprompt.bank.index import Index
+from unprompt.bank.needs import bank_need
+from unprompt.checked import Bounds
 from unprompt.errors import DataError
 from unprompt.images.decode import Picture
+from unprompt.members.member import MemberKind, MemberSpec
+from unprompt.models.store.needs import Need
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Vector, Vote
-from unprompt.presets import MemberSpec
 from unprompt.progress import Step
+from unprompt.towers.needs import towers_needs
 from unprompt.towers.opening import open_towers
 from unprompt.towers.two_tower import TwoTower
 
@@ -31,14 +36,28 @@ _SAME = 1e-6  # a smaller distance is rounding
 _CANCELLED = 1e-6  # a mean this short points nowhere
 
 
+@dataclass(frozen=True, slots=True)
+class NeighboursOptions:
+    """The folder of the `bank`, `weights` of the model that it was built with, and how the bank is asked."""
+
+    bank: str = ""
+    weights: str = HUB
+    k: Annotated[int, Bounds(1, 1_000_000)] = K
+    power: Annotated[float, Bounds(0, 1_000_000, "least")] = POWER
+    approximate: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.bank:
+            raise DataError("expected a bank, found none; make one with 'unprompt bank build'")
+
+
 class Neighbours:
     """Votes with the weighted mean of the vectors of the `k` prompts nearest to a picture, and offers the nearest.
 
     A prompt counts by 1 / distance^power. The distance is that of unit vectors as points, sqrt(2 - 2 cosine), which is
     what searches for neighbours mean where nobody chose another; by the cosine distance, 1 - cosine, the same weights
     have half the power. With the `index` of the bank it is looked at in part, and some of the nearest are missed.
-    Raises DataError where the numbers make no sense; at the first vote, or before it in `prepare`, where the bank was
-    built with another model.
+    Raises DataError at the first vote, or before it in `prepare`, where the bank was built with another model.
     """
 
     def __init__(
@@ -52,33 +71,26 @@ class Neighbours:
         power: float = POWER,
         index: Index | None = None,
     ) -> None:
-        if k < 1 or not 0 < power < math.inf:
-            raise DataError(f"{name}: expected k of 1 or more and a power above 0, found {k} and {power:g}")
         self.name = name
         self.bank, self.towers, self.index = bank, towers, index
         self._weight, self._k, self._power = weight, k, power
         self._checked = False
 
     @classmethod
-    def of(cls, spec: MemberSpec, threads: int = 0) -> Neighbours:
+    def of(cls, spec: MemberSpec[NeighboursOptions], threads: int = 0) -> Neighbours:
         """The member that a preset describes. Raises as `Bank.open`, `Index.open` and `open_towers` do."""
         options = spec.options
-        if "bank" not in options:
-            raise DataError(f"{spec.name}: expected a bank, found none; make one with 'unprompt bank build'")
-        towers = open_towers(spec.model, weights=options.get("weights", HUB), threads=threads)
-        given = {key: value for key, value in options.items() if key in ("k", "power")}
-        bank = Bank.open(Path(options["bank"]))
-        index = Index.open(bank) if options.get("approximate") else None
-        return cls(bank, towers, name=spec.name, weight=spec.weight, index=index, **given)
+        towers = open_towers(spec.model, weights=options.weights, threads=threads)
+        bank = Bank.open(Path(options.bank))
+        index = Index.open(bank) if options.approximate else None
+        return cls(bank, towers, name=spec.name, weight=spec.weight, k=options.k, power=options.power, index=index)
 
     def identities(self) -> Mapping[str, str]:
-        """See `Member`."""
         index = {} if self.index is None else self.index.identity()
         return {**self.towers.identities(), **self.bank.identity(), **index}
 
     @property
     def shorter_side(self) -> int | None:
-        """See `Member`."""
         return self.towers.shorter_side
 
     def prepare(self, step: Step) -> None:
@@ -86,7 +98,7 @@ class Neighbours:
         self._check()
 
     def unload(self) -> None:
-        """See `Member`. The bank lies in main memory, and stays."""
+        """The bank lies in main memory, and stays."""
         self.towers.unload()
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
@@ -106,6 +118,16 @@ class Neighbours:
         if not self._checked:
             self.bank.check_model(self.towers)
             self._checked = True
+
+
+def needs(spec: MemberSpec[NeighboursOptions]) -> list[Need]:
+    """The two-tower model and the bank."""
+    options = spec.options
+    bank = bank_need(Path(options.bank), spec.model, approximate=options.approximate)
+    return [*towers_needs(spec.model, options.weights), bank]
+
+
+KIND = MemberKind(Neighbours.of, NeighboursOptions, needs, offers_texts=True)
 
 
 def weighted_mean(vectors: npt.NDArray[np.float64], similarities: npt.NDArray[np.float64], power: float) -> Vector:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from unprompt.display import printable
 from unprompt.errors import MissingExtraError, ModelError, UnpromptError
-from unprompt.members.captioner import CaptionerMember
-from unprompt.members.interrogator import InterrogatorMember
-from unprompt.members.member import Member
-from unprompt.members.needs import needs_of
-from unprompt.members.neighbours import Neighbours
-from unprompt.members.regressor import Regressor
+from unprompt.members.kinds import needs_of, open_member
+from unprompt.members.member import Member, MemberSpec
 from unprompt.models.store.hub_cache import is_offline
-from unprompt.models.store.image_model import ONNX_WEIGHTS
 from unprompt.models.store.needs import Need
-from unprompt.models.store.registry import find_model
-from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, REGRESSOR, MemberSpec, Preset, is_installed
-
-KINDS: Mapping[str, Callable[[MemberSpec, int], Member]] = {
-    REGRESSOR: Regressor.of,
-    CAPTIONER: CaptionerMember.of,
-    INTERROGATOR: InterrogatorMember.of,
-    NEIGHBOURS: Neighbours.of,
-}
-"""What makes a member of each kind; see there what it raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +22,7 @@ class Membership:
     missing: Mapping[str, str]
 
 
-def open_members(preset: Preset, threads: int = 0, *, allow_missing: bool = False) -> Membership:
+def open_members(specs: Sequence[MemberSpec[Any]], threads: int = 0, *, allow_missing: bool = False) -> Membership:
     """The members of a preset; nothing is loaded yet and, without `allow_missing`, nothing downloaded.
 
     One is missing where it needs an extra that is not installed, or something that is not here and that no download may
@@ -46,31 +32,31 @@ def open_members(preset: Preset, threads: int = 0, *, allow_missing: bool = Fals
     """
     members: dict[str, Member] = {}
     absent: dict[str, UnpromptError] = {}
-    for spec in preset.members:
+    for spec in specs:
         try:
             error = _absence(spec)
             if error is None:
-                members[spec.name] = KINDS[spec.kind](spec, threads)
+                members[spec.name] = open_member(spec, threads)
         except (ModelError, MissingExtraError) as raised:
             error = raised
         if error:
             absent[spec.name] = error
     if allow_missing:
-        absent |= _bring([spec for spec in preset.members if spec.name not in absent])
-    absent = {spec.name: absent[spec.name] for spec in preset.members if spec.name in absent}
-    present = [spec for spec in preset.members if spec.name not in absent]
+        absent |= _bring([spec for spec in specs if spec.name not in absent])
+    absent = {spec.name: absent[spec.name] for spec in specs if spec.name in absent}
+    present = [spec for spec in specs if spec.name not in absent]
     if absent and (not allow_missing or not present):
-        raise _all_absent(preset, absent, others=bool(present) and not allow_missing)
+        raise _all_absent(absent, others=bool(present) and not allow_missing)
     if not absent:
         return Membership(list(members.values()), {})
     total = sum(spec.weight for spec in present)
-    rest = [KINDS[spec.kind](replace(spec, weight=spec.weight / total), threads) for spec in present]
+    rest = [open_member(replace(spec, weight=spec.weight / total), threads) for spec in present]
     return Membership(rest, {name: printable(str(error)) for name, error in absent.items()})
 
 
-def _all_absent(preset: Preset, absent: Mapping[str, UnpromptError], *, others: bool) -> UnpromptError:
+def _all_absent(absent: Mapping[str, UnpromptError], *, others: bool) -> UnpromptError:
     """One error of all that are missing; `others` may go on without them."""
-    if len(preset.members) == 1:  # that of a command that knows no presets, it may be
+    if len(absent) == 1 and not others:  # that of a command that knows no presets, it may be
         return next(iter(absent.values()))
     told = [f"the member {name}: {error}" for name, error in absent.items()]
     way = "'unprompt presets show' lists every file"
@@ -78,17 +64,13 @@ def _all_absent(preset: Preset, absent: Mapping[str, UnpromptError], *, others: 
     return _joined(told, list(absent.values()))
 
 
-def _absence(spec: MemberSpec) -> UnpromptError | None:
+def _absence(spec: MemberSpec[Any]) -> UnpromptError | None:
     """What a member lacks that nothing will bring by itself; None where there is no such thing."""
     lacking = [need.absence() for need in needs_of(spec) if not need.is_here and not _is_fetched(need)]
-    if lacking:
-        return _joined([str(error) for error in lacking], lacking)
-    if spec.kind == REGRESSOR and ONNX_WEIGHTS not in find_model(spec.model).config["files"]:
-        return None if is_installed("torch") else MissingExtraError(f"the model {spec.model}", "torch")
-    return None
+    return _joined([str(error) for error in lacking], lacking) if lacking else None
 
 
-def _bring(specs: Sequence[MemberSpec]) -> dict[str, UnpromptError]:
+def _bring(specs: Sequence[MemberSpec[Any]]) -> dict[str, UnpromptError]:
     """Downloads what these members lack; by name, why others still lack it. A hub out of reach is asked once."""
     from unprompt.models.store.hub_download import OutOfReachError, bring_model, logged
 

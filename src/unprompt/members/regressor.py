@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from unprompt.errors import check_extra
 from unprompt.images.decode import Picture
+from unprompt.images.preprocess import View
+from unprompt.members.member import MemberKind, MemberSpec
 from unprompt.models.regressors.picture_encoder import PictureEncoder
 from unprompt.models.store.folder import ModelFolder
+from unprompt.models.store.image_model import ONNX_WEIGHTS
+from unprompt.models.store.needs import Need, folder_need
 from unprompt.models.store.registry import find_model
 from unprompt.prediction import Vote
-from unprompt.presets import MemberSpec
 from unprompt.progress import Step
+
+
+@dataclass(frozen=True, slots=True)
+class RegressorOptions:
+    """`views` of a picture, whose vectors are averaged, in place of those that the model's config names."""
+
+    views: tuple[View, ...] | None = None
 
 
 class Regressor:
@@ -24,31 +35,40 @@ class Regressor:
         self._encoder = PictureEncoder(folder, threads)
 
     @classmethod
-    def of(cls, spec: MemberSpec, threads: int = 0) -> Regressor:
-        """The member that a preset describes; its views take the place of those in the model's config.
+    def of(cls, spec: MemberSpec[RegressorOptions], threads: int = 0) -> Regressor:
+        """The member that a preset describes.
 
-        Raises UnknownNameError, ModelError: see `find_model`.
+        Raises UnknownNameError and ModelError as `find_model` does, MissingExtraError where only torch runs the model.
         """
         folder = find_model(spec.model)
-        folder = replace(folder, config={**folder.config, **spec.options})
+        if ONNX_WEIGHTS not in folder.config["files"]:
+            check_extra("torch", f"the model {spec.model}")
+        if spec.options.views is not None:
+            folder = replace(folder, config={**folder.config, "views": list(spec.options.views)})
         return cls(folder, name=spec.name, weight=spec.weight, threads=threads)
 
     def identities(self) -> Mapping[str, str]:
-        """See `Member`."""
         return {self.folder.name: self.folder.identity()}
 
     @property
     def shorter_side(self) -> int | None:
-        """See `PictureEncoder`."""
         return self._encoder.shorter_side
 
     def prepare(self, step: Step) -> None:
         """Nothing takes long."""
 
     def unload(self) -> None:
-        """See `Member`. Weights that no device holds stay where they are."""
+        """Weights that no device holds stay where they are."""
         self._encoder.unload()
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """One vector a picture."""
         return [Vote(self.name, self._weight, vector=vector) for vector in self._encoder.encode(pictures)]
+
+
+def needs(spec: MemberSpec[RegressorOptions]) -> list[Need]:
+    """Its model folder."""
+    return [folder_need(spec.model)]
+
+
+KIND = MemberKind(Regressor.of, RegressorOptions, needs)

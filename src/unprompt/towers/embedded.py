@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from unprompt.images.decode import Picture
 from unprompt.models.regressors.picture_encoder import PictureEncoder
-from unprompt.models.store.registry import find_model
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 from unprompt.progress import Advance, no_advance
 from unprompt.text.sentence import SentenceEncoder
@@ -20,6 +20,7 @@ from unprompt.towers.two_tower import JOINT, Continuations
 NAME = "embedded"
 
 _REGRESSOR = "vit_tiny_patch16_224.unprompt"
+MODELS = (_REGRESSOR, SENTENCE_ENCODER)
 _HEARD = 1024  # texts that are encoded before it is told
 
 

@@ -8,6 +8,7 @@ from unprompt.errors import ModelError, UnknownNameError, needing
 from unprompt.models.store.needs import Need, file_here, file_need, folder_need, hub_need
 from unprompt.models.store.published_models import PublishedFile, PublishedModel, published_models
 from unprompt.models.store.weights import HUB, RANDOM
+from unprompt.towers import embedded
 
 _SAFETENSORS = ".safetensors"
 
@@ -28,6 +29,11 @@ def towers_need(name: str, weights: str) -> Need:
             return Need(name, files, licence=licence)
         return file_need(name, place, "name a safetensors file that you have", licence=licence)
     return hub_need(published if published is not None and published.repository else _looked_up(name))
+
+
+def towers_needs(name: str, weights: str) -> list[Need]:
+    """The embedded pair or a two-tower model of open_clip, as `open_towers` takes them. Raises as `towers_need`."""
+    return [folder_need(model) for model in embedded.MODELS] if name == embedded.NAME else [towers_need(name, weights)]
 
 
 def _looked_up(name: str) -> PublishedModel:

@@ -7,7 +7,7 @@ import pytest
 from unprompt.captioners.ofa.files import NEEDED
 from unprompt.captioners.opening import CAPTIONERS, OFA_NAMES, REPOSITORIES
 from unprompt.models.store.published_models import published_models
-from unprompt.presets import CAPTIONER, INTERROGATOR, NEIGHBOURS, load_preset, preset_names
+from unprompt.presets import load_preset, preset_names
 
 
 def test_every_captioner_is_in_it_with_its_own_repository() -> None:
@@ -22,7 +22,7 @@ def test_every_captioner_is_in_it_with_its_own_repository() -> None:
 def test_every_model_that_presets_name_is_in_it() -> None:
     for preset in map(load_preset, preset_names()):
         for member in preset.members:
-            if member.kind in (CAPTIONER, INTERROGATOR, NEIGHBOURS):
+            if member.kind in ("captioner", "interrogator", "neighbours"):
                 assert member.model in published_models()
 
 

@@ -34,7 +34,8 @@ class NeededFile:
 class Need:
     """Something that is needed, whole or not: a model, a list, a bank. `way` says what brings what is missing.
 
-    `hub` is what a download brings, None where none can; `fault` what the thing itself says of what is wrong with it.
+    `hub` is what a download brings, None where none can; `fault` what the thing itself says of what is wrong with it;
+    `is_folder` whether it is a model folder, whose files `unprompt models verify` checks.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Need:
     licence: str = ""
     hub: PublishedModel | None = None
     fault: UnpromptError | None = None
+    is_folder: bool = False
 
     @property
     def missing(self) -> tuple[NeededFile, ...]:
@@ -72,10 +74,10 @@ def folder_need(name: str) -> Need:
     except UnpromptError as error:
         published = published_models().get(name)
         if published is None or isinstance(error, ModelError):
-            return Need(name, (NeededFile(CONFIG, place / CONFIG, here=False),), fault=error)
+            return Need(name, (NeededFile(CONFIG, place / CONFIG, here=False),), fault=error, is_folder=True)
         lacking = tuple(_absent(file, place) for file in published.files)
-        return Need(name, lacking, f"make it with '{published.made_by}'", published.licence)
-    return Need(name, files, "put the model there again", str(folder.config["licence"]))
+        return Need(name, lacking, f"make it with '{published.made_by}'", published.licence, is_folder=True)
+    return Need(name, files, "put the model there again", str(folder.config["licence"]), is_folder=True)
 
 
 def file_need(name: str, path: Path, way: str, *, licence: str = "") -> Need:

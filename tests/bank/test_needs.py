@@ -1,4 +1,4 @@
-"""What members need: a bank counts as here when it can be opened."""
+"""What a bank needs: it counts as here when it can be opened."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny_models
 
-from unprompt.answer.needs import codebook_needs
 from unprompt.bank.bank import Bank
 from unprompt.bank.building import build_bank
 from unprompt.bank.needs import bank_need
-from unprompt.members.needs import needs_of
-from unprompt.models.store.folder import write_config
-from unprompt.presets import MemberSpec, load_preset
+from unprompt.members.kinds import needs_of
+from unprompt.members.member import MemberSpec
+from unprompt.members.neighbours import NeighboursOptions
 from unprompt.towers.embedded import EmbeddedPair
 
 
@@ -28,19 +26,6 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
 def cut(folder: Path) -> None:
     data = (folder / "prompts.txt").read_bytes()
     (folder / "prompts.txt").write_bytes(data[:-10])
-
-
-def test_a_model_that_is_no_codebook_does_not_do_for_one(tmp_path: Path) -> None:
-    book = tiny_models.codebook(tmp_path / "book.tiny")
-    lines = ('description = "A test."', "[[members]]", 'kind = "regressor"', 'model = "r.tiny"', "weight = 1")
-    plain = tmp_path / "plain.toml"
-    plain.write_text("\n".join([*lines, "[wording]", 'decoder = "d.tiny"', ""]))
-    preset = load_preset(tiny_models.with_codebook(plain, tmp_path / "drawing.toml", book))
-    assert [need.is_here for need in codebook_needs(preset)] == [True]
-    write_config(book.path, {**book.config, "architecture": "linear"}, book.config["files"])
-    (need,) = codebook_needs(preset)
-    assert [file.name for file in need.missing] == ["config.json"]
-    assert "book.tiny: expected the architecture 'codebook', found 'linear'; " in str(need.absence())
 
 
 def test_a_whole_bank_is_here(bank: Bank) -> None:
@@ -63,7 +48,7 @@ def test_a_bank_that_cannot_be_opened_is_not_here(
 ) -> None:
     folder = shutil.copytree(bank.folder, tmp_path / "copy")
     spoil(folder)
-    spec = MemberSpec("neighbours", "neighbours", "embedded", 1.0, {"bank": str(folder)})
+    spec = MemberSpec("neighbours", "neighbours", "embedded", 1.0, NeighboursOptions(str(folder)))
     (need,) = [need for need in needs_of(spec) if not need.is_here]
     assert [file.place for file in need.missing] == [folder]
     with pytest.raises(type(need.absence()), match=message):
