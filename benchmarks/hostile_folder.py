@@ -1,4 +1,4 @@
-"""A folder of which a third is made to do harm: what becomes of each file, in how much memory and time.
+"""A folder of which a third has to be refused or read with care: what becomes of each file, and what it takes.
 
 The folder is built by tests/hostile/folder.py, whose head says what lies in it, and answered by the real command with
 the embedded models, sentences and all. Then each file is read alone, decoded and searched for a prompt, in a process
@@ -74,10 +74,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept) / "hostile"
         folder.mkdir()
-        outcomes = build(folder, SMALL if options.small else FULL)
+        size = SMALL if options.small else FULL
+        outcomes = build(folder, size)
         try:
             with changing(folder):
-                run = command.run(folder)
+                run = command.run(folder, *size.options)
             costs = one_by_one(folder)
         finally:
             (folder / "closed").chmod(0o700)

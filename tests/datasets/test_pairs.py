@@ -223,7 +223,7 @@ def test_a_folder_with_signs_of_patterns_in_its_name(tmp_path: Path, rows: list[
         assert len(checked_pairs(LAYOUTS[layout](tmp_path / f"a[1]* {layout}", rows))[0]) == COUNT
 
 
-@pytest.mark.parametrize("layout", ["jsonl", "csv", "parquet", "tar", "tar.gz"])
+@pytest.mark.parametrize("layout", ["jsonl", "csv", "tar", "tar.gz"])
 def test_damage_is_a_fault_and_never_another_error(tmp_path: Path, rows: list[Record], layout: str) -> None:
     source = Path(LAYOUTS[layout](tmp_path, rows))
     whole = source.read_bytes()

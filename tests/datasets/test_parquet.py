@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from dataset_layouts import picture, records, write_parquet
 
-from unprompt.datasets import parquet as reader
 from unprompt.datasets.pairs import Fault, Pair, checked_pairs, read_pairs
+from unprompt.datasets.parquet import ParquetPicture, RowGroups
 from unprompt.errors import MissingExtraError, PictureError
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -143,6 +143,14 @@ def test_broken_files(tmp_path: Path, how: str) -> None:
     assert faults["broken-file"] == 1
 
 
+def test_a_file_that_ends_anywhere_is_a_fault(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", records(3))
+    data = path.read_bytes()
+    for length in [*range(0, len(data) - 40, 20), *range(len(data) - 40, len(data))]:
+        path.write_bytes(data[:length])
+        assert fault_of(path).kind == "broken-file"
+
+
 def test_a_picture_costs_its_row_group_alone(tmp_path: Path) -> None:
     """Whatever else of the file is damaged by then."""
     path = write_parquet(tmp_path / "a.parquet", records(6), group_rows=2)
@@ -170,29 +178,40 @@ def test_a_file_that_changes(tmp_path: Path) -> None:
         pair.picture.read()
 
 
-def test_row_groups_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "GROUP_LIMIT_MB", 0.0001)
+def test_row_groups_that_are_too_large_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    read_row_group = parquet.ParquetFile.read_row_group
+
+    def noted(table: Any, group: int, **options: Any) -> Any:
+        read.append(group)
+        return read_row_group(table, group, **options)
+
+    monkeypatch.setattr(parquet.ParquetFile, "read_row_group", noted)
     pair = next(iter(read_pairs(write_parquet(tmp_path / "a.parquet", records(6)))))
     assert isinstance(pair, Pair)
-    with pytest.raises(PictureError, match="write the file anew with row_group_size=100"):
-        pair.picture.read()
+    assert isinstance(pair.picture.content, ParquetPicture)
+    with pytest.raises(PictureError, match=r"at most 0.0001 MB, .*; write the file anew with row_group_size=100"):
+        RowGroups(group_limit_mb=0.0001).cell(pair.picture.content)
+    assert read == []
+    assert RowGroups(group_limit_mb=1).cell(pair.picture.content) == records(1)[0]["picture"]
+    assert read == [0]
 
 
-def test_a_small_file_of_huge_texts_is_not_unpacked(tmp_path: Path) -> None:
-    """20 GB of prompts and as many of pictures in a file of some hundred KB."""
-    indices = pyarrow.array([0] * 5000, pyarrow.int32())
-    path = tmp_path / "bomb.parquet"
-    text = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["a" * 4_000_000]))
-    image = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array([PNG + bytes(4_000_000)]))
+def test_a_value_that_many_rows_share_is_held_once(tmp_path: Path) -> None:
+    """200 MB of prompts and as many of pictures, in a file of some KB."""
+    indices = pyarrow.array([0] * 100, pyarrow.int32())
+    path = tmp_path / "shared.parquet"
+    text = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["a" * 2_000_000]))
+    image = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array([PNG + bytes(2_000_000)]))
     parquet.write_table(pyarrow.table({"prompt": text, "image": image}), path, store_schema=False)
-    assert path.stat().st_size < 1_000_000
     assert {item.kind for item in read_pairs(path) if isinstance(item, Fault)} == {"broken-record"}
 
     good = tmp_path / "good.parquet"
-    parquet.write_table(pyarrow.table({"prompt": ["a"] * 5000, "image": image}), good, store_schema=False)
+    parquet.write_table(pyarrow.table({"prompt": ["a"] * 100, "image": image}), good, store_schema=False)
     pair = next(iter(read_pairs(good)))
     assert isinstance(pair, Pair)
-    assert len(pair.picture.read()) == len(PNG) + 4_000_000
+    assert len(pair.picture.read()) == len(PNG) + 2_000_000
+    assert pyarrow.default_memory_pool().max_memory() < 100_000_000
 
 
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

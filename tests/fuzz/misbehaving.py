@@ -26,10 +26,10 @@ def misbehave(data: bytes) -> None:
         print("the last words", file=sys.stderr, flush=True)
         ctypes.string_at(0)
     if kind == "stuck":
-        time.sleep(60)
+        time.sleep(600)
     if kind == "memory":
-        _ = b"\1" * 200_000_000
+        _ = b"\1" * 120_000_000
     if kind == "slow":
-        end = time.process_time() + 0.9
+        end = time.process_time() + 0.5
         while time.process_time() < end:
             pass

@@ -1,4 +1,7 @@
-"""Files that are made to do harm, each small to make: what they hold, not how they are called."""
+"""Files that have to be refused or read with care, each small to make: what they hold, not how they are called.
+
+None does harm to what reads it: the guards are shown lower limits instead.
+"""
 
 from __future__ import annotations
 
@@ -29,26 +32,37 @@ def picture(format: str, seed: int, *, side: int = 96) -> bytes:
     return buffer.getvalue()
 
 
-def vast_headers() -> Iterator[tuple[str, bytes]]:
-    """(format, data): a billion pixels and more, promised by small files."""
-    for sides in ((31_623, 31_623), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1)):
-        yield "png", _png_of(sides, 8, 2, zlib.compress(bytes(1000)))
-    small = {format: picture(format, 1) for format in FORMATS}
-    frame = small["jpg"].index(b"\xff\xc0")
-    yield "jpg", _patched(small["jpg"], frame + 5, struct.pack(">HH", 65_500, 65_500))
-    yield "gif", _patched(small["gif"], 6, struct.pack("<HH", 65_535, 65_535))
-    yield "bmp", _patched(small["bmp"], 18, struct.pack("<ii", 40_000, 40_000))
-    yield "webp", bytes.fromhex("524946461a000000574542505650384c0d0000002fffffff0f00") + bytes(8)  # 16,384 squared
-    yield "avif", _patched(small["avif"], small["avif"].index(b"ispe") + 8, struct.pack(">II", 65_535, 65_535))
-    yield "tiff", _tiff({256: 100_000, 257: 100_000, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 279: 8})
+def promising(format: str, width: int, height: int) -> bytes:
+    """A small picture whose header says another size."""
+    data = picture(format, 1)
+    if format == "png":
+        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        return _patched(data, 8, chunk(b"IHDR", header))
+    if format == "tiff":
+        (was_width, was_height) = Image.open(BytesIO(data)).size
+        for tag, was, now in ((256, was_width, width), (257, was_height, height)):
+            data = data.replace(struct.pack("<HHII", tag, 4, 1, was), struct.pack("<HHII", tag, 4, 1, now))
+        return data
+    if format == "webp":
+        return b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + struct.pack("<I", width - 1 | height - 1 << 14) + bytes(9)
+    place, form = {
+        "jpg": (data.find(b"\xff\xc0") + 5, ">HH"),
+        "gif": (6, "<HH"),
+        "bmp": (18, "<ii"),
+        "avif": (data.find(b"ispe") + 8, ">II"),
+    }[format]
+    sides = (height, width) if format == "jpg" else (width, height)
+    return _patched(data, place, struct.pack(form, *sides))
 
 
 def flat_png(megapixels: float) -> bytes:
-    """A few hundred KB, four bytes a pixel once it is decoded; odd sides, so that no reduction makes it cheaper."""
+    """A few KB a megapixel, four bytes a pixel once decoded; of odd sides, so that no reduction makes it cheaper."""
     side = int((megapixels * 1e6) ** 0.5) // 2 * 2 - 1
     stream = zlib.compressobj(9)
     row = bytes(1 + 4 * side)
-    return _png_of((side, side), 8, 6, b"".join(stream.compress(row) for _ in range(side)) + stream.flush())
+    pixels = b"".join(stream.compress(row) for _ in range(side)) + stream.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0))
+    return PNG_SIGNATURE + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def flat_webp(megapixels: float) -> bytes:
@@ -77,24 +91,6 @@ def crumbled_png(count: int) -> bytes:
     return png(chunk(b"teSt", b"") * count, pixels=_noise())
 
 
-def fragments(megabytes: float) -> Iterator[tuple[str, bytes]]:
-    """(format, data): millions of pieces and bytes of filling, which Pillow steps over in Python."""
-    size = int(megabytes * 1e6)
-    whole = {format: picture(format, 2) for format in ("jpg", "png", "gif")}
-    yield "jpg", whole["jpg"][:2] + b"\xff" * size + whole["jpg"][2:]
-    yield "jpg", whole["jpg"][:2] + b"\xff\xfe\0\2" * (size // 4) + whole["jpg"][2:]
-    for kind in (b"IDAT", b"PLTE"):
-        yield "png", whole["png"][:33] + chunk(kind, b"") * (size // 12) + whole["png"][33:]
-    yield "png", whole["png"][:33] + (chunk(b"IDAT", b"") + chunk(b"juNK", b"")) * (size // 24) + whole["png"][33:]
-    yield "gif", b"GIF89a" + struct.pack("<HHBBB", 9, 9, 0, 0, 0) + b"!\xfe\0" * (size // 3)
-
-
-def run_length_bmp() -> bytes:
-    """25 megapixels of run lengths, each of which ends a line."""
-    header = struct.pack("<IiiHHIIIIII", 40, 5_000, 5_000, 1, 8, 1, 0, 0, 0, 256, 0)
-    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 40 + 1024) + header + bytes(1024) + b"\1\0\0\0" * 5_000
-
-
 def cut_short(format: str, part: float) -> bytes:
     """The beginning of a good picture."""
     data = picture(format, 3)
@@ -115,14 +111,14 @@ def no_pictures() -> Iterator[bytes]:
     yield random.Random(5).randbytes(5_000)
 
 
-def told_bombs(megabytes: int) -> Iterator[bytes]:
+def told_at_length(megabytes: int) -> Iterator[bytes]:
     """Good pictures whose texts, profile or EXIF unpack to that many megabytes, or are as long as that."""
     zeros, words = bytes(megabytes * 1_000_000), b"{" * (megabytes * 1_000_000)
     yield png(ztext("parameters", zeros), pixels=_noise(1))
     yield png(ztext("parameters", b"a cat " * (megabytes * 170_000)), pixels=_noise(2))
     yield png(itext("prompt", words, compressed=True), itext("workflow", words, compressed=True), pixels=_noise(3))
-    yield png(*(ztext("Comment", words) for _ in range(20)), pixels=_noise(4))
-    yield png(chunk(b"iCCP", b"bomb\0\0" + zlib.compress(zeros)), pixels=_noise(5))
+    yield png(*[ztext("Comment", words)] * 20, pixels=_noise(4))
+    yield png(chunk(b"iCCP", b"long\0\0" + zlib.compress(zeros)), pixels=_noise(5))
     yield png(text("parameters", b"moon " * 1_600_000), pixels=_noise(6))
     yield png(chunk(b"eXIf", directory({0x9286: b"UNICODE\0" + bytes(8_000_000)})), pixels=_noise(7))
 
@@ -136,7 +132,7 @@ def told_escapes() -> Iterator[bytes]:
     yield png(text("parameters", b"no UTF-8: \xff\xfe\x80 \x1b[31m\nSteps: 20"))
     yield png(text("Comment", r'{"prompt": "\ud800 \u001b[2J \u202e \u0000", "steps": NaN, "scale": -Infinity}'))
     yield png(text("Software", "NovelAI"), text("Description", b"\x1b[2J a wolf"), text("Comment", '{"steps": 1e999}'))
-    yield png(text("prompt", "[" * 100_000 + "]" * 100_000), text("workflow", '{"a":' * 100_000 + "1" + "}" * 100_000))
+    yield png(text("prompt", "[" * 2_000 + "]" * 2_000), text("workflow", '{"a":' * 2_000 + "1" + "}" * 2_000))
     yield png(text("prompt", json.dumps({"1": {"class_type": "\x1b[2J", "inputs": {"text": ["1", 0]}}})))
     yield png(text("prompt", json.dumps({"1": {"class_type": "CLIPTextEncode", "inputs": {"text": ESCAPES}}})))
     yield png(text("\x1b[2J", b"\x1b[2J"), chunk(b"tEXt", b""), chunk(b"zTXt", b"x\0\0junk"), pixels=_noise(8))
@@ -149,15 +145,5 @@ def _noise(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 
 
-def _png_of(sides: tuple[int, int], bits: int, colours: int, pixels: bytes) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *sides, bits, colours, 0, 0, 0))
-    return PNG_SIGNATURE + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
 def _patched(data: bytes, place: int, replacement: bytes) -> bytes:
     return data[:place] + replacement + data[place + len(replacement) :]
-
-
-def _tiff(tags: dict[int, int]) -> bytes:
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    return b"II*\0" + struct.pack("<I", 16) + bytes(8) + struct.pack("<H", len(tags)) + entries + bytes(4)

@@ -1,15 +1,17 @@
-"""A folder of good pictures and files that are made to do harm, built by code; each knows what must become of it.
+"""A folder of good pictures and files that are not, built by code; each knows what must become of it.
 
-What lies in it: headers that promise a billion pixels, flat pictures of a few KB and many megapixels, large files, good
-ones and junk, bombs in texts, profiles and EXIF, scans, tiles and pieces without end, files cut short, files that are
-no pictures or are called after another format, sparse files of 100 GB, pipes, sockets, devices, links in loops, links
-into /proc and /sys, a closed folder, files that change, names and texts that a terminal would obey.
+What lies in it: headers that promise more than the limits allow, flat pictures of a few KB and many megapixels, large
+files, good ones and junk, texts, profiles and EXIF that unpack to much, files cut short, files that are no pictures or
+are called after another format, sparse files, pipes, sockets, devices, links in loops, links into /proc and /sys, a
+closed folder, files that change, names and texts that a terminal would obey. What costs a decoder more time or memory
+than it has is in no file: tests/images proves with low limits that it is refused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import socket
 import subprocess
@@ -18,8 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz.known_hostile import closing_brackets, endless_scans, enormous_tile
 from hostile import contents
+
+from unprompt.images.files import FILE_LIMIT_MB
 
 ANSWERED = "answered"
 
@@ -47,18 +50,26 @@ ODD_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large the large ones are. The files' own bytes and what they unpack to are bounded apart."""
+    """The limits to run under, and how large the large ones are. The files' own bytes and what they unpack to are
+    bounded apart.
+    """
 
+    pixel_limit_mp: float
+    memory_limit_mb: float
     megapixels: float
     webp_megapixels: float
     megabytes: int
     text_megabytes: int
-    fragment_megabytes: int
     chunks: int
 
+    @property
+    def options(self) -> tuple[object, ...]:
+        """The limits as the command takes them."""
+        return "--pixel-limit-mp", self.pixel_limit_mp, "--memory-limit-mb", self.memory_limit_mb
 
-SMALL = Size(megapixels=4, webp_megapixels=1, megabytes=4, text_megabytes=12, fragment_megabytes=8, chunks=5_000)
-FULL = Size(megapixels=39, webp_megapixels=11, megabytes=60, text_megabytes=200, fragment_megabytes=60, chunks=100_000)
+
+SMALL = Size(2, 12, megapixels=1.9, webp_megapixels=0.7, megabytes=4, text_megabytes=9, chunks=5_000)
+FULL = Size(100, 180, megapixels=39, webp_megapixels=11, megabytes=60, text_megabytes=20, chunks=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,26 +168,25 @@ def _hostile(size: Size) -> Iterator[_File]:
 
 
 def _too_large(size: Size) -> Iterator[_File]:
-    for number, (format, data) in enumerate(contents.vast_headers()):
-        yield _written(f"too large/header {number}.{format}", data, "too-large", "truncated")
-    yield _written("too large/scans.jpg", endless_scans(), "too-large")
-    for number, (format, data) in enumerate(contents.fragments(size.fragment_megabytes)):
-        yield _written(f"too large/fragments {number}.{format}", data, "too-large")
-    yield _written("too large/run lengths.bmp", contents.run_length_bmp(), "too-large")
-    yield _written("too large/tile.tiff", enormous_tile(), "too-large", "truncated")
+    side = math.isqrt(int(size.pixel_limit_mp * 1e6)) + 10
+    for format in contents.FORMATS:
+        yield _written(f"too large/header.{format}", contents.promising(format, side, side), "too-large")
+    long = int(size.pixel_limit_mp * 1e6) + 1
+    yield _written("too large/long.png", contents.promising("png", 1, long), "too-large")
+    yield _written("too large/memory.webp", contents.flat_webp(size.webp_megapixels * 1.3), "too-large")
     for head in (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0"):
-        yield _sparse(f"too large/100 GB {len(head)}.png", head, 100 * 10**9, "too-large")
+        yield _sparse(f"too large/sparse {len(head)}.png", head, (FILE_LIMIT_MB + 1) * 10**6, "too-large")
 
 
 def _heavy(size: Size) -> Iterator[_File]:
     for number in range(2):  # two at once, in two threads
-        yield _written(f"heavy/flat {number}.png", contents.flat_png(size.megapixels - number), ANSWERED)
+        yield _written(f"heavy/flat {number}.png", contents.flat_png(size.megapixels - number / 8), ANSWERED)
         yield _written(f"heavy/flat {number}.webp", contents.flat_webp(size.webp_megapixels - number / 8), ANSWERED)
         yield _written(f"heavy/raw {number}.tiff", contents.raw_tiff(size.megabytes - number), ANSWERED)
         yield _written(f"heavy/long {number}.png", contents.long_png(size.megabytes - number), ANSWERED)
         megabytes = (size.megabytes - number) * 10**6
         yield _sparse(f"heavy/junk {number}.png", b"\x89PNG\r\n\x1a\n", megabytes, "truncated")
-        yield _sparse(f"heavy/junk {number}.jpg", b"\xff\xd8\xff\xe0", megabytes, "truncated", "too-large")
+        yield _sparse(f"heavy/junk {number}.jpg", b"\xff\xd8\xff\xe0", 100_000 - number, "truncated")
     yield _written("heavy/crumbs.png", contents.crumbled_png(size.chunks), ANSWERED)
 
 
@@ -211,9 +221,8 @@ def _linked() -> Iterator[_File]:
 
 
 def _talking(size: Size) -> Iterator[_File]:
-    for number, data in enumerate(contents.told_bombs(size.text_megabytes)):
-        yield _written(f"talking/bomb {number}.png", data, ANSWERED)
-    yield _written("talking/brackets.png", closing_brackets(), ANSWERED)
+    for number, data in enumerate(contents.told_at_length(size.text_megabytes)):
+        yield _written(f"talking/long {number}.png", data, ANSWERED)
     for number, data in enumerate(contents.told_escapes()):
         yield _written(f"talking/escapes {number}.png", data, ANSWERED)
     for number, name in enumerate(ODD_NAMES):

@@ -1,4 +1,4 @@
-"""A folder of which a third is made to do harm: every good picture is answered, every bad one named."""
+"""A folder of which a third is to be refused or read with care: every good picture is answered, every bad one named."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
 def test_good_ones_are_answered_and_bad_ones_named(small: tuple[Path, dict[str, Outcomes]], preset: Path) -> None:
     folder, outcomes = small
     with changing(folder):
-        run = command.run(folder, "--preset", preset, "--no-text", "--quiet")
+        run = command.run(folder, "--preset", preset, "--no-text", "--quiet", *SMALL.options)
     assert run.code == EXIT_SOME_FAILED
     assert run.surprises(outcomes) == {}
     assert run.raw() == []
@@ -81,7 +81,7 @@ def test_cut_after_every_byte(format: str) -> None:
 def test_large_ones_with_the_embedded_models(tmp_path: Path) -> None:
     outcomes = build(tmp_path, FULL)
     try:
-        run = command.run(tmp_path)
+        run = command.run(tmp_path, *FULL.options)
     finally:
         (tmp_path / "closed").chmod(0o700)
     assert run.code == EXIT_SOME_FAILED

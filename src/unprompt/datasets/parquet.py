@@ -61,11 +61,12 @@ class ParquetPicture:
         return data
 
 
-class _RowGroups:
+class RowGroups:
     """The pictures of the row groups that were read last, for all threads."""
 
-    def __init__(self, limit_mb: int) -> None:
-        self._limit = limit_mb * 1_000_000
+    def __init__(self, held_limit_mb: float = HELD_LIMIT_MB, group_limit_mb: float = GROUP_LIMIT_MB) -> None:
+        self._limit = held_limit_mb * 1_000_000
+        self._group_limit_mb = group_limit_mb
         self._held: OrderedDict[tuple[object, ...], pyarrow.ChunkedArray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -74,7 +75,7 @@ class _RowGroups:
         key = (picture.path, picture.stamp, picture.place, picture.group)
         with self._lock:
             if key not in self._held:
-                self._held[key] = _read_group(picture)
+                self._held[key] = _read_group(picture, self._group_limit_mb)
                 while len(self._held) > 1 and sum(cells.nbytes for cells in self._held.values()) > self._limit:
                     self._held.popitem(last=False)
             self._held.move_to_end(key)
@@ -85,7 +86,7 @@ class _RowGroups:
         return data
 
 
-_GROUPS = _RowGroups(HELD_LIMIT_MB)
+_GROUPS = RowGroups()
 
 
 def parquet_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]:
@@ -132,21 +133,21 @@ def _group_rows(table: parquet.ParquetFile, group: int, columns: Columns) -> Ite
         yield from rows_of(batch, columns)
 
 
-def _read_group(picture: ParquetPicture) -> pyarrow.ChunkedArray:
+def _read_group(picture: ParquetPicture, limit_mb: float) -> pyarrow.ChunkedArray:
     """The cells with the pictures of a row group. Raises PictureError."""
     with opened(picture.path) as file:
         if stamp(os.fstat(file.fileno())) != picture.stamp:
             raise changed("a parquet file")
     with _parquet(picture.path) as table:
         # Not the size of the column alone: pyarrow 26 aborts the process where a damaged file describes one.
-        _check_group(table.metadata.row_group(picture.group).total_byte_size)
+        _check_group(table.metadata.row_group(picture.group).total_byte_size, limit_mb)
         return part_at(table.read_row_group(picture.group, columns=[".".join(picture.place)]), picture.place)
 
 
-def _check_group(size: int) -> None:
+def _check_group(size: int, limit_mb: float) -> None:
     """Raises PictureError (too-large). `size` is in bytes, unpacked."""
-    if size > GROUP_LIMIT_MB * 1_000_000:
-        expected = f"expected row groups of at most {GROUP_LIMIT_MB} MB, found one of {size / 1_000_000:,.0f} MB"
+    if size > limit_mb * 1_000_000:
+        expected = f"expected row groups of at most {limit_mb:g} MB, found one of {size / 1_000_000:,.0f} MB"
         raise PictureError("too-large", f"{expected}; write the file anew with row_group_size=100")
 
 

@@ -28,7 +28,7 @@ UNPACKED_LIMIT_MB = 16
 """A picture in a gzipped tar is held from its turn in the stream until it is decoded, and some wait together."""
 
 SKIPPED_LIMIT_MB = 512
-"""How much of a gzipped tar is passed over in search of the next picture: a few seconds, where a bomb takes hours."""
+"""How much of a gzipped tar is passed over in search of the next picture: a few seconds of unpacking."""
 
 TEXT_LIMIT = 1 << 20
 """Bytes of a text beside a picture; prompts with all that a generator knows take some thousands."""
@@ -76,7 +76,7 @@ class TarMember:
             return data
 
 
-def members(path: str, below: str = "") -> Iterator[ImageRef]:
+def members(path: str, below: str = "", *, skipped_limit_mb: float = SKIPPED_LIMIT_MB) -> Iterator[ImageRef]:
     """The pictures in a tar, in its order, called ARCHIVE/MEMBER; hidden ones, links and sparse files are left out.
 
     Those of a plain tar are read at their turn, in any order; those of a gzipped one are unpacked as it is walked. An
@@ -84,19 +84,21 @@ def members(path: str, below: str = "") -> Iterator[ImageRef]:
     """
     folder = "/".join(part for part in (below, _stem(path)) if part)
     try:
-        for name, content in files(path):
+        for name, content in files(path, skipped_limit_mb=skipped_limit_mb):
             yield ImageRef(f"{path}/{name}", content, relative_name(f"{folder}/{name}"))
     except PictureError as error:
         yield ImageRef(path, Unavailable(error.kind, str(error)))
 
 
-def files(path: str, texts: frozenset[str] = frozenset()) -> Iterator[tuple[str, TarMember | Bytes | Unavailable]]:
+def files(
+    path: str, texts: frozenset[str] = frozenset(), *, skipped_limit_mb: float = SKIPPED_LIMIT_MB
+) -> Iterator[tuple[str, TarMember | Bytes | Unavailable]]:
     """The names and contents of a tar's pictures, as `members` gives them, and of its files with the suffixes `texts`.
 
     Texts are read as the tar is walked. Raises PictureError where it cannot be read, or not to its end.
     """
     with opened(path) as file:
-        stream = _stream(file)
+        stream = _stream(file, skipped_limit_mb)
         for member in _visible(stream, PICTURE_SUFFIXES | texts):
             is_text = _suffix(member.name) in texts
             yield member.name, _text_content(stream, member) if is_text else stream.content(path, member)
@@ -138,8 +140,8 @@ class _Stream(Protocol):
         """Go on from there. Raises PictureError (truncated)."""
 
 
-def _stream(file: io.BufferedReader) -> _Plain | _Gzipped:
-    return _Gzipped(file) if file.peek(2).startswith(b"\x1f\x8b") else _Plain(file)
+def _stream(file: io.BufferedReader, skipped_limit_mb: float = SKIPPED_LIMIT_MB) -> _Plain | _Gzipped:
+    return _Gzipped(file, skipped_limit_mb) if file.peek(2).startswith(b"\x1f\x8b") else _Plain(file)
 
 
 class _Plain:
@@ -171,16 +173,17 @@ class _Plain:
 class _Gzipped:
     """A gzipped tar: unpacked as it is read, and never far in one go."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: io.BufferedReader, skipped_limit_mb: float) -> None:
         self._file = io.BufferedReader(_Unpacked(file), _CHUNK)
+        self._skipped_limit_mb = skipped_limit_mb
         self._content_end = 0
         self.position = 0
 
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
         self.position += len(data)
-        if self.position - self._content_end > SKIPPED_LIMIT_MB * 1_000_000:
-            found = f"found {SKIPPED_LIMIT_MB} MB without one"
+        if self.position - self._content_end > self._skipped_limit_mb * 1_000_000:
+            found = f"found {self._skipped_limit_mb:g} MB without one"
             raise PictureError("too-large", f"expected pictures in a gzipped tar, {found}; unpack it first")
         return data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
 
@@ -13,10 +14,6 @@ from unprompt.errors import PictureError
 _BYTES_A_PIXEL = {"WEBP": 16.2, "AVIF": 11.5}
 _BYTES_A_PIXEL_ELSE = 4.6
 
-_SCAN_LIMIT = 100  # of a JPEG: encoders write about ten, libtiff stops here, and each may cost as much as a picture
-_FILL_LIMIT = 1_000_000  # bytes that say nothing before a JPEG's markers; Pillow steps over them one at a time
-_RLE_LIMIT_MP = 16.0  # Pillow unpacks run lengths of BMP in Python, 0.1 s a megapixel
-
 # Outside the pixels of a JPEG a marker is FF and anything but 00 and FF; inside, FF00 and FFD0 to FFD7 are pixels.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _WITHOUT_LENGTH = b"\x01\xd8"
@@ -24,6 +21,17 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 _TILE_WIDTH, _TILE_LENGTH, _ROWS_PER_STRIP, _BITS_PER_SAMPLE, _PLANES = 322, 323, 278, 258, 284
 _SEPARATE_PLANES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """What keeps a small file from taking minutes."""
+
+    jpeg_scans: int = 100  # encoders write about ten, libtiff stops here, and each may cost as much as a picture
+    jpeg_fill_bytes: int = 1_000_000  # that say nothing before the markers; Pillow steps over them one at a time
+    bmp_runs_mp: float = 16.0  # Pillow unpacks the run lengths of a BMP in Python, 0.1 s a megapixel
+    png_runs: int = 100_000  # stretches of chunks that the pixels need, between chunks that they do not
+    reads: int = 1_000_000  # half a second; the largest file in the smallest pieces that encoders write takes a tenth
 
 
 def memory_mb(image: ImageFile.ImageFile, drafted: int = 1) -> float:
@@ -37,32 +45,36 @@ def memory_mb(image: ImageFile.ImageFile, drafted: int = 1) -> float:
     return needed
 
 
-def check_time(image: ImageFile.ImageFile, data: bytes) -> None:
-    """Refuses, as too large, the few kinds of file that are small and take minutes. Raises PictureError."""
+def check_time(image: ImageFile.ImageFile, data: bytes, limits: TimeLimits) -> None:
+    """Refuses the few kinds of file that are small and take minutes. Raises PictureError (too-large)."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
-        scans, fill = _scans(data)
-        if scans > _SCAN_LIMIT or fill > _FILL_LIMIT:
-            found = f"more than {_SCAN_LIMIT} scans" if scans > _SCAN_LIMIT else f"{fill:,} bytes of filling"
-            raise PictureError(
-                "too-large",
-                f"expected a JPEG of at most {_SCAN_LIMIT} scans, found one with {found}, as no camera writes; save it "
-                "anew",
-            )
+        _check_scans(data, limits)
     compressed = image.format == "BMP" and image.tile and image.tile[0].codec_name == "bmp_rle"
-    if compressed and image.width * image.height > _RLE_LIMIT_MP * 1_000_000:
+    if compressed and image.width * image.height > limits.bmp_runs_mp * 1_000_000:
         raise PictureError(
             "too-large",
-            f"expected a compressed BMP of at most {_RLE_LIMIT_MP:g} megapixels, found {image.width} x {image.height}; "
-            "save it as PNG",
+            f"expected a compressed BMP of at most {limits.bmp_runs_mp:g} megapixels, "
+            f"found {image.width} x {image.height}; save it as PNG",
         )
 
 
-def _scans(data: bytes) -> tuple[int, int]:
+def _check_scans(data: bytes, limits: TimeLimits) -> None:
+    scans, fill = _scans(data, limits.jpeg_scans)
+    if scans > limits.jpeg_scans or fill > limits.jpeg_fill_bytes:
+        found = f"more than {limits.jpeg_scans} scans" if scans > limits.jpeg_scans else f"{fill:,} bytes of filling"
+        raise PictureError(
+            "too-large",
+            f"expected a JPEG of at most {limits.jpeg_scans} scans, found one with {found}, as no camera writes; save "
+            "it anew",
+        )
+
+
+def _scans(data: bytes, limit: int) -> tuple[int, int]:
     """How many scans a JPEG has before its end, one past the limit at most, and how many bytes fill the space before
     its markers. What follows the end, such as the film of a moving photo, is not looked at.
     """
     scans = fill = position = 0
-    while scans <= _SCAN_LIMIT and (marker := _MARKER.search(data, position)):
+    while scans <= limit and (marker := _MARKER.search(data, position)):
         between = data[position : marker.start()]
         fill += len(between) - len(between.rstrip(b"\xff"))
         kind, position = marker[0][1], marker.end()

@@ -29,7 +29,7 @@ from PIL import (
 from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images import metadata
-from unprompt.images.costs import check_time, memory_mb
+from unprompt.images.costs import TimeLimits, check_time, memory_mb
 from unprompt.images.formats import format_of
 from unprompt.images.ref import ImageRef, Pixels
 from unprompt.images.rgb import exchanges_sides, orientation_of, rgb_pixels, upright
@@ -39,25 +39,24 @@ from unprompt.prediction import Failure, WrittenPrompt
 MEMORY_LIMIT_MB = 180.0
 """Memory that decoding one picture may take: a PNG of 39 megapixels, a WebP of 11, nearly any JPEG."""
 
+TIME_LIMITS = TimeLimits()
+
 _FILES_MB = 64
 """Files that are held while they are decoded, in all threads together; a larger one is read alone."""
 
-_READS_LIMIT = 1_000_000  # half a second; the largest file in the smallest pieces that encoders write takes a tenth
-_PNG_RUNS_LIMIT = 100_000  # stretches of chunks between others
-
 
 class _File(io.BytesIO):
-    """A picture's file, from which so many times is read: Pillow walks over blocks and filling a step at a time."""
+    """A picture's file with a limit on the reads: Pillow walks over blocks and filling a step at a time."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, reads_limit: int) -> None:
         super().__init__(data)
-        self._reads_left = _READS_LIMIT
+        self._reads_limit = self._reads_left = reads_limit
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Raises PictureError (too-large) after too many."""
+        """As in BytesIO. Raises PictureError (too-large) past the limit."""
         self._reads_left -= 1
         if self._reads_left < 0:
-            raise _too_fragmented()
+            raise _too_fragmented(self._reads_limit)
         return super().read(size)
 
 
@@ -112,6 +111,7 @@ def decode(
     shorter_side: int | None = None,
     pixel_limit_mp: float = 100.0,
     memory_limit_mb: float = MEMORY_LIMIT_MB,
+    time_limits: TimeLimits = TIME_LIMITS,
     read_metadata: bool = True,
     known: Callable[[str], Known | None] | None = None,
 ) -> Picture | Known | Failure:
@@ -119,11 +119,12 @@ def decode(
 
     `shorter_side` is how many pixels the model needs: the shorter side of a larger picture is reduced to no less; None
     keeps every pixel. `pixel_limit_mp`, in millions of pixels, and `memory_limit_mb`, beside the file itself, are held
-    against the header, before anything is decoded. `known` is asked by the picture's sha256 first; what it gives is
-    given in the picture's place, and nothing is decoded. The kinds of Failure are those of PictureError. Safe to call
-    from many threads: the large pictures are then decoded one at a time.
+    against the header, and `time_limits` against the file's outline, before anything is decoded. `known` is asked by
+    the picture's sha256 first; what it gives is given in the picture's place, and nothing is decoded. The kinds of
+    Failure are those of PictureError. Safe to call from many threads: the large pictures are then decoded one at a
+    time.
     """
-    limits = _Limits(pixel_limit_mp, memory_limit_mb)
+    limits = _Limits(pixel_limit_mp, memory_limit_mb, time_limits)
     try:
         if isinstance(ref.content, (Image.Image, np.ndarray)):
             return _decode_memory(ref.source, ref.content, shorter_side, limits, known)
@@ -145,6 +146,7 @@ class _Limits:
 
     pixels_mp: float
     memory_mb: float
+    time: TimeLimits
 
     def check_pixels(self, size: tuple[int, int]) -> None:
         width, height = size
@@ -172,10 +174,11 @@ def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tupl
     """The pixels, upright and reduced, the size (width, height) of the whole picture, and the format."""
     name = format_of(data)
     with _broken_data(name):
-        image = _FORMATS[name](_File(_bare_png(data) if name == "PNG" else data))
+        needed = _bare_png(data, limits.time.png_runs) if name == "PNG" else data
+        image = _FORMATS[name](_File(needed, limits.time.reads))
         size = image.size
         limits.check_pixels(size)
-        check_time(image, data)
+        check_time(image, data, limits.time)
         factor = _reduction(size, shorter_side)
         drafted = _draft_factor(size, factor) if name == "JPEG" else 1  # the others have no cheaper way to be smaller
         needed_mb = memory_mb(image, drafted)
@@ -245,7 +248,7 @@ def _broken_data(name: str) -> Iterator[None]:
         ) from error
 
 
-def _bare_png(data: bytes) -> bytes:
+def _bare_png(data: bytes, runs_limit: int) -> bytes:
     """The PNG with only the chunks that its pixels depend on.
 
     Pillow unpacks text and colour profiles while opening, and gives up on a picture whose text is long or damaged. A
@@ -261,16 +264,17 @@ def _bare_png(data: bytes) -> bytes:
                 kept.append(whole[start:position])
             start = end
         position = end
-        if len(kept) > _PNG_RUNS_LIMIT:
-            raise _too_fragmented()
+        if len(kept) > runs_limit:
+            raise _too_fragmented(runs_limit)
     if not kept and start == 0:
         return data
     return b"".join([*kept, whole[start:position]])
 
 
-def _too_fragmented() -> PictureError:
+def _too_fragmented(limit: int) -> PictureError:
     return PictureError(
-        "too-large", "expected a picture in pieces as encoders write them, found a million of them; save it anew"
+        "too-large",
+        f"expected a picture in pieces as encoders write them, found more than {limit:,} of them; save it anew",
     )
 
 

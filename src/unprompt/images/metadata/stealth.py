@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Generators make a few megapixels. Pillow needs 4 bytes a pixel for a PNG, but nearly 20 for a WebP.
-_PNG_PIXEL_LIMIT = 2**24
-_WEBP_PIXEL_LIMIT = 2**22
+PNG_PIXEL_LIMIT = 2**24
+WEBP_PIXEL_LIMIT = 2**22
 _TEXT_LIMIT_BYTES = 8 * 2**20
 _GZIP = zlib.MAX_WBITS | 16
 _MAGICS = {
@@ -48,9 +48,11 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, st
 Pixels = npt.NDArray[np.uint8]
 
 
-def reveal(data: bytes) -> Fields | None:
-    """The hidden texts of a PNG (up to 16 megapixels) or a WebP (up to 4) with an alpha channel, or None."""
-    picture = _opened(data)
+def reveal(
+    data: bytes, *, png_pixel_limit: int = PNG_PIXEL_LIMIT, webp_pixel_limit: int = WEBP_PIXEL_LIMIT
+) -> Fields | None:
+    """The hidden texts of a PNG or WebP with an alpha channel, or None; a larger picture is not decoded."""
+    picture = _opened(data, png_pixel_limit, webp_pixel_limit)
     text = None if picture is None else _hidden_text(picture)
     if text is None:
         return None
@@ -89,23 +91,23 @@ def _bytes(picture: Image, channels: slice, start: int, count: int) -> bytes:
     return np.packbits(wanted[: len(wanted) // 8 * 8]).tobytes()
 
 
-def _opened(data: bytes) -> Image | None:
+def _opened(data: bytes, png_pixel_limit: int, webp_pixel_limit: int) -> Image | None:
     """The decoded picture, RGBA; None where nothing can be hidden in it, or where it is broken or too large."""
     from PIL.Image import DecompressionBombError
 
     try:
         if data.startswith(PNG_SIGNATURE):
-            return _opened_png(data)
-        return _opened_webp(data) if is_webp(data) else None
+            return _opened_png(data, png_pixel_limit)
+        return _opened_webp(data, webp_pixel_limit) if is_webp(data) else None
     except (DecompressionBombError, *_BROKEN):
         return None
 
 
-def _opened_png(data: bytes) -> Image | None:
+def _opened_png(data: bytes, pixel_limit: int) -> Image | None:
     # Eight bits, colour type RGBA, no interlacing: what generators write. The picture is decoded whole only if its top
     # holds a magic, so a transparent picture of any other origin costs little.
     width, height, kind, _, interlaced = struct.unpack_from(">II2sHB", data.ljust(29, b"\0"), 16)
-    if kind != b"\x08\x06" or interlaced or not 0 < width * height <= _PNG_PIXEL_LIMIT:
+    if kind != b"\x08\x06" or interlaced or not 0 < width * height <= pixel_limit:
         return None
     top = _png_rows(data, width, min(height, _HEAD_BYTES * 8))
     if not _holds_magic(top):
@@ -137,15 +139,15 @@ def _png_rows(data: bytes, width: int, rows: int) -> Image:
     return picture
 
 
-def _opened_webp(data: bytes) -> Image | None:
+def _opened_webp(data: bytes, pixel_limit: int) -> Image | None:
     from PIL.WebPImagePlugin import WebPImageFile
 
     # The header is asked first: Pillow reserves a canvas, warns or raises while opening.
     kind, head = next(webp_chunks(data), (b"", b""))
-    if not 0 < _clear_pixels(kind, head.ljust(10, b"\0")) <= _WEBP_PIXEL_LIMIT:
+    if not 0 < _clear_pixels(kind, head.ljust(10, b"\0")) <= pixel_limit:
         return None
     picture = WebPImageFile(BytesIO(data))
-    if picture.mode != "RGBA" or picture.width * picture.height > _WEBP_PIXEL_LIMIT:  # other chunks may say otherwise
+    if picture.mode != "RGBA" or picture.width * picture.height > pixel_limit:  # other chunks may say otherwise
         return None
     picture.load()
     return picture
