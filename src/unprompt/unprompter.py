@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from unprompt.answer.answering import Answering
 from unprompt.answer.memory import Answers, RecentAnswers
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
-from unprompt.images.reading import PIXELS_LIMIT_MB, InputError, Read, megabytes, read_ahead
-from unprompt.images.ref import Input
+from unprompt.images.reading import read_ahead, takes_too_much
+from unprompt.images.ref import ImageRef, Input
 from unprompt.images.sources import image_refs
 from unprompt.members.member import Member
 from unprompt.models.store.hub_cache import go_offline
@@ -35,12 +34,17 @@ _BATCHES = 2
 
 _log = logging.getLogger(__name__)
 
+_Read: TypeAlias = "Picture | Prediction | Failure"
+"""What became of a picture that was read: it is looked at, or answered already."""
+
+_Item = TypeVar("_Item")
+
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Items in input order, the pictures among them that are new, by sha256, and the votes on these."""
 
-    items: Sequence[Read]
+    items: Sequence[_Read]
     new: Mapping[str, Picture]
     votes: Future[list[tuple[Vote, ...]]]
 
@@ -127,14 +131,19 @@ class Unprompter:
         if batch_size < 1 or top < 1:
             raise ValueError(f"expected batch_size and top of 1 or more, found {batch_size} and {top}")
         answers = RecentAnswers() if answers is None else answers
-        read = functools.partial(
-            decode,
-            shorter_side=self._answering.shorter_side,
-            pixel_limit_mp=pixel_limit_mp,
-            memory_limit_mb=memory_limit_mb,
-            read_metadata=not ignore_metadata,
-            known=answers.get,
-        )
+
+        def read(ref: ImageRef) -> _Read:
+            item = decode(
+                ref,
+                shorter_side=self._answering.shorter_side,
+                pixel_limit_mp=pixel_limit_mp,
+                memory_limit_mb=memory_limit_mb,
+                read_metadata=not ignore_metadata,
+                known=answers.get,
+            )
+            # What is known already may have had another name.
+            return replace(item, source=ref.source) if isinstance(item, Prediction) else item
+
         decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
         pictures = read_ahead(image_refs(inputs), read, threads=decoders, ahead=batch_size + 2 * decoders)
         return self._answers(pictures, batch_size, top if text else 0, answers)
@@ -160,22 +169,18 @@ class Unprompter:
         return self._answering.identity(words=text)
 
     def _answers(
-        self, items: Generator[Read | InputError, None, None], batch_size: int, top: int, answers: Answers
+        self, items: Generator[_Read, None, None], batch_size: int, top: int, answers: Answers
     ) -> Generator[Prediction | Failure, None, None]:
         """Yields answers in order. Pictures wait for a full batch; other answers only for the pictures before them.
 
         While one batch gets its words, the members vote on the next one, so that no core is idle.
         """
-        waiting: list[Read] = []
+        waiting: list[_Read] = []
         batches: deque[_Batch] = deque()
+        errors: list[Exception] = []
         voters = ThreadPoolExecutor(_BATCHES, thread_name_prefix="unprompt-vote")
         try:
-            for item in items:
-                if isinstance(item, InputError):
-                    batches.append(self._begun(waiting, batches, voters, answers))
-                    while batches:
-                        yield from self._answered(batches.popleft(), top, answers)
-                    raise item.error
+            for item in _until_error(items, errors):
                 answer = self._without_models(item, answers)
                 if not waiting and not batches and not isinstance(answer, Picture):
                     yield answer
@@ -192,12 +197,14 @@ class Unprompter:
             batches.append(self._begun(waiting, batches, voters, answers))
             while batches:
                 yield from self._answered(batches.popleft(), top, answers)
+            for error in errors:
+                raise error
         finally:
             voters.shutdown(wait=False, cancel_futures=True)
             items.close()
 
     def _begun(
-        self, items: Sequence[Read], before: Iterable[_Batch], voters: ThreadPoolExecutor, answers: Answers
+        self, items: Sequence[_Read], before: Iterable[_Batch], voters: ThreadPoolExecutor, answers: Answers
     ) -> _Batch:
         """Starts the votes on a batch: on those pictures that are neither answered nor in an earlier batch."""
         new: dict[str, Picture] = {}
@@ -226,7 +233,7 @@ class Unprompter:
                 answers.put({item.sha256: answer})
             yield replace(answer, source=item.source)
 
-    def _without_models(self, item: Read, answers: Answers) -> Read:
+    def _without_models(self, item: _Read, answers: Answers) -> _Read:
         """The answer that needs no image model, or else the item itself."""
         if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
             return item
@@ -235,6 +242,14 @@ class Unprompter:
         return answer
 
 
-def _is_full(waiting: Sequence[Read], batch_size: int) -> bool:
+def _is_full(waiting: Sequence[_Read], batch_size: int) -> bool:
     pictures = sum(isinstance(item, Picture) for item in waiting)
-    return pictures >= batch_size or len(waiting) >= _WAITING_LIMIT or megabytes(waiting) > PIXELS_LIMIT_MB
+    return pictures >= batch_size or len(waiting) >= _WAITING_LIMIT or takes_too_much(waiting)
+
+
+def _until_error(items: Iterable[_Item], errors: list[Exception]) -> Iterator[_Item]:
+    """The items; the error that ends them, if one does, is noted: what came before it is answered first."""
+    try:
+        yield from items
+    except Exception as error:
+        errors.append(error)

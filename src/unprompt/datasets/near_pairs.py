@@ -93,10 +93,11 @@ class NearPairs:
         tiles = (slice(at, min(at + TILE, self._count)) for at in range(0, self._count, TILE))
 
         def candidates(tile: slice) -> tuple[Indices, Indices]:
-            return self._candidates(self._sketches[tile], self._sketches[block])
+            firsts, seconds = self._candidates(self._sketches[tile], self._sketches[block])
+            return self._remembered[tile][firsts], seconds + block.start
 
-        for tile, (places, seconds) in in_order(self._pool, candidates, tiles, self._threads):
-            yield from self._exact(self._remembered[tile][places], seconds + block.start, wanted)
+        for firsts, seconds in in_order(self._pool, candidates, tiles, self._threads):
+            yield from self._exact(firsts, seconds, wanted)
 
     def within(self, block: slice, wanted: Wanted | None = None) -> Iterator[Pairs]:
         """The pairs of two vectors of the block."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from unprompt.images.decode import decode
 from unprompt.images.folders import matching
 from unprompt.images.ref import ARCHIVE_SUFFIXES, ImageRef
 from unprompt.prediction import Failure
-from unprompt.threads import core_count
+from unprompt.threads import core_count, in_order
 
 _WILDCARD = re.compile(r"[*?\[]")
 # Where the files of a data set lie in a folder, and how they end; the first that is found counts.
@@ -143,25 +143,15 @@ def _checked(
 ) -> Iterator[Pair | Fault]:
     """Pairs whose pictures were checked by threads, in the data set's order; a few wait in memory."""
     threads = threads or core_count()
-    waiting: deque[tuple[Pair, Future[Fault | None]] | Fault] = deque()
+
+    def result(item: tuple[str, Pair] | Fault) -> Pair | Fault:
+        if isinstance(item, Fault):
+            return item
+        where, pair = item
+        return check(where, pair.picture) or pair
+
     with ThreadPoolExecutor(threads, "checking") as pool:
-        for item in _placed(source):
-            if isinstance(item, Fault):
-                waiting.append(item)
-            else:
-                where, pair = item
-                waiting.append((pair, pool.submit(check, where, pair.picture)))
-            if len(waiting) > _AHEAD * threads:
-                yield _result(waiting.popleft())
-        while waiting:
-            yield _result(waiting.popleft())
-
-
-def _result(item: tuple[Pair, Future[Fault | None]] | Fault) -> Pair | Fault:
-    if isinstance(item, Fault):
-        return item
-    pair, check = item
-    return check.result() or pair
+        yield from in_order(pool, result, _placed(source), _AHEAD * threads)
 
 
 def _decoded(where: str, picture: ImageRef) -> Fault | None:

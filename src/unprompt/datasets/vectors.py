@@ -107,8 +107,8 @@ class VectorStore:
         rows = self.rows(np.fromiter(keys, np.uint64, len(keys)))
         return [prompt for prompt, row in zip(keys.values(), rows.tolist(), strict=True) if row < 0]
 
-    def _encode(self, prompts: list[str]) -> npt.NDArray[np.float32]:
-        return self._encoder.encode(prompts, _BATCH)
+    def _encode(self, prompts: list[str]) -> tuple[list[str], npt.NDArray[np.float32]]:
+        return prompts, self._encoder.encode(prompts, _BATCH)
 
     def _append(self, prompts: list[str], vectors: npt.NDArray[np.float32]) -> None:
         keys = np.fromiter(map(fingerprint, prompts), _KEY, len(prompts))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from unprompt.errors import DataError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing
 from unprompt.images.ref import ImageRef, Pixels
-from unprompt.threads import core_count
+from unprompt.threads import core_count, in_order
 
 Job = TypeVar("Job")
 
@@ -30,24 +30,13 @@ class Loader:
     workers: int = 0
 
     def batches(
-        self, plan: Iterable[Sequence[Job]], make: Callable[[Job], Pixels]
-    ) -> Iterator[tuple[Sequence[Job], list[Pixels]]]:
-        """The jobs of each batch of the plan and what `make` gives for them, in order; raises what it raises."""
-        pool = ThreadPoolExecutor(self.workers or core_count(), thread_name_prefix="unprompt-load")
-        waiting: deque[tuple[Sequence[Job], list[Future[Pixels]]]] = deque()
-        try:
-            for jobs in plan:
-                waiting.append((jobs, [pool.submit(make, job) for job in jobs]))
-                if len(waiting) > BATCHES_AHEAD:
-                    yield _finished(*waiting.popleft())
-            while waiting:
-                yield _finished(*waiting.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _finished(jobs: Sequence[Job], made: Sequence[Future[Pixels]]) -> tuple[Sequence[Job], list[Pixels]]:
-    return jobs, [future.result() for future in made]
+        self, jobs: Iterable[Job], size: int, make: Callable[[Job], Pixels]
+    ) -> Iterator[tuple[list[Job], list[Pixels]]]:
+        """The jobs, `size` at a time, and what `make` gives for them, in order; raises what it raises."""
+        with ThreadPoolExecutor(self.workers or core_count(), "unprompt-load") as pool:
+            made = in_order(pool, lambda job: (job, make(job)), jobs, BATCHES_AHEAD * size)
+            while batch := list(islice(made, size)):
+                yield [job for job, _ in batch], [square for _, square in batch]
 
 
 def read_pixels(ref: ImageRef, shorter_side: int | None = None) -> Pixels:

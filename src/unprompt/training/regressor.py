@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ class RegressorTask:
     def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
         order = self.draw.epoch(np.random.default_rng((self.seed, epoch)))
         numbers = range(start, self.steps(batch_size))
-        plan = (self._plan(order, epoch, number, batch_size)[rows] for number in numbers)
-        for jobs, squares in self.loader.batches(plan, self._square):
+        jobs_of_all = chain.from_iterable(self._plan(order, epoch, number, batch_size)[rows] for number in numbers)
+        size = len(range(batch_size)[rows])
+        for jobs, squares in self.loader.batches(jobs_of_all, size, self._square):
             yield {"squares": to_tensor(squares), "target": torch.from_numpy(self._targets(jobs))}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:

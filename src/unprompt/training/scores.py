@@ -42,8 +42,7 @@ def pixel_batches(
         image = Image.fromarray(read_pixels(ref, preprocessing.resized_side))
         return np.asarray(fit_square(image, preprocessing, view))
 
-    plan = (pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH))
-    for _, squares in loader.batches(plan, square):
+    for _, squares in loader.batches(pictures, BATCH, square):
         yield normalised(to_tensor(squares).to(device), preprocessing)
 
 
