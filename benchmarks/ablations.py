@@ -92,7 +92,7 @@ def _row(
         if not (folder / "best").exists():
             _share_cache(folder, runs / f"cache-{group}")
             seeded = [f"optimisation.seed={seed}", f"probe.seed={seed}"]
-            train_recipe(RECIPE, [*common, *changes, *seeded], folder, lambda line: None)
+            train_recipe(RECIPE, [*common, *changes, *seeded], folder)
         found.append(json.loads((folder / "last" / "config.json").read_text(encoding="utf-8"))["score"])
         print(f"{group}, {row}, seed {seed}: {found[-1]}", flush=True)
     return found

@@ -10,15 +10,18 @@ there is one; there the network's floating-point operations are also set against
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from unprompt.progress import SILENT, Advance, no_report
 from unprompt.training.loop import AUTOCAST, Batch, train
 from unprompt.training.processes import Processes
 from unprompt.training.recipe import Recipe
@@ -46,7 +49,7 @@ def main() -> None:
         recipe = _recipe(chosen.pairs, chosen.overrides, chosen.steps, Path(scratch))
         rates: dict[str, list[float]] = {"bare forward and backward": [], "the whole loop": []}
         for turn in range(chosen.turns):
-            task = RegressorTask(recipe, Path(scratch) / "data", print, lambda stage, done, total: None)
+            task = RegressorTask(recipe, Path(scratch) / "data", print, SILENT)
             rates["the whole loop"].append(_loop(task, recipe, Path(scratch) / str(turn), device))
             rates["bare forward and backward"].append(_bare(task, recipe, chosen.steps, device))
         _print(rates, task, recipe, device)
@@ -73,12 +76,15 @@ def _loop(task: RegressorTask, recipe: Recipe, folder: Path, device: torch.devic
     """Pictures a second between the first steps and the last."""
     times: list[float] = []
 
-    def advance(stage: str, done: int, total: int) -> None:
+    def advance(done: int) -> None:
         _wait_for(device)
         times.append(time.perf_counter())
 
-    processes = Processes(0, 1, device)
-    train(task, recipe, recipe.optimisation, folder, lambda line: None, processes=processes, advance=advance)
+    @contextlib.contextmanager
+    def step(name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
+        yield advance
+
+    train(task, recipe, recipe.optimisation, folder, no_report, processes=Processes(0, 1, device), step=step)
     steps = len(times) - 1 - WARM_STEPS  # the first time is told before any step
     return steps * recipe.optimisation.batch_size / (times[-1] - times[WARM_STEPS])
 

@@ -10,6 +10,9 @@ from typing import Protocol, TypeAlias
 Advance: TypeAlias = Callable[[int], None]
 """Called with the number of things that are done since the last call."""
 
+Report: TypeAlias = Callable[[str], None]
+"""Called with a line that people should read."""
+
 
 class Step(Protocol):
     """Shows one step of the work after the other, to whoever waits for it."""
@@ -20,6 +23,10 @@ class Step(Protocol):
 
 def no_advance(done: int) -> None:
     """Shows nothing."""
+
+
+def no_report(line: str) -> None:
+    """Tells nobody."""
 
 
 @contextlib.contextmanager

@@ -1,20 +1,14 @@
 """The different prompts of a source, which is read again and again."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from unprompt.datasets.comparison import Advance, DistinctPrompts
+from unprompt.datasets.comparison import DistinctPrompts
 from unprompt.datasets.prompts import PromptSource
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError
-
-
-@contextlib.contextmanager
-def unseen(name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
-    yield lambda done: None
+from unprompt.progress import SILENT
 
 
 @pytest.fixture
@@ -25,7 +19,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_each_record_has_its_prompt(source: Path) -> None:
-    prompts = DistinctPrompts.read(PromptSource(str(source)), unseen)
+    prompts = DistinctPrompts.read(PromptSource(str(source)), SILENT)
     assert len(prompts) == 3
     assert prompts.firsts.tolist() == [0, 1, 3]
     assert prompts.places.tolist() == [0, 1, 0, 2, 1, 0]
@@ -37,7 +31,7 @@ def test_each_record_has_its_prompt(source: Path) -> None:
     "now", ["a cat\na dog\na cat\na fox\na dog\n", "a cat\na dog\na cat\na fox\na dog\na cat\na\n"]
 )
 def test_a_source_that_changes_is_an_error(source: Path, now: str) -> None:
-    prompts = DistinctPrompts.read(PromptSource(str(source)), unseen)
+    prompts = DistinctPrompts.read(PromptSource(str(source)), SILENT)
     source.write_text(now)
     with pytest.raises(DataError, match="it changed while it was read"):
         list(prompts.again())
@@ -47,8 +41,8 @@ def test_a_source_that_changes_is_an_error(source: Path, now: str) -> None:
 
 
 def test_the_search_is_among_the_different_prompts(source: Path, tmp_path: Path) -> None:
-    prompts = DistinctPrompts.read(PromptSource(str(source)), unseen)
+    prompts = DistinctPrompts.read(PromptSource(str(source)), SILENT)
     with VectorStore(tmp_path / "cache") as store:
-        assert len(prompts.search(store, 0.85, unseen)) == 3
+        assert len(prompts.search(store, 0.85, SILENT)) == 3
         source.unlink()  # no prompt is read where all vectors are known
-        assert len(prompts.search(store, 0.85, unseen)) == 3
+        assert len(prompts.search(store, 0.85, SILENT)) == 3

@@ -15,7 +15,7 @@ from unprompt.images.decode import Picture
 from unprompt.members.device_room import Turns
 from unprompt.members.member import Member
 from unprompt.prediction import Vote
-from unprompt.progress import Step
+from unprompt.progress import Step, no_advance
 
 
 class Device:
@@ -117,7 +117,7 @@ def test_members_prepare_in_turns_where_they_do_not_fit_together() -> None:
     @contextlib.contextmanager
     def step(name: str, total: int, what: str) -> Iterator[Callable[[int], None]]:
         begun.append(name)
-        yield lambda done: None
+        yield no_advance
 
     for member in members:
         turns.prepare(member, step)

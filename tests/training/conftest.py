@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from recorded_steps import RecordedSteps
 
 COLOURS = {"red": (220, 30, 30), "green": (20, 200, 40), "blue": (30, 60, 230), "grey": (128, 128, 128)}
 THINGS = ("cat", "house", "moon", "river", "castle", "robot")
@@ -133,8 +134,10 @@ def _train(recipe: Path, folder: Path) -> Path:
     from unprompt.training.run import train_recipe
 
     said: list[str] = []
-    train_recipe(recipe, [], folder, said.append)
+    steps = RecordedSteps()
+    train_recipe(recipe, [], folder, said.append, steps)
     (folder / "said.txt").write_text("\n".join(said))
+    (folder / "steps.json").write_text(json.dumps(steps.steps))
     return folder
 
 

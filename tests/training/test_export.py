@@ -149,7 +149,7 @@ def test_an_exported_decoder_speaks(decoder: ModelFolder) -> None:
 def test_a_run_of_the_head_alone(regressor_recipe: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     overrides = ["optimisation.epochs=0", "probe.epochs=1"]
-    best = train_recipe(regressor_recipe, overrides, run, lambda line: None)
+    best = train_recipe(regressor_recipe, overrides, run)
     model = export_model(str(run), tmp_path / "model")
     assert {check.state for check in model.verify()} == {"ok"}
     assert model.config["score"] == {key: round(value, 4) for key, value in best.items()}

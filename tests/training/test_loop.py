@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from recorded_steps import RecordedSteps
 
 from unprompt.errors import DataError
+from unprompt.progress import no_report
 
 torch = pytest.importorskip("torch")
 
@@ -94,14 +96,10 @@ def _numbers(model: nn.Module) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in model.named_parameters()}
 
 
-def _ignore(line: str) -> None:
-    pass
-
-
 def _train(task: SlopeTask, folder: Path, **options: Any) -> dict[str, float]:
     settings = Optimisation(**{"epochs": 2, "precision": "fp32", "weight_decay": 0.0, "clip": 1e9, **options})
     recipe = Recipe("regressor", "slope", settings)
-    return train(task, recipe, settings, folder, _ignore, processes=Processes(0, 1, torch.device("cpu")))
+    return train(task, recipe, settings, folder, no_report, processes=Processes(0, 1, torch.device("cpu")))
 
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:
@@ -202,21 +200,21 @@ def test_a_folder_holds_one_run(tmp_path: Path) -> None:
 def test_a_folder_is_claimed_before_anything_is_computed(decoder_run: Path, decoder_recipe: Path) -> None:
     before = sorted(decoder_run.rglob("*"))
     with pytest.raises(DataError, match="another recipe"):
-        train_recipe(decoder_recipe, ["decoder.recombined=3"], decoder_run, _ignore)
+        train_recipe(decoder_recipe, ["decoder.recombined=3"], decoder_run, no_report)
     assert sorted(decoder_run.rglob("*")) == before
 
 
 def test_two_commands_do_not_train_in_one_folder(decoder_run: Path, decoder_recipe: Path) -> None:
     with open_locked(str(decoder_run / ".lock")), pytest.raises(OutputBusyError, match="another unprompt is writing"):
-        train_recipe(decoder_recipe, [], decoder_run, _ignore)
-    assert train_recipe(decoder_recipe, [], decoder_run, _ignore)
+        train_recipe(decoder_recipe, [], decoder_run, no_report)
+    assert train_recipe(decoder_recipe, [], decoder_run, no_report)
 
 
 def test_a_folder_that_cannot_be(decoder_recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(DataError, match="cannot write"):
-            train_recipe(decoder_recipe, [], folder, _ignore)
+            train_recipe(decoder_recipe, [], folder, no_report)
 
 
 def test_other_parameters_than_the_checkpoints(tmp_path: Path) -> None:
@@ -341,7 +339,7 @@ class LineTask:
 def _fit(folder: Path, task: LineTask, **options: Any) -> dict[str, float]:
     settings = Optimisation(**{"epochs": 4, "batch_size": 8, "learning_rate": 0.1, "precision": "fp32", **options})
     recipe = Recipe("regressor", "line", settings)
-    return train(task, recipe, settings, folder, _ignore, processes=Processes(0, 1, torch.device("cpu")))
+    return train(task, recipe, settings, folder, no_report, processes=Processes(0, 1, torch.device("cpu")))
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8, 100])
@@ -397,15 +395,17 @@ def test_the_end_is_kept_beside_the_best(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_in_samples(tmp_path: Path) -> None:
-    heard: list[tuple[str, int, int]] = []
+    assert _steps(tmp_path) == [("training", 40, [0, *[4] * 10])]
+
+
+def test_a_run_that_goes_on_shows_first_what_is_done(tmp_path: Path) -> None:
+    _steps(tmp_path)
+    assert _steps(tmp_path) == [("training", 40, [40])]
+
+
+def _steps(folder: Path) -> list[tuple[str, int | None, list[int]]]:
+    steps = RecordedSteps()
     settings = Optimisation(epochs=1, batch_size=4, precision="fp32")
-    train(
-        SlopeTask(),
-        Recipe("regressor", "slope", settings),
-        settings,
-        tmp_path,
-        _ignore,
-        processes=Processes(0, 1, torch.device("cpu")),
-        advance=lambda *said: heard.append(said),
-    )
-    assert heard == [("training", 4 * step, 40) for step in range(11)]
+    recipe, alone = Recipe("regressor", "slope", settings), Processes(0, 1, torch.device("cpu"))
+    train(SlopeTask(), recipe, settings, folder, no_report, processes=alone, step=steps)
+    return steps.steps

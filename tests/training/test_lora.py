@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
 from unprompt.models.store.folder import ModelFolder  # noqa: E402
+from unprompt.progress import SILENT, no_report  # noqa: E402
 from unprompt.training.export import trained_network  # noqa: E402
-from unprompt.training.listening import ignore  # noqa: E402
 from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.lora import add_lora, merge_lora, name_without_lora  # noqa: E402
 from unprompt.training.recipe import Lora, Network, Recipe  # noqa: E402
@@ -71,13 +71,13 @@ def test_updates_begin_alike_wherever_and_whenever(regressor_recipe: Path, tmp_p
     states = []
     for place in range(2):
         torch.manual_seed(place)
-        states.append(RegressorTask(recipe, tmp_path, ignore, ignore).model.state_dict())
+        states.append(RegressorTask(recipe, tmp_path, no_report, SILENT).model.state_dict())
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_a_run_trains_updates_and_head_alone(regressor_recipe: Path, tmp_path: Path) -> None:
     overrides = ["lora.rank=2", "optimisation.epochs=1", "probe.epochs=1"]
-    train_recipe(regressor_recipe, overrides, tmp_path, lambda line: None)
+    train_recipe(regressor_recipe, overrides, tmp_path)
     recipe = read_recipe(regressor_recipe, overrides)
     start, trained = build_network(recipe).state_dict(), trained_network(recipe, tmp_path / BEST)[0].state_dict()
     moved = {name for name, value in trained.items() if not torch.equal(value, start[name])}
@@ -88,4 +88,4 @@ def test_a_run_trains_updates_and_head_alone(regressor_recipe: Path, tmp_path: P
     folder = load_network(ModelFolder.open(tmp_path / "best"))
     assert all(torch.equal(value, trained[name]) for name, value in folder.state_dict().items())
     # A run that is over finds its checkpoint fitting.
-    assert train_recipe(regressor_recipe, overrides, tmp_path, lambda line: None)
+    assert train_recipe(regressor_recipe, overrides, tmp_path)

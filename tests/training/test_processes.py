@@ -29,7 +29,7 @@ def _command(recipe: Path, folder: Path, *arguments: str) -> subprocess.Complete
 
 
 def test_two_processes_train_as_one(regressor_recipe: Path, tmp_path: Path) -> None:
-    train_recipe(regressor_recipe, OVERRIDES, tmp_path / "one", lambda line: None)
+    train_recipe(regressor_recipe, OVERRIDES, tmp_path / "one")
     run = _command(regressor_recipe, tmp_path / "two", "--processes", "2")
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("balanced\t") == 1  # one of the two reports

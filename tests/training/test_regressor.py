@@ -21,6 +21,7 @@ from unprompt.images.preprocess import PUBLISHED_VIT  # noqa: E402
 from unprompt.models.networks.backbones import build_backbone  # noqa: E402
 from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
 from unprompt.models.store.folder import ModelFolder  # noqa: E402
+from unprompt.progress import SILENT, no_report  # noqa: E402
 from unprompt.training.loading import normalised  # noqa: E402
 from unprompt.training.loop import BEST, LAST  # noqa: E402
 from unprompt.training.probe import ProbeTask  # noqa: E402
@@ -36,10 +37,6 @@ ALL = slice(None)
 CPU = torch.device("cpu")
 
 
-def _ignore(*said: Any) -> None:
-    pass
-
-
 @pytest.fixture
 def recipe(regressor_recipe: Path) -> Recipe:
     return read_recipe(regressor_recipe)
@@ -52,11 +49,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _task(recipe: Recipe, folder: Path, **sections: dict[str, Any]) -> RegressorTask:
     changed = {name: replace(getattr(recipe, name), **values) for name, values in sections.items()}
-    return RegressorTask(replace(recipe, **changed), folder, _ignore, _ignore)
+    return RegressorTask(replace(recipe, **changed), folder, no_report, SILENT)
 
 
 def _probe(task: RegressorTask, folder: Path) -> ProbeTask:
-    return ProbeTask(task, folder, CPU, _ignore)
+    return ProbeTask(task, folder, CPU, SILENT)
 
 
 @pytest.fixture
@@ -220,6 +217,14 @@ def test_a_finished_run_is_gone_through_again_at_once(regressor_run: Path, regre
     assert best == json.loads((regressor_run / "checkpoint" / "state.json").read_text())["best"]
 
 
+def test_each_step_of_a_run_is_shown_to_its_end(regressor_run: Path) -> None:
+    steps = json.loads((regressor_run / "steps.json").read_text())
+    looking = "looking for broken pictures in"
+    names = [f"{looking} train.jsonl", f"{looking} val.jsonl", "features", "features", "training", "training"]
+    assert [name for name, _total, _done in steps] == names
+    assert all(sum(done) == total for _name, total, done in steps)
+
+
 def test_a_run_ends_with_two_model_folders(regressor_run: Path, task: RegressorTask) -> None:
     for name, weights in (("best", BEST), ("last", LAST)):
         folder = ModelFolder.open(regressor_run / name)
@@ -278,7 +283,7 @@ def test_what_the_second_stage_cannot_do_is_refused_before_the_first(
     regressor_recipe: Path, tmp_path: Path, override: str, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        train_recipe(regressor_recipe, [override], tmp_path, lambda line: None)
+        train_recipe(regressor_recipe, [override], tmp_path)
     assert not (tmp_path / "probe").exists()
 
 
@@ -286,7 +291,7 @@ def test_a_head_that_was_begun_with_keeps_its_scale(
     regressor_run: Path, regressor_recipe: Path, tmp_path: Path
 ) -> None:
     overrides = [f"head.start={regressor_run}", "augmentation.flip=0.0", "probe.epochs=1", "optimisation.epochs=0"]
-    train_recipe(regressor_recipe, overrides, tmp_path, lambda line: None)
+    train_recipe(regressor_recipe, overrides, tmp_path)
     start, trained = load_file(regressor_run / BEST), load_file(tmp_path / "probe" / BEST)
     assert torch.equal(trained["head.centre"], start["head.centre"])
     assert torch.equal(trained["head.spread"], start["head.spread"])
@@ -295,7 +300,7 @@ def test_a_head_that_was_begun_with_keeps_its_scale(
 @pytest.mark.parametrize("parts", ["optimisation.batch_size=1", "optimisation.accumulate=4"])
 def test_a_batch_norm_needs_more_than_one_picture(regressor_recipe: Path, tmp_path: Path, parts: str) -> None:
     with pytest.raises(DataError, match="a wide head needs two pictures or more at a time"):
-        train_recipe(regressor_recipe, ["head.kind=wide", parts], tmp_path, lambda line: None)
+        train_recipe(regressor_recipe, ["head.kind=wide", parts], tmp_path)
 
 
 def test_a_network_is_the_same_whenever_it_is_built(recipe: Recipe) -> None:

@@ -26,7 +26,7 @@ SHORT = ["optimisation.epochs=0", "probe.epochs=2"]
 def runs(regressor_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
-        train_recipe(regressor_recipe, [*SHORT, f"probe.seed={seed}"], folder / str(seed), lambda line: None)
+        train_recipe(regressor_recipe, [*SHORT, f"probe.seed={seed}"], folder / str(seed))
     return [folder / "0", folder / "1"]
 
 

@@ -57,7 +57,7 @@ def recipe(texts: Path) -> Path:
 @pytest.fixture(scope="module")
 def run(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "text-head"
-    train_recipe(recipe, [], folder, lambda line: None)
+    train_recipe(recipe, [], folder)
     return folder
 
 
@@ -86,13 +86,13 @@ def test_a_picture_model_begins_with_its_head(run: Path, pairs: Path, tmp_path: 
         batch_size = 4
         """
     )
-    train_recipe(path, [f"head.start={run}"], tmp_path / "run", lambda line: None)
+    train_recipe(path, [f"head.start={run}"], tmp_path / "run")
     head, started = load_file(run / BEST), load_file(tmp_path / "run" / BEST)
     assert all(torch.equal(value, head[name]) for name, value in started.items() if name.startswith("head."))
     with pytest.raises(DataError, match="is of another kind or size; copy its"):
-        train_recipe(path, [f"head.start={run}", "head.hidden=32"], tmp_path / "other", lambda line: None)
+        train_recipe(path, [f"head.start={run}", "head.hidden=32"], tmp_path / "other")
     with pytest.raises(DataError, match="head: start: expected the folder of a finished run"):
-        train_recipe(path, [f"head.start={tmp_path / 'none'}"], tmp_path / "third", lambda line: None)
+        train_recipe(path, [f"head.start={tmp_path / 'none'}"], tmp_path / "third")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_texts_that_no_head_can_learn_from(
 ) -> None:
     override = override.replace("VALIDATION", json.dumps(str(texts / "val.txt")))
     with pytest.raises(DataError, match=message):
-        train_recipe(recipe, [override], tmp_path, lambda line: None)
+        train_recipe(recipe, [override], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_texts_that_no_head_can_learn_from(
 )
 def test_towers_that_cannot_be(recipe: Path, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        train_recipe(recipe, [override, "network.options={}"], tmp_path, lambda line: None)
+        train_recipe(recipe, [override, "network.options={}"], tmp_path)

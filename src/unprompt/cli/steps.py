@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from unprompt.cli.progress import FIRST_LINE_S, NEXT_LINES_S, duration
 from unprompt.cli.terminal import say
+from unprompt.progress import Advance, no_advance
 
 _BAR_S = 0.1
 
@@ -20,10 +21,10 @@ class Steps:
         self._quiet = quiet
 
     @contextlib.contextmanager
-    def __call__(self, name: str, total: int | None, what: str = "prompts") -> Iterator[Callable[[int], None]]:
+    def __call__(self, name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
         """Begins a step; what it gives is told how many more of its things are done."""
         if self._quiet:
-            yield lambda done: None
+            yield no_advance
         elif sys.stderr.isatty():
             with _bar(name, total) as advance:
                 yield advance
@@ -31,7 +32,7 @@ class Steps:
             yield _lines(name, total, what)
 
 
-def _lines(name: str, total: int | None, what: str) -> Callable[[int], None]:
+def _lines(name: str, total: int | None, what: str) -> Advance:
     start_s = time.monotonic()
     due_s = start_s + FIRST_LINE_S
     so_far = 0
@@ -51,7 +52,7 @@ def _lines(name: str, total: int | None, what: str) -> Callable[[int], None]:
 
 
 @contextlib.contextmanager
-def _bar(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def _bar(name: str, total: int | None) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

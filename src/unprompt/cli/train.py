@@ -6,8 +6,6 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -17,8 +15,6 @@ import typer
 from unprompt.cli.steps import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERRUPTED, needing
-
-Advance = Callable[[str, int, int], None]
 
 
 def train(
@@ -49,8 +45,7 @@ def train(
     if "WORLD_SIZE" not in os.environ and (count := processes or run.gpu_count()) > 1:
         _together(count, folder)
         return
-    with stages() as advance:
-        best = run.train_recipe(recipe, overrides or [], folder, say, advance)
+    best = run.train_recipe(recipe, overrides or [], folder, say, Steps(quiet=False))
     if os.environ.get("RANK", "0") == "0":
         for metric, value in best.items():
             print(f"{metric}\t{value:.4f}")
@@ -101,30 +96,3 @@ def _together(count: int, folder: Path) -> None:
 
 def _log_of(folder: Path, rank: int) -> Path:
     return folder / f"process-{rank}.log"
-
-
-@contextlib.contextmanager
-def stages() -> Iterator[Advance]:
-    """A function that is told of the stage that a run is in, how many samples of it are done, and of how many."""
-    steps, now = Steps(quiet=False), _Stage()
-    with contextlib.ExitStack() as stack:
-
-        def advance(stage: str, done: int, total: int) -> None:
-            if (stage, total) != (now.name, now.total) or done < now.done:  # two stages may have one name
-                stack.close()
-                now.name, now.total, now.done = stage, total, 0
-                now.advance = stack.enter_context(steps(stage, total, "samples"))
-            now.advance(done - now.done)
-            now.done = done
-
-        yield advance
-
-
-@dataclass
-class _Stage:
-    """What is shown at present: its name, its size, how much of it is done, and what moves its bar."""
-
-    name: str = ""
-    total: int = 0
-    done: int = 0
-    advance: Callable[[int], None] = lambda done: None

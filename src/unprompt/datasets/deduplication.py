@@ -16,7 +16,7 @@ from unprompt.datasets.near_pairs import Indices, NearPairs, Pairs
 from unprompt.datasets.outputs import OutputPlace, written_whole
 from unprompt.datasets.vectors import VectorStore
 from unprompt.output.lines import to_json
-from unprompt.progress import Step
+from unprompt.progress import Advance, Step, no_advance
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def deduplicate(
 def find_originals(
     search: NearPairs,
     report: Callable[[Pairs], None] | None = None,
-    advance: Callable[[int], None] = lambda done: None,
+    advance: Advance = no_advance,
 ) -> Indices:
     """For each vector the one that it is dropped for, or -1 where it is kept (n,).
 

@@ -24,6 +24,7 @@ from unprompt.images.decode import decode
 from unprompt.images.folders import matching
 from unprompt.images.ref import ARCHIVE_SUFFIXES, ImageRef
 from unprompt.prediction import Failure
+from unprompt.progress import Advance, no_advance
 from unprompt.threads import core_count, in_order
 
 _WILDCARD = re.compile(r"[*?\[]")
@@ -58,22 +59,22 @@ def checked_pairs(
     skip_bad: bool = False,
     decode: bool = True,
     threads: int = 0,
-    advance: Callable[[int], None] = lambda done: None,
+    advance: Advance = no_advance,
 ) -> tuple[list[Pair], Counter[str]]:
     """All pairs of a data set that can be used, in its order, and how many faults of each kind there are.
 
     With `decode` each picture is decoded once, by `threads` (0: one a core); without, a picture that is a file has to
-    exist. `advance` hears how many records were looked at. Raises DataError where there is no usable pair and, unless
+    exist. `advance` is called after each record. Raises DataError where there is no usable pair and, unless
     `skip_bad`, where there is any fault: how many of each kind, and the first of each with their places.
     """
     pairs: list[Pair] = []
     faults = Faults()
-    for done, item in enumerate(_checked(source, _decoded if decode else _existing, threads), 1):
+    for item in _checked(source, _decoded if decode else _existing, threads):
         if isinstance(item, Pair):
             pairs.append(item)
         else:
             faults.add(item)
-        advance(done)
+        advance(1)
     if faults.counts and not (skip_bad and pairs):
         raise faults.error(str(source), len(pairs), "skip_bad")
     if not pairs:

@@ -6,7 +6,6 @@ groups go to one side: prompts are of one group where a chain of others links th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from unprompt.datasets.near_pairs import Indices, NearPairs
 from unprompt.datasets.outputs import OutputPlace
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError
-from unprompt.progress import Step
+from unprompt.progress import Advance, Step, no_advance
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def split_prompts(
     )
 
 
-def find_groups(search: NearPairs, advance: Callable[[int], None] = lambda done: None) -> Indices:
+def find_groups(search: NearPairs, advance: Advance = no_advance) -> Indices:
     """The group of each vector (n,): the connected components of the pairs that reach the threshold.
 
     Groups are numbered from 0 in the order of their first vectors. `advance` hears how many more pairs are decided.

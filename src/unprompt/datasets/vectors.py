@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
@@ -18,6 +18,7 @@ from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.output.files import OutputBusyError, open_locked, write_all, write_errors
 from unprompt.prediction import EMBEDDING_SIZE
+from unprompt.progress import Advance, no_advance
 from unprompt.text.fingerprints import fingerprint
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.threads import core_count, in_order
@@ -85,7 +86,7 @@ class VectorStore:
         places = np.minimum(self._keys.searchsorted(keys), len(self._keys) - 1)
         return np.where(self._keys[places] == keys, self._order[places], -1)
 
-    def keep(self, prompts: Iterable[str], advance: Callable[[int], None] = lambda done: None) -> None:
+    def keep(self, prompts: Iterable[str], advance: Advance = no_advance) -> None:
         """Encodes the prompts that are not kept yet; `advance` hears how many more were.
 
         Those of like length are encoded together, one batch a thread: a batch split among threads is slower.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from unprompt.errors import DataError
 from unprompt.models.networks.batches import ShrinkingBatches
 from unprompt.models.networks.torchvision_cure import cure_torchvision
 from unprompt.prediction import Vector
+from unprompt.progress import Advance, no_advance
 from unprompt.towers.causal import CausalText, Family, is_causal, text_tower
 from unprompt.towers.open_clip_model import build_model, model_config, split_name
 from unprompt.towers.tokens import ClipTokens, TextTokens, open_tokens
@@ -41,14 +42,13 @@ def encode_texts(
     weights: str,
     device: torch.device,
     options: Mapping[str, Any] = {},
-    advance: Callable[[int], None] = lambda done: None,
+    advance: Advance = no_advance,
 ) -> Vector:
     """Unit vectors (len(texts), size) float32 of texts by the text tower of `architecture.tag`.
 
     `weights` are "hub", "random" or a safetensors file of the whole model; `options` are sizes that differ from the
-    architecture's: embed_dim and text_cfg. A text past the tower's length is cut. `advance` hears how many are done.
-    Raises DataError for a model without a text tower or weights of another one, ModelError for weights that cannot be
-    had.
+    architecture's: embed_dim and text_cfg. A text past the tower's length is cut. Raises DataError for a model without
+    a text tower or weights of another one, ModelError for weights that cannot be had.
     """
     cure_torchvision()
     import open_clip
@@ -60,14 +60,7 @@ def encode_texts(
     architecture, _ = split_name(name)
     model = build_model(name, weights=weights, options=options).to(device)
     tower = open_text_tower(model, open_tokens(architecture, read_length(architecture, options)))
-    done = 0
-
-    def hear(more: int) -> None:
-        nonlocal done
-        done += more
-        advance(done)
-
-    return tower.encode(texts, hear)
+    return tower.encode(texts, advance)
 
 
 def read_length(architecture: str, options: Mapping[str, Any]) -> int:
@@ -99,7 +92,7 @@ class CausalTexts:
         """There may be more room than before."""
         self._tower.begin_anew()
 
-    def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
+    def encode(self, texts: Sequence[str], advance: Advance) -> Vector:
         """Unit vectors (texts, size); `advance` hears how many more are done."""
         parts = []
         for at in range(0, max(len(texts), 1), CHUNK):
@@ -142,7 +135,7 @@ class WholeTexts:
         """There may be more room than before."""
         self._batches.begin_anew()
 
-    def encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vector:
+    def encode(self, texts: Sequence[str], advance: Advance) -> Vector:
         """Unit vectors (texts, size); `advance` hears how many more are done."""
         parts = []
         for at in range(0, max(len(texts), 1), CHUNK):

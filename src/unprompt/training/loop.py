@@ -23,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from unprompt.errors import DataError
 from unprompt.output.files import write_errors
+from unprompt.progress import SILENT, Advance, Report, Step
 from unprompt.training.averaging import MovingAverage, put
 from unprompt.training.checkpoint import (
     newest_checkpoint,
@@ -31,7 +32,6 @@ from unprompt.training.checkpoint import (
     restore_optimiser,
     write_checkpoint,
 )
-from unprompt.training.listening import Advance, Report, ignore
 from unprompt.training.optimiser import adamw, set_rate, trainable
 from unprompt.training.plot import METRICS, plot_metrics, read_metrics
 from unprompt.training.processes import Processes
@@ -80,7 +80,7 @@ def train(
     report: Report,
     *,
     processes: Processes,
-    advance: Advance = ignore,
+    step: Step = SILENT,
 ) -> dict[str, float]:
     """Runs (or goes on with) one of a recipe's optimisations in `folder`; returns the best evaluation.
 
@@ -88,14 +88,15 @@ def train(
     """
     with processes.first_alone():
         claim(folder, recipe)
-    run = _Run(task, recipe.name, options, folder, processes, report, advance)
+    run = _Run(task, recipe.name, options, folder, processes, report)
     run.resume()
-    run.tell()
-    if not run.best:
-        run.evaluate()
-    while run.step < run.total_steps:
-        run.epoch()
-    run.finish()
+    with step("training", run.total_steps * options.batch_size, "samples") as advance:
+        advance(run.step * options.batch_size)
+        if not run.best:
+            run.evaluate()
+        while run.step < run.total_steps:
+            run.epoch(advance)
+        run.finish()
     return run.best
 
 
@@ -132,10 +133,9 @@ class _Run:
         folder: Path,
         processes: Processes,
         report: Report,
-        advance: Advance,
     ) -> None:
         self.task, self.name, self.options, self.folder, self.processes = task, name, options, folder, processes
-        self.report, self.advance = report, advance
+        self.report = report
         self.model = task.model.to(processes.device)
         self.parameters = trainable(self.model, task.depth_of)
         self.frozen_norms = [module for module in self.model.modules() if _is_frozen_norm(module)]
@@ -151,23 +151,18 @@ class _Run:
         self.pace = _Pace(self.step)
         self.saved_at = time.monotonic()
 
-    def epoch(self) -> None:
+    def epoch(self, advance: Advance) -> None:
         """The rest of the epoch that `step` lies in."""
         number, start = divmod(self.step, self.epoch_steps)
         for batch in self.task.batches(number, self.options.batch_size, start, self.processes.rows):
             self.losses.append(self._update(batch))
-            self.tell()
+            advance(self.options.batch_size)
             if self.step % STEPS_A_REPORT == 0 or self.step == self.total_steps:
                 self._log_loss()
             if self.step % self.evaluate_every == 0 or self.step == self.total_steps:
                 self.evaluate()
             elif time.monotonic() - self.saved_at > self.options.checkpoint_minutes * 60:
                 self.save()
-
-    def tell(self) -> None:
-        """Says how far it is."""
-        samples = self.options.batch_size
-        self.advance("training", self.step * samples, self.total_steps * samples)
 
     def _update(self, batch: Batch) -> Tensor:
         """One step of the optimiser; returns the loss before it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from unprompt.datasets.pairs import Pair, checked_pairs
 from unprompt.errors import DataError
 from unprompt.images.ref import ImageRef
 from unprompt.prediction import Vector
-from unprompt.training.listening import Advance, Report, ignore
+from unprompt.progress import SILENT, Advance, Report, Step, no_advance, no_report
 from unprompt.training.recipe import Data
 from unprompt.training.targets import target_vectors
 
@@ -42,15 +42,15 @@ class Pairs:
         cache: Path,
         *,
         all_captions: bool,
-        report: Report = ignore,
-        advance: Advance = ignore,
+        report: Report = no_report,
+        step: Step = SILENT,
     ) -> Pairs:
         """The pairs of a data set. `all_captions`: the target of a photo is the mean of its captions' vectors.
 
         Every picture is decoded once, by default, before anything is learnt; a note in `cache` spares a run that goes
         on from doing it again. Raises DataError where a record is of no use, unless the recipe skips these.
         """
-        pairs = _checked(source, options, cache, report, advance)
+        pairs = _checked(source, options, cache, report, step)
         texts = [_captions(pair) if all_captions else [pair.prompt] for pair in pairs]
         flat = sorted({text for several in texts for text in several})
         vectors = dict(zip(flat, target_vectors(flat, cache), strict=True))
@@ -129,12 +129,12 @@ def _group(fields: Mapping[str, Any], index: int) -> int:
     return group if isinstance(group, int) and group >= 0 else -1 - index
 
 
-def _checked(source: str, options: Data, cache: Path, report: Report, advance: Advance) -> list[Pair]:
-    pairs = _read(source, options, decode=False, advance=ignore)[0]
+def _checked(source: str, options: Data, cache: Path, report: Report, step: Step) -> list[Pair]:
+    pairs = _read(source, options, decode=False, advance=no_advance)[0]
     note = cache / f"checked-{_fingerprint(source, pairs)}.json"
     if options.decode_first and not note.exists():
-        stage = f"looking for broken pictures in {Path(source).name}"
-        pairs, faults = _read(source, options, decode=True, advance=lambda done: advance(stage, done, len(pairs)))
+        with step(f"looking for broken pictures in {Path(source).name}", len(pairs), "samples") as advance:
+            pairs, faults = _read(source, options, decode=True, advance=advance)
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(sorted(pair.name for pair in pairs)), encoding="utf-8")
         if faults:
@@ -148,9 +148,7 @@ def _checked(source: str, options: Data, cache: Path, report: Report, advance: A
     return pairs
 
 
-def _read(
-    source: str, options: Data, *, decode: bool, advance: Callable[[int], None]
-) -> tuple[list[Pair], Counter[str]]:
+def _read(source: str, options: Data, *, decode: bool, advance: Advance) -> tuple[list[Pair], Counter[str]]:
     return checked_pairs(source, skip_bad=options.skip_bad, decode=decode, threads=options.workers, advance=advance)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from unprompt.images.ref import ImageRef
 from unprompt.models.regressors.regressor_network import RegressorNetwork
-from unprompt.training.listening import Advance
+from unprompt.progress import Step
 from unprompt.training.loop import Batch
 from unprompt.training.losses import regression_loss
 from unprompt.training.regressor import RegressorTask
@@ -26,14 +26,14 @@ class ProbeTask:
 
     metric = "balanced"
 
-    def __init__(self, whole: RegressorTask, folder: Path, device: torch.device, advance: Advance) -> None:
+    def __init__(self, whole: RegressorTask, folder: Path, device: torch.device, step: Step) -> None:
         self.whole, self.model, self.seed = whole, whole.model, whole.recipe.probe.seed
         whole.model.to(device)
         cache = folder / "cache"
         # The head learns from mirrored pictures too only where the whole network will.
         mirrored = whole.recipe.augmentation.flip > 0
-        self.features = _features(whole, whole.train.pictures, mirrored, cache / "train-features.safetensors", advance)
-        self.held_out = _features(whole, whole.validation.pictures, False, cache / "val-features.safetensors", advance)
+        self.features = _features(whole, whole.train.pictures, mirrored, cache / "train-features.safetensors", step)
+        self.held_out = _features(whole, whole.validation.pictures, False, cache / "val-features.safetensors", step)
         if whole.recipe.head.standardise and not whole.recipe.head.start:  # such a head has learnt with its own scale
             whole.model.fit_scale(self.features.flatten(0, 1).to(device))
 
@@ -64,9 +64,7 @@ class ProbeTask:
         return self.whole.validation.score(predicted.cpu().numpy())
 
 
-def _features(
-    task: RegressorTask, pictures: Sequence[ImageRef], mirrored: bool, cache: Path, advance: Advance
-) -> Tensor:
+def _features(task: RegressorTask, pictures: Sequence[ImageRef], mirrored: bool, cache: Path, step: Step) -> Tensor:
     """Features (1 or 2, n, size) of the start weights: straight and, if asked for, mirrored."""
     identity = json.dumps([task.identity(), mirrored, [ref.source for ref in pictures]])
     if cache.exists():
@@ -75,11 +73,11 @@ def _features(
             return found["features"]
     task.model.eval()
     parts: list[list[Tensor]] = [[], []]
-    with torch.inference_mode():
+    with torch.inference_mode(), step("features", len(pictures), "samples") as advance:
         for pixels in pixel_batches(pictures, task.preprocessing, task.loader, device_of(task.model)):
             for views, seen in zip(parts, (pixels, pixels.flip(3)) if mirrored else (pixels,), strict=False):
                 views.append(task.model.features(seen).cpu())
-            advance("features", sum(map(len, parts[0])), len(pictures))
+            advance(len(pixels))
     features = torch.stack([torch.cat(views) for views in parts if views])
     marked = {"features": features, "identity": torch.tensor(list(identity.encode()), dtype=torch.uint8)}
     save_tensors(marked, cache)

@@ -21,9 +21,9 @@ from unprompt.images.ref import Pixels
 from unprompt.models.networks.backbones import build_backbone
 from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork
 from unprompt.prediction import Vector
+from unprompt.progress import Report, Step
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.training.augmentation import augment, overlay
-from unprompt.training.listening import Advance, Report
 from unprompt.training.loading import Loader, normalised, read_pixels, to_tensor
 from unprompt.training.loop import Batch
 from unprompt.training.lora import add_lora, name_without_lora
@@ -47,7 +47,7 @@ class RegressorTask:
 
     metric = "balanced"
 
-    def __init__(self, recipe: Recipe, folder: Path, report: Report, advance: Advance) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, report: Report, step: Step) -> None:
         self.recipe, self.seed = recipe, recipe.optimisation.seed
         if not recipe.sight.views:
             raise DataError("sight: views: expected one or more of whole, mirrored, middle, found none")
@@ -56,9 +56,7 @@ class RegressorTask:
         if recipe.lora.rank:
             add_lora(self.model, recipe.lora)
         self.preprocessing = preprocessing_of(recipe.sight, self.model.backbone.preprocessing)
-        read = functools.partial(
-            Pairs.read, options=recipe.data, cache=folder / "cache", report=report, advance=advance
-        )
+        read = functools.partial(Pairs.read, options=recipe.data, cache=folder / "cache", report=report, step=step)
         self.train = read(recipe.data.train, all_captions=True)
         self.validation = read(recipe.data.validation, all_captions=False)
         self.draw = Draw(self.train, recipe.data)

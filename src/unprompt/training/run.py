@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from unprompt.errors import DataError
 from unprompt.models.store.folder import CARD, ModelFolder, replacing
 from unprompt.output.files import open_locked
+from unprompt.progress import SILENT, Report, Step, no_report
 from unprompt.training.card import write_data_note
 from unprompt.training.decoder import DecoderTask
 from unprompt.training.export import (
@@ -21,7 +22,6 @@ from unprompt.training.export import (
     export_sentence_encoder,
     regressor_folder,
 )
-from unprompt.training.listening import Advance, Report, ignore
 from unprompt.training.loop import BEST, LAST, claim, train
 from unprompt.training.probe import ProbeTask
 from unprompt.training.processes import Processes, joined
@@ -42,8 +42,8 @@ def train_recipe(
     recipe_path: Path,
     overrides: list[str],
     folder: Path,
-    report: Report,
-    advance: Advance = ignore,
+    report: Report = no_report,
+    step: Step = SILENT,
 ) -> dict[str, float]:
     """Trains in `folder`, going on where a killed run stopped; returns the best evaluation.
 
@@ -60,8 +60,8 @@ def train_recipe(
             if processes.is_first:
                 stack.enter_context(open_locked(str(folder / LOCK)))
         if not processes.is_first:
-            report, advance = ignore, ignore
-        return _trained(recipe, folder, processes, report, advance)
+            report, step = no_report, SILENT
+        return _trained(recipe, folder, processes, report, step)
 
 
 def _check_batches(recipe: Recipe, processes: Processes) -> None:
@@ -80,29 +80,29 @@ def _check_batches(recipe: Recipe, processes: Processes) -> None:
             )
 
 
-def _trained(recipe: Recipe, folder: Path, processes: Processes, report: Report, advance: Advance) -> dict[str, float]:
+def _trained(recipe: Recipe, folder: Path, processes: Processes, report: Report, step: Step) -> dict[str, float]:
     if recipe.task == "regressor":
-        return _train_regressor(recipe, folder, processes, report, advance)
+        return _train_regressor(recipe, folder, processes, report, step)
     with processes.first_alone():
         if recipe.task == "decoder":
             task: DecoderTask | TextHeadTask = DecoderTask(recipe, folder)
         else:
-            task = TextHeadTask(recipe, folder, processes.device, advance)
-    best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, advance=advance)
+            task = TextHeadTask(recipe, folder, processes.device, step)
+    best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, step=step)
     if recipe.task == "text-head" and processes.is_first:
         write_models(recipe, folder)
     return best
 
 
 def _train_regressor(
-    recipe: Recipe, folder: Path, processes: Processes, report: Report, advance: Advance
+    recipe: Recipe, folder: Path, processes: Processes, report: Report, step: Step
 ) -> dict[str, float]:
     """Linear probing before fine-tuning: a random head would tear the backbone's features in its first steps.
 
     Source: Kumar et al., "Fine-tuning can distort pretrained features and underperform out-of-distribution" (2022).
     """
     with processes.first_alone():
-        task = RegressorTask(recipe, folder, report, advance)
+        task = RegressorTask(recipe, folder, report, step)
     if recipe.optimisation.epochs:
         task.steps(recipe.optimisation.batch_size)  # refuses too few pictures now, not after the probe
     if recipe.head.start:
@@ -114,11 +114,11 @@ def _train_regressor(
     best: dict[str, float] = {}
     if recipe.probe.epochs:
         with processes.first_alone():
-            probe = ProbeTask(task, folder, processes.device, advance)
-        best = train(probe, recipe, recipe.probe, folder / PROBE, report, processes=processes, advance=advance)
+            probe = ProbeTask(task, folder, processes.device, step)
+        best = train(probe, recipe, recipe.probe, folder / PROBE, report, processes=processes, step=step)
         task.model.load_state_dict(load_file(folder / PROBE / BEST))
     if recipe.optimisation.epochs or not best:
-        best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, advance=advance)
+        best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, step=step)
     if processes.is_first:
         write_models(recipe, folder)
     return best

@@ -14,8 +14,8 @@ from torch import Tensor
 from unprompt.errors import DataError
 from unprompt.models.regressors.torch_folder import save_network
 from unprompt.models.store.folder import ModelFolder, check_replaceable
+from unprompt.progress import Report
 from unprompt.training.export import trained_network
-from unprompt.training.listening import Report
 from unprompt.training.loading import Loader
 from unprompt.training.pairs import Pairs
 from unprompt.training.recipe import Recipe

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from unprompt.errors import DataError
 from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.prediction import Vector
+from unprompt.progress import Step
 from unprompt.towers.texts import encode_texts
-from unprompt.training.listening import Advance
 from unprompt.training.loop import Batch
 from unprompt.training.losses import regression_loss
 from unprompt.training.recipe import Recipe
@@ -36,10 +36,10 @@ class TextHeadTask:
 
     metric = "text"
 
-    def __init__(self, recipe: Recipe, folder: Path, device: torch.device, advance: Advance) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device, step: Step) -> None:
         self.recipe, self.seed = recipe, recipe.optimisation.seed
         self.model = build_network(recipe)
-        self.device, self.cache, self.advance = device, folder / "cache", advance
+        self.device, self.cache, self.step = device, folder / "cache", step
         held_out = set(read_texts([Path(recipe.text_head.validation)]))
         texts = [text for text in read_texts([Path(path) for path in recipe.text_head.texts]) if text not in held_out]
         if not texts:
@@ -89,13 +89,14 @@ class TextHeadTask:
         key = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
         def encode() -> Vector:
-            return encode_texts(
-                network.name,
-                texts,
-                weights=network.weights,
-                options=options,
-                device=self.device,
-                advance=lambda done: self.advance("text features", done, len(texts)),
-            )
+            with self.step("text features", len(texts), "samples") as advance:
+                return encode_texts(
+                    network.name,
+                    texts,
+                    weights=network.weights,
+                    options=options,
+                    device=self.device,
+                    advance=advance,
+                )
 
         return kept(self.cache / f"clip-{key}.npy", encode), target_vectors(texts, self.cache)

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +79,7 @@ class TermTables:
             self._tables[key] = TermTable(category.terms, category.name, vectors, _weights(category))
         return self._tables[key]
 
-    def _vectors(self, category: Category, advance: Callable[[int], None]) -> Half:
+    def _vectors(self, category: Category, advance: Advance) -> Half:
         if self._cache is None or not category.terms:
             return self._encode(category.terms, advance)
         path, label = self._place(category, self._cache)
@@ -103,9 +103,7 @@ class TermTables:
         label = Label(self._towers.name, self._identity, category.identity, shape)
         return cache / self._identity / f"{category.identity}{SUFFIX}", label
 
-    def _parts(
-        self, whole_path: Path, whole: Label, terms: Sequence[str], advance: Callable[[int], None]
-    ) -> list[Half]:
+    def _parts(self, whole_path: Path, whole: Label, terms: Sequence[str], advance: Advance) -> list[Half]:
         """The vectors of a list, those of a long one in parts, each of which is kept as soon as it is made.
 
         Parts begin at the same terms in every run, so that a run which goes on after a kill makes the same bits.
@@ -127,7 +125,7 @@ class TermTables:
             parts.append(kept)
         return parts
 
-    def _encode(self, texts: Sequence[str], advance: Callable[[int], None]) -> Half:
+    def _encode(self, texts: Sequence[str], advance: Advance) -> Half:
         if not texts:
             return np.empty((0, self._towers.size), np.float16)
         vectors = self._towers.encode_texts(texts, advance).astype(np.float16)

@@ -17,6 +17,7 @@ from unprompt.datasets.generation.plan import Drawing
 from unprompt.datasets.generation.settings import Settings
 from unprompt.datasets.generation.shards import Drawn
 from unprompt.errors import DataError
+from unprompt.progress import Report
 
 DrawBatch = Callable[[Sequence[Drawing]], list[Drawn]]
 
@@ -30,7 +31,7 @@ class Painter:
         settings: Settings,
         *,
         batch_size: int,
-        report: Callable[[str], None],
+        report: Report,
     ) -> None:
         self._pipeline, self._settings = pipeline, settings
         self._report = report
@@ -88,7 +89,7 @@ class Painter:
 class Batches:
     """Batches of at most `size` drawings, half as many each time that memory runs out."""
 
-    def __init__(self, size: int, report: Callable[[str], None]) -> None:
+    def __init__(self, size: int, report: Report) -> None:
         self.size = size
         self._report = report
         self._reported = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +14,7 @@ from unprompt.datasets.generation.settings import SCHEDULER
 from unprompt.display import printable
 from unprompt.errors import DataError, ModelError
 from unprompt.models.networks.torchvision_cure import cure_torchvision
+from unprompt.progress import Report
 
 Pipeline: TypeAlias = Any
 """A diffusers.StableDiffusionPipeline, whose own annotations know neither its parts nor that it can be called."""
@@ -41,9 +41,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def load_pipeline(
-    model: str, *, device: torch.device, precision: str, offline: bool, report: Callable[[str], None]
-) -> Pipeline:
+def load_pipeline(model: str, *, device: torch.device, precision: str, offline: bool, report: Report) -> Pipeline:
     """The pipeline of a hub model or a local folder, on its device, with DPM-Solver++ (Lu et al. 2022) as scheduler.
 
     A hub model that is not in the cache is downloaded, which is reported, unless `offline`. Only safetensors are read.
@@ -74,7 +72,7 @@ def load_pipeline(
     return pipeline.to(device)
 
 
-def _folder_of(model: str, *, offline: bool, report: Callable[[str], None]) -> Path:
+def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
     """The folder of the model's files, downloaded where it has to be and may be."""
     if os.path.isdir(model):
         return Path(model)

@@ -23,7 +23,7 @@ import httpx
 from unprompt.errors import ModelError
 from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.store.published_models import PublishedModel
-from unprompt.progress import Step
+from unprompt.progress import Advance, Step, no_advance
 
 _TRIES = 3
 """Of a download that breaks off, without a byte more; what has come is kept, after them as well, for the next run."""
@@ -212,7 +212,7 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
         os.replace(begun, place)
 
 
-def _come(promise: _Promise, begun: Path, what: str, advance: Callable[[int], None]) -> None:
+def _come(promise: _Promise, begun: Path, what: str, advance: Advance) -> None:
     """All of it, in as many tries as bring more of it, and a few that do not."""
     most = failed = 0
     reach = _furthest(advance)
@@ -229,7 +229,7 @@ def _come(promise: _Promise, begun: Path, what: str, advance: Callable[[int], No
             time.sleep(_PAUSE_S)
 
 
-def _furthest(advance: Callable[[int], None]) -> Callable[[int], None]:
+def _furthest(advance: Advance) -> Callable[[int], None]:
     """What is told how many bytes are there, and tells how many more MB that are than ever before."""
     told = 0
 
@@ -283,11 +283,11 @@ def _enter(repository: str, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def logged(name: str, total: int | None, what: str = "MB") -> Iterator[Callable[[int], None]]:
+def logged(name: str, total: int | None, what: str = "MB") -> Iterator[Advance]:
     """A step where nobody asked for progress: a large download is said when it begins, in a log."""
     if total is not None and total >= _LARGE_MB:
         _log.warning("unprompt brings %s from the hub: %s %s", name, f"{total:,}", what)
-    yield lambda done: None
+    yield no_advance
 
 
 def _first_line(error: Exception) -> str:
