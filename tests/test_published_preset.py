@@ -215,8 +215,8 @@ def test_members_that_take_turns_say_the_same_and_leave(preset: Path, pictures: 
     together, apart = unprompt.load(preset), unprompt.load(turns)
     for unprompter in (together, apart):
         _say_the_same(unprompter, preset, pictures)
-    assert None not in [captioner._writer for captioner in _captioners(together)]
-    assert [captioner._writer for captioner in _captioners(apart)] == [None, None]
+    assert None not in [captioner._writer.held for captioner in _captioners(together)]
+    assert [captioner._writer.held for captioner in _captioners(apart)] == [None, None]
 
 
 def test_a_captioner_leaves_when_the_next_member_needs_the_room(
@@ -229,8 +229,8 @@ def test_a_captioner_leaves_when_the_next_member_needs_the_room(
 
     def load(device: torch.device) -> Writer:
         """The device has room for one of both."""
-        tries.append(blip._writer is None)
-        if blip._writer is not None:
+        tries.append(blip._writer.held is None)
+        if blip._writer.held is not None:
             raise torch.OutOfMemoryError("no room")
         return source.load(device)
 
@@ -238,7 +238,7 @@ def test_a_captioner_leaves_when_the_next_member_needs_the_room(
     _say_the_same(unprompter, preset, pictures)
     assert tries[0] is False
     assert tries[-2:] == [True, True]  # two batches, which may have tried at once before
-    assert (blip._writer, ofa._writer) == (None, None)
+    assert (blip._writer.held, ofa._writer.held) == (None, None)
     assert [record.getMessage() for record in caplog.records] == [
         "captioner: the device has no room for ofa-large-caption; free its memory or hide it (CUDA_VISIBLE_DEVICES=), "
         "or take a smaller captioner; the members take turns on it from now on, which is slower"

@@ -84,7 +84,8 @@ class ModelError(UnpromptError):
 class NoRoomError(ModelError):
     """The device has too little memory for a model. `ways` says what else to do than to free memory."""
 
-    def __init__(self, what: str, ways: str = "hide it (CUDA_VISIBLE_DEVICES=)") -> None:
+    def __init__(self, what: str, ways: str | None = None) -> None:
+        ways = ways or "hide it (CUDA_VISIBLE_DEVICES=)"
         super().__init__(f"the device has no room for {what}; free its memory or {ways}")
 
 

@@ -193,8 +193,8 @@ def _generated(monkeypatch: pytest.MonkeyPatch, network: Any, pictures: list[Pic
 def _writer(weights: Path, pictures: list[Picture], **changes: Any) -> CocaWriter:
     captioner = open_caption_model(NAME, changes, weights=weights)
     captioner.captions(pictures[:1])
-    assert isinstance(captioner._writer, CocaWriter)
-    return captioner._writer
+    assert isinstance(captioner._writer.held, CocaWriter)
+    return captioner._writer.held
 
 
 def _hypotheses(writer: CocaWriter, pictures: list[Picture]) -> list[list[str]]:

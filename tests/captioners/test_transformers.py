@@ -81,8 +81,8 @@ def _generated(kind: str, folder: Path, picture: Picture, question: str = "", **
 
 
 def _writer(captioner: TorchCaptioner) -> TransformersWriter:
-    assert isinstance(captioner._writer, TransformersWriter)
-    return captioner._writer
+    assert isinstance(captioner._writer.held, TransformersWriter)
+    return captioner._writer.held
 
 
 def _hypotheses(writer: TransformersWriter, pictures: Sequence[Picture]) -> list[list[str]]:
@@ -233,13 +233,13 @@ def test_one_beam_is_enough(folders: dict[str, Path]) -> None:
 
 def test_weights_are_loaded_once_and_again_after_they_made_room(folders: dict[str, Path]) -> None:
     captioner = open_caption_model(f"local:{folders['git']}")
-    assert captioner._writer is None
+    assert captioner._writer.held is None
     captions = captioner.captions(_pictures(2))
-    writer = captioner._writer
+    writer = captioner._writer.held
     assert captioner.captions(_pictures(2)) == captions
-    assert captioner._writer is writer
+    assert captioner._writer.held is writer
     captioner.unload()
-    assert captioner._writer is None
+    assert captioner._writer.held is None
     assert captioner.captions(_pictures(2)) == captions
 
 

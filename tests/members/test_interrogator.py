@@ -138,6 +138,6 @@ def test_its_towers_leave_the_device_and_come_back(lists: Path, tmp_path: Path, 
     (vote,) = asked.vote([picture])
     assert vote.terms
     asked.unload()
-    assert {value.device.type for value in towers._model.parameters()} == {"cpu"}
+    assert {value.device.type for value in towers._model.load().parameters()} == {"cpu"}
     (again,) = asked.vote([picture])
     assert (again.texts, again.terms, again.text_similarity) == (vote.texts, vote.terms, vote.text_similarity)

@@ -203,7 +203,7 @@ def test_a_network_that_made_room_answers_the_same(torch_folder: ModelFolder, pi
     assert "_engine" not in vars(member._encoder)  # what was never asked is not read for this
     before = member.vote(pictures)
     member.unload()
-    assert not member._encoder._engine._has_moved
+    assert not member._encoder._engine._network._has_moved
     for one, other in zip(before, member.vote(pictures), strict=True):
         assert (one.vector == other.vector).all()
 

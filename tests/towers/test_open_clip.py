@@ -21,7 +21,6 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 from tiny_open_clip import OPTIONS, VISION, build, open_clip, shaken  # noqa: E402
 
-from unprompt.models.networks.batches import GPU_BATCH  # noqa: E402
 from unprompt.models.networks.open_clip_backbone import preprocessing_of, quiet, tag_config  # noqa: E402
 from unprompt.towers.causal import CPU_PASS  # noqa: E402
 from unprompt.towers.open_clip import SHORTLIST, OpenClipTowers  # noqa: E402
@@ -220,12 +219,12 @@ def test_towers_that_were_unloaded_answer_the_same(tmp_path: Path) -> None:
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, tmp_path / "clip.safetensors")
     towers = OpenClipTowers("ViT-B-32", weights=str(tmp_path), options=OPTIONS)
     towers.unload()
-    assert "_model" not in vars(towers)  # what was never asked is not read for this
+    assert towers._model.held is None  # what was never asked is not read for this
     images, texts = towers.encode_images(_pictures()), towers.encode_texts(TERMS)
     scores = towers.score_continuations([_asked(images[0])])
-    towers._batches.size = towers._texts._tower.room = 1
+    towers._batches.size = towers._texts.batches.size = 0
     towers.unload()
-    assert (towers._batches.size, towers._texts._tower.room) == (GPU_BATCH, CPU_PASS)
+    assert (towers._batches.size, towers._texts.batches.size) == (1, CPU_PASS)
     assert (towers.encode_images(_pictures()) == images).all()
     towers.unload()
     assert (towers.encode_texts(TERMS) == texts).all()
@@ -274,7 +273,8 @@ def test_on_a_gpu_towers_leave_and_come_back(tmp_path: Path) -> None:
         (lambda: towers.score_continuations([_asked(images[0])])[0], scores),
     ):
         towers.unload()
-        assert {value.device.type for value in (*towers._model.parameters(), *towers._model.buffers())} == {"cpu"}
+        waiting = towers._model.load()
+        assert {value.device.type for value in (*waiting.parameters(), *waiting.buffers())} == {"cpu"}
         assert (ask() == expected).all()
     given = OpenClipTowers.of(model.cuda(), "ViT-B-32")
     given.unload()

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 from typing import Protocol
 
 import torch
@@ -13,9 +15,8 @@ from torch import Tensor, nn
 
 from unprompt.captioners.hypotheses import first_sound
 from unprompt.captioners.settings import CaptionSettings
-from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
-from unprompt.models.networks.batches import ShrinkingBatches
+from unprompt.models.networks.device import OnDevice, ShrinkingBatches
 
 
 class Writer(Protocol):
@@ -62,10 +63,14 @@ class TorchCaptioner:
         self.name = name
         self.settings = settings
         self._source = source
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        size = settings.batch_size if self._device.type == "cuda" else 1
-        self._batches = ShrinkingBatches(self._write, size)
-        self._writer: Writer | None = None
+        self._writer = OnDevice(
+            name,
+            lambda device: self._source.load(device),
+            network_of=attrgetter("network"),
+            forgets=True,
+            ways="hide it (CUDA_VISIBLE_DEVICES=), or take a smaller captioner",
+        )
+        self._batches = ShrinkingBatches(settings.batch_size if self._writer.device.type == "cuda" else 1)
         self._lock = threading.Lock()
 
     def identities(self) -> Mapping[str, str]:
@@ -74,11 +79,8 @@ class TorchCaptioner:
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
         """See `Captioner`."""
-        captions: list[str] = []
         with self._lock:
-            while (at := len(captions)) < len(pictures):  # a step may be shorter than the one before
-                captions += self._captions(pictures[at : at + self._batches.size])
-        return captions
+            return list(chain.from_iterable(self._batches(pictures, self._captions)))
 
     def unload(self) -> None:
         """Makes room on the device, after what is going on; the next picture brings the weights back.
@@ -87,33 +89,18 @@ class TorchCaptioner:
         """
         with self._lock:
             self._batches.begin_anew()
-            if self._writer is not None and self._device.type == "cuda":
-                self._writer.network.to("cpu")
-                torch.cuda.empty_cache()
-            else:
-                self._writer = None
+            self._writer.unload()
 
     def _captions(self, pictures: Sequence[Picture]) -> list[str]:
-        writer = self._on_device()
-        hypotheses = self._batches(torch.stack([writer.see(picture) for picture in pictures]))
+        writer = self._writer.bring()
+        pixels = torch.stack([writer.see(picture) for picture in pictures])
+        with torch.inference_mode():
+            hypotheses = writer.write(pixels.to(self._writer.device))
         return [self._caption([writer.read(tokens) for tokens in proposed]) for proposed in hypotheses.tolist()]
 
     def _caption(self, hypotheses: Sequence[str]) -> str:
         caption = first_sound(hypotheses).lstrip(" ,")
         return caption + self.settings.suffix if caption else ""
-
-    def _on_device(self) -> Writer:
-        try:
-            if self._writer is None:
-                self._writer = self._source.load(self._device)
-            self._writer.network.to(self._device)
-        except torch.OutOfMemoryError as error:
-            raise NoRoomError(self.name, "hide it (CUDA_VISIBLE_DEVICES=), or take a smaller captioner") from error
-        return self._writer
-
-    @torch.inference_mode()
-    def _write(self, pixels: Tensor) -> Tensor:
-        return self._on_device().write(pixels.to(self._device))
 
     @cached_property
     def _identity(self) -> str:

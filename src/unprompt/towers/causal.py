@@ -7,9 +7,10 @@ common beginning serve all that goes on from it. The weights and modules are the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unprompt.errors import NoRoomError
+from unprompt.models.networks.device import ShrinkingBatches, room_for
 from unprompt.towers.token_tree import Block, plan_blocks
 
 CPU_PASS = 1024
 GPU_PASS = 32_768
 """Tokens that go through the layers together. On the CPU, ViT-B-32 takes 3 % longer with 512, 12 % with 2,048 and 22 %
 with 4,096, which fall out of its cache; a GPU needs many to be busy."""
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +90,7 @@ class CausalText:
     """Unit vectors of rows of tokens, by the text tower of a model for which `is_causal` holds.
 
     On the CPU a pass holds rows of one family, so that the answer for one is the same to the bit whatever else is
-    asked; on a GPU all families share in the passes. Where the device has no room, the passes are halved, now and from
-    then on, until it has none for a single block.
+    asked; on a GPU all families share in the passes, which are halved where the device has no room for them.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -101,8 +99,7 @@ class CausalText:
         self._device = self._tower.token_embedding.weight.device
         self._type = self._blocks[0].mlp.c_fc.weight.dtype
         self._apart = self._device.type == "cpu"
-        self.room = self._first = CPU_PASS if self._apart else GPU_PASS
-        self._has_told = False
+        self.passes = ShrinkingBatches(CPU_PASS if self._apart else GPU_PASS, "text", fitting=_fitting)
 
     def encode(self, families: Sequence[Family]) -> list[Tensor]:
         """For each family its vectors (rows, size) float32, on the CPU.
@@ -114,29 +111,14 @@ class CausalText:
                 return [vectors for family in families for vectors in self._encode([family])]
             return self._encode(families)
 
-    def begin_anew(self) -> None:
-        """There may be more room than before: the next pass is a whole one."""
-        self.room = self._first
-
     def _encode(self, families: Sequence[Family]) -> list[Tensor]:
         placed, prefixes = self._place(families)
-        try:
+        with room_for("one text"):
             stems = self._stems(prefixes)
-        except torch.OutOfMemoryError as error:
-            raise self._no_room() from error
+        compute = partial(self._vectors, lengths=[len(prefix) for prefix in prefixes], stems=stems)
         found: list[list[Tensor]] = [[] for _ in families]
-        at = 0
-        while at < len(placed):
-            chosen = self._fitting(placed, at)
-            try:
-                vectors = self._vectors(chosen, [len(prefix) for prefix in prefixes], stems)
-            except torch.OutOfMemoryError as error:
-                self._shrink(chosen, error)
-            else:
-                parts = vectors.split([len(one.rows) for one in chosen])
-                for one, part in zip(chosen, parts, strict=True):
-                    found[one.family].append(part)
-                at += len(chosen)
+        for one, vectors in zip(placed, chain.from_iterable(self.passes(placed, compute)), strict=True):
+            found[one.family].append(vectors)
         return [
             _in_order(found[number], [row for one in placed if one.family == number for row in one.rows])
             for number in range(len(families))
@@ -180,35 +162,15 @@ class CausalText:
         self._run(self._pass(placed, [0], 0), [], kept)
         return kept
 
-    def _fitting(self, placed: Sequence[_Placed], at: int) -> Sequence[_Placed]:
-        """The blocks from there on that make up a pass: one at least."""
-        longest, count = 0, 0
-        for one in placed[at:]:
-            longest = max(longest, len(one.block.tokens))
-            if count and longest * (count + 1) > self.room:
-                break
-            count += 1
-        return placed[at : at + count]
-
-    def _shrink(self, tried: Sequence[_Placed], error: torch.OutOfMemoryError) -> None:
-        if len(tried) == 1:
-            raise self._no_room() from error
-        self.room = len(tried) * max(len(one.block.tokens) for one in tried) // 2
-        if not self._has_told:
-            self._has_told = True
-            _logger.warning("the device has no room for so many texts at once: going on with smaller batches")
-
-    def _no_room(self) -> NoRoomError:
-        self.begin_anew()
-        return NoRoomError("one pass of the text tower")
-
-    def _vectors(self, placed: Sequence[_Placed], lengths: Sequence[int], stems: _Stems) -> Tensor:
+    def _vectors(self, placed: Sequence[_Placed], lengths: Sequence[int], stems: _Stems) -> Sequence[Tensor]:
+        """Of each block its vectors (rows, size)."""
         longest = stems[0][0].shape[2] if stems else 0
         x = self._run(self._pass(placed, lengths, longest), stems, None)
         projection = self._tower.text_projection
         if projection is not None:
             x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
-        return F.normalize(x.float(), dim=1).cpu()
+        vectors = F.normalize(x.float(), dim=1).cpu()
+        return torch.split(vectors, [len(one.rows) for one in placed])
 
     def _pass(self, placed: Sequence[_Placed], lengths: Sequence[int], longest_stem: int) -> _Pass:
         longest = max(len(one.block.tokens) for one in placed)
@@ -254,6 +216,16 @@ class CausalText:
             x = x + block.ls_2(block.mlp(block.ln_2(x)))
         normed: Tensor = tower.ln_final(x)
         return normed
+
+
+def _fitting(placed: Sequence[_Placed], tokens: int) -> int:
+    """How many blocks go into a pass of so many tokens, to whose longest they are padded: one at least."""
+    longest = 0
+    for count, one in enumerate(placed):
+        longest = max(longest, len(one.block.tokens))
+        if count and longest * (count + 1) > tokens:
+            return count
+    return len(placed)
 
 
 def _split(attention: nn.MultiheadAttention, x: Tensor) -> list[Tensor]:

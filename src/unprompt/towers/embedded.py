@@ -15,7 +15,7 @@ from unprompt.prediction import EMBEDDING_SIZE, Vector
 from unprompt.progress import Advance, no_advance
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens
-from unprompt.towers.two_tower import JOINT, Continuations
+from unprompt.towers.two_tower import Continuations, encode_in_parts
 
 NAME = "embedded"
 
@@ -60,25 +60,15 @@ class EmbeddedPair:
 
     def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
         """See `TwoTower`."""
-        parts = [np.empty((0, EMBEDDING_SIZE), np.float32)]
-        for at in range(0, len(texts), _HEARD):
-            parts.append(self._sentences.encode(texts[at : at + _HEARD]))
-            advance(len(parts[-1]))
-        return np.concatenate(parts)
+        return encode_in_parts(self._sentences.encode, texts, _HEARD, EMBEDDING_SIZE, advance)
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
         """See `TwoTower`."""
-        return [self._scores(wanted) for wanted in asked]
+        encode = self._sentences.encode
+        return [one.cosines_of_whole(encode, count_clip_tokens, CLIP_CONTENT_TOKENS) for one in asked]
 
     def unload(self) -> None:
         """See `TwoTower`. It is on no device."""
-
-    def _scores(self, wanted: Continuations) -> npt.NDArray[np.float32]:
-        texts = [wanted.prefix + JOINT + term for term in wanted.terms]
-        fitting = np.array([count_clip_tokens(text) <= wanted.limit for text in texts], bool)
-        scores = np.full(len(texts), np.nan, np.float32)
-        scores[fitting] = self._sentences.encode([texts[place] for place in np.flatnonzero(fitting)]) @ wanted.image
-        return scores
 
     @cached_property
     def _sentences(self) -> SentenceEncoder:

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from unprompt.errors import NoRoomError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import Preprocessing, preprocess
-from unprompt.models.networks.batches import GPU_BATCH, ShrinkingBatches
+from unprompt.models.networks.device import GPU_BATCH, OnDevice, ShrinkingBatches
 from unprompt.models.networks.open_clip_backbone import native_side, preprocessing_of, tag_config
 from unprompt.models.store.weights import HUB, RANDOM
 from unprompt.prediction import Vector
@@ -26,14 +25,21 @@ from unprompt.towers.open_clip_model import (
     NO_OPTIONS,
     Precision,
     build_model,
-    model_config,
     split_name,
     weights_file,
     weights_identity,
 )
-from unprompt.towers.texts import CausalTexts, WholeTexts, is_causal_config, open_text_tower, read_length
+from unprompt.towers.texts import (
+    CHUNK,
+    CausalTexts,
+    WholeTexts,
+    is_causal_config,
+    open_text_tower,
+    read_length,
+    read_size,
+)
 from unprompt.towers.tokens import TextTokens, open_tokens
-from unprompt.towers.two_tower import Continuations
+from unprompt.towers.two_tower import Continuations, encode_in_parts
 
 FP16: Precision = "fp16"
 
@@ -66,11 +72,12 @@ class OpenClipTowers:
         self.name = name
         self._architecture, self._tag = split_name(name)
         self._weights, self._options = weights, options
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._model = OnDevice(name, self._build, device=device)
+        self._batches = ShrinkingBatches(1 if self._model.device.type == "cpu" else GPU_BATCH)
         self._loading = threading.RLock()
         self._is_given = False
         self._length = read_length(self._architecture, options)
-        self.size = int(model_config(self._architecture, options)["embed_dim"])
+        self.size = read_size(self._architecture, options)
         self.shortlist = None if is_causal_config(self._architecture) else SHORTLIST
 
     @classmethod
@@ -80,7 +87,7 @@ class OpenClipTowers:
         `name` says whose tokenizer is meant. The model is put in the state for answering.
         """
         towers = cls(name, device=next(model.parameters()).device)
-        towers._is_given, towers._model = True, model.eval()
+        towers._is_given, towers._model.held = True, model.eval()
         towers._length = int(cast(Any, model).context_length)
         towers.shortlist = None if is_causal(model) else SHORTLIST
         towers.size = getattr(model.visual, "output_dim", None) or towers.encode_texts([""]).shape[1]
@@ -109,55 +116,40 @@ class OpenClipTowers:
 
     def encode_images(self, pictures: Sequence[Picture]) -> Vector:
         """See `TwoTower`."""
-        with self._loading:
-            self._bring()
-            see, batches = self._preprocessing, self._batches
+        self._bring()
         if not pictures:
             return np.empty((0, self.size), np.float32)
-        step = 1 if self._device.type == "cpu" else GPU_BATCH
-        parts = []
-        with torch.inference_mode():
-            for at in range(0, len(pictures), step):
-                pixels = [preprocess(picture.pixels, see) for picture in pictures[at : at + step]]
-                parts.append(batches(torch.from_numpy(np.stack(pixels))).numpy())
-        return np.concatenate(parts)
+        return np.concatenate(list(self._batches(pictures, self._see)))
 
     def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
         """See `TwoTower`."""
-        with self._loading:
-            self._bring()
-            tower = self._texts
-        return tower.encode(texts, advance) if texts else np.empty((0, self.size), np.float32)
+        return encode_in_parts(self._text_tower().encode, texts, CHUNK, self.size, advance)
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
         """See `TwoTower`."""
-        with self._loading:
-            self._bring()
-            tower = self._texts
-        return tower.score(asked)
+        return self._text_tower().score(asked)
 
     def unload(self) -> None:
         """See `TwoTower`. A model that was given stays where its owner put it."""
         with self._loading:
-            if "_model" in vars(self) and not self._is_given:
-                self._model.to("cpu")  # weights that are there already are mapped from their file
-                torch.cuda.empty_cache()
-            for name in ("_batches", "_texts"):
-                if name in vars(self):
-                    getattr(self, name).begin_anew()
+            if not self._is_given:
+                self._model.unload()
+            self._batches.begin_anew()
+            if "_texts" in vars(self):
+                self._texts.batches.begin_anew()
 
-    def _bring(self) -> None:
-        """Loads the model if need be, and moves it to its device."""
-        if self._is_given:
-            return
-        try:
-            self._model.to(self._device)
-        except torch.OutOfMemoryError as error:
-            raise NoRoomError(self.name) from error
+    def _bring(self) -> nn.Module:
+        """The model, on its device."""
+        return self._model.load() if self._is_given else self._model.bring()
+
+    def _text_tower(self) -> CausalTexts | WholeTexts:
+        with self._loading:
+            self._bring()
+            return self._texts
 
     @property
     def _precision(self) -> Precision:
-        return FP16 if self._device.type == "cuda" else "fp32"
+        return FP16 if self._model.device.type == "cuda" else "fp32"
 
     @cached_property
     def _tokens(self) -> TextTokens:
@@ -166,16 +158,16 @@ class OpenClipTowers:
     @cached_property
     def _weights_identity(self) -> str:
         if self._is_given or self._weights == RANDOM:
-            return weights_identity(self._model)
+            return weights_identity(self._model.load())
         return weights_identity(weights_file(self.name, self._weights))
 
     @cached_property
     def _texts(self) -> CausalTexts | WholeTexts:
-        return open_text_tower(self._model, self._tokens)
+        return open_text_tower(self._model.load(), self._tokens)
 
     @cached_property
     def _visual(self) -> nn.Module:
-        visual = self._model.visual
+        visual = self._model.load().visual
         assert isinstance(visual, nn.Module)
         return visual
 
@@ -187,18 +179,18 @@ class OpenClipTowers:
         return preprocessing_of(config, native_side(self._visual))
 
     @cached_property
-    def _batches(self) -> ShrinkingBatches:
+    def _pixel_type(self) -> torch.dtype:
         # Half precision leaves norms and embeddings in float32; what meets the pixels first is a convolution.
         kernels = (value.dtype for value in self._visual.parameters() if value.ndim == 4)
-        self._pixel_type = next(kernels, torch.float32)
-        return ShrinkingBatches(self._see, GPU_BATCH)
+        return next(kernels, torch.float32)
 
-    def _see(self, pixels: Tensor) -> Tensor:
-        vectors = self._visual(pixels.to(self._device, self._pixel_type))
-        if isinstance(vectors, tuple):  # CoCa's tower gives its tokens too
-            vectors = vectors[0]
-        return F.normalize(vectors.float(), dim=1).cpu()
+    def _see(self, pictures: Sequence[Picture]) -> Vector:
+        pixels = np.stack([preprocess(picture.pixels, self._preprocessing) for picture in pictures])
+        with torch.inference_mode():
+            vectors = self._visual(torch.from_numpy(pixels).to(self._model.device, self._pixel_type))
+            if isinstance(vectors, tuple):  # CoCa's tower gives its tokens too
+                vectors = vectors[0]
+            return np.asarray(F.normalize(vectors.float(), dim=1).cpu().numpy(), np.float32)
 
-    @cached_property
-    def _model(self) -> nn.Module:
+    def _build(self, device: torch.device) -> nn.Module:
         return build_model(self.name, weights=self._weights, options=self._options, precision=self._precision)

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
-from unprompt.models.networks.batches import ShrinkingBatches
+from unprompt.models.networks.device import ShrinkingBatches
 from unprompt.models.networks.torchvision_cure import cure_torchvision
 from unprompt.prediction import Vector
 from unprompt.progress import Advance, no_advance
 from unprompt.towers.causal import CausalText, Family, is_causal, text_tower
 from unprompt.towers.open_clip_model import build_model, model_config, split_name
 from unprompt.towers.tokens import ClipTokens, TextTokens, open_tokens
-from unprompt.towers.two_tower import JOINT, Continuations
+from unprompt.towers.two_tower import Continuations, encode_in_parts
 
 BATCH = 256
 CHUNK = 2048
@@ -60,7 +60,12 @@ def encode_texts(
     architecture, _ = split_name(name)
     model = build_model(name, weights=weights, options=options).to(device)
     tower = open_text_tower(model, open_tokens(architecture, read_length(architecture, options)))
-    return tower.encode(texts, advance)
+    return encode_in_parts(tower.encode, texts, CHUNK, read_size(architecture, options), advance)
+
+
+def read_size(architecture: str, options: Mapping[str, Any]) -> int:
+    """Numbers in a vector of an architecture."""
+    return int(model_config(architecture, options)["embed_dim"])
 
 
 def read_length(architecture: str, options: Mapping[str, Any]) -> int:
@@ -87,19 +92,12 @@ class CausalTexts:
 
     def __init__(self, model: nn.Module, tokens: ClipTokens) -> None:
         self._tower, self._tokens = CausalText(model), tokens
+        self.batches = self._tower.passes
 
-    def begin_anew(self) -> None:
-        """There may be more room than before."""
-        self._tower.begin_anew()
-
-    def encode(self, texts: Sequence[str], advance: Advance) -> Vector:
-        """Unit vectors (texts, size); `advance` hears how many more are done."""
-        parts = []
-        for at in range(0, max(len(texts), 1), CHUNK):
-            rows = [self._tokens.row(text) for text in texts[at : at + CHUNK]]
-            parts += self._tower.encode([Family((), rows)])
-            advance(len(rows))
-        return np.asarray(torch.cat(parts).numpy(), np.float32)
+    def encode(self, texts: Sequence[str]) -> Vector:
+        """Unit vectors (texts, size)."""
+        (vectors,) = self._tower.encode([Family((), [self._tokens.row(text) for text in texts])])
+        return np.asarray(vectors.numpy(), np.float32)
 
     def score(self, asked: Sequence[Continuations]) -> list[Vector]:
         """See `TwoTower.score_continuations`."""
@@ -113,7 +111,7 @@ class CausalTexts:
                 Family(self._tokens.start(one.prefix), [self._tokens.framed(rows[number]) for number in fitting])
             )
         return [
-            _cosines(one, fitting, vectors)
+            one.cosines(fitting, vectors.numpy())
             for one, fitting, vectors in zip(asked, kept, self._tower.encode(families), strict=True)
         ]
 
@@ -129,39 +127,21 @@ class WholeTexts:
         # Only the towers of transformers do not look at padding.
         tower = text_tower(model)
         self._padding: int | None = tower.config.pad_token_id if isinstance(tower, HFTextEncoder) else None
-        self._batches = ShrinkingBatches(self._compute, BATCH, "text")
+        self.batches = ShrinkingBatches(BATCH, "text")
 
-    def begin_anew(self) -> None:
-        """There may be more room than before."""
-        self._batches.begin_anew()
-
-    def encode(self, texts: Sequence[str], advance: Advance) -> Vector:
-        """Unit vectors (texts, size); `advance` hears how many more are done."""
-        parts = []
-        for at in range(0, max(len(texts), 1), CHUNK):
-            chunk = texts[at : at + CHUNK]
-            parts.append(self._encode(chunk))
-            advance(len(chunk))
-        return np.asarray(torch.cat(parts).numpy(), np.float32)
-
-    def score(self, asked: Sequence[Continuations]) -> list[Vector]:
-        """See `TwoTower.score_continuations`."""
-        scores = []
-        for one in asked:
-            texts = [one.prefix + JOINT + term for term in one.terms]
-            limit = min(one.limit, self._tokens.longest)
-            fitting = [number for number, text in enumerate(texts) if self._tokens.count(text) <= limit]
-            scores.append(_cosines(one, fitting, self._encode([texts[number] for number in fitting])))
-        return scores
-
-    def _encode(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, texts: Sequence[str]) -> Vector:
+        """Unit vectors (texts, size)."""
         if not texts:
-            return torch.empty(0, 0)
+            return np.empty((0, 0), np.float32)
         tokens = self._tokens.padded(texts)
         order = torch.argsort(self._lengths(tokens), stable=True)
         with torch.inference_mode():
-            vectors = self._batches(tokens[order])
-        return vectors[torch.argsort(order)]
+            vectors = torch.cat(list(self.batches(tokens[order], self._compute)))
+        return np.asarray(vectors[torch.argsort(order)].numpy(), np.float32)
+
+    def score(self, asked: Sequence[Continuations]) -> list[Vector]:
+        """See `TwoTower.score_continuations`."""
+        return [one.cosines_of_whole(self.encode, self._tokens.count, self._tokens.longest) for one in asked]
 
     def _lengths(self, tokens: Tensor) -> Tensor:
         """How many tokens (texts,) of each the tower has to see; tokens (texts, context_length)."""
@@ -174,11 +154,3 @@ class WholeTexts:
         seen = tokens[:, : int(self._lengths(tokens).max())].to(self._device)
         vectors: Tensor = self._model.encode_text(seen)  # type: ignore[operator]
         return F.normalize(vectors.float(), dim=1).cpu()
-
-
-def _cosines(asked: Continuations, fitting: Sequence[int], vectors: Tensor) -> Vector:
-    """Of the picture with all of its texts (terms,); NaN but for those that fit."""
-    scores = np.full(len(asked.terms), np.nan, np.float32)
-    if fitting:
-        scores[list(fitting)] = vectors.numpy() @ asked.image
-    return scores

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from unprompt.images.decode import Picture
 from unprompt.prediction import Vector
 from unprompt.progress import Advance, no_advance
+
+EncodeTexts: TypeAlias = Callable[[Sequence[str]], Vector]
 
 JOINT = ", "
 """What stands between a text and the term that goes on from it."""
@@ -29,6 +31,31 @@ class Continuations:
     prefix: str
     terms: Sequence[str]
     limit: int
+
+    def cosines(self, fitting: Sequence[int], vectors: Vector) -> Vector:
+        """The cosines (terms,), given the vectors (fitting, size) of those texts that fit; NaN for the others."""
+        cosines = np.full(len(self.terms), np.nan, np.float32)
+        if fitting:
+            cosines[list(fitting)] = vectors @ self.image
+        return cosines
+
+    def cosines_of_whole(self, encode: EncodeTexts, count_tokens: Callable[[str], int], longest: int) -> Vector:
+        """The cosines (terms,) by a tower that reads each text anew, and no more than `longest` tokens of it."""
+        texts = [self.prefix + JOINT + term for term in self.terms]
+        limit = min(self.limit, longest)
+        fitting = [number for number, text in enumerate(texts) if count_tokens(text) <= limit]
+        return self.cosines(fitting, encode([texts[number] for number in fitting]))
+
+
+def encode_in_parts(encode: EncodeTexts, texts: Sequence[str], count: int, size: int, advance: Advance) -> Vector:
+    """Unit vectors (texts, size), `count` texts at a time; `advance` is called after each part."""
+    if not texts:
+        return np.empty((0, size), np.float32)
+    parts = []
+    for at in range(0, len(texts), count):
+        parts.append(encode(texts[at : at + count]))
+        advance(len(parts[-1]))
+    return np.concatenate(parts)
 
 
 class TwoTower(Protocol):

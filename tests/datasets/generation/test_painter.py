@@ -1,6 +1,6 @@
 """Drawing with a real pipeline of tiny size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from unprompt.datasets.generation.plan import Drawing, Plan
 from unprompt.datasets.generation.settings import Settings
 from unprompt.datasets.generation.shards import Drawn
-from unprompt.errors import DataError
+from unprompt.errors import NoRoomError
 
 pytestmark = pytest.mark.torch
 
@@ -113,40 +113,40 @@ def test_pictures_that_are_not_finite_are_not_kept_and_told_once(pipeline: Any) 
     assert "fp32 may be too coarse" in said[0]
 
 
-def test_batches_halve_while_memory_runs_out() -> None:
-    torch = pytest.importorskip("torch")
-    from unprompt.datasets.generation.painter import Batches
+class Crowded:
+    """A pipeline on a device that has room for so many pictures at once."""
 
-    tried: list[int] = []
+    def __init__(self, pipeline: Any, room: int) -> None:
+        self.pipeline, self.room, self.tokenizer = pipeline, room, pipeline.tokenizer
+        self.tried: list[int] = []
 
-    def draw_batch(drawings: Sequence[Drawing]) -> list[Drawn]:
-        tried.append(len(drawings))
-        if len(drawings) > 2:
+    def __call__(self, prompts: list[str], **options: Any) -> Any:
+        import torch
+
+        self.tried.append(len(prompts))
+        if len(prompts) > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return [Drawn(None, fault="black", truncated=bool(drawing.number % 2)) for drawing in drawings]
+        return self.pipeline(prompts, **options)
+
+
+def test_batches_halve_while_memory_runs_out(pipeline: Any) -> None:
+    from unprompt.datasets.generation.painter import Painter
 
     said: list[str] = []
-    batches = Batches(8, said.append)
-    drawings = PLAN.shard(0)
+    crowded = Crowded(pipeline, 2)
+    painter = Painter(crowded, SETTINGS, batch_size=8, report=said.append)
     for _ in range(2):
-        drawn = list(batches.draw(drawings[:7], draw_batch))
-        assert [each.truncated for each in drawn] == [False, True, False, True, False, True, False]
-    assert tried == [7, 3, *[1] * 14]
-    assert said == ["no memory for 7 pictures at a time: going on with 3, or fewer if need be"]
+        assert len(list(painter.draw(PLAN.shard(0)[:7]))) == 7
+    assert crowded.tried == [7, 4, *[2, 2, 2, 1] * 2]
+    assert said == ["the device has no room for 7 pictures at once: going on with fewer"]
 
 
-def test_no_memory_for_a_single_picture() -> None:
-    torch = pytest.importorskip("torch")
-    from unprompt.datasets.generation.painter import Batches
+def test_no_memory_for_a_single_picture(pipeline: Any) -> None:
+    from unprompt.datasets.generation.painter import Painter
 
-    def draw_batch(drawings: Sequence[Drawing]) -> list[Drawn]:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    def run() -> Iterator[Drawn]:
-        return Batches(2, lambda line: None).draw(PLAN.shard(0), draw_batch)
-
-    with pytest.raises(DataError, match=r"not enough memory .* choose a smaller --size"):
-        list(run())
+    painter = Painter(Crowded(pipeline, 0), SETTINGS, batch_size=2, report=[].append)
+    with pytest.raises(NoRoomError, match=r"no room for one picture; free its memory or choose a smaller --size"):
+        list(painter.draw(PLAN.shard(0)))
 
 
 def test_the_digest_tells_what_was_loaded(tiny_model: Path, pipeline: Any) -> None:

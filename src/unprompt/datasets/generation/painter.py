@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,8 @@ from unprompt.datasets.generation.pipeline import Pipeline
 from unprompt.datasets.generation.plan import Drawing
 from unprompt.datasets.generation.settings import Settings
 from unprompt.datasets.generation.shards import Drawn
-from unprompt.errors import DataError
+from unprompt.models.networks.device import ShrinkingBatches
 from unprompt.progress import Report
-
-DrawBatch = Callable[[Sequence[Drawing]], list[Drawn]]
 
 
 class Painter:
@@ -35,12 +34,14 @@ class Painter:
     ) -> None:
         self._pipeline, self._settings = pipeline, settings
         self._report = report
-        self._batches = Batches(batch_size, report)
+        self._batches = ShrinkingBatches(
+            batch_size, ways="choose a smaller --size, --precision fp16, or --device cpu", tell=report
+        )
         self._warned = False
 
     def draw(self, drawings: Sequence[Drawing]) -> Iterator[Drawn]:
-        """What becomes of each drawing, in order. Raises DataError where one picture alone needs too much memory."""
-        return self._batches.draw(drawings, self._draw)
+        """What becomes of each drawing, in order. Raises NoRoomError where one picture alone needs too much memory."""
+        return chain.from_iterable(self._batches(drawings, self._draw))
 
     def _draw(self, drawings: Sequence[Drawing]) -> list[Drawn]:
         settings = self._settings
@@ -84,43 +85,6 @@ class Painter:
                 f"a picture came out with values that are not finite, and was dropped; {self._settings.precision} may "
                 "be too coarse for this model: try --precision bf16 or fp32, in a new folder"
             )
-
-
-class Batches:
-    """Batches of at most `size` drawings, half as many each time that memory runs out."""
-
-    def __init__(self, size: int, report: Report) -> None:
-        self.size = size
-        self._report = report
-        self._reported = False
-
-    def draw(self, drawings: Sequence[Drawing], draw_batch: DrawBatch) -> Iterator[Drawn]:
-        """What `draw_batch` gives, in order. Raises DataError where there is no memory for a single drawing."""
-        done = 0
-        while done < len(drawings):
-            batch = drawings[done : done + self.size]
-            try:
-                drawn = draw_batch(batch)
-            except torch.OutOfMemoryError as error:
-                if len(batch) == 1:
-                    raise DataError(
-                        "there is not enough memory on the device for one picture; choose a smaller --size, "
-                        "--precision fp16, or --device cpu"
-                    ) from error
-                drawn = None
-            if drawn is None:  # outside the handler: the error held on to the memory
-                self._halve(len(batch))
-                continue
-            done += len(batch)
-            yield from drawn
-
-    def _halve(self, tried: int) -> None:
-        self.size = tried // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if not self._reported:
-            self._reported = True
-            self._report(f"no memory for {tried} pictures at a time: going on with {self.size}, or fewer if need be")
 
 
 def weights_digest(pipeline: Pipeline) -> str:
