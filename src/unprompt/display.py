@@ -1,4 +1,4 @@
-"""Text that a terminal can show."""
+"""Text that people read in a terminal."""
 
 from __future__ import annotations
 
@@ -9,3 +9,19 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the advice to developers that libraries put below it."""
+    return printable(next(iter(str(error).splitlines()), type(error).__name__))
+
+
+def duration(seconds: float) -> str:
+    """3725 -> "1 h 2 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

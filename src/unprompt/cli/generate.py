@@ -14,8 +14,9 @@ import typer
 from unprompt.cli.data_tables import say_faults
 from unprompt.cli.interrupts import Interrupts
 from unprompt.cli.options import Offline, Quiet, SkipBad
-from unprompt.cli.progress import Tally, duration, shown
+from unprompt.cli.progress import Tally, shown
 from unprompt.cli.terminal import say
+from unprompt.display import duration
 from unprompt.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, MissingExtraError
 
 if TYPE_CHECKING:

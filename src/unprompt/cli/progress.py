@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from unprompt.cli.terminal import say
+from unprompt.display import duration
 
 if TYPE_CHECKING:
     from unprompt.prediction import Failure, Prediction
@@ -78,17 +79,6 @@ class Tally:
 
     def _failures(self) -> list[str]:
         return [f"{self.failed:,} failed"] if self.failed else []
-
-
-def duration(seconds: float) -> str:
-    """3725 -> "1 h 2 min"."""
-    minutes, rest = divmod(round(seconds), 60)
-    if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
-    if not minutes:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 @contextlib.contextmanager

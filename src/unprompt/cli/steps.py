@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from unprompt.cli.progress import FIRST_LINE_S, NEXT_LINES_S, duration
+from unprompt.cli.progress import FIRST_LINE_S, NEXT_LINES_S
 from unprompt.cli.terminal import say
+from unprompt.display import duration
 from unprompt.progress import Advance, no_advance
 
 _BAR_S = 0.1

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from unprompt.datasets.records import PROMPT_KEYS, Fault, shown, wrong_columns
+from unprompt.errors import PictureError
+from unprompt.images.files import check_size
+from unprompt.images.formats import format_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -62,6 +65,15 @@ def rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> Iterator[dict[str, 
 
     arrays = {name: _simple(part_at(batch, place)) for name, place in columns.fields.items()}
     yield from _rows(pyarrow.RecordBatch.from_pydict(arrays))
+
+
+def picture_of(cell: bytes | None) -> bytes:
+    """The picture's bytes in a cell. Raises PictureError: not-found (there are none), not-a-picture, too-large."""
+    if cell is None:
+        raise PictureError("not-found", "expected a picture's bytes, found none; fill them in")
+    check_size(len(cell))
+    format_of(cell)
+    return bytes(cell)
 
 
 def part_at(table: pyarrow.RecordBatch | pyarrow.Table, place: Place) -> pyarrow.Array | pyarrow.ChunkedArray:

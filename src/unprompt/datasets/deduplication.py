@@ -87,20 +87,14 @@ def find_originals(
 
     wanted = undecided if report is None else None
     for block in search.blocks():
-        for pairs in search.earlier(block, wanted):
-            _report(pairs, report)
-            _drop(pairs, originals)
-        for pairs in search.within(block, wanted):
-            _report(pairs, report)
-            _drop(pairs, originals)
+        for found in (search.earlier, search.within):
+            for pairs in found(block, wanted):
+                if report is not None:
+                    report(pairs)
+                _drop(pairs, originals)
         search.remember(block, None if report else originals[block] < 0)
         advance(search.pairs_up_to(block.stop) - search.pairs_up_to(block.start))
     return originals
-
-
-def _report(pairs: Pairs, report: Callable[[Pairs], None] | None) -> None:
-    if report is not None:
-        report(pairs)
 
 
 def _drop(pairs: Pairs, originals: Indices) -> None:

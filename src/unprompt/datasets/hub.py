@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, columns_of, rows_of
+from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, columns_of, picture_of, rows_of
 from unprompt.datasets.records import Fault, Record
 from unprompt.display import printable
-from unprompt.errors import DataError, MissingExtraError, PictureError
-from unprompt.images.files import LocalFile, check_size
-from unprompt.images.formats import format_of
+from unprompt.errors import DataError, MissingExtraError
+from unprompt.images.files import LocalFile
 from unprompt.images.ref import ImageRef, relative_name
 
 if TYPE_CHECKING:
@@ -52,11 +51,7 @@ class HubPicture:
         data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
         if data is None and isinstance(path, str) and self._may_read(path):
             return LocalFile(path).read()
-        if data is None:
-            raise PictureError("not-found", "expected a picture's bytes, found none; fill them in")
-        check_size(len(data))
-        format_of(data)
-        return bytes(data)
+        return picture_of(data)
 
     def _may_read(self, path: str) -> bool:
         """Whether a path is one that the library made: a stranger's table may name any file of this machine."""

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, Columns, Place, columns_of, part_at, rows_of
+from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, Columns, Place, columns_of, part_at, picture_of, rows_of
 from unprompt.datasets.records import Fault, Record
 from unprompt.display import printable
 from unprompt.errors import MissingExtraError, PictureError
-from unprompt.images.files import changed, check_size, opened, stamp
-from unprompt.images.formats import format_of
+from unprompt.images.files import changed, opened, stamp
 from unprompt.images.ref import ImageRef, relative_name
 
 if TYPE_CHECKING:
@@ -53,12 +52,7 @@ class ParquetPicture:
 
         Raises PictureError: not-found (there are none), not-a-picture, too-large, changed, unreadable.
         """
-        data = _GROUPS.cell(self)
-        if data is None:
-            raise PictureError("not-found", "expected a picture's bytes, found none; fill them in")
-        check_size(len(data))
-        format_of(data)
-        return data
+        return picture_of(_GROUPS.cell(self))
 
 
 class RowGroups:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,8 @@ LARGEST_LOSS = 0.002
 """Of mean cosine, by which an export may fall behind the weights that it was made of."""
 CHECKED = 200
 """Validation pictures on which that is measured."""
+
+_TRAINED = {"licence": "see the model card", "origin": "trained by unprompt; see the model card"}
 
 
 class MeanPooled(nn.Module):
@@ -204,8 +206,7 @@ def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder
         "architecture": recipe.network.name,
         "preprocessing": preprocessing.to_config(),
         "views": list(recipe.sight.views),
-        "licence": "see the model card",
-        "origin": "trained by unprompt; see the model card",
+        **_TRAINED,
         "score": _score(weights),
     }
     return write_config(folder, config, ["model.onnx"])
@@ -215,16 +216,28 @@ def regressor_folder(recipe: Recipe, run: Path, weights: Path, folder: Path) -> 
     """Writes the torch model folder of the regressor whose weights these are, with its card."""
     network, preprocessing = trained_network(recipe, weights)
     score = _score(weights)
+    card = model_card(recipe, run, folder.name, score)
+    return save_trained(network, preprocessing, recipe, folder, score, card)
+
+
+def save_trained(
+    network: RegressorNetwork,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    folder: Path,
+    score: Mapping[str, float],
+    card: str,
+) -> ModelFolder:
+    """Writes the torch model folder of a network that was trained by a recipe. Raises as `save_network` does."""
     return save_network(
         network,
         folder,
         name=recipe.name,
         preprocessing=preprocessing,
         views=recipe.sight.views,
-        licence="see the model card",
-        origin="trained by unprompt; see the model card",
+        **_TRAINED,
         score=score,
-        card=model_card(recipe, run, folder.name, score),
+        card=card,
     )
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from unprompt.display import duration
 from unprompt.errors import DataError
 from unprompt.output.files import write_errors
 from unprompt.progress import SILENT, Advance, Report, Step
@@ -312,14 +313,7 @@ class _Pace:
         """The time that the remaining steps will take, in words; empty while nothing is known, and at the end."""
         if step == self._first or step >= total:
             return ""
-        return _duration((total - step) / self.steps_per_second(step))
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    return f"{minutes} min" if minutes else f"{max(1, round(seconds))} s"
+        return duration((total - step) / self.steps_per_second(step))
 
 
 def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:

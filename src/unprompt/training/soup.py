@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from unprompt.errors import DataError
-from unprompt.models.regressors.torch_folder import save_network
 from unprompt.models.store.folder import ModelFolder, check_replaceable
 from unprompt.progress import Report
-from unprompt.training.export import trained_network
+from unprompt.training.export import save_trained, trained_network
 from unprompt.training.loading import Loader
 from unprompt.training.pairs import Pairs
 from unprompt.training.recipe import Recipe
@@ -55,17 +54,8 @@ def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) ->
         chosen, score = list(range(len(runs))), taste(mean_weights(weights))
     pot.load_state_dict(mean_weights([weights[place] for place in chosen]))
     report("  ".join(["soup", f"of {len(chosen)}", *(f"{key} {value:.4f}" for key, value in score.items())]))
-    return save_network(
-        pot,
-        folder,
-        name=recipe.name,
-        preprocessing=preprocessing,
-        views=recipe.sight.views,
-        licence="see the model card",
-        origin="trained by unprompt; see the model card",
-        score=score,
-        card=_card(recipe, [runs[place] for place in chosen], len(runs) if greedy else 0, score),
-    )
+    card = _card(recipe, [runs[place] for place in chosen], len(runs) if greedy else 0, score)
+    return save_trained(pot, preprocessing, recipe, folder, score, card)
 
 
 def mean_weights(several: Sequence[Weights]) -> dict[str, Tensor]:

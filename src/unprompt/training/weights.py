@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
+from unprompt.models.networks.start_weights import differences, read_weights
 from unprompt.output.files import write_errors
 
 
@@ -29,14 +30,10 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 def put_start_weights(network: nn.Module, path: Path) -> None:
     """Fills a network from a file with the network's own names. Raises DataError where it holds anything else."""
-    try:
-        network.load_state_dict(load_file(path))
-    except OSError as error:
-        raise DataError(f"expected start weights (safetensors) at {path}: {error}") from error
-    except SafetensorError as error:
-        raise DataError(f"{path} is no safetensors file: {error}") from error
-    except RuntimeError as error:  # what torch says of names and shapes that differ
-        raise DataError(f"{path} holds the weights of another network: {error}") from error
+    state = read_weights(path)
+    if faults := differences(network.state_dict(), state):
+        raise DataError(f"{path} holds the weights of another network: {faults}")
+    network.load_state_dict(state)
 
 
 def put_head(network: nn.Module, run: Path) -> None:

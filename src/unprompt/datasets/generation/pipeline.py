@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 
 from unprompt.datasets.generation.settings import SCHEDULER
-from unprompt.display import printable
+from unprompt.display import first_line, printable
 from unprompt.errors import DataError, ModelError
 from unprompt.models.networks.torchvision_cure import cure_torchvision
 from unprompt.progress import Report
@@ -36,7 +36,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:  # how torch says that it was built without
-        found = f"{printable(name)!r}: {_first_line(error)}"
+        found = f"{printable(name)!r}: {first_line(error)}"
         raise DataError(f"expected a device that is there, such as cpu or cuda, found {found}") from error
     return device
 
@@ -64,7 +64,7 @@ def load_pipeline(model: str, *, device: torch.device, precision: str, offline: 
                 folder, torch_dtype=DTYPES[precision], use_safetensors=True, local_files_only=True
             )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise ModelError(f"cannot load {printable(model)} from {folder}: {_first_line(error)}") from error
+        raise ModelError(f"cannot load {printable(model)} from {folder}: {first_line(error)}") from error
     pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
         pipeline.scheduler.config, algorithm_type=SCHEDULER
     )
@@ -95,7 +95,7 @@ def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
     try:
         return Path(StableDiffusionPipeline.download(model, use_safetensors=True))
     except (OSError, ValueError, httpx.HTTPError) as error:
-        found = _first_line(error.__cause__ or error)
+        found = first_line(error.__cause__ or error)
         raise ModelError(
             f"cannot fetch {printable(model)}: {found}; check the name and the network, or give a local folder as "
             "--model"
@@ -121,7 +121,3 @@ def _check_index(folder: Path) -> None:
                 f"expected {printable(name)} to come from {' or '.join(_LIBRARIES)}, found {printable(repr(part))} in "
                 f"{folder / _INDEX}; code of models is never run"
             )
-
-
-def _first_line(error: BaseException) -> str:
-    return printable(next(iter(str(error).splitlines()), type(error).__name__))

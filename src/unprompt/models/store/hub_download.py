@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 
+from unprompt.display import first_line
 from unprompt.errors import ModelError
 from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.store.published_models import PublishedModel
@@ -50,7 +51,7 @@ class OutOfReachError(ModelError):
 
     def __init__(self, what: str, error: Exception) -> None:
         super().__init__(
-            f"{what} cannot be had: the hub is out of reach ({_first_line(error)}); try again, or add --offline "
+            f"{what} cannot be had: the hub is out of reach ({first_line(error)}); try again, or add --offline "
             "(HF_HUB_OFFLINE=1), which says at once all that is missing"
         )
 
@@ -147,10 +148,10 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
         try:
             promise = _ask(repository, name)
         except RemoteEntryNotFoundError as error:
-            faults.append(_first_line(error))
+            faults.append(first_line(error))
             continue
         except (HfHubHTTPError, ValueError) as error:
-            faults.append(_first_line(error))
+            faults.append(first_line(error))
             break  # the next name may be of other weights
         except Exception as error:  # those of the hub's HTTP client have nothing else in common
             raise OutOfReachError(f"{' or '.join(names)} of {repository}", error) from error
@@ -173,7 +174,7 @@ def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
     try:
         names = [file.rfilename for file in HfApi().model_info(repository, timeout=_ASK_S).siblings or ()]
     except (HfHubHTTPError, ValueError) as error:
-        raise ModelError(f"the hub does not list {repository}: {_first_line(error)}; try again") from error
+        raise ModelError(f"the hub does not list {repository}: {first_line(error)}; try again") from error
     except Exception as error:  # see `download`
         raise OutOfReachError(f"the list of files of {repository}", error) from error
     return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
@@ -225,7 +226,7 @@ def _come(promise: _Promise, begun: Path, what: str, advance: Advance) -> None:
             failed = 0 if here > most else failed + 1
             most = max(most, here)
             if failed == _TRIES:
-                raise ModelError(f"{what} broke off: {_first_line(error)}; try again: it goes on") from error
+                raise ModelError(f"{what} broke off: {first_line(error)}; try again: it goes on") from error
             time.sleep(_PAUSE_S)
 
 
@@ -279,7 +280,7 @@ def _enter(repository: str, name: str) -> Path:
     try:
         return Path(hf_hub_download(repository, name))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{name} of {repository} cannot be entered: {_first_line(error)}; try again") from error
+        raise ModelError(f"{name} of {repository} cannot be entered: {first_line(error)}; try again") from error
 
 
 @contextlib.contextmanager
@@ -288,11 +289,6 @@ def logged(name: str, total: int | None, what: str = "MB") -> Iterator[Advance]:
     if total is not None and total >= _LARGE_MB:
         _log.warning("unprompt brings %s from the hub: %s %s", name, f"{total:,}", what)
     yield no_advance
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says, without the hub's advice to developers."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _digest(path: Path, like: str) -> str:
