@@ -235,7 +235,8 @@ def save_trained(
         name=recipe.name,
         preprocessing=preprocessing,
         views=recipe.sight.views,
-        **_TRAINED,
+        licence=_TRAINED["licence"],
+        origin=_TRAINED["origin"],
         score=score,
         card=card,
     )
