@@ -77,10 +77,10 @@ def test_check_tells_what_is_dropped(unprompt: Unprompt, lists: Path) -> None:
     lines = run.out.splitlines()
     assert lines[:3] == [
         f"{lists}/light.top2.txt: 2 kept, 1 dropped",
-        "  line 3: stands there already: golden hour",
+        "  line 3: repeats an earlier term: golden hour",
         f"{lists}/zoo.txt: 1 kept, 32 dropped",
     ]
-    assert lines[3] == "  line 2: stands there already: LION"
+    assert lines[3] == "  line 2: repeats an earlier term: LION"
     assert (len(lines), lines[-1]) == (3 + 20 + 1, "  and 12 more")
 
 
@@ -94,7 +94,7 @@ def test_check_ends_with_2_where_a_list_cannot_be_used_and_reads_the_others(unpr
     assert len(messages) == 3
     assert "missing: cannot be read: No such file" in messages[0]
     assert "empty.txt: expected one term a line, found none" in messages[1]
-    assert "latin.txt: line 1 is no UTF-8 text" in messages[2]
+    assert "latin.txt: line 1 is not UTF-8 text" in messages[2]
 
 
 def test_build_keeps_the_vectors_of_all_lists(

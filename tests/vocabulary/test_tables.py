@@ -206,7 +206,7 @@ def test_a_damaged_file_is_noticed_and_replaced(
     assert TermTables(towers, cache).table(SHORT).vectors.tobytes() == expected["short"]
     (message,) = said(caplog)
     assert message.startswith("expected ")
-    assert message.endswith("; they are made anew")
+    assert message.endswith("; they are computed again")
     assert path.read_bytes() == whole
     TermTables(towers, cache).table(SHORT)
     assert towers.asked == list(SHORT.terms)
@@ -227,7 +227,7 @@ def test_the_file_of_another_is_noticed_and_replaced(
     shutil.copy(foreign, path)
     assert TermTables(towers, cache).table(SHORT).vectors.tobytes() == expected["short"]
     (message,) = said(caplog)
-    assert "found damaged or other ones; they are made anew" in message
+    assert "found damaged or other ones; they are computed again" in message
     assert path.read_bytes() == whole
 
 
@@ -265,7 +265,7 @@ def works_without(cache: Path, towers: Counting, expected: dict[str, bytes], cap
     for category in (SHORT, LONG):
         assert made.table(category).vectors.tobytes() == expected[category.name]
     (message,) = said(caplog)
-    assert message.startswith(f"vectors of terms cannot be kept in {cache} (")
+    assert message.startswith(f"vectors of terms cannot be cached in {cache} (")
     assert len(towers.asked) == len(SHORT.terms) + len(LONG.terms)
 
 

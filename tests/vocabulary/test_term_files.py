@@ -83,10 +83,10 @@ def test_dropped_lines_are_told_with_their_numbers(write: Write) -> None:
     assert file.category.weights == {}
     assert [(drop.line, drop.reason) for drop in file.dropped] == [
         (3, "longer than 200 characters"),
-        (4, "stands there already"),
-        (5, "stands there already"),
+        (4, "repeats an earlier term"),
+        (5, "repeats an earlier term"),
         (6, "a weight without a term"),
-        (8, "stands there already"),
+        (8, "repeats an earlier term"),
     ]
     assert [drop.text for drop in file.dropped][:2] == [long[:60], "neon"]
     assert file.dropped_count == 5
@@ -146,15 +146,15 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) / 1024)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"caf\xc3\xa9\nna\xefve\n", r"line 2 is no UTF-8 text; save the file as UTF-8"),
-        (b"\xff\xfen\x00e\x00o\x00n\x00\n\x00", r"line 1 is no UTF-8 text; save"),
-        (b"first\n\xed\xa0\x80\n", r"line 2 is no UTF-8"),  # a lone surrogate
-        (os.fsencode("first\nx\udcff\n"), r"line 2 is no UTF-8"),
-        (b"a\n" * 700_000 + b"\xc3", r"line 700001 is no UTF-8"),
-        (b"\n" * (2**20 - 1) + b"\xc3\x28", r"line 1048576 is no UTF-8"),  # over the border of two blocks
+        (b"caf\xc3\xa9\nna\xefve\n", r"line 2 is not UTF-8 text; save the file as UTF-8"),
+        (b"\xff\xfen\x00e\x00o\x00n\x00\n\x00", r"line 1 is not UTF-8 text; save"),
+        (b"first\n\xed\xa0\x80\n", r"line 2 is not UTF-8"),  # a lone surrogate
+        (os.fsencode("first\nx\udcff\n"), r"line 2 is not UTF-8"),
+        (b"a\n" * 700_000 + b"\xc3", r"line 700001 is not UTF-8"),
+        (b"\n" * (2**20 - 1) + b"\xc3\x28", r"line 1048576 is not UTF-8"),  # over the border of two blocks
         (b"n\x00e\x00o\x00n\x00\n\x00", r"NUL bytes; if it is text, save it as UTF-8"),
         (b"neon\n" + b"\x00" * 100, r"NUL bytes"),
-        (b"", r"expected one term a line, found none; write some, or take the file away"),
+        (b"", r"expected one term a line, found none; add some, or remove the file"),
         (b"# nothing yet\n \n,\n", r"expected one term a line, found none; "),
         (b"x" * 300, r"found none \(dropped: 1\)"),
     ],

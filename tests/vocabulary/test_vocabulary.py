@@ -145,7 +145,7 @@ def test_a_vocabulary_without_terms_is_refused(write: Write) -> None:
         SMALL.without(["mediums", "negative"])
     with pytest.raises(DataError, match=r"words\.txt: expected one term a line, found none"):
         load_vocabulary(exclude=str(write("words.txt", "# nothing\n")))
-    with pytest.raises(DataError, match="found none named"):
+    with pytest.raises(DataError, match="expected at least one vocabulary"):
         load_vocabulary([])
 
 

@@ -1,4 +1,4 @@
-"""One list of a vocabulary: terms of a kind, such as mediums."""
+"""One list of a vocabulary: terms of one kind, such as mediums."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 FLAVORS = "flavors"
-"""The category of whatever else may be said of a picture; the largest of clip-interrogator's."""
+"""The category for everything the other lists do not cover; the largest of clip-interrogator's."""
 
-_COUNTS = {FLAVORS: 3}  # as clip-interrogator has it
+_COUNTS = {FLAVORS: 3}  # as in clip-interrogator
 _IDENTITY_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Category:
-    """Terms of one kind, clean and distinct, in their list's order.
+    """Terms of one kind, clean and distinct, in the order of their list.
 
-    `count` is how many of them mode classic takes; no prompt of any mode has more than `limit`, where there is one.
-    `weights` are those of the terms whose weight is not 1.
+    `count` is the number of terms that mode classic takes. No prompt of any mode holds more than `limit` of them (None:
+    no limit). `weights` holds only the weights that differ from 1.
     """
 
     name: str
@@ -30,15 +30,15 @@ class Category:
 
     @cached_property
     def identity(self) -> str:
-        """A short hash of the terms in their order: what vectors of them are kept under. Weights do not count."""
-        return digest("\n".join(self.terms))  # no clean term holds a line end
+        """A short hash of the terms in order, without their weights; cached vectors are filed under it."""
+        return digest("\n".join(self.terms))  # a clean term holds no line break
 
 
 def count_of(name: str) -> int:
-    """How many terms mode classic takes of a category whose list does not say it."""
+    """The number of terms that mode classic takes of a list that does not state it."""
     return _COUNTS.get(name, 1)
 
 
 def digest(text: str) -> str:
-    """The first hexadecimal digits of a text's sha256."""
+    """The first 16 hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_IDENTITY_DIGITS]

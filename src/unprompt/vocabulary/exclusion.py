@@ -1,4 +1,4 @@
-"""Words that no term may hold."""
+"""A filter for terms that contain unwanted words."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ _Tokens = tuple[str, ...]
 
 _ASCII_TOKENS = re.compile(r"[0-9a-z]+|.", re.DOTALL)
 _JOINERS = "\u200c\u200d"
-# Scripts that put no space between words: each of their characters stands for itself, as in Unicode's word boundaries.
+# Scripts without spaces between words: each character is a word of its own, as in Unicode's word boundaries.
 _UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u3096\u309d-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 
 
 class Exclusion:
-    """Finds words and phrases in texts: as whole words, in whatever case, also inside longer texts.
+    """Finds words and phrases in texts: whole words only, ignoring case.
 
-    A word is a run of letters, digits and their marks, every other character stands alone, and a phrase is a row of
-    both: "cat" stands in "a black-cat, sitting" and in "cat_girl", not in "category"; "c++" stands in "c++ code".
+    A word is a run of letters, digits and combining marks; every other character is a token of its own, and a phrase is
+    a sequence of tokens. "cat" is found in "a black-cat, sitting" and in "cat_girl" but not in "category"; "c++" is
+    found in "c++ code".
 
-    A phrase is looked up at the words with which it may begin, so ten thousand of them cost hardly more than one.
+    Phrases are indexed by their first token, so ten thousand of them cost hardly more than one.
     """
 
     def __init__(self, phrases: Iterable[str]) -> None:
@@ -39,7 +40,7 @@ class Exclusion:
                 self._rows.setdefault(tokens[0], {}).setdefault(len(tokens), set()).add(tuple(tokens))
 
     def found_in(self, text: str) -> bool:
-        """Whether any of the phrases stands in a clean text."""
+        """Whether a clean text contains any of the phrases."""
         tokens = _tokens(text)
         if not self._words.isdisjoint(tokens):
             return True
@@ -55,7 +56,7 @@ class Exclusion:
 def _tokens(text: str) -> list[str]:
     if text.isascii():
         return _ASCII_TOKENS.findall(text.casefold())
-    # Folding may take composed characters apart.
+    # Case folding may decompose characters.
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     tokens: list[str] = []
     in_word = False

@@ -1,4 +1,4 @@
-"""The lists of clip-interrogator 0.6.0 (MIT), read where that package is installed; none of its code is run."""
+"""The lists of clip-interrogator 0.6.0 (MIT), read from the installed package without running its code."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from unprompt.vocabulary.category import FLAVORS, Category, count_of
 
 NAME = "clip-interrogator"
 TRENDINGS, SITES = "trendings", "sites"
-"""The category of phrases with names of sites, and what the command line calls it as well."""
+"""The category of phrases that name sites, and the other name that the command line accepts for it."""
 
 ARTISTS = "artists"
 _BY, _INSPIRED_BY = "by ", "inspired by "
 _LISTS = (ARTISTS, FLAVORS, "mediums", "movements", "negative")
-_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the end of a line
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
 _SITES = (
     "Artstation", "behance", "cg society", "cgsociety", "deviantart", "dribble", "flickr", "instagram", "pexels",
     "pinterest", "pixabay", "pixiv", "polycount", "reddit", "shutterstock", "tumblr", "unsplash", "zbrush central",
 )  # fmt: skip
-_ORDINARY = {"artist", "bauhaus", "constant"}  # these go by the names of artists, but "artist reference" names none
+_ORDINARY = {"artist", "bauhaus", "constant"}  # ordinary words, as in the term "artist reference"
 
 
 def original_categories(folder: Path | None = None) -> list[Category]:
-    """The categories as clip-interrogator makes them out of its data folder; left out: the installed package's.
+    """Build the categories from clip-interrogator's data folder, as that package does.
 
-    Their terms are its own, letter by letter and in its order, but for what no prompt wants: among its flavors, 15
-    repeats, an empty line and a control character. Raises DataError where the package or a list is missing.
+    `folder` defaults to that of the installed package. Terms keep their spelling and order; only 15 repeats, an empty
+    line and a control character among the flavors are dropped. Raises DataError if the package or one of its lists is
+    missing.
     """
     folder = folder or _installed()
     lists = {name: _read(folder / f"{name}.txt") for name in _LISTS}
@@ -40,7 +41,7 @@ def original_categories(folder: Path | None = None) -> list[Category]:
 
 
 def artist_names(artists: Category) -> set[str]:
-    """The names in a list of artists, without "by" and "inspired by"; not those that are ordinary words as well."""
+    """The names in a list of artists, without "by" and "inspired by" and without names that are also ordinary words."""
     names = {term.removeprefix(_INSPIRED_BY).removeprefix(_BY) for term in artists.terms}
     return {name for name in names if name.casefold() not in _ORDINARY}
 
@@ -51,13 +52,13 @@ def _installed() -> Path:
         if (data := Path(folder) / "data").is_dir():
             return data
     raise DataError(
-        f"the vocabulary {NAME!r} is that of the package clip-interrogator, which is not installed: "
+        f"the vocabulary {NAME!r} comes with the package clip-interrogator, which is not installed: "
         "pip install clip-interrogator"
     )
 
 
 def _read(path: Path) -> list[str]:
-    """A list as the package reads it: whatever stands on a line is a term."""
+    """Read a list as the package does: each line that is not empty is a term."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The rows of tables of vectors that are nearest to pictures, exactly: terms of vocabularies, prompts of banks.
+"""Exact nearest-neighbour search over tables of vectors, for the terms of vocabularies and the prompts of banks.
 
-One blocked matrix product estimates all scores in float32, and what cannot be among the best by the bound of its error
-is dropped. What is left, little more than was asked for, is computed anew in float64, always in the same order of sums:
-the answer depends neither on the pictures asked about together nor on the BLAS, its threads or the size of blocks.
+A blocked matrix product estimates all scores in float32, and rows whose error bound rules them out are dropped. The
+survivors, little more than were requested, are scored again in float64 with a fixed order of summation, so the result
+does not depend on the other pictures in the call, the BLAS, its threads or the block size.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ Rows = npt.NDArray[np.int64]
 Exact = npt.NDArray[np.float64]
 Number = TypeVar("Number", np.float32, np.float64)
 
-_TOGETHER = 64  # pictures in one product: more gain little, and take more memory
-_BLOCK = 2048  # terms in one product: as float32 they stay in a core's cache
-_WIDENED = 256  # terms that are widened together: they stay in a nearer one
-_SPARE = 1024  # candidates of a picture beyond those asked for, before they are computed exactly and cut
-_EXACT = 128  # candidates whose cosines are computed exactly together: they stay in a core's cache
+_TOGETHER = 64  # pictures per product: more gain little and take more memory
+_BLOCK = 2048  # terms per product: as float32 they fit into a core's cache
+_WIDENED = 256  # terms widened at a time: they fit into a nearer cache
+_SPARE = 1024  # candidates kept per picture beyond `count`, before they are scored exactly and cut
+_EXACT = 128  # candidates scored exactly at a time: they fit into a core's cache
 
-_ROUNDING = 2.0**-24  # of float32, relative
-_LONGEST = 1.01  # a unit vector that was rounded to float16 is no longer than this
+_ROUNDING = 2.0**-24  # relative rounding error of float32
+_LONGEST = 1.01  # no unit vector rounded to float16 is longer than this
 _NEVER = -np.inf
 _LOWEST = np.finfo(np.float32).min
 
 
 class Ranked(NamedTuple):
-    """A term by the number of its table and its place there; `similarity` is its cosine with the picture."""
+    """A term, given as table number and row in that table; `similarity` is its cosine with the picture."""
 
     table: int
     term: int
@@ -42,7 +42,7 @@ class Ranked(NamedTuple):
 
 
 class _Table(Protocol):
-    """Vectors (rows, size) float16, of unit length but for the rounding; `weights` (rows,) are for `by_weight`."""
+    """Vectors (rows, size) float16, of unit length up to rounding; `weights` (rows,) are for `by_weight`."""
 
     @property
     def vectors(self) -> Half: ...
@@ -57,25 +57,24 @@ class _Unweighted(NamedTuple):
 
 
 def nearest(vectors: Half, images: Vector, k: int) -> list[tuple[Rows, Exact]]:
-    """For each picture the rows of the `k` vectors nearest to it, nearest first, and their cosines with it.
+    """For each picture, the rows of its `k` nearest vectors, nearest first, and their cosines with it.
 
-    `vectors` (n, size) may be mapped from the disk; `images` (m, size) are unit vectors, as they are. Equal ones come
-    by row; all come where there are fewer. Memory is that of `rank`.
+    `vectors` (n, size) may be memory-mapped; both they and `images` (m, size) hold unit vectors. Ties are ordered by
+    row. If there are fewer than `k` vectors, all are returned. Memory use is that of `rank`.
     """
     pool = _Pool([_Unweighted(vectors)], np.empty(0, np.int64))
     return _in_parts(pool, images, min(k, len(vectors)), weighted=False)
 
 
 def rank(tables: Sequence[TermTable], images: Vector, k: int, *, lowest: bool = False) -> list[list[Ranked]]:
-    """The `k` best terms of all tables together for each picture, best first; all of them where there are fewer.
+    """For each picture, the `k` best terms of all tables together, best first; all of them if there are fewer.
 
-    `images` (m, size) are unit vectors, as the tables' are. Terms rank by cosine and weight (see `by_weight`) or, with
-    `lowest`, by the cosine alone, the lowest first; equal ones by table and place. A text that stands in several tables
-    counts once, in the first of them; within a table each stands once.
+    `images` (m, size) are unit vectors, as are those of the tables. Terms are ranked by cosine and weight (see
+    `by_weight`) or, with `lowest`, by ascending cosine alone; ties are ordered by table and row. A text that occurs in
+    several tables counts once, in the first of them; within a table each text must occur once.
 
-    Beside the tables, which may be mapped from the disk, and the answer it takes 2,048 * (4 * size + 384) bytes for
-    blocks, about 100 * min(m, 64) * (k + 1,024) for candidates and, with several tables, 24 a term to find texts that
-    repeat.
+    Memory, beside the result and the tables, which may be memory-mapped: 2,048 * (4 * size + 384) bytes for blocks,
+    about 100 * min(m, 64) * (k + 1,024) for candidates and, with several tables, 24 per term to find repeated texts.
     """
     pool = _Pool(tables, _repeats(tables))
     count = min(k, pool.starts[-1] - len(pool.repeats))
@@ -85,7 +84,7 @@ def rank(tables: Sequence[TermTable], images: Vector, k: int, *, lowest: bool = 
 
 
 def _in_parts(pool: _Pool, images: Vector, count: int, *, weighted: bool) -> list[tuple[Rows, Exact]]:
-    """What `_best` finds for any number of pictures."""
+    """Run `_best` on any number of pictures, a limited number at a time."""
     if count <= 0:
         return [(np.empty(0, np.int64), np.empty(0)) for _ in images]
     found = []
@@ -96,7 +95,10 @@ def _in_parts(pool: _Pool, images: Vector, count: int, *, weighted: bool) -> lis
 
 
 class _Pool:
-    """Rows of some tables, those of table t from `starts[t]` to `starts[t + 1]`; `repeats`, ascending, are left out."""
+    """The rows of several tables, numbered through: those of table t run from `starts[t]` to `starts[t + 1]`.
+
+    `repeats`, in ascending order, are the rows to leave out.
+    """
 
     def __init__(self, tables: Sequence[_Table], repeats: Rows) -> None:
         self.tables = tables
@@ -112,12 +114,12 @@ class _Pool:
         )
 
     def places(self, rows: Rows) -> tuple[list[int], list[int]]:
-        """The number of each row's table, and its place there."""
+        """For each row, the number of its table and its row there."""
         numbers, places = _places(self.starts, rows)
         return numbers.tolist(), places.tolist()
 
     def cosines(self, rows: Rows, image: Vector) -> Exact:
-        """Cosines (rows,) with one picture. The products are exact, and numpy adds a row up in one order."""
+        """Cosines (rows,) with one picture. The products are exact, and numpy sums each row in one fixed order."""
         cosines = np.empty(len(rows))
         exact_image = image.astype(np.float64)
         for number, chosen in self._by_table(rows):
@@ -132,7 +134,7 @@ class _Pool:
         return cosines
 
     def weights(self, rows: Rows) -> Exact:
-        """What the cosine of each row is multiplied by (rows,)."""
+        """The factor (rows,) by which each row's cosine is multiplied."""
         weights = np.ones(len(rows))
         for number, chosen in self._by_table(rows):
             own = self.tables[number].weights
@@ -151,13 +153,13 @@ def _starts(tables: Sequence[_Table]) -> list[int]:
 
 
 def _places(starts: Sequence[int], rows: Rows) -> tuple[Rows, Rows]:
-    """The number of each row's table, and its place there."""
+    """For each row, the number of its table and its row there."""
     numbers = np.searchsorted(starts, rows, "right") - 1
     return numbers, rows - np.asarray(starts)[numbers]
 
 
 def _repeats(tables: Sequence[TermTable]) -> Rows:
-    """Rows whose text stands in an earlier table, ascending."""
+    """The rows, ascending, whose text occurs in an earlier table."""
     if len(tables) < 2:
         return np.empty(0, np.int64)
     hashes = np.concatenate([table.hashes for table in tables])
@@ -175,25 +177,26 @@ def _repeats(tables: Sequence[TermTable]) -> Rows:
 
 
 class _Candidates:
-    """The rows that can still be among the `count` best of each picture, with their scores by estimate.
+    """The rows that can still be among the `count` best of each picture, with their estimated scores.
 
-    An estimate is off by `error` (pictures,) at most. So `count` rows have at least the score of the one that the
-    estimate puts in that place, less the error, and a row whose estimate is lower by twice the error is none of them.
+    An estimate is off by at most `error` (pictures,). So at least `count` rows score no less than the `count`-th
+    highest estimate minus the error, and a row whose estimate lies more than twice the error below that one cannot be
+    among them.
     """
 
     def __init__(self, pool: _Pool, images: Vector, count: int, weighted: bool) -> None:
         self._pool, self._images, self._count, self._weighted = pool, images, count, weighted
         heaviest = max(1.0, pool.heaviest) if weighted else 1.0
-        terms = images.shape[1] + 16  # the sum of the products, the weight, and the arithmetic of the bound itself
+        terms = images.shape[1] + 16  # the sum of the products, the weight and the arithmetic of the bound itself
         self._error = terms * _ROUNDING * _LONGEST * heaviest * np.linalg.norm(images.astype(np.float64), axis=1)
         self._kept: list[tuple[Rows, Vector]] = [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in images]
         self._new: list[tuple[npt.NDArray[np.intp], Rows, Vector]] = []
         self._most_new = len(images) * (count + _SPARE)
         self.least = np.full((len(images), 1), _LOWEST, np.float32)
-        """What a score must reach."""
+        """The lowest score (pictures, 1) that is still kept."""
 
     def add(self, scores: Vector, first: int) -> None:
-        """Takes what of the scores (pictures, rows) is high enough; they are those of the rows from `first` on."""
+        """Keep those of the scores (pictures, rows) that are high enough; their first column is row `first`."""
         passed = np.flatnonzero(scores >= self.least)
         if not len(passed):
             return
@@ -203,7 +206,7 @@ class _Candidates:
             self._cut()
 
     def best(self) -> list[tuple[Rows, Exact]]:
-        """For each picture the rows of the best terms, best first, and their cosines."""
+        """For each picture, the rows of its best terms, best first, and their cosines."""
         self._cut()
         found = []
         for image, (rows, _) in zip(self._images, self._kept, strict=True):
@@ -216,7 +219,7 @@ class _Candidates:
             return
         pictures, rows, scores = (np.concatenate(parts) for parts in zip(*self._new, strict=True))
         self._new.clear()
-        pictures = pictures.astype(np.int16)  # numpy sorts those by digits
+        pictures = pictures.astype(np.int16)  # numpy uses radix sort for these
         order = np.argsort(pictures, kind="stable")
         ends = np.searchsorted(pictures[order], np.arange(1, len(self._images)))
         for picture, chosen in enumerate(np.split(order, ends)):
@@ -231,13 +234,13 @@ class _Candidates:
         self.least[picture] = last - 2 * self._error[picture]
         near = scores >= self.least[picture]
         rows, scores = rows[near], scores[near]
-        if len(rows) > self._count + _SPARE:  # very many are alike: memory stays bounded whatever the terms are
+        if len(rows) > self._count + _SPARE:  # many near ties: bounds the memory whatever the terms are
             order, _ = self._exactly(self._images[picture], rows)
             rows, scores = rows[order], scores[order]
         return rows, scores
 
     def _exactly(self, image: Vector, rows: Rows) -> tuple[npt.NDArray[np.intp], Exact]:
-        """The places of the best among `rows`, best first, and the cosines of all of them."""
+        """The indices of the best among `rows`, best first, and the exact cosines of all of them."""
         cosines = self._pool.cosines(rows, image)
         scores = by_weight(cosines, self._pool.weights(rows)) if self._weighted else cosines
         return np.lexsort((rows, -scores))[: self._count], cosines
@@ -262,15 +265,15 @@ def _best(pool: _Pool, images: Vector, count: int, *, weighted: bool) -> list[tu
 
 
 def by_weight(scores: npt.NDArray[Number], weights: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """Scores times weights; those below 0 divided by them, so that a weight above 1 helps these as well."""
+    """Multiply positive scores by their weights and divide negative ones, so that a weight above 1 always helps."""
     return np.where(scores > 0, scores * weights, scores / weights)
 
 
 def _widen(half: Half, wide: Vector) -> None:
-    """Writes finite float16 numbers as float32, exactly; three times as fast as numpy, which goes one by one.
+    """Convert finite float16 numbers to float32, exactly and three times as fast as numpy, which converts one by one.
 
-    The bits of exponent and fraction are moved to where a float32 has them, and the exponent, which counts from another
-    number there, is put right by a product.
+    The bits of exponent and fraction are shifted to their places in a float32; a multiplication then corrects the
+    exponent, whose bias differs between the two formats.
     """
     if _flushes_subnormals():
         np.copyto(wide, half)
@@ -285,6 +288,6 @@ def _widen(half: Half, wide: Vector) -> None:
 
 
 def _flushes_subnormals() -> bool:
-    """Whether this thread was told to take the smallest numbers for 0, as some libraries do: `_widen` needs them."""
+    """Whether this thread treats subnormal numbers as 0, as some libraries set it; `_widen` needs them."""
     smallest = np.ones(1, np.int32).view(np.float32)
     return not np.any(smallest * np.float32(2.0**112))

@@ -1,4 +1,4 @@
-"""Vectors of term lists: made once, kept on disk, and mapped from there."""
+"""The vectors of term lists: computed once, cached on disk, and memory-mapped from there."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from unprompt.vocabulary.vector_file import SUFFIX, UNFINISHED, Half, Label
 
 _log = logging.getLogger(__name__)
 
-_PART = 16_384  # terms that are encoded before they are kept: what a kill may cost
-_PARTS = 64  # of a list, at most: each is an open file until the list is whole
-_GIVEN_UP_S = 3600  # nobody writes on a file that did not grow for so long
+_PART = 16_384  # terms per cached part: the most that a kill may cost
+_PARTS = 64  # parts of a list, at most: each is an open file until the list is complete
+_GIVEN_UP_S = 3600  # a temporary file unchanged for so long has no writer any more
 
 
 def default_cache() -> Path:
-    """Where vectors of terms are kept: `unprompt/terms` in the user's cache."""
+    """The folder where vectors of terms are cached: `unprompt/terms` in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unprompt" / "terms"
 
 
 @dataclass(frozen=True, eq=False)
 class TermTable:
-    """The terms of a category with their vectors (terms, size) float16, of unit length but for the rounding.
+    """The terms of a category with their vectors (terms, size) float16, of unit length up to rounding.
 
-    `weights` (terms,) float32 multiply what ranks a term; None where all are 1.
+    `weights` (terms,) float32 are the factors for ranking; None if all are 1.
     """
 
     texts: tuple[str, ...]
@@ -49,16 +49,16 @@ class TermTable:
 
     @cached_property
     def hashes(self) -> npt.NDArray[np.int64]:
-        """A hash of each text (terms,), which another process has otherwise: texts that differ in it differ."""
+        """Hashes (terms,) of the texts, valid in this process only; equal texts have equal hashes."""
         return np.fromiter(map(hash, self.texts), np.int64, len(self.texts))
 
 
 class TermTables:
-    """Tables of one model. Each is made once for this object, and its vectors once for a cache folder.
+    """The term tables of one model: held in memory, with vectors cached in a folder (None: not cached).
 
-    Vectors are rounded to float16 before anything is done with them, so a table is the same from a cold and a warm
-    cache. A folder that cannot be written is done without, and a file that is damaged is made anew; both are said
-    through `logging`. Several processes may use a folder at once.
+    Vectors are rounded to float16 before any use, so a table is the same whether or not it comes from the cache. If the
+    folder cannot be written to, the tables do without it; a damaged file is replaced. Both are logged as warnings.
+    Several processes may share a folder.
     """
 
     def __init__(self, towers: TwoTower, cache: Path | None) -> None:
@@ -67,9 +67,9 @@ class TermTables:
         self._tables: dict[object, TermTable] = {}
 
     def table(self, category: Category, advance: Advance = no_advance) -> TermTable:
-        """The table of a category; `advance` hears how many more of its terms are done.
+        """The table of a category; `advance` is called with the number of terms done since the last call.
 
-        Raises ModelError where the model gives no finite vectors, and what `encode_texts` raises.
+        Raises ModelError if the model returns vectors that are not finite, and whatever `encode_texts` raises.
         """
         key = (category.identity, category.name, tuple(sorted(category.weights.items())))
         if key in self._tables:
@@ -94,19 +94,19 @@ class TermTables:
 
     @cached_property
     def _identity(self) -> str:
-        """The model's hash, which may take reading all of its weights."""
+        """The model's hash; computing it may mean reading all of its weights."""
         return digest(json.dumps([self._towers.name, *sorted(self._towers.identities().items())]))
 
     def _place(self, category: Category, cache: Path) -> tuple[Path, Label]:
-        """The file of a category, and what it has to say. No name becomes a file's."""
+        """The cache file of a category and its label. No file is named after a category or a model."""
         shape = (len(category.terms), self._towers.size)
         label = Label(self._towers.name, self._identity, category.identity, shape)
         return cache / self._identity / f"{category.identity}{SUFFIX}", label
 
     def _parts(self, whole_path: Path, whole: Label, terms: Sequence[str], advance: Advance) -> list[Half]:
-        """The vectors of a list, those of a long one in parts, each of which is kept as soon as it is made.
+        """The vectors of a list; a long one is encoded in parts, each cached as soon as it is computed.
 
-        Parts begin at the same terms in every run, so that a run which goes on after a kill makes the same bits.
+        Parts have the same boundaries in every run, so a run resumed after a kill produces the same bits.
         """
         size = max(_PART, -(-len(terms) // _PARTS))
         if len(terms) <= size:
@@ -137,25 +137,25 @@ class TermTables:
         return vectors
 
     def _read(self, path: Path, label: Label) -> Half | None:
-        """The vectors of a file that is there and whole."""
+        """The vectors of a file; None if it is missing, damaged or unreadable."""
         try:
             return vector_file.read(path, label)
         except DataError as error:
-            _log.warning("%s; they are made anew", error)
-        except OSError:  # whoever cannot read it can most often not replace it: that is said
+            _log.warning("%s; they are computed again", error)
+        except OSError:  # replacing it will most likely fail too, and that is logged
             pass
         return None
 
     def _keep(self, path: Path, label: Label, parts: Sequence[Half]) -> Half:
-        """The vectors, from now on mapped from the disk where they can be kept there."""
+        """The vectors, cached and memory-mapped if the folder can be written to."""
         if self._writable:
             try:
                 vector_file.write(path, label, parts)
             except OSError as error:
                 self._writable = False
                 _log.warning(
-                    "vectors of terms cannot be kept in %s (%s), and are made anew each time; mend that or choose "
-                    "another folder for them",
+                    "vectors of terms cannot be cached in %s (%s) and will be computed again in each run; make that "
+                    "folder writable or choose another",
                     printable(str(self._cache)),
                     error.strerror or error,
                 )
@@ -174,7 +174,7 @@ def _weights(category: Category) -> npt.NDArray[np.float32] | None:
 
 
 def _clear(whole: Path) -> None:
-    """Removes the parts of a list that is whole, and what killed processes left of it."""
+    """Remove the parts of a complete list, and temporary files that killed processes left behind."""
     with contextlib.suppress(OSError):
         for path in whole.parent.glob(f"{whole.stem}.*"):
             being_written = path.suffix == UNFINISHED and time.time() - path.stat().st_mtime < _GIVEN_UP_S

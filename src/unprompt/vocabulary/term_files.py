@@ -1,4 +1,4 @@
-"""Files of terms: plain text, one a line. They come from strangers: every size is bounded, and no byte is trusted."""
+"""Term files: plain text, one term a line. They are untrusted, so every size is bounded and every byte is checked."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from unprompt.vocabulary.terms import LARGEST_WEIGHT, LONGEST_TERM, clean, weigh
 SUFFIX = ".txt"
 COMMENT = "#"
 TOLD = 20
-"""Dropped lines of a file that are remembered one by one; the others are counted."""
+"""Number of dropped lines that are recorded one by one; the rest are only counted."""
 
 _LIMIT_MB = 512
 _LIMIT_BYTES = _LIMIT_MB * 10**6
 _LONGEST_LINE = 4096  # characters, as they stand in the file
 _BLOCK = 2**20
-_SHOWN = 60  # characters of a line, where it is told
+_SHOWN = 60  # characters of a line that messages show
 _TOO_LONG = f"longer than {LONGEST_TERM} characters"
 _TOP = re.compile(r"(.+)\.top([0-9]{1,9})")
 
 
 class Dropped(NamedTuple):
-    """A line that gave no term: its number, its text or the start of it, and why."""
+    """A line that gave no term: its number, the start of its text, and why it was dropped."""
 
     line: int
     text: str
@@ -39,7 +39,7 @@ class Dropped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TermFile:
-    """What was read of a file: its category, the first dropped lines, and how many were dropped in all."""
+    """The contents of a file: its category, the first dropped lines, and the number of all dropped lines."""
 
     path: Path
     category: Category
@@ -48,7 +48,7 @@ class TermFile:
 
 
 def term_files(path: Path) -> list[Path]:
-    """The file, or those of a folder that end in .txt and are not hidden, by name. Raises DataError."""
+    """The file itself, or a folder's .txt files that are not hidden, by name. Raises DataError if there is none."""
     try:
         if not path.is_dir():
             return [path]
@@ -64,11 +64,12 @@ def term_files(path: Path) -> list[Path]:
 
 
 def read_terms(path: Path) -> TermFile:
-    """The category of a file. Its name is the file's, without .txt; `name.top3.txt` takes and allows three terms.
+    """Read the category of a file, named after the file without .txt.
 
-    Lines are UTF-8; # begins a comment; "(golden hour:1.3)" is a term with its weight. Terms of more than 200
-    characters are dropped, and those that stand there already, in whatever case. Raises DataError where the file cannot
-    be read, is no UTF-8 text, holds a weight that is none, or no term at all.
+    Lines are UTF-8; # begins a comment; "(golden hour:1.3)" is a term with its weight. `name.top3.txt` sets both the
+    count and the limit of the category to 3. Terms of more than 200 characters and repeated terms, in whatever case,
+    are dropped. Raises DataError if the file cannot be read, is not UTF-8, holds a weight out of range, or holds no
+    term.
     """
     try:
         _check_kind(path)
@@ -80,9 +81,7 @@ def read_terms(path: Path) -> TermFile:
         raise _unreadable(path, error) from error
     if not found.terms:
         dropped = f" (dropped: {found.dropped_count:,})" if found.dropped_count else ""
-        raise DataError(
-            f"{_shown(path)}: expected one term a line, found none{dropped}; write some, or take the file away"
-        )
+        raise DataError(f"{_shown(path)}: expected one term a line, found none{dropped}; add some, or remove the file")
     name, limit = _name_and_limit(path)
     count = limit or count_of(name)
     category = Category(name, tuple(found.terms), count, limit, found.weights)
@@ -91,7 +90,7 @@ def read_terms(path: Path) -> TermFile:
 
 @dataclass(slots=True)
 class _Found:
-    """What came of a file's lines."""
+    """What the lines of a file gave so far."""
 
     terms: list[str] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
@@ -105,12 +104,12 @@ class _Found:
 
 
 def _collect(path: Path, file: TextIO) -> _Found:
-    """One loop without calls that could be spared: files may hold ten million lines."""
+    """Collect the terms in a single loop with as few calls as possible: files may have ten million lines."""
     found = _Found()
     append = found.terms.append
     seen: set[str] = set()
     for number, line in enumerate(_lines(path, file), 1):
-        if len(line) > _LONGEST_LINE:  # only its beginning may be left by now, so nothing else is said of it
+        if len(line) > _LONGEST_LINE:  # `_lines` may have cut it, so nothing else can be checked
             if line[0] != COMMENT:
                 found.drop(number, line, _TOO_LONG)
             continue
@@ -130,9 +129,9 @@ def _collect(path: Path, file: TextIO) -> _Found:
             continue
         key = term.casefold()
         if key in seen:
-            found.drop(number, term, "stands there already")
+            found.drop(number, term, "repeats an earlier term")
             continue
-        seen.add(term if key == term else key)  # most are lower case: the same text need not be kept twice
+        seen.add(term if key == term else key)  # most are lower case: shares the string instead of keeping two
         append(term)
         if weight != 1:
             found.weights[term] = weight
@@ -140,7 +139,7 @@ def _collect(path: Path, file: TextIO) -> _Found:
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[str]:
-    """Its lines without their ends; of one that is too long no more than shows that it is."""
+    """Iterate over the lines without their ends; a line that is too long is cut just beyond the limit."""
     rest, size = "", 0
     while block := file.read(_BLOCK):
         size += len(block)
@@ -148,7 +147,7 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
             raise DataError(
                 f"{_shown(path)}: expected text, one term a line, found NUL bytes; if it is text, save it as UTF-8"
             )
-        if size > _LIMIT_BYTES:  # it grew
+        if size > _LIMIT_BYTES:  # the file grew while it was read
             raise _too_large(path)
         lines = (rest + block).split("\n")
         rest = lines.pop()[: _LONGEST_LINE + 1]
@@ -157,14 +156,14 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
 
 
 def _name_and_limit(path: Path) -> tuple[str, int | None]:
-    """What the file's name says. Raises DataError for `name.top0.txt`."""
+    """The category's name and limit, from the name of the file. Raises DataError for `name.top0.txt`."""
     stem = path.name[: -len(SUFFIX)] if path.name.lower().endswith(SUFFIX) else path.name
     top = _TOP.fullmatch(stem)
     if top is None:
         return stem, None
     if not int(top[2]):
         raise DataError(
-            f"{_shown(path)}: expected a number from 1 behind .top, found 0; to leave a list out use --without"
+            f"{_shown(path)}: expected a number from 1 after .top, found 0; to leave a list out use --without"
         )
     return top[1], int(top[2])
 
@@ -174,7 +173,7 @@ def _is_list(path: Path) -> bool:
 
 
 def _check_kind(path: Path) -> None:
-    """Raises DataError for what is no plain file of a size that lists have; OSError where there is none."""
+    """Raise DataError unless the path is a regular file of acceptable size, OSError if it does not exist."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"{_shown(path)}: expected a plain file of terms, found something else")
@@ -183,7 +182,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _not_utf_8(path: Path) -> DataError:
-    """Says which line is the first that is none. The whole file may be one line, so it is read in blocks."""
+    """An error that names the first line that is not UTF-8. The whole file may be one line, so it is read in blocks."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     with path.open("rb") as file:
@@ -193,8 +192,8 @@ def _not_utf_8(path: Path) -> DataError:
                 line += block.count(b"\n")
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            line += error.object[: error.start].count(b"\n")  # what is left of the block before holds no line end
-    return DataError(f"{_shown(path)}: line {line} is no UTF-8 text; save the file as UTF-8")
+            line += error.object[: error.start].count(b"\n")  # bytes carried over from the last block hold no line feed
+    return DataError(f"{_shown(path)}: line {line} is not UTF-8 text; save the file as UTF-8")
 
 
 def _bad_weight(path: Path, number: int, line: str) -> DataError:

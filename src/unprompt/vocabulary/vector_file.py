@@ -1,8 +1,8 @@
-"""Vectors in a safetensors file that says what they are of, and that is believed only as a whole.
+"""Vectors in a safetensors file whose label and checksum must match before any of it is used.
 
-The file holds one tensor, "vectors", float16; its header tells which model and which texts it is of, and the CRC-32
-of the tensor's bytes, which finds damage in half the time of a hash. Whoever reads knows all of the header but that
-beforehand: nothing in it is interpreted, it is compared, so a header that lies is no danger.
+The file holds one tensor, "vectors", float16. Its header names the model and the texts, and holds the CRC-32 of the
+tensor's bytes, which detects damage in half the time of a hash. A reader knows the whole header but the checksum in
+advance, and compares it instead of interpreting it, so a forged header does no harm.
 """
 
 from __future__ import annotations
@@ -30,14 +30,18 @@ UNFINISHED = ".tmp"
 
 _LAYOUT = "unprompt terms 2"
 _NUMBER = np.dtype("<f2")
-_NO_NUMBER = 0x7C00  # from here on the bits of a float16 without its sign are infinite or NaN
+_NO_NUMBER = 0x7C00  # float16 bits, without the sign, from which on a number is infinite or NaN
 _READ_AT_ONCE = 1 << 20
 _ALIGNED = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What vectors are of: a model, by name and hash, and the texts of a list, by hash, from the `first` on."""
+    """What a file's vectors belong to: a model, by name and hash, and the texts of a list, by its hash.
+
+    `shape` is (texts, size). `first` is the index in the list of the first text: a long list is stored in several
+    parts.
+    """
 
     model: str
     model_identity: str
@@ -46,7 +50,7 @@ class Label:
     first: int = 0
 
     def header(self, checksum: int) -> bytes:
-        """A safetensors file up to its tensor, whose bytes have that checksum."""
+        """The bytes of a safetensors file before its tensor, for a tensor with this checksum."""
         metadata = {
             "layout": _LAYOUT,
             "model": self.model,
@@ -62,7 +66,7 @@ class Label:
 
     @property
     def size_bytes(self) -> int:
-        """How large the tensor is."""
+        """The size of the tensor."""
         return self.shape[0] * self.shape[1] * _NUMBER.itemsize
 
 
@@ -93,9 +97,9 @@ def write(path: Path, label: Label, parts: Sequence[Half]) -> None:
 
 
 def read(path: Path, label: Label) -> Half | None:
-    """The vectors of a file, verified and then mapped from the disk; None where there is no file.
+    """Verify the vectors of a file and memory-map them; None if there is no such file.
 
-    Raises DataError where they are not what `label` says, or damaged; OSError where they cannot be read.
+    Raises DataError if the file is damaged or does not match `label`, OSError if it cannot be read.
     """
     if not path.is_file():
         return None
@@ -113,11 +117,11 @@ def read(path: Path, label: Label) -> Half | None:
 
 
 def _finite_checksum(file: BinaryIO) -> int | None:
-    """Of all that follows in the file; None where a number is not finite."""
+    """The CRC-32 of the rest of the file; None if any number in it is not finite."""
     checksum = 0
     while content := file.read(_READ_AT_ONCE):
         checksum = zlib.crc32(content, checksum)
         numbers = np.frombuffer(content, "<u2", len(content) // 2)
-        if len(numbers) and (numbers & 0x7FFF).max() >= _NO_NUMBER:  # a tenth of the time of comparing all
+        if len(numbers) and (numbers & 0x7FFF).max() >= _NO_NUMBER:  # ten times as fast as comparing all
             return None
     return checksum

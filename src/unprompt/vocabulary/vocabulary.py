@@ -1,4 +1,4 @@
-"""All lists of terms that a picture is compared with."""
+"""A vocabulary: all the lists of terms that a picture is compared with."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from unprompt.vocabulary.original import NAME as CLIP_INTERROGATOR
 from unprompt.vocabulary.term_files import SUFFIX, read_terms, term_files
 
 UNPROMPT = "unprompt"
-"""The vocabulary of the package."""
+"""The name of the package's own vocabulary."""
 NEGATIVE = "negative"
-"""The category of what pictures should not be."""
+"""The category of terms for negative prompts."""
 
 _LISTS = Path(__file__).parent / "lists"
 _FIRST, _LAST = ("mediums", ARTISTS, TRENDINGS, "movements"), (FLAVORS, NEGATIVE)
@@ -27,40 +27,40 @@ _NO_TERM_LEFT = "no term is left of the vocabulary {}; leave out or exclude less
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Categories of terms, each name once, in the order in which mode classic takes them."""
+    """Categories of terms with distinct names, in the order in which mode classic takes them."""
 
     name: str
     categories: tuple[Category, ...]
 
     @classmethod
     def of(cls, name: str, categories: Iterable[Category]) -> Vocabulary:
-        """Brings the categories into that order: clip-interrogator's, other lists by name before the flavors."""
+        """Sort the categories into clip-interrogator's order; other lists come by name before the flavors."""
         return cls(name, tuple(sorted(categories, key=_place)))
 
     def category(self, name: str) -> Category | None:
-        """The category of this name, if there is one."""
+        """The category of this name, or None."""
         return next((category for category in self.categories if category.name == name), None)
 
     @property
     def positive(self) -> tuple[Category, ...]:
-        """What pictures may be: all but the negative category; none is empty."""
+        """The categories that describe pictures: all that are not empty, except the negative one."""
         return tuple(category for category in self.categories if category.name != NEGATIVE and category.terms)
 
     @property
     def negative(self) -> Category | None:
-        """What pictures should not be, where there is such a list."""
+        """The category of terms for negative prompts, or None."""
         return self.category(NEGATIVE)
 
     @property
     def identity(self) -> str:
-        """A short hash of all that may change an answer: names, terms, weights, counts, limits."""
+        """A short hash of everything that may change an answer: names, terms, weights, counts, limits."""
         return digest(json.dumps([_description(category) for category in self.categories]))
 
     def without(self, names: Iterable[str]) -> Vocabulary:
-        """The vocabulary without these categories; "sites" are the trendings.
+        """The vocabulary without these categories; "sites" is another name for "trendings".
 
-        Without artists there are no flavors either that hold the name of one of them. Raises UnknownNameError for a
-        name that it has not, and DataError where no term is left that pictures may be.
+        Leaving out the artists also drops flavors that contain an artist's name. Raises UnknownNameError for a name
+        that the vocabulary does not have, DataError if no positive term is left.
         """
         known = {category.name for category in self.categories}
         left_out = {TRENDINGS if name == SITES and SITES not in known else name for name in names}
@@ -74,9 +74,9 @@ class Vocabulary:
         return kept
 
     def excluding(self, words: Iterable[str]) -> Vocabulary:
-        """The vocabulary without terms in which any of the words or phrases stands; see `Exclusion`.
+        """The vocabulary without terms that contain any of these words or phrases, as `Exclusion` finds them.
 
-        Raises DataError where no term is left that pictures may be.
+        Raises DataError if no positive term is left.
         """
         exclusion = Exclusion(words)
         return self._with([_excluding(category, exclusion) for category in self.categories])
@@ -91,14 +91,14 @@ class Vocabulary:
 def load_vocabulary(
     sources: Sequence[str] = (UNPROMPT,), *, without: Iterable[str] = (), exclude: str | None = None
 ) -> Vocabulary:
-    """The vocabulary of one source or of several together.
+    """Load the vocabulary of one source, or of several joined together.
 
-    A source is "unprompt" (the package's own lists), "clip-interrogator" (those of that package, where it is
-    installed), a folder whose .txt files are a category each, or such a file. Categories of one name become one: the
-    terms of the first come first, and the weight, count and limit that was said last counts. `without` names categories
-    to leave out; `exclude` is a file of words and phrases, one a line, and no term that holds one of them stays.
+    A source is "unprompt" (the package's own lists), "clip-interrogator" (the lists of that package, if it is
+    installed), a folder with one .txt file per category, or a single such file. Categories of the same name are joined:
+    terms of the first source come first, while the last weight, count and limit given win. `without` names categories
+    to leave out; `exclude` is a file of words and phrases, one a line, and terms that contain any of them are dropped.
 
-    Raises UnknownNameError and DataError.
+    Raises UnknownNameError for an unknown source or category, DataError if a file cannot be used or no term is left.
     """
     joined: dict[str, Category] = {}
     for source in sources:
@@ -106,7 +106,7 @@ def load_vocabulary(
             first = joined.get(category.name)
             joined[category.name] = _joined(first, category) if first else category
     if not joined:
-        raise DataError("expected a vocabulary, found none named; leave --vocabulary out for that of the package")
+        raise DataError("expected at least one vocabulary, found none; omit --vocabulary to use the package's own")
     vocabulary = Vocabulary.of("+".join(sources), joined.values())
     if left_out := set(without):
         vocabulary = vocabulary.without(left_out)
@@ -117,7 +117,7 @@ def _categories(source: str) -> Iterable[Category]:
     if source == CLIP_INTERROGATOR:
         return original_categories()
     if not source:
-        raise DataError("expected the name of a vocabulary, a file or a folder, found an empty text")
+        raise DataError("expected the name of a vocabulary, a file or a folder, found an empty string; name one")
     path = _LISTS if source == UNPROMPT else Path(source)
     if not path.exists() and path.name == source and not source.lower().endswith(SUFFIX):
         raise UnknownNameError("vocabulary, file or folder", source, (UNPROMPT, CLIP_INTERROGATOR))
@@ -125,7 +125,7 @@ def _categories(source: str) -> Iterable[Category]:
 
 
 def _joined(first: Category, second: Category) -> Category:
-    """Both lists as one; of a text that stands in both, in whatever case, the first spelling stays."""
+    """Join two lists; of a text that is in both, in whatever case, the first spelling is kept."""
     spelling = {term.casefold(): term for term in reversed(first.terms)}
     new = [term for term in second.terms if term.casefold() not in spelling]
     weights = {spelling.get(term.casefold(), term): weight for term, weight in second.weights.items()}
