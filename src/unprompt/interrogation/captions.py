@@ -1,4 +1,4 @@
-"""What describes a picture in plain words, before any term is added."""
+"""Captioners: they describe a picture in plain words, before any term is added."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 
 EMBEDDED = "embedded"
-"""Names the captioner that the package brings."""
+"""The name of the captioner that is part of the package."""
 
 _REGRESSOR, _DECODER = "vit_tiny_patch16_224.unprompt", "sentence_decoder.unprompt"
 MODELS = (_REGRESSOR, _DECODER)
-"""Those behind the embedded captioner; it also needs the sentence encoder."""
+"""The models of the embedded captioner; it also needs the sentence encoder."""
 
 _BEAMS = 8
 
 _NAME_LIKE = re.compile(r"(?=.*[\d_-])\S+")
 _NEAR = 0.75
-"""How much of one word with a digit or a hyphen has to be like a captioner's name to be a slip of the pen."""
+"""Similarity from which one word with a digit or hyphen is taken for a misspelt captioner's name."""
 
 
 class Captioner(Protocol):
-    """Pictures to sentences."""
+    """Describes pictures in sentences."""
 
     @property
     def shorter_side(self) -> int | None:
-        """How many pixels it needs to see; None: every one that the file has."""
+        """The resolution it needs, as pixels of the shorter side; None for the full resolution."""
 
     def identities(self) -> Mapping[str, str]:
-        """The models behind it by name, each with a hash that changes with its weights."""
+        """The models it uses, by name, each with a hash that changes with its weights."""
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
-        """One sentence a picture, in their order; what else is in the batch changes nothing."""
+        """One sentence per picture, in order, independent of the other pictures in the batch."""
 
     def unload(self) -> None:
-        """Makes what room it can on the device; the next picture takes it again."""
+        """Free memory on the device; the model moves back when the next picture comes."""
 
 
 class GivenCaption:
-    """The same words for every picture: the user's own, or none."""
+    """A captioner that returns the same given text for every picture; the text may be empty."""
 
     shorter_side = 1
 
@@ -56,19 +56,19 @@ class GivenCaption:
         self._text = text
 
     def identities(self) -> Mapping[str, str]:
-        """No model."""
+        """An empty mapping: no model is involved."""
         return {}
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
-        """See `Captioner`."""
+        """The given text, once for each picture."""
         return [self._text] * len(pictures)
 
     def unload(self) -> None:
-        """No model."""
+        """Do nothing: there is no model to unload."""
 
 
 class DecodedCaption:
-    """The embedded models' own sentence: of the decoder's beams for the picture's vector, the nearest to it."""
+    """The embedded captioner: decodes a picture's vector by beam search and takes the sentence nearest to it."""
 
     def __init__(self, threads: int = 0) -> None:
         self._threads = threads
@@ -76,15 +76,15 @@ class DecodedCaption:
 
     @property
     def shorter_side(self) -> int | None:
-        """See `Captioner`."""
+        """The resolution that the embedded regressor needs."""
         return self._pictures.shorter_side
 
     def identities(self) -> Mapping[str, str]:
-        """See `Captioner`."""
+        """The hashes of the embedded regressor and decoder, by name."""
         return {name: find_model(name).identity() for name in MODELS}
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
-        """See `Captioner`."""
+        """One sentence per picture, in order."""
         vectors = self._pictures.encode(pictures)
         captions = []
         for vector, sentences in zip(vectors, self._decoder.sentences(vectors, _BEAMS), strict=True):
@@ -93,7 +93,7 @@ class DecodedCaption:
         return captions
 
     def unload(self) -> None:
-        """It is on no device but the CPU."""
+        """Do nothing: the models run on the CPU."""
 
     @cached_property
     def _decoder(self) -> Decoder:
@@ -105,9 +105,9 @@ class DecodedCaption:
 
 
 def open_captioner(caption: str, threads: int = 0) -> Captioner:
-    """The captioner of that name, or of the folder in `local:FOLDER`; any other text is itself every picture's caption.
+    """Open a captioner by name or as `local:FOLDER`; any other text becomes the caption of every picture.
 
-    Raises UnknownNameError for a word that is nearly the name of one, and what `open_caption_model` raises.
+    Raises UnknownNameError for a word that looks like a misspelt name, and whatever `open_caption_model` raises.
     """
     if caption == EMBEDDED:
         return DecodedCaption(threads)
@@ -119,5 +119,5 @@ def open_captioner(caption: str, threads: int = 0) -> Captioner:
 
 
 def is_model(caption: str) -> bool:
-    """Whether it names a captioner with weights of its own, and not those of the package."""
+    """Whether the text names a captioner with weights of its own, as opposed to the package's."""
     return caption in CAPTIONERS or caption.startswith(LOCAL)

@@ -1,6 +1,6 @@
-"""The chain: a text grows, a term at a time, by the one that brings it nearest to its picture.
+"""Chains: texts that grow term by term, each time by the term that brings the text nearest to its picture.
 
-Source: mode "best" of CLIP Interrogator 0.6.0, without the faults that docs/guides/interrogation.md lists.
+Source: mode "best" of CLIP Interrogator 0.6.0, without the faults listed in docs/guides/interrogation.md.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from unprompt.towers.two_tower import JOINT, Continuations, TwoTower
 from unprompt.vocabulary.ranking import by_weight
 
 SHARE = 0.15
-"""What a term contributes to a text's vector, by estimate: v + SHARE * term. As measured for wording.py."""
+"""Estimated contribution of a term to a text's vector, v + SHARE * term, as measured for wording.py."""
 
 _OPENINGS = 16
-"""Terms that are looked at again for the first one of a text: vectors of lists are rounded to 16 bits."""
+"""Number of candidates scored again in full precision for a text's first term: cached vectors are float16."""
 
 _Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A term that may be added; its `weight` multiplies what it gains. `vector` (size,) is the term's own."""
+    """A term that may be added. `weight` multiplies its gain; `vector` (size,) is that of the term alone."""
 
     term: Term
     weight: float
@@ -37,10 +37,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How chains grow: at least and at most so many terms are tried, within so many tokens.
+    """How chains grow: how many terms are tried at least and at most, and how many tokens a text may have.
 
-    `name` is what made their sentences. With `away`, each term is to bring the text further from the picture and not
-    nearer. `limits` say how many terms of a category there may be.
+    `name` becomes the origin of the sentences. With `away`, terms are to move the text away from the picture. `limits`
+    maps categories to the number of their terms that a text may hold.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Rules:
 
 @dataclass(eq=False)
 class Chain:
-    """One picture's text as it grows.
+    """The growing text of one picture.
 
-    `image` (size,) is the picture. `stages` are the texts so far: what it begins with, which may be empty, and one
-    after each of the `terms`; `cosines` are theirs with the picture, NaN for an empty text.
+    `image` (size,) is the picture's vector. `stages` holds the start, which may be empty, and the text after each of
+    the `terms`; `cosines` are those of the stages with the picture, NaN for an empty text.
     """
 
     image: Vector
@@ -67,11 +67,11 @@ class Chain:
 
     @property
     def text(self) -> str:
-        """What it says now."""
+        """The text so far."""
         return self.stages[-1]
 
     def add(self, place: int, text: str, cosine: float, rules: Rules) -> None:
-        """Goes on with the candidate at `place`, by which the text becomes `text`."""
+        """Append the candidate at index `place`, which turns the text into `text`."""
         term = self.candidates.pop(place).term
         before = self.cosines[-1]
         self.terms.append(replace(term, gain=cosine if np.isnan(before) else cosine - before))
@@ -82,7 +82,7 @@ class Chain:
             self.candidates = [left for left in self.candidates if left.term.category != term.category]
 
     def best(self, rules: Rules) -> Sentence:
-        """The best text that it ever was."""
+        """The stage with the best cosine, as a sentence."""
         if np.isnan(self.cosines).all():
             return Sentence(rules.name, (self.text,))
         best = int(np.nanargmax(np.array(self.cosines) * _sign(rules)))
@@ -92,9 +92,9 @@ class Chain:
 def grow(
     towers: TwoTower, images: Vector, starts: Sequence[str], candidates: Sequence[Sequence[Candidate]], rules: Rules
 ) -> list[Sentence]:
-    """For each picture (pictures, size) the best text that begins with its start, or with a term where that is empty.
+    """For each picture, the best text that begins with its start or, if that is empty, with a term.
 
-    All chains grow side by side until no term helps any more.
+    `images` (pictures, size) are unit vectors. All chains grow side by side until no term helps any more.
     """
     chains = _opened(towers, images, starts, candidates, rules)
     growing = chains
@@ -107,7 +107,7 @@ def grow(
 
 
 def _step(towers: TwoTower, chains: Sequence[Chain], rules: Rules, step: int) -> list[Chain]:
-    """Lets each chain try its most promising term; those that go on."""
+    """Let each chain try its most promising terms; return the chains that grew."""
     tried = _promising(towers, chains, rules)
     asked = [
         Continuations(chain.image, chain.text, [chain.candidates[place].term.text for place in places], rules.tokens)
@@ -128,14 +128,14 @@ def _step(towers: TwoTower, chains: Sequence[Chain], rules: Rules, step: int) ->
 
 
 def _most_gained(chain: Chain, places: Sequence[int], cosines: npt.NDArray[np.float32], rules: Rules) -> int | None:
-    """Which of the tried terms gains most, by weight; None where none of them fits."""
+    """The index of the tried term with the highest weighted gain; None if no term fits."""
     gains = _sign(rules) * (cosines.astype(np.float64) - chain.cosines[-1])
     values = by_weight(gains, np.array([chain.candidates[place].weight for place in places]))
     return None if np.isnan(values).all() else int(np.nanargmax(values))
 
 
 def _promising(towers: TwoTower, chains: Sequence[Chain], rules: Rules) -> list[list[int]]:
-    """The places of each chain's candidates that are worth scoring."""
+    """For each chain, the indices of the candidates that are worth scoring."""
     if towers.shortlist is None:
         return [list(range(len(chain.candidates))) for chain in chains]
     return [_nearest_by_estimate(towers, chain, rules)[: towers.shortlist] for chain in chains]
@@ -151,10 +151,10 @@ def _nearest_by_estimate(towers: TwoTower, chain: Chain, rules: Rules) -> list[i
 def _opened(
     towers: TwoTower, images: Vector, starts: Sequence[str], candidates: Sequence[Sequence[Candidate]], rules: Rules
 ) -> list[Chain]:
-    """Chains with their first text: the start or, where that is empty, the best candidate alone."""
+    """Chains with their first text: the start or, if that is empty, the best single candidate."""
     chains = []
     for image, start, offered in zip(images, starts, candidates, strict=True):
-        # Alone, so that the last bits of a cosine do not depend on the pictures beside it.
+        # Encoded alone, so that the last bits of its cosine do not depend on the rest of the batch.
         cosine = float(towers.encode_texts([start])[0] @ image) if start else math.nan
         chain = Chain(image, list(offered), [start], [cosine])
         if not start:

@@ -1,4 +1,4 @@
-"""What is asked of an interrogation, and what it answers."""
+"""The settings of an interrogation, and its answer."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ Positive: TypeAlias = Annotated[int, Bounds(1)]
 class Settings:
     """How a text is put together.
 
-    "caption" is the caption alone; "classic" adds the best terms of each list, "fast" the best of all lists together;
-    "best" grows a chain, a term at a time, and takes the nearest of all these; "published" is what the published
-    ensemble asks for: the caption, a medium, a movement and three flavors; "negative" is a chain of what the picture is
-    least like. `negative` adds that to any other mode.
+    "caption" is the caption alone. "classic" adds the best terms of each list, "fast" the best of all lists together.
+    "best" grows a chain term by term and returns the nearest of all these texts. "published" is the prompt of the
+    published ensemble: the caption, a medium, a movement and three flavors. "negative" is a chain of the terms least
+    like the picture; `negative` adds that chain to any other mode.
 
-    A fast text and a chain take at most `max_terms`; a chain tries at least `min_terms`, out of the `candidates` that
-    are nearest alone. No text has more than `max_tokens`, counted as the model does, start and end apart; None: what it
-    reads. `gains` measures every text of every mode, which costs a classic or fast one several times its own price.
+    A fast text and a chain take at most `max_terms`. A chain tries at least `min_terms`, chosen from the `candidates`
+    terms that are nearest on their own. No text has more than `max_tokens`, counted by the model without its start and
+    end tokens (default: as many as the model reads). `gains` measures the texts of every mode, which makes "classic"
+    and "fast" several times slower.
 
-    Raises UnknownNameError (mode), DataError (a number out of range).
+    Raises UnknownNameError for an unknown mode, DataError for a number out of range.
     """
 
     mode: Mode = "best"
@@ -44,11 +45,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Interrogation:
-    """The answer for one picture: the `text`, and the `caption` and the `terms` that it is made of.
+    """The answer for one picture: a text, with the caption and the terms that it consists of.
 
-    `origin` is the mode whose text it is; "best" takes that of another one where that lies nearest, and "chain" is its
-    own. `similarity` is the cosine of the text with the picture, None where it was not measured. `negative_prompt` is
-    what the picture is least like, where that was asked for.
+    `origin` is the mode that wrote the text; for mode "best" it is "chain" or the mode whose text was nearer.
+    `similarity` is the cosine of the text with the picture, None if it was not measured. `negative_prompt` is None
+    unless requested.
     """
 
     text: str

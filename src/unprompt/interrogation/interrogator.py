@@ -1,6 +1,6 @@
-"""The interrogator: asks a two-tower model which terms of a vocabulary go with a picture, and words the answer.
+"""The interrogator: finds the terms of a vocabulary that match a picture, with a two-tower model, and words the answer.
 
-Source: CLIP Interrogator 0.6.0, whose answers it gives from the same weights, lists and captions.
+Source: CLIP Interrogator 0.6.0; given the same weights, lists and captions, the answers are the same.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from unprompt.vocabulary.vocabulary import Vocabulary, load_vocabulary
 
 
 class Interrogator:
-    """Texts for pictures, by a two-tower model, a vocabulary and a captioner.
+    """Writes prompts for pictures with a two-tower model, a vocabulary and a captioner.
 
-    `cache` is where the vectors of lists are kept; None: in memory alone. Models are loaded when they are needed, so
-    what goes wrong with them shows then.
+    `cache` is the folder for the vectors of term lists; None keeps them in memory only. Models are loaded when they are
+    first needed, and errors in loading them are raised then. Raises DataError if the vocabulary has no positive term.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Interrogator:
         caption: str = EMBEDDED,
         threads: int = 0,
     ) -> Interrogator:
-        """An interrogator by names; vectors of lists are kept in the user's cache.
+        """Create an interrogator from names; vectors of term lists go into the user's cache.
 
-        See `open_towers`, `load_vocabulary` and `open_captioner`, also for what they raise.
+        Arguments and errors are those of `open_towers`, `load_vocabulary` and `open_captioner`.
         """
         return cls(
             open_towers(clip, weights=weights, threads=threads),
@@ -68,12 +68,12 @@ class Interrogator:
 
     @property
     def shorter_side(self) -> int | None:
-        """How many pixels it needs to see; None: every one that the file has."""
+        """The resolution it needs, as pixels of the shorter side; None for the full resolution."""
         sides = (self.towers.shorter_side, self.captioner.shorter_side)
         return None if None in sides else max(side for side in sides if side is not None)
 
     def identities(self) -> Mapping[str, str]:
-        """All that decides an answer besides the settings: models and vocabulary, by name, each with its hash."""
+        """Everything besides the settings that determines an answer: models and vocabulary by name, with their hashes."""
         vocabulary = self.lists.vocabulary
         own = {f"vocabulary {vocabulary.name}": vocabulary.identity}
         return {**self.towers.identities(), **self.captioner.identities(), **own}
@@ -81,10 +81,10 @@ class Interrogator:
     def interrogate(
         self, picture: Input, mode: Mode = "best", *, caption: str | None = None, settings: Settings | None = None
     ) -> Interrogation:
-        """The text of one picture: a path, bytes, a Pillow picture or an array (height, width, 3) uint8.
+        """The answer for one picture: a path, bytes, a Pillow picture or an array (height, width, 3) uint8.
 
-        `caption` takes the place of the captioner's; `settings` are used with this mode. Raises PictureError where the
-        picture cannot be read, ValueError for more than one.
+        `caption` replaces the captioner's sentence; `mode` replaces the mode of `settings`. Raises PictureError if the
+        picture cannot be read, ValueError if the input holds more than one.
         """
         chosen = replace(settings or Settings(), mode=mode)
         captions = None if caption is None else [caption]
@@ -94,7 +94,7 @@ class Interrogator:
     def interrogate_pictures(
         self, pictures: Sequence[Picture], settings: Settings, captions: Sequence[str] | None = None
     ) -> list[Interrogation]:
-        """The texts of several pictures, which go through all steps together; none changes the answer of another."""
+        """The answers for a batch of pictures; none of them depends on the other pictures."""
         if not pictures:
             return []
         limit = min(settings.max_tokens or self.towers.longest, self.towers.longest)
@@ -122,18 +122,21 @@ class Interrogator:
         ]
 
     def ranked(self, picture: Picture, count: int) -> dict[str, list[Term]]:
-        """The `count` nearest terms of each list that says what a picture is, best first."""
+        """The `count` nearest terms of each positive list, best first."""
         image = self.towers.encode_images([picture])
         return {
             category.name: self.lists.ranked([category], image, count)[0] for category in self.lists.vocabulary.positive
         }
 
     def prepare(self, step: Step) -> None:
-        """Makes the vectors of all lists now, which `step` shows, or reads them from the cache."""
+        """Compute the vectors of all lists now, or read them from the cache; `step` reports the progress."""
         self.lists.prepare(step)
 
     def read(self, picture: Input) -> Picture:
-        """One picture, decoded as far as the models need it. Raises PictureError, and ValueError for several."""
+        """Decode one picture at the resolution that the models need.
+
+        Raises PictureError if it cannot be read, ValueError if the input holds more than one.
+        """
         refs = list(image_refs(picture))
         if len(refs) != 1:
             raise ValueError(f"expected one picture, found {len(refs)}")

@@ -1,4 +1,4 @@
-"""The lists of a vocabulary as a model sees them: which of their terms are nearest to pictures, and furthest."""
+"""The lists of a vocabulary, ranked by a model: the terms nearest to pictures, and the furthest."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ MEDIUMS, MOVEMENTS = "mediums", "movements"
 
 
 class Lists:
-    """Ranks the terms of a vocabulary for pictures, by a model. Vectors of terms are made when they are needed."""
+    """Ranks the terms of a vocabulary for pictures. Vectors of terms are computed when they are first needed."""
 
     def __init__(self, towers: TwoTower, vocabulary: Vocabulary, cache: Path | None) -> None:
         self.vocabulary = vocabulary
         self._tables = TermTables(towers, cache)
 
     def prepare(self, step: Step) -> None:
-        """Makes all vectors now, or reads them from the disk."""
+        """Compute the vectors of all lists now, or read them from the cache."""
         for category in self.vocabulary.categories:
             with step(f"encoding {category.name}", len(category.terms), "terms") as advance:
                 self._tables.table(category, advance)
 
     def ranked(self, categories: Sequence[Category], images: Vector, count: int) -> list[list[Term]]:
-        """The best `count` terms of several lists together for each picture; of none more than its limit."""
+        """For each picture, the best `count` terms of several lists together, within the limit of each list."""
         free = [category for category in categories if category.limit is None]
         found = [self.candidates(free, images, count)]
         for category in categories:
@@ -42,7 +42,7 @@ class Lists:
     def new(
         self, categories: Sequence[Category], images: Vector, count: int, said: Sequence[Sequence[Term]]
     ) -> list[list[Term]]:
-        """The same without the terms that were said for each picture before, in whatever case."""
+        """Like `ranked`, but without the terms already `said` for each picture, ignoring case."""
         longest = max(map(len, said), default=0)
         found = self.ranked(categories, images, count + longest)
         return [_unsaid(terms, before)[:count] for terms, before in zip(found, said, strict=True)]
@@ -50,7 +50,7 @@ class Lists:
     def candidates(
         self, categories: Sequence[Category], images: Vector, count: int, *, lowest: bool = False
     ) -> list[list[Candidate]]:
-        """The same as candidates of a chain, limits aside; `lowest`: what is least like each picture, worst first."""
+        """Like `ranked`, but as chain candidates and without limits; `lowest`: the terms least like the picture."""
         tables = [self._tables.table(category) for category in categories]
         if not tables:
             return [[] for _ in images]
@@ -60,7 +60,7 @@ class Lists:
         ]
 
     def rest(self, *names: str) -> list[Category]:
-        """What stands for flavors: the list of that name or, where there is none, all positive ones but the named."""
+        """The list of flavors or, if the vocabulary has none, all positive lists except those named."""
         flavors = self.vocabulary.category(FLAVORS)
         if flavors is not None and flavors.terms:
             return [flavors]
@@ -78,7 +78,7 @@ def _candidate(table: TermTable, place: int, similarity: float) -> Candidate:
 
 
 def _merged(lists: Iterable[Sequence[Candidate]], count: int) -> list[Candidate]:
-    """The best of several ranked lists; a term that stands in two of them counts once."""
+    """The best of several ranked lists; a term that is in two of them counts once."""
     every = [candidate for candidates in lists for candidate in candidates]
     every.sort(key=_score, reverse=True)
     once = {candidate.term.text.casefold(): candidate for candidate in reversed(every)}
@@ -86,6 +86,6 @@ def _merged(lists: Iterable[Sequence[Candidate]], count: int) -> list[Candidate]
 
 
 def _score(candidate: Candidate) -> float:
-    """As `rank` has it."""
+    """The score by which `rank` orders terms."""
     cosine = candidate.term.similarity
     return cosine * candidate.weight if cosine > 0 else cosine / candidate.weight

@@ -1,4 +1,4 @@
-"""A text out of a caption and terms, with what is known of each; it is never longer than its target reads."""
+"""A text made of a caption and terms, cut so that its model reads all of it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from unprompt.text.tokenizers import cut_to_tokens
 from unprompt.towers.two_tower import JOINT
 
 Count = Callable[[str], int]
-"""How many tokens a text has."""
+"""Counts the tokens of a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A term that is to follow, and what stands before it."""
+    """A term to append, and the separator before it."""
 
     term: Term
     joint: str = JOINT
@@ -23,9 +23,10 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A text and the terms in it. `stages` are the texts it grew by: before any term, and after each of them.
+    """A text and the terms in it.
 
-    `origin` is the mode that made it; `similarity` the cosine with its picture, None where nobody measured it.
+    `stages` are the texts it grew through: before any term, and after each. `origin` is the mode that wrote it;
+    `similarity` is its cosine with the picture, None if it was not measured.
     """
 
     origin: str
@@ -35,14 +36,14 @@ class Sentence:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The complete text."""
         return self.stages[-1]
 
 
 def compose(origin: str, caption: str, additions: Sequence[Addition], count: Count, limit: int) -> Sentence:
-    """The caption with as many of the additions, in their order, as `limit` tokens have room for.
+    """Append as many of the additions to the caption, in order, as fit into `limit` tokens.
 
-    What stands between two commas is taken whole or not at all.
+    Additions without a comma between them are taken together or not at all.
     """
     stages, terms = [caption], list[Term]()
     for addition in additions:
@@ -57,5 +58,5 @@ def compose(origin: str, caption: str, additions: Sequence[Addition], count: Cou
 
 
 def fitted(text: str, count: Count, limit: int) -> str:
-    """The text, cut at a comma, or else at a word, so that it has at most `limit` tokens."""
+    """Cut the text to at most `limit` tokens, at a comma if possible, else at a word."""
     return cut_to_tokens(text, limit, count=count)

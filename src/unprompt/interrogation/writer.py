@@ -1,4 +1,4 @@
-"""The texts of each mode, for some pictures at a time."""
+"""The texts of each mode, for a batch of pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHORT_TAIL = " "  # between a medium and its artist
 
 @dataclass(frozen=True, eq=False)
 class Writer:
-    """Some pictures with their captions, which have no more than `limit` tokens, as no text will have."""
+    """Writes the texts of a batch of pictures. Captions must have at most `limit` tokens; no text has more."""
 
     towers: TwoTower
     lists: Lists
@@ -36,7 +36,7 @@ class Writer:
 
     @cached_property
     def images(self) -> Vector:
-        """The vectors of the pictures (pictures, size)."""
+        """The unit vectors (pictures, size) of the pictures."""
         return self.towers.encode_images(self.pictures)
 
     def texts(self, mode: Mode) -> list[Sentence]:
@@ -44,7 +44,7 @@ class Writer:
         return _MODES[mode](self)
 
     def measured(self, texts: Sequence[Sentence]) -> list[Sentence]:
-        """The same, with the cosine of each text and what each of its terms gained."""
+        """Add to each text its cosine with the picture, and to each term its gain."""
         return [self._measured(text, image) for text, image in zip(texts, self.images, strict=True)]
 
     def caption(self) -> list[Sentence]:
@@ -52,7 +52,7 @@ class Writer:
         return [Sentence("caption", (caption,)) for caption in self.captions]
 
     def classic(self, flavors: int | None = None) -> list[Sentence]:
-        """The caption and the best terms of each list, so many as the list says; of flavors as many as are given."""
+        """The caption and the best `count` terms of each list; `flavors` overrides the count of the flavors."""
         said: list[list[Term]] = [[] for _ in self.captions]
         for category in self.lists.vocabulary.positive:
             count = flavors if flavors is not None and category.name == FLAVORS else category.count
@@ -78,12 +78,12 @@ class Writer:
         return self._in_classic_order("published", said)
 
     def best(self) -> list[Sentence]:
-        """Of caption, classic, fast and chain the text that is nearest to the picture; the first of equals."""
+        """The nearest to the picture of caption, classic, fast and chain; of equals the first."""
         made = (self.caption(), self.classic(self.settings.max_terms), self.fast(), self._chains())
         return [self._nearest(texts, image) for texts, image in zip(zip(*made, strict=True), self.images, strict=True)]
 
     def negative(self) -> list[Sentence]:
-        """A chain of what the picture is least like, out of flavors and the list of what pictures should not be."""
+        """A chain of the terms least like the picture, from the flavors and the negative list."""
         vocabulary = self.lists.vocabulary
         least = self.lists.candidates(self.lists.rest(), self.images, self.settings.candidates, lowest=True)
         if vocabulary.negative is not None and vocabulary.negative.terms:
@@ -120,7 +120,7 @@ class Writer:
 
     def _measured(self, text: Sentence, image: Vector) -> Sentence:
         if not text.text or (text.similarity is not None and all(term.gain is not None for term in text.terms)):
-            return text  # nothing to measure, or a chain, which has done it
+            return text  # empty, or a chain, which is measured already
         cosines = np.where([bool(stage) for stage in text.stages], self.towers.encode_texts(text.stages) @ image, 0.0)
         gains = np.diff(cosines).tolist()
         terms = tuple(replace(term, gain=gain) for term, gain in zip(text.terms, gains, strict=True))
@@ -142,7 +142,7 @@ def _joined(said: Sequence[list[Term]], more: Sequence[list[Term]]) -> list[list
 
 
 def _additions(caption: str, terms: Sequence[Term]) -> list[Addition]:
-    """The terms as they follow a caption: no medium that it begins with, and an artist right behind the medium."""
+    """The terms with their separators, without a medium that the caption begins with; an artist joins the medium."""
     additions: list[Addition] = []
     behind_medium = False
     for term in terms:
@@ -156,6 +156,6 @@ def _additions(caption: str, terms: Sequence[Term]) -> list[Addition]:
 
 
 def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Without the terms that have come before."""
+    """The candidates without repeats of a term, ignoring case."""
     first = {candidate.term.text.casefold(): candidate for candidate in reversed(candidates)}
     return [candidate for candidate in candidates if first[candidate.term.text.casefold()] is candidate]
