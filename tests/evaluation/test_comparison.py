@@ -69,5 +69,5 @@ def test_no_picture_in_common() -> None:
 
 
 def test_another_data_set_with_the_same_names() -> None:
-    with pytest.raises(DataError, match="found other true prompts for 1 of 2 pictures, such as b"):
+    with pytest.raises(DataError, match="found differing true prompts for 1 of 2 pictures, such as b"):
         compare([score("a"), score("b")], [score("a"), score("b", prompt="another")])

@@ -81,9 +81,9 @@ def test_a_last_line_that_a_kill_cut_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"vector": float("nan")}, r":2: expected numbers alone, found NaN"),
-        ({"text": float("nan")}, r":2: expected numbers alone, found NaN"),
-        ({"members": {"regressor": float("inf")}}, r":2: expected numbers alone, found Infinity"),
+        ({"vector": float("nan")}, r":2: expected finite numbers, found NaN"),
+        ({"text": float("nan")}, r":2: expected finite numbers, found NaN"),
+        ({"members": {"regressor": float("inf")}}, r":2: expected finite numbers, found Infinity"),
         ({"vector": None}, r":2: expected vector to be a cosine, -1 to 1, found null"),
         ({"vector": "0.5"}, r":2: expected vector to be a cosine"),
         ({"vector": True}, r":2: expected vector to be a cosine"),

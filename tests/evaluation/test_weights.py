@@ -110,7 +110,7 @@ def test_one_group_cannot_be_judged(preset: Preset, count: int, groups: int | No
 
 def test_one_member_has_nothing_to_be_weighed_against(tmp_path: Path) -> None:
     alone = tiny_models.preset(tmp_path / "one.toml", tiny_models.regressor(tmp_path / "linear.tiny"))
-    with pytest.raises(DataError, match=r"two members or more, found 'one' with one member alone, 'linear\.tiny'"):
+    with pytest.raises(DataError, match=r"two members or more, found 'one' with only one, 'linear\.tiny'"):
         Ballots(load_preset(alone))
 
 

@@ -1,4 +1,4 @@
-"""The few charts of a report, as SVG inside HTML: no script, no style of their own."""
+"""The charts of a report, as SVG to embed in HTML, without scripts or styles of their own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _STRIP_WIDTH, _STRIP_HEIGHT = 120, 14
 
 
 def axis_limits(*series: Sequence[float]) -> tuple[float, float]:
-    """Tenths that hold all scores (cosines, -1 to 1); at least one tenth apart."""
+    """The lowest and highest tenth that enclose all scores (cosines, -1 to 1), at least one tenth apart."""
     scores = [score for scores in series for score in scores]
     low, high = math.floor(min(scores) * 10), math.ceil(max(scores) * 10)
     return low / 10, max(high, low + 1) / 10
 
 
 def histogram(scores: Sequence[float], limits: tuple[float, float], label: str) -> str:
-    """How many scores lie in each twentieth between two tenths, and where the mean is."""
+    """A histogram of the scores with bins of 0.05 between `limits`, and a line at their mean."""
     low, high = limits
     edges: list[float] = np.linspace(low, high, round((high - low) / _BIN) + 1).tolist()
     counts: list[int] = np.histogram(np.clip(scores, low, high), edges)[0].tolist()
@@ -51,13 +51,13 @@ def histogram(scores: Sequence[float], limits: tuple[float, float], label: str) 
     parts += [f'<text x="{x(n / 10):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{n / 10:.1f}</text>' for n in tenths]
     mean = float(np.mean(scores))
     parts.append(f'<line class="mean" x1="{x(mean):.1f}" x2="{x(mean):.1f}" y1="{_TOP - 6}" y2="{bottom}"/>')
-    middle = min(max(x(mean), _LEFT + 32), _WIDTH - 36)  # the words stay inside
+    middle = min(max(x(mean), _LEFT + 32), _WIDTH - 36)  # keeps the label inside
     parts.append(f'<text class="label" x="{middle:.1f}" y="{_TOP - 10}" text-anchor="middle">mean {mean:.3f}</text>')
     return "".join([*parts, "</svg>"])
 
 
 def strip(mean: float, low: float | None, high: float | None, limits: tuple[float, float], whole: float) -> str:
-    """A mean as a dot on its interval, between limits; `whole` is the mean of all, as a line across."""
+    """A dot at the mean on a line from `low` to `high`; a line across marks `whole`, the mean of all pictures."""
 
     def x(score: float) -> float:
         return 5 + (score - limits[0]) / (limits[1] - limits[0]) * (_STRIP_WIDTH - 10)
@@ -73,6 +73,6 @@ def strip(mean: float, low: float | None, high: float | None, limits: tuple[floa
 
 
 def _step(largest: int) -> int:
-    """Between lines of the grid: 1, 2 or 5 with zeros, so that there are three to six of them."""
+    """The spacing of grid lines: 1, 2 or 5 times a power of ten, such that there are three to six lines."""
     size = int(10 ** max(0, int(math.log10(max(1, largest / 4)))))
     return next(step * size for step in (1, 2, 5, 10) if step * size * 5 >= largest)

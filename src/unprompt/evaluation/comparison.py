@@ -1,4 +1,4 @@
-"""Which of two runs is better on the pictures that both have, and how sure that is."""
+"""The comparison of two runs on the pictures that both have: which is better, and how certain that is."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _Both = list[tuple[Score, Score]]
 def compare(a: Sequence[Score], b: Sequence[Score], *, by: str | None = None) -> Comparison:
     """The paired comparison of two runs on the same data set.
 
-    It is {n, only_a, only_b, vector {a, b, mean, low, high, a_better}, text {..}, groups {value of the field `by`: {n,
-    vector, text}}, intervals {..}}: mean cosines of both, their difference A - B with a bootstrap interval of 95 %, and
-    the probability that A is better; null where nothing was scored. Pictures are known by their names in the data set.
-    Raises DataError where they have no picture in common or where a picture has two true prompts, UnknownNameError
-    where none has the field `by`.
+    The result is {n, only_a, only_b, vector {a, b, mean, low, high, a_better}, text {..}, groups {value of the field
+    `by`: {n, vector, text}}, intervals {..}}: the mean cosines of both runs, their difference A - B with a 95 %
+    bootstrap interval, and the probability that A is better; null if nothing was scored. Pictures are matched by their
+    names in the data set. Raises DataError if the runs have no picture in common or differ in a true prompt,
+    UnknownNameError if no picture has the field `by`.
     """
     first, second = ({score.name: score for score in scores} for scores in (a, b))
     both = [(score, second[name]) for name, score in first.items() if name in second]
@@ -48,11 +48,11 @@ def compare(a: Sequence[Score], b: Sequence[Score], *, by: str | None = None) ->
 
 
 def _check_prompts(both: _Both) -> None:
-    """Raises DataError where a picture's true prompts differ: its scores then answer different questions."""
+    """Raise DataError if a picture's true prompts differ, since its scores then measure different things."""
     other = [a.name for a, b in both if a.prompt != b.prompt]
     if other:
         raise DataError(
-            f"expected two runs on the same data set, found other true prompts for {len(other):,} of {len(both):,} "
+            f"expected two runs on the same data set, found differing true prompts for {len(other):,} of {len(both):,} "
             f"pictures, such as {printable(other[0])}; evaluate one of them again"
         )
 

@@ -1,4 +1,4 @@
-"""A preset with fitted weights, as a file that says where they come from and what they are worth."""
+"""Fitted weights as a preset file that states their source and their score."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ else:
 
 
 def preset_text(preset: Preset, fit: Fit, *, source: str, date: str) -> str:
-    """The preset with the fitted weights, as TOML; its head says where they come from and what they are worth.
+    """The preset with the fitted weights as TOML; comments at its head state their source and their score.
 
-    Members of no weight are left out: they would cost time and change nothing.
+    Members with weight 0 are dropped: they would cost time and change nothing.
     """
     table = tomllib.loads(preset.text)
     members = list(zip(preset.members, table["members"], strict=True))

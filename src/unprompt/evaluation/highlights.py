@@ -1,4 +1,4 @@
-"""What a report shows of single pictures: all their scores, and those that came out best and worst."""
+"""What a report shows of individual pictures: the scores of all, and the best and worst ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from unprompt.images.ref import ImageRef
 from unprompt.prediction import Failure
 
 SHOWN = 12
-"""Pictures of each kind."""
+"""The number of best pictures, and of worst ones."""
 
 _SIDE = 256  # pixels
 _QUALITY = 80
 
 
 class Highlights:
-    """Collects the scores of a run, and the pictures with the highest and lowest cosines of the vector."""
+    """Collects the scores of a run, and the pictures whose vectors have the highest and lowest cosines."""
 
     def __init__(self) -> None:
         self.vector: list[float] = []
@@ -32,14 +32,14 @@ class Highlights:
         self._order = itertools.count()
 
     def add(self, outcome: Outcome) -> None:
-        """One picture; a failure has no score."""
+        """Add one picture; failures are ignored."""
         if not isinstance(outcome, Scored):
             return
         score, order = outcome.score, next(self._order)
         self.vector.append(score.vector)
         if score.text is not None:
             self.text.append(score.text)
-        # Of equals the first stays: its number is the smaller one.
+        # Of equal scores, the earlier picture is kept.
         for heap, height in ((self._best, score.vector), (self._worst, -score.vector)):
             heapq.heappush(heap, (height, -order, outcome))
             if len(heap) > SHOWN:
@@ -47,12 +47,12 @@ class Highlights:
 
     @property
     def best(self) -> list[Scored]:
-        """The highest first; at most half of all, so that none is among the worst too."""
+        """The best pictures, best first; at most half of all, so that none is also among the worst."""
         return self._sorted(self._best, (len(self.vector) + 1) // 2)
 
     @property
     def worst(self) -> list[Scored]:
-        """The lowest first."""
+        """The worst pictures, worst first."""
         return self._sorted(self._worst, len(self.vector) // 2)
 
     def _sorted(self, heap: list[tuple[float, int, Scored]], limit: int) -> list[Scored]:
@@ -61,7 +61,7 @@ class Highlights:
 
 
 def thumbnail(picture: ImageRef) -> str | None:
-    """The picture as a small data: address, encoded anew; None where it can be read no longer."""
+    """The picture as a small JPEG in a data: URL; None if it can no longer be read."""
     answer = decode(picture, shorter_side=_SIDE, read_metadata=False)
     if isinstance(answer, Failure):
         return None

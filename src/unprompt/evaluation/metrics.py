@@ -1,4 +1,4 @@
-"""The field's measure of this task: the mean cosine between true and predicted vectors, with its uncertainty."""
+"""The metric of this task: the mean cosine between true and predicted vectors, with its uncertainty."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from unprompt.prediction import Vector
 
 RESAMPLES = 1000
 SEED = 0
-"""The same scores always get the same interval."""
+"""Fixed, so that the same scores always give the same interval."""
 
 Numbers: TypeAlias = Sequence[float] | npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean, and the interval in which 95 % of the bootstrap's means lie; None where one unit has nothing to vary."""
+    """A mean with the interval that holds 95 % of its bootstrap means; None if there is only one unit to resample."""
 
     mean: float
     low: float | None
@@ -31,7 +31,7 @@ class Mean:
 class Difference:
     """The mean of paired differences A - B with its interval, as in `Mean`, and the probability that A is better.
 
-    `a_better` is the share of resamples in which A's mean is the higher one, a tie counted as half. Source: Koehn,
+    `a_better` is the share of resamples in which A has the higher mean, counting a tie as half. Source: Koehn,
     "Statistical significance tests for machine translation evaluation" (2004).
     """
 
@@ -47,12 +47,12 @@ def cosine(a: Vector, b: Vector) -> float:
 
 
 def bootstrap(scores: Numbers, units: Sequence[Hashable] | None = None) -> Mean | None:
-    """The mean of scores (n,) with its percentile interval; None where there are none.
+    """The mean of scores (n,) with its percentile interval; None if there are no scores.
 
-    `units` (n,) says which scores belong together, such as those of pictures that share a prompt: units are resampled
-    whole, with replacement, since only they are independent. None: each score is one. Below some 30 units the interval
-    is too narrow. Sources: Efron, "Bootstrap methods: another look at the jackknife" (1979); for units, Field and
-    Welsh, "Bootstrapping clustered data" (2007), there the randomised cluster bootstrap.
+    `units` (n,) says which scores belong together, such as those of pictures that share a prompt: whole units are
+    resampled with replacement, since only units are independent (default: each score is one). Below about 30 units the
+    interval is too narrow. Sources: Efron, "Bootstrap methods: another look at the jackknife" (1979); for units, Field
+    and Welsh, "Bootstrapping clustered data" (2007), there called the randomised cluster bootstrap.
     """
     values = np.asarray(scores, np.float64)
     if not len(values):
@@ -61,7 +61,7 @@ def bootstrap(scores: Numbers, units: Sequence[Hashable] | None = None) -> Mean 
 
 
 def bootstrap_difference(a: Numbers, b: Numbers, units: Sequence[Hashable] | None = None) -> Difference | None:
-    """The mean of a - b, scores (n,) of the same pictures, resampled in pairs as `bootstrap` does."""
+    """The mean of a - b, scores (n,) of the same pictures, resampled in pairs as in `bootstrap`."""
     differences = np.subtract(a, b, dtype=np.float64)
     if not len(differences):
         return None
@@ -78,18 +78,18 @@ def _interval(means: npt.NDArray[np.float64]) -> tuple[float | None, float | Non
 
 
 def _resampled_means(values: npt.NDArray[np.float64], units: Sequence[Hashable] | None) -> npt.NDArray[np.float64]:
-    """Means (RESAMPLES,) of the values of units drawn with replacement; empty where there is but one unit."""
+    """Means (RESAMPLES,) over units drawn with replacement; empty if there is only one unit."""
     places = _numbered(units) if units is not None else np.arange(len(values))
     sums, sizes = np.bincount(places, values), np.bincount(places)  # (units,) each
     if len(sums) < 2:
         return np.empty(0)
     generator = np.random.default_rng(SEED)
-    # One resample at a time: all at once would take gigabytes for large sets.
+    # One resample at a time: drawing all at once would take gigabytes on large data sets.
     draws = (generator.integers(len(sums), size=len(sums)) for _ in range(RESAMPLES))
     return np.array([sums[drawn].sum() / sizes[drawn].sum() for drawn in draws])
 
 
 def _numbered(units: Sequence[Hashable]) -> npt.NDArray[np.intp]:
-    """Each unit's number, counted in the order in which they come."""
+    """A number for each unit, in order of first appearance."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(unit, len(numbers)) for unit in units], np.intp)

@@ -1,4 +1,4 @@
-"""A report as one HTML file that asks nobody for anything: pictures inside, no script, whatever prompts say."""
+"""A report as one self-contained HTML file: embedded pictures, no scripts, no requests, every text escaped."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from unprompt.evaluation.scoring import Scored
 
 _TEMPLATE = Path(__file__).with_suffix(".html")
 _LONGEST = 1000  # characters of a text
-_ROWS = 200  # of a table; a field may have as many values as there are pictures
+_ROWS = 200  # rows of a table: a field may have as many values as there are pictures
 
 _Mean = Mapping[str, float | None] | None
 
 
 def html_page(report: Report, highlights: Highlights, *, source: str, by: str | None, command: str, date: str) -> str:
-    """The page of an evaluation: scores, their spread, groups, members, best and worst pictures, failures, origin.
+    """The page of an evaluation: scores, histograms, groups, members, best and worst pictures, failures, models.
 
-    `report` and `highlights` are of the same run on the data set `source`; `command` and `date` are shown as they are.
+    `report` and `highlights` must come from the same run, on the data set `source`; `command` and `date` are only
+    shown.
     """
     sections = [
         _histograms(highlights),
@@ -45,7 +46,7 @@ def html_page(report: Report, highlights: Highlights, *, source: str, by: str | 
 
 
 def _text(value: object) -> str:
-    """A stranger's text inside HTML: nothing in it is markup, turns the direction of writing, or has no end."""
+    """Untrusted text as HTML: escaped, free of control characters and direction marks, and cut to a maximum length."""
     text = printable(str(value))
     return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
@@ -88,7 +89,7 @@ def _groups(report: Report, by: str | None) -> str:
     groups: dict[str, Any] = report["groups"]
     if not groups:
         return ""
-    # The largest where there are too many; in the order of their names all the same.
+    # If there are too many, the largest are shown, still ordered by name.
     kept = sorted(groups, key=lambda name: -groups[name]["n"])[:_ROWS]
     shown = {name: group for name, group in groups.items() if name in kept}
     ends = [end for group in shown.values() for end in _ends(group["vector"])]
@@ -158,7 +159,7 @@ def _origin(model: Mapping[str, Any], source: str, command: str, date: str) -> s
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -> str:
-    """A table that scrolls by itself where the screen is narrow; cells are HTML."""
+    """An HTML table that scrolls horizontally on narrow screens; cells are HTML."""
     head = "".join(f"<th>{cell}</th>" for cell in heads)
     lines = ("".join(f"<td>{cell}</td>" for cell in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)

@@ -1,4 +1,4 @@
-"""Scores of a preset on labelled pictures, whole and by group."""
+"""The report of an evaluation: a preset's scores on labelled pictures, overall and by group."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def evaluate(
     batch_size: int = 8,
     heard: Callable[[Outcome, int], None] = lambda outcome, total: None,
 ) -> Report:
-    """Scores on the pairs of a data set, as `read_pairs` takes it; what the pictures' files say is never looked at.
+    """Score a preset on the pairs of a data set, given as for `read_pairs`; metadata in the picture files is ignored.
 
     The report is {n, vector {mean, low, high}, text {..}, members {name: {..}}, groups {value of the field `by`: {n,
-    vector, text}}, failures [{source, error}], intervals {..}, model {..}}: mean cosines with bootstrap intervals of
-    95 %, null where nothing was scored; how the intervals were made; what computed all this. Without `text` no
-    sentences are made. `heard` hears of each picture, and of how many there are. Raises DataError at the data set's
-    first fault, UnknownNameError where no record has the field `by`.
+    vector, text}}, failures [{source, error}], intervals {..}, model {..}}: mean cosines with 95 % bootstrap intervals,
+    null if nothing was scored; how the intervals were computed; and which models computed the answers. `text=False`
+    skips sentences. `heard` is called after each picture with its outcome and the number of pictures. Raises DataError
+    at the first fault in the data set, UnknownNameError if no record has the field `by`.
     """
     pairs = sound_pairs(source, limit)
     check_field(by, (short_fields(pair.fields) for pair in pairs), str(source))
@@ -50,7 +50,7 @@ def evaluate(
 
 
 def check_field(field: str | None, records: Iterable[Iterable[str]], where: str) -> None:
-    """Raises UnknownNameError where pictures are to be grouped by a field that no record has."""
+    """Raise UnknownNameError if pictures are to be grouped by a field that no record has."""
     if field is None:
         return
     known: set[str] = set()
@@ -62,7 +62,7 @@ def check_field(field: str | None, records: Iterable[Iterable[str]], where: str)
 
 
 def grouped(scores: Iterable[Score], field: str | None) -> dict[str, list[Score]]:
-    """The scores by the value of a field, in the order of these; none where nothing was asked to be grouped."""
+    """The scores by value of a field, sorted by value; empty if `field` is None."""
     groups: dict[str, list[Score]] = {}
     if field is None:
         return groups
@@ -72,7 +72,7 @@ def grouped(scores: Iterable[Score], field: str | None) -> dict[str, list[Score]
 
 
 def intervals_made(scores: Sequence[Score]) -> Report:
-    """How the intervals of these scores were made: what was resampled, how many of these there are, how often."""
+    """How the intervals of these scores were computed: the method, the resampled units, the number of resamples."""
     similar = any(prompt_group(score.fields) is not None for score in scores)
     return {
         "method": "percentile bootstrap",
@@ -83,7 +83,7 @@ def intervals_made(scores: Sequence[Score]) -> Report:
 
 
 def numbers(found: Any) -> dict[str, float | None] | None:
-    """A mean or difference as a report holds it."""
+    """A mean or difference as the report holds it."""
     if found is None:
         return None
     return {key: None if value is None else rounded(value) for key, value in asdict(found).items()}

@@ -1,4 +1,4 @@
-"""What a run found for each picture: kept as JSON lines, so that runs can be compared without running again."""
+"""Results files: the outcome of each picture as JSON lines, so that runs can be compared without repeating them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from unprompt.output.records import Record, failure_record
 
 RESULTS_SUFFIX = ".jsonl"
 
-_COSINE_LIMIT = 1.0001  # what rounding may add
+_COSINE_LIMIT = 1.0001  # allows for rounding
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A results file: its scores, how many pictures had none, and what computed them (without doubles)."""
+    """The contents of a results file: its scores, the number of failed pictures, and the distinct models behind it."""
 
     scores: list[Score]
     failed: int
@@ -30,7 +30,7 @@ class Results:
 
 
 def result_record(outcome: Outcome) -> Record:
-    """A line of a results file."""
+    """One line of a results file."""
     pair, answer = outcome.pair, outcome.answer
     known: Record = {"name": pair.name, "true_prompt": pair.prompt, "fields": short_fields(pair.fields)}
     if isinstance(outcome, Unscored):
@@ -47,9 +47,9 @@ def result_record(outcome: Outcome) -> Record:
 
 
 def read_results(path: Path) -> Results:
-    """What `result_record` made, one JSON object a line. A last line that a kill cut short is left out.
+    """Read a file of `result_record` objects, one a line; an incomplete last line, left by a kill, is ignored.
 
-    Raises DataError, with the line's number, for a file that holds anything else, or a score that is no cosine.
+    Raises DataError, with the line number, for any other content and for scores that are not cosines.
     """
     scores: dict[str, Score] = {}
     models: list[Mapping[str, Any]] = []
@@ -74,7 +74,7 @@ def read_results(path: Path) -> Results:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """The lines of the file that are not blank, with their places. Raises DataError."""
+    """The lines that are not blank, each with its position. Raises DataError if the file cannot be read."""
     name = printable(str(path))
     try:
         with opened(str(path)) as file:
@@ -90,10 +90,10 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _parsed(line: str, where: str) -> Any:
-    """The line's value; None for what is no JSON."""
+    """The value of the line; None if it is not JSON."""
 
     def refuse(constant: str) -> NoReturn:
-        raise DataError(f"{where}: expected numbers alone, found {constant}; run the evaluation again")
+        raise DataError(f"{where}: expected finite numbers, found {constant}; run the evaluation again")
 
     try:
         return json.loads(line, parse_constant=refuse)

@@ -1,4 +1,4 @@
-"""Labelled pictures, answered and held against their true prompts, one at a time."""
+"""Labelled pictures: answered, and scored against their true prompts one at a time."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from unprompt.prediction import Failure, Prediction, Vector
 from unprompt.unprompter import Unprompter
 
 NO_GROUP = "(none)"
-"""The group of pictures that lack the field."""
+"""The group of pictures without the field."""
 
 _LONGEST_VALUE = 200
-"""Characters of a field by which pictures are grouped; longer ones are descriptions."""
+"""Maximum length of a field value that can name a group; longer ones are descriptions."""
 
 _PROMPTS_KEPT = 1024
-"""Vectors of true prompts: pictures of one prompt often come together."""
+"""Cached vectors of true prompts: pictures with the same prompt often come in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One picture's cosines with its true prompt: of the answer's vector, of the sentence, of each member's vector.
+    """The cosines of one picture with its true prompt: of the answer's vector, its text, and each member's vector.
 
-    They are rounded as records are, so that a results file gives the same numbers as the run that wrote it. `name` is
-    the picture's in its data set. `text` is None where no sentence was made. `fields` are those of its record by which
+    They are rounded as in records, so that a results file gives the same numbers as the run that wrote it. `name` is
+    the picture's name in its data set. `text` is None if no text was written. `fields` are those of its record by which
     pictures can be grouped.
     """
 
@@ -46,7 +46,7 @@ class Score:
 
     @property
     def unit(self) -> Hashable:
-        """What it shares with pictures that say nothing new: the group of similar prompts, or else the prompt."""
+        """The unit that the bootstrap resamples: the group of similar prompts if there is one, else the prompt."""
         group = prompt_group(self.fields)
         return self.prompt if group is None else group
 
@@ -58,7 +58,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """A picture that was answered. `true` is the unit vector (384,) of its true prompt."""
+    """A picture that was answered; `true` is the unit vector (384,) of its true prompt."""
 
     pair: Pair
     answer: Prediction
@@ -78,9 +78,10 @@ Outcome: TypeAlias = Scored | Unscored
 
 
 def sound_pairs(source: str | Path, limit: int | None = None) -> list[Pair]:
-    """The first pairs; a fault is an error, for scores of what is left would be those of another data set.
+    """The first `limit` pairs of a data set without faults.
 
-    Raises DataError at the data set's first fault, or where there is no pair.
+    Raises DataError at the first fault, since scores without that pair would be those of another data set, and if there
+    is no pair.
     """
     pairs = []
     for item in islice(read_pairs(source), limit):
@@ -95,7 +96,7 @@ def sound_pairs(source: str | Path, limit: int | None = None) -> list[Pair]:
 def outcomes(
     unprompter: Unprompter, pairs: Sequence[Pair], *, text: bool = True, batch_size: int = 8
 ) -> Iterator[Outcome]:
-    """What becomes of each pair, in their order; what the pictures' files say is never looked at."""
+    """Answer and score the pairs in order; metadata in the picture files is ignored."""
     pictures = [pair.picture for pair in pairs]
     answers = unprompter.predict(pictures, ignore_metadata=True, text=text, batch_size=batch_size)
 
@@ -113,7 +114,7 @@ def outcomes(
 
 
 def prompt_group(fields: Mapping[str, Any]) -> int | None:
-    """The field `group` of a record, in which similar prompts share a number; None where it says none (-1)."""
+    """The field `group` of a record, a number shared by similar prompts; None if it is missing or -1."""
     group = fields.get("group")
     return group if isinstance(group, int) and not isinstance(group, bool) and group >= 0 else None
 
@@ -130,7 +131,7 @@ def _names_a_group(value: Any) -> bool:
 
 
 def _score(pair: Pair, answer: Prediction, true: Vector, chosen: Vector | None) -> Score:
-    """`chosen` is the vector of the sentence, where there is one."""
+    """`chosen` is the vector of the answer's text, None if there is none."""
     return Score(
         name=pair.name,
         prompt=pair.prompt,

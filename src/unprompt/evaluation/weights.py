@@ -1,4 +1,4 @@
-"""Weights of a preset's members, fitted on labelled pictures and judged on pictures that they were not fitted on."""
+"""Weights of a preset's members, fitted on labelled pictures and cross-validated on held-out ones."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from unprompt.presets import Preset
 
 FOLDS = 5
 SIMILAR = 0.7
-"""Cosine from which two prompts are too much alike to stand on both sides of a fold."""
+"""Prompts with this cosine or more are too similar to be in different folds."""
 
 _DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Fitted weights, and what they are worth on pictures that they were not fitted on.
+    """Fitted weights, and their score on held-out pictures.
 
-    `weights` are those of all n pictures, by member, sum 1; `spread` the lowest and highest of each over the folds.
-    `fitted` is the mean cosine on the held-out folds, by the weights of the others; `start` that of the weights that
-    the preset has, on the same pictures; `gain` the difference of the two. All are of the fused vector, which no
-    codebook has drawn. Intervals resample the `groups`.
+    `weights` are fitted on all `n` pictures, by member, sum 1; `spread` is the lowest and highest weight of each member
+    over the folds. `fitted` is the mean cosine on held-out folds, each scored by weights fitted on the others; `start`
+    is that of the preset's own weights on the same pictures; `gain` is their difference. All are scores of the fused
+    vector before the codebook is applied. Intervals resample the `groups`.
     """
 
     weights: Mapping[str, float]
@@ -46,13 +46,13 @@ class Fit:
 
 
 class Ballots:
-    """Collects the members' votes on labelled pictures: a few numbers a picture, not the vectors."""
+    """Collects the members' votes on labelled pictures, as a few numbers per picture instead of the vectors."""
 
     def __init__(self, preset: Preset) -> None:
-        """Raises DataError where the preset has one member alone."""
+        """Raises DataError if the preset has only one member."""
         if len(preset.members) < 2:
             raise DataError(
-                f"expected a preset of two members or more, found {preset.name!r} with one member alone, "
+                f"expected a preset of two members or more, found {preset.name!r} with only one, "
                 f"{preset.members[0].name!r}, whose weight changes nothing; add another one"
             )
         self._names = [member.name for member in preset.members]
@@ -63,7 +63,7 @@ class Ballots:
         self._vectors: dict[str, Vector] = {}
 
     def add(self, scored: Scored) -> None:
-        """One picture's votes."""
+        """Add the votes on one picture."""
         vectors = np.zeros((1, len(self._names), EMBEDDING_SIZE))
         for vote in scored.answer.votes:
             if vote.vector is not None:
@@ -74,10 +74,10 @@ class Ballots:
         self._vectors.setdefault(scored.pair.prompt, scored.true)
 
     def fit(self) -> Fit:
-        """The weights of the highest mean cosine, cross-validated over groups of similar prompts.
+        """Find the weights with the highest mean cosine, cross-validated over groups of similar prompts.
 
-        The groups are those of the field `group` where every record has one; else those of prompts that are linked by
-        cosines of `SIMILAR` or more. Raises DataError where there are not two of them.
+        Groups are given by the field `group` if every record has it; else prompts linked by cosines of `SIMILAR` or
+        more form a group. Raises DataError if there are fewer than two groups.
         """
         groups, grouped_by = self._grouping()
         folds = assign_folds(groups, FOLDS)
@@ -119,7 +119,7 @@ class Ballots:
         )
 
     def _grouping(self) -> tuple[list[Hashable], str]:
-        """Each picture's group, and by what pictures were grouped."""
+        """Each picture's group, and what the pictures were grouped by."""
         if None not in self._groups:
             return list(self._groups), "the field group"
         vectors = np.stack(list(self._vectors.values())).astype(np.float16)
@@ -129,7 +129,7 @@ class Ballots:
 
 
 def assign_folds(groups: Sequence[Hashable], limit: int) -> npt.NDArray[np.intp]:
-    """Each picture's fold (n,), from 0; groups stay whole, the largest first into the smallest fold."""
+    """Each picture's fold (n,), from 0; groups stay whole and go, largest first, into the smallest fold."""
     sizes: dict[Hashable, int] = {}
     for group in groups:
         sizes[group] = sizes.get(group, 0) + 1
@@ -142,7 +142,7 @@ def assign_folds(groups: Sequence[Hashable], limit: int) -> npt.NDArray[np.intp]
 
 
 def _rounded(weights: Weights) -> list[float]:
-    """As a preset shows them; what rounding takes away or adds is the largest one's."""
+    """The weights as a preset shows them; the largest one absorbs the rounding error, so that the sum stays 1."""
     rounded = np.round(weights, _DECIMALS)
     rounded[rounded.argmax()] += 1 - rounded.sum()
     return [round(float(weight), _DECIMALS) for weight in rounded]
