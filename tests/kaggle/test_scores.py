@@ -46,7 +46,7 @@ def test_prompts(truth: Path) -> None:
         (b"imgId,prompt\na,b\nc\n", "prompts.csv:3, found: an empty cell"),
         (b"imgId,prompt\na,\n", "prompts.csv:2, found: an empty cell"),
         (b"imgId,prompt\n,b\n", "prompts.csv:2, found: an empty cell"),
-        (b"imgId,prompt\na,b\na,c\n", "prompts.csv:3, found: a once more"),
+        (b"imgId,prompt\na,b\na,c\n", "prompts.csv:3, found: a again"),
         (b'imgId,prompt\na,"b\n', "found: unexpected end of data"),
         (b"imgId,prompt\na,\xff\n", "found: 'utf-8' codec"),
         (b"imgId,prompt\na," + b"b" * LINE_LIMIT + b"\n", "a line of more than 100,000 characters"),

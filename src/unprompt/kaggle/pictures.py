@@ -1,4 +1,4 @@
-"""The pictures that a submission is about, by their imgId."""
+"""The pictures of a submission, by their imgId."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FEW = 5
 
 
 def find_pictures(folder: str | os.PathLike[str]) -> dict[str, ImageRef]:
-    """The pictures below a folder by their imgId, which is the name without its suffix; sorted by it.
+    """The pictures in a folder and its subfolders by imgId, the file name without its suffix, sorted by imgId.
 
-    Raises DataError where there is none, where two have the same imgId, where an imgId cannot stand in a row as it is,
-    and where a folder cannot be listed. Archives are left out.
+    Archives are ignored. Raises DataError if there is no picture, if two have the same imgId, if an imgId contains a
+    comma, a quote or an unprintable character, or if a folder cannot be listed.
     """
     folder = os.fspath(folder)
     if not os.path.isdir(folder):
@@ -43,7 +43,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> dict[str, ImageRef]:
 
 
 def in_order(pictures: Mapping[str, ImageRef], images: Sequence[str]) -> dict[str, ImageRef]:
-    """The pictures of these images, in their order. Raises DataError where some have none."""
+    """The pictures with these imgIds, in this order. Raises DataError if any is missing."""
     if missing := [image for image in images if image not in pictures]:
         raise DataError(
             f"expected a picture for each of the {len(images):,} images of the sample, found none for "
@@ -57,6 +57,6 @@ def _is_fit(image: str) -> bool:
 
 
 def _few(names: Iterable[str]) -> str:
-    """The first names of some."""
+    """The first few names, joined."""
     ordered = sorted(map(printable, names))
     return ", ".join(ordered[:_FEW]) + (", ..." if len(ordered) > _FEW else "")

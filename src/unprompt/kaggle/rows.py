@@ -1,10 +1,10 @@
-"""The rows of a submission file, whoever wrote it: read fast, in bounded memory, with all that is wrong about them.
+"""The rows of a submission file: read fast, in bounded memory, with a report of everything that is wrong.
 
     imgId_eId,val
     20057f34d_0,0.018848453
 
-imgId is a picture's name without its suffix, eId a place in its vector, 0 to 383. Kaggle joins rows by their key, so
-that their order is free.
+imgId is a picture's name without its suffix, eId an index into its vector, 0 to 383. Kaggle joins rows by key, so they
+may come in any order.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from unprompt.prediction import EMBEDDING_SIZE, Vector
 HEADER = "imgId_eId,val"
 
 IMAGES_LIMIT = 100_000
-"""Images that are read from one file; the hidden test has about 16,000. Each takes 2 KB of memory."""
+"""Maximum number of images read from one file; the hidden test has about 16,000. Each takes 2 KB of memory."""
 
 LINE_LIMIT = 1024
-"""Bytes that a row may have; a longer one is unparsable."""
+"""Maximum length of a row in bytes; a longer one is unparsable."""
 
 EXAMPLES = 5
-"""Keys, images or lines that are kept of each finding."""
+"""Number of keys, images or lines kept for each finding."""
 
 KINDS = ("empty", "header", "unparsable", "eId", "duplicate", "extra", "missing", "non-finite", "zero-length")
-"""What can be wrong with a submission."""
+"""The kinds of findings, in the order in which they are reported."""
 
 _CHUNK_BYTES = 2**20
 _BOM = b"\xef\xbb\xbf"
 _SUFFIXES = tuple(b"_%d" % place for place in range(EMBEDDING_SIZE))
 _PLACES = {suffix[1:]: place for place, suffix in enumerate(_SUFFIXES)}
-# No part of it can match in two ways, or a hostile row would take a thousand times as long as another.
+# No part of it can match in two ways, so a hostile row causes no backtracking.
 _NUMBER = re.compile(rb"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE)
 _NUMBER_CHARACTERS = b"0123456789+-.eE\r"
-_NUMBER_LIMIT = 64  # characters of a number that is read fast
-_EXCERPT = 40  # characters of a line that is shown
+_NUMBER_LIMIT = 64  # maximum characters of a number on the fast path
+_EXCERPT = 40  # characters of a line that messages show
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong: one of `KINDS`, how often, and the first few keys, images or lines."""
+    """Something wrong in a file: one of `KINDS`, how often it occurs, and the first few keys, images or lines."""
 
     kind: str
     count: int
@@ -60,9 +60,9 @@ class Finding:
 
 
 class Rows:
-    """Values by image and eId, in the order in which images first appear, and the findings about them.
+    """Values by image and eId, images in order of first appearance, and the findings about them.
 
-    Where images are `wanted` there are no others, and these are in that order.
+    With `wanted`, only these images count, in the order given.
     """
 
     def __init__(self, wanted: Sequence[str] | None = None) -> None:
@@ -71,19 +71,19 @@ class Rows:
         self._numbers = {image.encode(): number for number, image in enumerate(wanted or ())}
         self._any_image = wanted is None
         size = IMAGES_LIMIT if wanted is None else len(wanted)
-        # The system gives zeros their memory when something is written there: the table costs what is used of it.
+        # The system allocates zeroed pages on the first write, so the table takes only the memory that is used.
         self._values = np.zeros((size, EMBEDDING_SIZE), np.float32)
         self._seen = np.zeros((size, EMBEDDING_SIZE), np.bool_)
         self._found: dict[str, tuple[int, list[str]]] = {}
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The images that are wanted or, where any are, that were found."""
+        """The wanted images or, if any image counts, those found."""
         return tuple(image.decode() for image in self._numbers)
 
     @property
     def values(self) -> Vector:
-        """(images, 384) float32; 0 where there is no row."""
+        """The vectors (images, 384) float32; 0 where no row was found."""
         return self._values[: len(self._numbers)]
 
     @property
@@ -93,7 +93,7 @@ class Rows:
         return tuple(Finding(kind, count, tuple(examples)) for kind, count, examples in found)
 
     def take(self, lines: Sequence[bytes]) -> None:
-        """Take the next lines of the file. Raises DataError for too many images."""
+        """Take the next lines of the file. Raises DataError if there are too many images."""
         at = 0
         if not self._lines:
             self._take_header(lines[0])
@@ -107,7 +107,7 @@ class Rows:
         self._lines += len(lines)
 
     def finish(self) -> None:
-        """Find what shows only when all rows are there: what is missing, not finite, or of no length."""
+        """Add the findings that need all rows: values that are missing or not finite, vectors of length zero."""
         if not self.count:
             self._find("empty", ["no rows"])
         images, values, seen = self.images, self.values, self._seen[: len(self._numbers)]
@@ -134,9 +134,9 @@ class Rows:
             self._find("header", [header[:_EXCERPT] or "an empty line"])
 
     def _take_image(self, lines: Sequence[bytes], at: int) -> bool:
-        """Take the lines of one image at once, where they are all there, in order and sound, as most are."""
+        """Take all lines of one image at once if they are complete, in order and sound, as most are."""
         image, found, _ = lines[at].partition(_SUFFIXES[0] + b",")
-        # The last line is looked at before the others: where rows are shuffled, this is all that they cost here.
+        # The last line is checked before the others, so that shuffled rows leave the fast path early.
         if not found or len(lines) < at + EMBEDDING_SIZE:
             return False
         if not lines[at + EMBEDDING_SIZE - 1].startswith(image + _SUFFIXES[-1]):
@@ -164,7 +164,7 @@ class Rows:
             return
         self.count += 1
         key, text = map(_unquoted, line.partition(b",")[::2])
-        text = text.strip(b" \t")  # as every reader has it
+        text = text.strip(b" \t")  # as every csv reader does
         image, _, place = key.rpartition(b"_")
         if len(line) > LINE_LIMIT or not self._is_image(image) or not _NUMBER.fullmatch(text):
             self._find("unparsable", [f"line {number}: {_text(line)}"])
@@ -179,7 +179,7 @@ class Rows:
             self._values[row, at] = float(text)
 
     def _is_image(self, image: bytes) -> bool:
-        """Whether these bytes can be an image's name."""
+        """Whether these bytes can be the name of an image."""
         if image in self._numbers:
             return True
         try:
@@ -188,7 +188,7 @@ class Rows:
             return False
 
     def _row(self, image: bytes) -> int | None:
-        """Where the image's values are; None where it is not wanted."""
+        """The image's index in the table; None if it is not wanted."""
         row = self._numbers.get(image)
         if row is None and self._any_image:
             row = len(self._numbers)
@@ -199,10 +199,10 @@ class Rows:
 
 
 def read_rows(path: str | os.PathLike[str], wanted: Sequence[str] | None = None) -> Rows:
-    """All rows of a file, and what is wrong with them. Raises DataError where it cannot be read."""
+    """Read all rows of a file and find what is wrong with them. Raises DataError if the file cannot be read."""
     rows = Rows(wanted)
     try:
-        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is found as such
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, which is a finding
             for lines in _lines(path):
                 rows.take(lines)
     except OSError as error:
@@ -213,7 +213,7 @@ def read_rows(path: str | os.PathLike[str], wanted: Sequence[str] | None = None)
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[list[bytes]]:
-    """The lines, some at a time; of one that is too long, no more than shows that it is."""
+    """The lines, in chunks; a line that is too long is cut just beyond the limit."""
     with open(path, "rb") as file:
         rest = b""
         while chunk := file.read(_CHUNK_BYTES):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unprompt.text.sentence import SentenceEncoder
 
 LINE_LIMIT = 100_000
-"""Characters that a line of a file of prompts may have."""
+"""Maximum length in characters of a line in a file of prompts."""
 
 _COLUMNS = ("imgId", "prompt")
 _FEW = 5
@@ -33,8 +33,8 @@ _SHOWN = 80  # characters of a header
 class Scores:
     """Cosines (images,) float64 in the order of the truth, and their mean.
 
-    `prompts` are the true ones; empty texts where the truth was given as vectors. `unscored` is how many images were
-    submitted that the truth lacks.
+    `prompts` are the true ones, empty strings if the truth consists of vectors. `unscored` is the number of submitted
+    images that are not in the truth.
     """
 
     images: tuple[str, ...]
@@ -49,8 +49,8 @@ def score_submission(
 ) -> Scores:
     """Score a submission against a csv file of true prompts (imgId,prompt) or of true vectors (imgId_eId,val).
 
-    The length of a vector does not matter. `encoder` turns prompts into vectors; None is the package's own. Raises
-    DataError where a file cannot be read or is not sound, and where an image of the truth was not submitted.
+    Vectors may have any length. `encoder` turns prompts into vectors (default: the package's own). Raises DataError if
+    a file cannot be read or is not sound, or if the submission lacks an image of the truth.
     """
     submission = read_submission(path)
     images, prompts, vectors = _truth(truth, encoder)
@@ -68,9 +68,10 @@ def score_submission(
 
 
 def read_prompts(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The true prompts of a csv file with the columns imgId and prompt, by imgId, in its order; never empty.
+    """Read the true prompts, by imgId, from a csv file with the columns imgId and prompt.
 
-    Raises DataError, with the line's number, where it cannot be read or a row lacks something or comes twice.
+    Raises DataError, with the line number, if the file cannot be read or has no rows, an empty cell or a repeated
+    imgId.
     """
     prompts: dict[str, str] = {}
     line = 0
@@ -87,7 +88,7 @@ def read_prompts(path: str | os.PathLike[str]) -> dict[str, str]:
                 if not image or not prompt:
                     raise ValueError("an empty cell")
                 if image in prompts:
-                    raise ValueError(f"{printable(image)} once more")
+                    raise ValueError(f"{printable(image)} again")
                 if len(prompts) == IMAGES_LIMIT:
                     raise ValueError(f"more than {IMAGES_LIMIT:,} images")
                 prompts[image] = prompt
@@ -106,7 +107,7 @@ def read_prompts(path: str | os.PathLike[str]) -> dict[str, str]:
 def _truth(
     path: str | os.PathLike[str], encoder: SentenceEncoder | None
 ) -> tuple[tuple[str, ...], tuple[str, ...], Vector]:
-    """Images, their prompts, and their vectors (images, 384)."""
+    """The images, their prompts, and their vectors (images, 384)."""
     if _holds_vectors(path):
         true = read_submission(path)
         return true.images, ("",) * len(true.images), true.raw_vectors
@@ -119,7 +120,7 @@ def _truth(
 
 
 def _holds_vectors(path: str | os.PathLike[str]) -> bool:
-    """Whether it begins as a submission does; what cannot be read does not."""
+    """Whether the file has the header of a submission; False if it cannot be read."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             return file.readline(2 * len(HEADER)).strip().replace('"', "") == HEADER
@@ -135,13 +136,13 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 def _cosines(a: Vector, b: Vector) -> npt.NDArray[np.float64]:
-    """Of each row of (n, 384) with the same row of the other, of whatever length."""
+    """Cosines (n,) between the rows of a and b (n, 384), which may have any length."""
     lengths = np.sqrt(_products(a, a) * _products(b, b))
     return _products(a, b) / lengths
 
 
 def _products(a: Vector, b: Vector) -> npt.NDArray[np.float64]:
-    # In double, without copies: what is submitted may be as large as float32 can be.
+    # In float64, since submitted numbers may be as large as float32 allows; einsum makes no copies.
     return np.asarray(np.einsum("ij,ij->i", a, b, dtype=np.float64))
 
 

@@ -1,4 +1,4 @@
-"""Submissions: written whole or not at all, checked, and read."""
+"""Submissions: written atomically, checked, and read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a file holds and what is wrong with it; it is sound where nothing was found.
+    """The size of a submission file and what is wrong with it; it is sound if there are no findings.
 
-    `rows` are all lines but the header and blank ones, `images` those that are wanted or, where any are, that it names.
+    `rows` counts all lines except the header and blank ones; `images` counts the wanted images or, without a sample,
+    those in the file.
     """
 
     rows: int
@@ -30,26 +31,26 @@ class Check:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Submission:
-    """A sound submission: vectors (images, 384) float32 of any length, in the order in which images first appear."""
+    """A sound submission: vectors (images, 384) float32 of any length, in order of the images' first appearance."""
 
     images: tuple[str, ...]
     raw_vectors: Vector
 
 
 def check_submission(path: str | os.PathLike[str], like: str | os.PathLike[str] | None = None) -> Check:
-    """Everything that is wrong with a file, in one pass: see `unprompt.kaggle.rows.KINDS`.
+    """Find everything that is wrong with a file in one pass, see `unprompt.kaggle.rows.KINDS`.
 
-    The images that it must hold are those of the sample `like`; without one they are those that it names. Raises
-    DataError where a file cannot be read or holds more images than `IMAGES_LIMIT`, and for a broken sample.
+    The file must hold the images of the sample `like` (default: the images it names). Raises DataError if a file cannot
+    be read or holds more than `IMAGES_LIMIT` images, or if the sample is broken.
     """
     rows = read_rows(path, None if like is None else read_images(like))
     return Check(rows.count, len(rows.images), rows.findings)
 
 
 def read_images(like: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The images of a sample, in the order in which they first appear; its values may be anything.
+    """The images of a sample in order of first appearance; its values are ignored.
 
-    Raises DataError where it cannot be read or its rows are broken, missing or doubled.
+    Raises DataError if the file cannot be read or its rows are broken, missing or repeated.
     """
     rows = read_rows(like)
     _expect_none(like, [found for found in rows.findings if found.kind not in ("non-finite", "zero-length")])
@@ -57,7 +58,7 @@ def read_images(like: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def read_submission(path: str | os.PathLike[str]) -> Submission:
-    """The vectors of a submission. Raises DataError where it cannot be read or is not sound."""
+    """The vectors of a submission. Raises DataError if it cannot be read or is not sound."""
     rows = read_rows(path)
     _expect_none(path, rows.findings)
     return Submission(rows.images, rows.values)
@@ -100,9 +101,9 @@ def write_submission(path: str | os.PathLike[str], rows: Iterable[tuple[str, Vec
 
 
 def mean_in_gaps(answers: Iterable[tuple[str, Vector | None]]) -> Iterator[tuple[str, Vector]]:
-    """Give images without a vector (384,) the mean of all that have one, made unit length; the order stays.
+    """Replace missing vectors (384,) by the mean of all others, scaled to unit length, keeping the order.
 
-    From the first gap on, all are held until the last has come. Raises DataError where there is nothing but gaps.
+    From the first gap on, all answers are held until the last has arrived. Raises DataError if every vector is missing.
     """
     total = np.zeros(EMBEDDING_SIZE)
     held: list[tuple[str, Vector | None]] = []
@@ -122,7 +123,7 @@ def mean_in_gaps(answers: Iterable[tuple[str, Vector | None]]) -> Iterator[tuple
 def _lines(image: str, vector: Vector) -> bytes:
     if vector.shape != (EMBEDDING_SIZE,) or not np.isfinite(vector).all():
         raise ValueError(f"expected a finite vector ({EMBEDDING_SIZE},) for {image!r}, found {vector}")
-    # The text of a float32; that of a float would have twice as many digits.
+    # The shortest text of a float32; that of a float64 would have twice as many digits.
     texts = map(str, vector.astype(np.float32, copy=False))
     return "".join([f"{image}_{place},{text}\n" for place, text in enumerate(texts)]).encode()
 
