@@ -1,12 +1,12 @@
-"""The names of clip-interrogator 0.6.0, so that a script moves over by changing one import.
+"""A drop-in replacement for clip-interrogator 0.6.0: scripts need to change one import only.
 
     from unprompt.clip_interrogator import Config, Interrogator
 
     ci = Interrogator(Config(clip_model_name="ViT-L-14/openai"))
     print(ci.interrogate(image))
 
-Answers are those of `unprompt.interrogation`, without the faults that docs/guides/interrogation.md lists. Features of
-pictures are numpy arrays (1, size) in place of tensors.
+Answers are those of `unprompt.interrogation`, without the faults listed in docs/guides/interrogation.md. Image features
+are numpy arrays (1, size) instead of tensors.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _GREEDY: Mapping[str, Any] = {"beams": 1, "min_length": 0, "question": "", "length_penalty": 1.0}
-"""How clip-interrogator asks its captioners."""
+"""The decoding options that clip-interrogator uses."""
 
 
 @dataclass
 class Config:
-    """What clip-interrogator's Config names, and what that means here.
+    """The fields of clip-interrogator's Config, and what they mean here.
 
-    `caption_model_name` is one of clip-interrogator's, or "embedded"; None: captions are given. `clip_model` is a model
-    that the caller has made with open_clip, in place of the one that `clip_model_name` says (`architecture/tag`, or
-    "embedded"). `clip_model_path` is a safetensors file with its weights, and no folder of downloads; `caption_model`
-    and `caption_processor` are not taken either. `cache_path` is where vectors of lists are kept, None: the user's
-    cache; nothing is ever downloaded there. `data_path` is a folder with lists in clip-interrogator's layout; None:
-    those of that package where it is installed, else our own. `chunk_size`, `quiet`, `download_cache` and `*_offload`
-    need no steering here and change nothing.
+    `caption_model_name` is one of clip-interrogator's names, or "embedded"; None: every call must pass a caption.
+    `clip_model_name` is `architecture/tag` or "embedded"; `clip_model` is an open_clip model to use instead.
+    `clip_model_path` is a safetensors file with the weights of that model, not a download folder. `caption_model` and
+    `caption_processor` are not supported. `cache_path` is the folder for the vectors of term lists (default: the user's
+    cache); nothing is downloaded to it. `data_path` is a folder of lists in clip-interrogator's layout (default: those
+    of that package if it is installed, else our own). `chunk_size`, `quiet`, `download_cache` and `*_offload` are
+    accepted and ignored.
     """
 
     caption_model: Any = None
@@ -83,7 +83,7 @@ class Config:
     quiet: bool = False
 
     def apply_low_vram_defaults(self) -> None:
-        """The smaller captioner and fewer candidates, as in the original."""
+        """Use the smaller captioner and fewer candidates, as in the original."""
         self.caption_model_name = "blip-base"
         self.flavor_intermediate_count = 1024
 
@@ -91,8 +91,8 @@ class Config:
 class Interrogator:
     """clip-interrogator's methods. Pictures are whatever `unprompt` reads: Pillow pictures, paths, bytes, arrays.
 
-    Models are loaded when they are first needed. Raises UnknownNameError for a model's name that is not known,
-    MissingExtraError without the extra [torch]; ModelError where weights cannot be had, when they are needed.
+    Models are loaded when they are first needed. Raises UnknownNameError for an unknown model name, MissingExtraError
+    without the extra [torch] and, on first use, ModelError if weights cannot be loaded.
     """
 
     def __init__(self, config: Config) -> None:
@@ -107,7 +107,7 @@ class Interrogator:
             setattr(self, name, LabelTable(category.terms, name, self))
 
     def interrogate(self, image: Input, min_flavors: int = 8, max_flavors: int = 32, caption: str | None = None) -> str:
-        """The nearest of caption, classic, fast and a chain of flavors."""
+        """The nearest to the picture of caption, classic, fast and a chain of flavors."""
         return self._text(replace(self._settings, min_terms=min_flavors, max_terms=max_flavors), image, caption)
 
     def interrogate_classic(self, image: Input, max_flavors: int = 3, caption: str | None = None) -> str:
@@ -123,12 +123,12 @@ class Interrogator:
         return self._text(replace(self._settings, mode="fast", max_terms=max_flavors), image, caption)
 
     def interrogate_negative(self, image: Input, max_flavors: int = 32) -> str:
-        """A chain of the terms that are least like the picture."""
+        """A chain of the terms least like the picture."""
         settings = replace(self._settings, mode="negative", max_terms=max_flavors)
         return self._interrogator.interrogate_pictures([self._interrogator.read(image)], settings)[0].text
 
     def generate_caption(self, pil_image: Input) -> str:
-        """The captioner's sentence. Raises DataError where the config names none."""
+        """The captioner's sentence. Raises DataError if the config names no captioner."""
         return self._captioner.captions([self._interrogator.read(pil_image)])[0]
 
     def image_to_features(self, image: Input) -> Vector:
@@ -145,7 +145,7 @@ class Interrogator:
         return cosines
 
     def rank_top(self, image_features: Any, text_array: Sequence[str], reverse: bool = False) -> str:
-        """The text that is most like a picture, or least."""
+        """The text most similar to a picture or, with `reverse`, least similar."""
         cosines = np.array(self.similarities(image_features, text_array))
         return text_array[int(np.argmax(-cosines if reverse else cosines))]
 
@@ -160,7 +160,10 @@ class Interrogator:
         desc: str = "Chaining",
         reverse: bool = False,
     ) -> str:
-        """A text that grows by phrases. `best_sim` is measured anew, and nothing is shown, so `desc` says nothing."""
+        """Grow a text by phrases, starting from `best_prompt`.
+
+        `best_sim` is ignored and computed again; `desc` is ignored, since no progress is shown.
+        """
         image, towers = _vector(image_features), self._interrogator.towers
         texts = list(dict.fromkeys(phrases))
         vectors = towers.encode_texts(texts).astype(np.float16)
@@ -177,10 +180,10 @@ class Interrogator:
         return self._interrogator.interrogate_pictures([picture], settings, captions)[0].text
 
     def load_caption_model(self) -> None:
-        """Models are loaded when they are first needed."""
+        """Do nothing: models are loaded when they are first needed."""
 
     def load_clip_model(self) -> None:
-        """Models are loaded when they are first needed."""
+        """Do nothing: models are loaded when they are first needed."""
 
     def _caption(self, picture: Picture, caption: str | None) -> str:
         return caption or self._captioner.captions([picture])[0]
@@ -196,7 +199,7 @@ class Interrogator:
 
 
 class LabelTable:
-    """A list with the vectors of its terms, which are made when it is first ranked. `desc` is its name."""
+    """A list of terms named `desc`; their vectors are computed when it is first ranked."""
 
     def __init__(self, labels: Sequence[str], desc: str, ci: Interrogator) -> None:
         self.labels = list(labels)
@@ -204,7 +207,7 @@ class LabelTable:
         self._category = Category(desc or "labels", tuple(dict.fromkeys(labels)))
 
     def rank(self, image_features: Any, top_count: int = 1, reverse: bool = False) -> list[str]:
-        """The terms that are most like a picture, or least, in this order."""
+        """The terms most similar to a picture, best first; with `reverse`, the least similar first."""
         image = _vector(image_features)[None]
         (found,) = self._interrogator.lists.candidates([self._category], image, top_count, lowest=reverse)
         return [candidate.term.text for candidate in found]
@@ -226,19 +229,22 @@ def list_clip_models() -> list[str]:
 
 
 def load_list(data_path: str, filename: str | None = None) -> list[str]:
-    """The lines of a list. Raises DataError where it cannot be read, or is not UTF-8."""
+    """The terms in a file, one a line. Raises DataError if it cannot be read or is not UTF-8."""
     path = Path(data_path) if filename is None else Path(data_path, filename)
     return list(read_terms(path).category.terms)
 
 
 def _check(config: Config) -> None:
-    """Raises DataError for what the original took and this does not."""
+    """Raise DataError for options of the original that are not supported here."""
     if config.caption_model is not None or config.caption_processor is not None:
-        raise DataError("a captioner that the caller made is not taken; give caption=... or a caption_model_name")
+        raise DataError(
+            "expected a captioner by name, found a caption_model or caption_processor; give caption=... or a "
+            "caption_model_name"
+        )
     if config.clip_model_path is not None and Path(config.clip_model_path).is_dir():
         raise DataError(
             f"expected clip_model_path to be a safetensors file, found the folder {config.clip_model_path}; downloads "
-            "lie in the hub's cache, which HF_HOME moves"
+            "go into the hub's cache: set HF_HOME to move it"
         )
 
 
@@ -261,6 +267,6 @@ def _vocabulary(data_path: str | None) -> Vocabulary:
 
 
 def _vector(features: Any) -> Vector:
-    """The picture's vector (size,), of an array or a tensor (1, size) or (size,)."""
+    """A picture's vector (size,), from an array or a tensor (1, size) or (size,)."""
     vector = np.asarray(features.cpu() if hasattr(features, "cpu") else features, np.float32)
     return vector.reshape(-1)
