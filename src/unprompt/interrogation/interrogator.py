@@ -73,7 +73,7 @@ class Interrogator:
         return None if None in sides else max(side for side in sides if side is not None)
 
     def identities(self) -> Mapping[str, str]:
-        """Everything besides the settings that determines an answer: models and vocabulary by name, with their hashes."""
+        """All that determines an answer besides the settings: models and vocabulary by name, each with a hash."""
         vocabulary = self.lists.vocabulary
         own = {f"vocabulary {vocabulary.name}": vocabulary.identity}
         return {**self.towers.identities(), **self.captioner.identities(), **own}
