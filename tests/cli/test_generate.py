@@ -210,8 +210,8 @@ def test_a_model_that_is_none(
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("./nowhere", "expected a folder that is there, or a hub model as OWNER/NAME"),
-        ("nowhere", "expected a folder that is there, or a hub model as OWNER/NAME"),
+        ("./nowhere", "expected an existing folder, or a hub model as OWNER/NAME"),
+        ("nowhere", "expected an existing folder, or a hub model as OWNER/NAME"),
         ("no body/at home", "expected the weights of no body/at home in "),
         ("nobody/model", "expected the weights of nobody/model in "),
     ],
@@ -245,7 +245,7 @@ def test_a_hub_model_in_the_cache_needs_no_network(
     [
         (["--size", "33"], "multiple of 8"),
         (["--size", "32", "--save-size", "40"], "at most --size, 32, found 40"),
-        (["--device", "abacus"], "expected a device that is there"),
+        (["--device", "abacus"], "expected a device of this machine"),
         (["--seeds", "0"], "--seeds"),
         (["--format", "gif"], "--format"),
     ],

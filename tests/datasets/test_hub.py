@@ -47,7 +47,7 @@ def test_what_each_layout_says_beside_the_prompt(tmp_path: Path, layout: str) ->
 
 def test_offline_is_said() -> None:
     assert os.environ["HF_HUB_OFFLINE"] == "1"
-    with pytest.raises(DataError, match=r"hub:poloclub/diffusiondb/2m_first_1k:train, .* the hub is forbidden"):
+    with pytest.raises(DataError, match=r"hub:poloclub/diffusiondb/2m_first_1k:train, .* the hub is disabled"):
         checked_pairs("hub:poloclub/diffusiondb/2m_first_1k:train")
 
 

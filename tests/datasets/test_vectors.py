@@ -72,7 +72,7 @@ def test_a_write_that_was_cut_off_is_done_again(tmp_path: Path, name: str, left:
 
 
 def test_two_cannot_write_at_once(store: VectorStore, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="another unprompt encodes"):
+    with pytest.raises(DataError, match="another unprompt is writing vectors"):
         VectorStore(tmp_path)
 
 

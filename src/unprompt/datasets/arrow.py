@@ -1,4 +1,4 @@
-"""Rows of Arrow tables, as parquet files and Hugging Face's data sets hold them."""
+"""Rows of Arrow tables, as in parquet files and Hugging Face data sets."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ if TYPE_CHECKING:
     import pyarrow
 
 Place: TypeAlias = tuple[str, ...]
-"""A column, and the part of it, if it is a struct."""
+"""The name of a column, followed by that of its field if it is a struct."""
 
 BATCH_ROWS = 1024
 UNREADABLE_ROW = "expected texts in UTF-8, and at most 1 MB of them, found others; mend the row"
 
-_ROW_LIMIT = 1 << 20  # bytes of a row's texts and numbers, as for a line of JSON; no more are made Python's own at once
+_ROW_LIMIT = 1 << 20  # bytes of texts and numbers per row, as for a line of JSON, and per conversion to Python objects
 _PICTURE = "image"
-_TEXT, _JSON = "txt", "json"  # what Hugging Face makes of the files of a WebDataset
+_TEXT, _JSON = "txt", "json"  # the columns that Hugging Face makes of a WebDataset's files
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a table keeps what: the bytes of its pictures, and each field of a record; a column, or a part of one."""
+    """Where a table holds the bytes of its pictures and each field of its records."""
 
     picture: Place
     fields: dict[str, Place]
 
 
 def columns_of(schema: pyarrow.Schema, where: str) -> Columns | Fault:
-    """The columns of a table of pictures: struct<bytes, path> as Hugging Face writes them, or plain bytes.
+    """Find the columns of a table of pictures, or the fault that makes it unusable.
 
-    They are called "image", or are the only ones of their kind. Of `path`, `file_name` is made; of the columns that
-    Hugging Face makes of a WebDataset, "txt" is the prompt, and the parts of "json" are fields.
+    Pictures are in the column "image" or, without one, in the only column of their type: struct<bytes, path>, as
+    Hugging Face writes them, or plain bytes. `path` becomes the field `file_name`. In tables that Hugging Face made of
+    a WebDataset, "txt" is the prompt, and the parts of "json" are fields.
     """
     kinds = {field.name: field.type for field in schema if schema.names.count(field.name) == 1}
     pictures = [name for name, kind in kinds.items() if _holds_pictures(kind)]
@@ -57,9 +58,9 @@ def columns_of(schema: pyarrow.Schema, where: str) -> Columns | Fault:
 
 
 def rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> Iterator[dict[str, Any] | None]:
-    """The fields of each row; None for one that cannot be read.
+    """The fields of each row; None for a row that cannot be read.
 
-    Times are texts. What is far larger unpacked than in the file is never unpacked whole.
+    Times become texts. A batch that is far larger unpacked than in the file is never unpacked at once.
     """
     import pyarrow
 
@@ -77,7 +78,7 @@ def picture_of(cell: bytes | None) -> bytes:
 
 
 def part_at(table: pyarrow.RecordBatch | pyarrow.Table, place: Place) -> pyarrow.Array | pyarrow.ChunkedArray:
-    """The cells of a column, or of a part of it."""
+    """The cells of a column, or of a field of a struct column."""
     from pyarrow import compute
 
     column, *part = place
@@ -100,7 +101,7 @@ def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | None]:
 
 
 def _size(array: pyarrow.Array) -> int:
-    """Bytes that the texts and numbers take once they are Python's own, where each has its own copy."""
+    """Bytes that texts and numbers take as Python objects, where repeated values are no longer shared."""
     import pyarrow
     from pyarrow import compute
 
@@ -117,18 +118,18 @@ def _size(array: pyarrow.Array) -> int:
 
 
 def _simple(array: pyarrow.Array) -> pyarrow.Array:
-    """The array with times as texts: Python's own cannot hold all of them, and JSON none."""
+    """The array with times as texts: Python's datetime cannot hold all of them, and JSON has no type for them."""
     import pyarrow
 
     if pyarrow.types.is_timestamp(array.type):
-        array = array.cast(pyarrow.timestamp(array.type.unit))  # in UTC: not every machine knows every time zone
+        array = array.cast(pyarrow.timestamp(array.type.unit))  # in UTC: a machine may not know the time zone
     if pyarrow.types.is_temporal(array.type):
         array = array.cast(pyarrow.string(), safe=False)
     return array
 
 
 def _parts(kind: pyarrow.DataType) -> list[str]:
-    """The parts of a struct that may be fields."""
+    """The fields of a struct whose values JSON can hold."""
     return [part.name for part in kind if _is_plain(part.type)] if _is_struct(kind) else []
 
 
@@ -159,7 +160,7 @@ def _is_text(kind: pyarrow.DataType) -> bool:
 
 
 def _is_plain(kind: pyarrow.DataType) -> bool:
-    """Whether a column's values are those that JSON has: texts, numbers, truths, and lists of these; or times."""
+    """Whether JSON can hold the values: texts, numbers, booleans, lists of these, and times as texts."""
     import pyarrow
 
     types = pyarrow.types

@@ -1,4 +1,4 @@
-"""The rules by which the competition's best teams cleaned prompts, each with a count of what it did.
+"""The rules by which the competition's best teams cleaned prompts, with a count of what each rule did.
 
 Source: the write-ups of "Stable Diffusion - Image to Prompts" (Kaggle, 2023): at least five words, Latin letters and
 common punctuation, and no two prompts that begin or end with the same 15 characters.
@@ -20,9 +20,9 @@ from unprompt.text.fingerprints import Fingerprints
 
 CHANGES = ("spaces", "marks")
 DROPS = ("empty", "short", "characters", "copies", "starts", "ends")
-"""The rules in the order in which a prompt meets them; what one drops the next ones never see."""
+"""The rules in the order in which they are applied; the first that drops a prompt is the one that counts it."""
 
-# ASCII, the accented letters of Latin scripts, and the quotes, dashes and signs that editors put in by themselves.
+# ASCII, accented Latin letters, and the quotes, dashes and signs that editors insert on their own.
 _COMMON = re.compile(
     "[ -~\u00a1-\u00bf\u00c0-\u024f\u1e00-\u1eff\u2010-\u2015\u2018-\u201f\u2022\u2026\u2032\u2033\u20ac\u2122]*"
 )
@@ -30,12 +30,12 @@ _COMMON = re.compile(
 
 @dataclass(frozen=True)
 class CleaningRules:
-    """Which rules hold.
+    """Which rules apply.
 
-    `spaces`: white space becomes single spaces, control characters go. `marks`: weights such as (word:1.2), LoRA tags
-    and the like go, and white space with them. `least_words`, and 0 for any number. `latin`: nothing but Latin letters,
-    digits and common punctuation. `copies`: a prompt that was kept before is dropped, whole. `starts` and `ends`: so
-    many characters at an end of a prompt may not be those of another one that was kept; 0 for no such rule.
+    `spaces`: collapse white space to single spaces and remove control characters. `marks`: remove weights such as
+    (word:1.2), LoRA tags and the like. `least_words`: drop shorter prompts; 0 keeps all. `latin`: drop prompts with
+    anything but Latin letters, digits and common punctuation. `copies`: drop exact repeats of a prompt that was kept.
+    `starts` and `ends`: drop a prompt that shares so many characters at that end with one that was kept; 0 keeps all.
     """
 
     spaces: bool = True
@@ -48,10 +48,10 @@ class CleaningRules:
 
 
 class Cleaner:
-    """Cleans one prompt after the other; of those that it kept it remembers 8 bytes for each of three rules.
+    """Cleans one prompt after the other, remembering 24 bytes for each prompt it keeps.
 
-    `counts`: how many prompts each rule changed or dropped, and how many were kept; a prompt is counted by every rule
-    that changed it, and by the one that dropped it.
+    `counts` holds the number of prompts that each rule changed or dropped, and of those kept. A prompt is counted by
+    every rule that changed it and by the one that dropped it.
     """
 
     def __init__(self, rules: CleaningRules) -> None:
@@ -60,7 +60,7 @@ class Cleaner:
         self._whole, self._starts, self._ends = Fingerprints(), Fingerprints(), Fingerprints()
 
     def clean(self, raw: str) -> str | None:
-        """The cleaned prompt; None for one that a rule drops."""
+        """The cleaned prompt, or None if a rule drops it."""
         prompt = self._changed(raw)
         reason = self._reason(prompt)
         self.counts[reason or "kept"] += 1
@@ -77,7 +77,7 @@ class Cleaner:
         return prompt
 
     def _reason(self, prompt: str) -> str | None:
-        """The rule that drops a prompt; None for one that is kept, and remembered."""
+        """The rule that drops the prompt; None if it is kept, and then it is remembered."""
         rules = self.rules
         if not prompt.strip():
             return "empty"
@@ -86,7 +86,7 @@ class Cleaner:
         if rules.latin and not _COMMON.fullmatch(unicodedata.normalize("NFC", prompt)):
             return "characters"
         if prompt in self._whole:
-            # Another picture of a prompt that was kept; by its start and its end it would be told from nothing.
+            # An exact repeat, such as another picture of the prompt; the rules on its ends would always drop it.
             return "copies" if rules.copies else None
         start, end = prompt[: rules.starts], prompt[-rules.ends :]
         if rules.starts and start in self._starts:
@@ -102,9 +102,9 @@ class Cleaner:
 
 
 def clean_prompts(source: PromptSource, place: OutputPlace, rules: CleaningRules, step: Step) -> Counter[str]:
-    """Writes what the rules keep of a source; the counts of `Cleaner`, and of all that was `read`.
+    """Write the prompts of a source that the rules keep; return the counts of `Cleaner`, and of all prompts `read`.
 
-    Raises DataError, and writes nothing, where the source has faults or nothing is left.
+    Raises DataError, and writes nothing, if the source has faults or no prompt is kept.
     """
     cleaner = Cleaner(rules)
     with place.open() as output, step("cleaning", None) as advance:

@@ -1,7 +1,7 @@
-"""The different prompts of a source and their vectors: what de-duplication, splits and statistics compare.
+"""The distinct prompts of a source and their vectors, the input of de-duplication, splits and statistics.
 
-A source is read several times and never held: once to find all that is wrong with it before the work begins, once for
-the prompts whose vectors are not kept yet, and once to write what is left of it.
+A source is read several times instead of being held in memory: first to find all faults before the work begins, then
+for the prompts whose vectors are not cached yet, and last to write the output.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from unprompt.text.fingerprints import fingerprint
 
 @dataclass(frozen=True, eq=False)
 class DistinctPrompts:
-    """The records of a source by their prompts: 32 bytes a record.
+    """The records of a source grouped by prompt, in 32 bytes per record.
 
-    `keys` (records,) are the fingerprints of the prompts, `firsts` (distinct,) the first record of each different one,
-    in order, and `places` (records,) which of these a record has.
+    `keys` (records,) are the fingerprints of the prompts, `firsts` (distinct,) the index of the first record with each
+    distinct prompt, in order, and `places` (records,) the index of each record's prompt in `firsts`.
     """
 
     source: PromptSource
@@ -39,7 +39,7 @@ class DistinctPrompts:
     def read(
         cls, source: PromptSource, step: Step, check: Callable[[Entry], None] = lambda entry: None
     ) -> DistinctPrompts:
-        """Reads the whole source. Raises DataError where it, or what `check` looks at, is not as it must be."""
+        """Read the whole source. Raises DataError if it has faults, or whatever `check` raises for an entry."""
         numbers = array("Q")
         with step("reading", None) as advance:
             for entry in source.entries():
@@ -58,11 +58,11 @@ class DistinctPrompts:
 
     @property
     def is_first(self) -> npt.NDArray[np.bool_]:
-        """Whether a record is the first of its prompt (records,)."""
+        """Whether each record (records,) is the first with its prompt."""
         return np.asarray(self.firsts[self.places] == np.arange(len(self.keys)))
 
     def again(self) -> Iterator[tuple[int, Entry]]:
-        """The records once more, with their numbers. Raises DataError where they are no longer the same."""
+        """Read the records again, with their indices. Raises DataError if they have changed."""
         number = -1
         for number, entry in enumerate(self.source.entries()):
             if number >= len(self.keys) or fingerprint(entry.prompt) != self.keys[number]:
@@ -73,11 +73,11 @@ class DistinctPrompts:
                 return
         name = printable(self.source.name)
         raise DataError(
-            f"expected {name} at rest, found that it changed while it was read; run again when it is written"
+            f"expected {name} to stay unchanged, found that it changed while it was read; run again when it is complete"
         )
 
     def search(self, store: VectorStore, threshold: float, step: Step) -> NearPairs:
-        """A search among the vectors of the distinct prompts; those that the store lacks are encoded first."""
+        """A search among the vectors of the distinct prompts; vectors missing from the store are computed first."""
         keys = self.keys[self.firsts]
         if missing := int(np.count_nonzero(store.rows(keys) < 0)):
             with step("encoding", missing) as advance:

@@ -1,4 +1,4 @@
-"""Prompts that say nearly the same as an earlier one, by the cosine of their MiniLM vectors."""
+"""De-duplication: drops prompts that are nearly the same as an earlier one, by the cosine of their MiniLM vectors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from unprompt.progress import Advance, Step, no_advance
 
 @dataclass(frozen=True)
 class Deduplication:
-    """What became of a source: its records, different prompts, those that were kept, and the records with these.
+    """The numbers of a run: all records, distinct prompts, prompts kept, and records kept.
 
-    `near_pairs` is how many pairs of different prompts reach the threshold; None where nobody asked.
+    `near_pairs` is the number of pairs of distinct prompts that reach the threshold; None if no pair file was
+    requested.
     """
 
     records: int
@@ -43,9 +44,10 @@ def deduplicate(
     pairs: str | None,
     step: Step,
 ) -> Deduplication:
-    """Writes the records whose prompts are kept: all of them with `copies`, else the first of each prompt.
+    """Write the records whose prompts are kept: all of them with `copies`, else the first of each prompt.
 
-    `pairs` names a file for all pairs that reach the threshold, as JSON lines. Raises DataError.
+    `pairs` names a file for all pairs that reach the threshold, as JSON lines. Raises DataError if the source changed
+    while it was read.
     """
     search = prompts.search(store, threshold, step)
     pair_file = nullcontext() if pairs is None else _pair_file(pairs, prompts, step)
@@ -73,12 +75,13 @@ def find_originals(
     report: Callable[[Pairs], None] | None = None,
     advance: Advance = no_advance,
 ) -> Indices:
-    """For each vector the one that it is dropped for, or -1 where it is kept (n,).
+    """For each vector (n,), the index of the one that it duplicates, or -1 if it is kept.
 
-    In order, a vector is dropped if its cosine with any kept one before it reaches the threshold, and then for the
-    earliest of those. So no two that are kept reach it, and each dropped one has a kept one near; but what is near a
-    dropped one alone is kept. `report` hears of all pairs that reach the threshold, kept or not, which takes longer
-    than finding those with kept ones alone. `advance` hears how many more pairs are decided. Uses the search up.
+    Vectors are decided in order: one is dropped if its cosine with any kept earlier vector reaches the threshold, as a
+    duplicate of the earliest such. So no two kept vectors reach the threshold and every dropped one is near a kept one;
+    a vector near dropped ones only is kept. `report` is called with all pairs that reach the threshold, which takes
+    longer than finding those with kept vectors only; `advance` with the number of pairs decided since the last call. A
+    search can be used only once.
     """
     originals = np.full(len(search), -1, np.int64)
 
@@ -98,21 +101,21 @@ def find_originals(
 
 
 def _drop(pairs: Pairs, originals: Indices) -> None:
-    """Decides the second of each pair; the firsts have been decided, as pairs come ordered by their second."""
+    """Decide the second vector of each pair; the first is decided already, since pairs are ordered by their second."""
     for first, second in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
         if originals[first] < 0 and originals[second] < 0:
             originals[second] = first
 
 
 class _PairFile:
-    """Pairs with their prompts, which lie on disk until they are named: nobody knows how many times."""
+    """Writes pairs with their prompts, held in a temporary file: any of them may be needed many times."""
 
     def __init__(self, file: IO[bytes], texts: IO[bytes], ends: array[int], firsts: Indices) -> None:
         self.count = 0
         self._file, self._texts, self._ends, self._firsts = file, texts, ends, firsts
 
     def write(self, pairs: Pairs) -> None:
-        """Write a line for each pair: its cosine, its two prompts, and the numbers of their first records, from 1."""
+        """Write one line per pair: its cosine, its prompts, and the numbers of their first records, counted from 1."""
         for first, second, cosine in zip(*(column.tolist() for column in pairs), strict=True):
             record = {
                 "cosine": round(cosine, 6),

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, and folders in their layouts, by its library: the extra [datasets]."""
+"""Data sets of the Hugging Face Hub and local folders in their layouts, read by its library: the extra [datasets]."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ HUB_PREFIX = "hub:"
 
 _NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?::(?P<split>.+))?")
 _FORM = "hub:OWNER/NAME, hub:OWNER/NAME/CONFIG, each with :SPLIT, or hub:FOLDER"
-_SCRIPT = "Dataset scripts are no longer supported"  # what the library says from version 4 on
-_EXPORT = "refs/convert/parquet"  # where the hub keeps what such a script made
+_SCRIPT = "Dataset scripts are no longer supported"  # the library's message from version 4 on
+_EXPORT = "refs/convert/parquet"  # the branch with the hub's parquet export of such a data set
 
 
 @dataclass(frozen=True, slots=True)
 class HubPicture:
-    """A picture in a data set of the library, which reads single rows out of files mapped into memory."""
+    """A picture in a data set of the library, which reads single rows from memory-mapped files."""
 
     data: Dataset
     column: str
@@ -39,13 +39,13 @@ class HubPicture:
 
     @property
     def size_mb(self) -> float:
-        """Not known before it is read."""
+        """Always 0: the size is unknown until the picture is read."""
         return 0.0
 
     def read(self) -> bytes:
-        """The picture's bytes. Safe to call from many threads.
+        """The picture's bytes. Thread-safe.
 
-        Raises PictureError: not-found (there are none), not-a-picture, too-large, unreadable.
+        Raises PictureError: not-found (the cell is empty), not-a-picture, too-large, unreadable.
         """
         cell = self.data[self.row : self.row + 1].column(self.column)[0].as_py()
         data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
@@ -54,19 +54,19 @@ class HubPicture:
         return picture_of(data)
 
     def _may_read(self, path: str) -> bool:
-        """Whether a path is one that the library made: a stranger's table may name any file of this machine."""
+        """Whether the path lies in a folder of the library: an untrusted table may name any file of this machine."""
         try:
             real = os.path.realpath(path)
-        except ValueError:  # a NUL
+        except ValueError:  # a NUL in the path
             return False
         return any(real.startswith(os.path.join(os.path.realpath(root), "")) for root in self.roots)
 
 
 def hub_records(source: str) -> Iterator[Record | Fault]:
-    """The rows of hub:OWNER/NAME, with /CONFIG and :SPLIT where there are several, or hub:FOLDER; named SPLIT/ROW.
+    """The rows of hub:OWNER/NAME, with /CONFIG and :SPLIT if it has several, or of hub:FOLDER; named SPLIT/ROW.
 
-    What is not on this machine yet is downloaded, unless HF_HUB_OFFLINE=1. No code of a data set is ever run. Raises
-    DataError, MissingExtraError.
+    Files that are not cached are downloaded unless HF_HUB_OFFLINE=1. Code of a data set is never run. Raises DataError
+    if the data set cannot be loaded, MissingExtraError without the extra [datasets].
     """
     try:
         import datasets
@@ -103,7 +103,7 @@ def _rows(data: Dataset, where: str, roots: tuple[str, ...]) -> Iterator[Record 
 
 
 def _parts(source: str) -> tuple[str, str | None, str | None]:
-    """Folder or OWNER/NAME, configuration and split. Raises DataError."""
+    """Folder or OWNER/NAME, configuration and split. Raises DataError if the source has another form."""
     rest = source.removeprefix(HUB_PREFIX)
     folder, _, split = rest.partition(":")
     if os.path.isdir(rest):
@@ -116,7 +116,7 @@ def _parts(source: str) -> tuple[str, str | None, str | None]:
 
 
 def _load(source: str, name: str, config: str | None, split: str | None) -> Any:
-    """The library's Dataset, or a dict of one for each split. Raises DataError."""
+    """The library's Dataset, or a dict of them by split. Raises DataError."""
     import datasets
 
     try:
@@ -127,7 +127,7 @@ def _load(source: str, name: str, config: str | None, split: str | None) -> Any:
                 if _SCRIPT not in str(error) or os.path.isdir(name):
                     raise
                 return datasets.load_dataset(name, revision=_EXPORT, data_dir=config, split=split)
-    # The library lets through what its readers and the network raise: errors of pyarrow, httpx, fsspec and json.
+    # The library does not wrap what its readers and the network raise: errors of pyarrow, httpx, fsspec and json.
     except Exception as error:
         found = printable(" ".join(str(error.__cause__ or error).split())) or type(error).__name__
         raise DataError(f"expected a data set at {printable(source)}, found: {found}; {_advice(error)}") from error
@@ -135,15 +135,15 @@ def _load(source: str, name: str, config: str | None, split: str | None) -> Any:
 
 def _advice(error: Exception) -> str:
     if isinstance(error, ConnectionError):
-        return "it is not on this machine, and the hub is forbidden (HF_HUB_OFFLINE) or out of reach"
+        return "it is not on this machine, and the hub is disabled (HF_HUB_OFFLINE) or cannot be reached"
     if _SCRIPT in str(error):
-        return "what such a script makes has to be saved as parquet first: no code of a data set is run here"
+        return "save what that script produces as parquet first: code of a data set is never run"
     return f"check the name: {_FORM}"
 
 
 @contextlib.contextmanager
 def _quiet_unless_seen() -> Iterator[None]:
-    """The library's progress bars only where somebody looks: downloads take long, and a log needs none."""
+    """Show the library's progress bars only on a terminal: they help with long downloads but clutter a log."""
     import datasets
 
     if sys.stderr.isatty() or datasets.are_progress_bars_disabled():

@@ -1,4 +1,4 @@
-"""The lines of a text file from a stranger: of bounded length, in UTF-8, each with its place."""
+"""The lines of an untrusted text file: of bounded length, decoded as UTF-8, each with its position."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def placed_lines(path: str) -> Iterator[tuple[str, str | Fault]]:
-    """The lines of a UTF-8 file, with their ends and their places. Raises DataError where the file cannot be read."""
+    """The lines of a UTF-8 file, including their ends, with their positions. Raises DataError if it cannot be read."""
     shown_path = printable(path)
     try:
         with opened(path) as file:

@@ -1,4 +1,4 @@
-"""Prompts to clean, compare, split and count: those of a data set of pictures, or of a text file with one a line."""
+"""Prompts to clean, compare, split and count: those of a data set of pictures, or of a text file, one a line."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TEXT_SUFFIX = ".txt"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A prompt and the picture that it belongs to; None where it is a line of a text file."""
+    """A prompt and its picture; `pair` is None if the prompt is a line of a text file."""
 
     prompt: str
     pair: Pair | None
 
 
 class PromptSource:
-    """A data set, as `read_pairs` reads it, or a text file whose name ends in .txt; read as often as it is asked for.
+    """A data set, as `read_pairs` reads it, or a text file whose name ends in .txt. It can be read repeatedly.
 
-    `faults` are how many of each kind the last reading found. Lines without text are none.
+    `faults` counts the faults of each kind that the last reading found. Blank lines are ignored.
     """
 
     def __init__(self, name: str, *, skip_bad: bool = False) -> None:
@@ -36,10 +36,10 @@ class PromptSource:
         self._skip_bad = skip_bad
 
     def entries(self) -> Iterator[Entry]:
-        """All that is sound, in order.
+        """The sound entries, in order.
 
-        Raises DataError at the end: where nothing was and, unless bad ones are to be skipped, where there were faults,
-        with how many of each kind and the first of each.
+        Raises DataError at the end if there was no entry or, unless bad ones are to be skipped, if there were faults,
+        with the count of each kind and the first few of each.
         """
         self.faults.clear()
         faults = Faults(self.faults)
@@ -56,7 +56,7 @@ class PromptSource:
             raise DataError(f"expected prompts in {printable(self.name)}, found none; check the path")
 
     def report(self, fault: Fault) -> None:
-        """Counts a fault that shows only later, in a picture. Raises DataError unless bad ones are to be skipped."""
+        """Count a fault found only later, in a picture. Raises DataError unless bad entries are to be skipped."""
         if not self._skip_bad:
             raise DataError(f"{fault.where}: {fault.message}; --skip-bad leaves it out")
         self.faults[fault.kind] += 1

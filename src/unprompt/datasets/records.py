@@ -1,4 +1,4 @@
-"""What every layout of a data set comes to: a record, and from it a pair or the fault that it has."""
+"""Records: what every layout of a data set is read into, and the pair or the fault that a record becomes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from unprompt.images.files import LocalFile
 from unprompt.images.ref import ImageRef, relative_name
 
 PROMPT_KEYS = ("prompt", "text", "caption")
-"""What the field with the prompt is called; the first that a record has."""
+"""The names of the field with the prompt; the first that a record has is used."""
 
-_SHOWN = 80  # characters of what was found
-_FAULTS_SHOWN = 3  # of a kind
-_SHARED, _SHARED_LENGTH = 4096, 64  # texts that are kept to be shared, and their characters
+_SHOWN = 80  # characters of a value that messages show
+_FAULTS_SHOWN = 3  # of each kind
+_SHARED, _SHARED_LENGTH = 4096, 64  # number of shared texts, and their maximum length
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SEPARATORS = re.compile(f"[{re.escape('/' + os.sep + (os.altsep or ''))}]")
 
@@ -28,9 +28,9 @@ _SEPARATORS = re.compile(f"[{re.escape('/' + os.sep + (os.altsep or ''))}]")
 class Pair:
     """A picture and its prompt.
 
-    `name` is unique within the data set: the file's name, the archive's member, or the file and row. `picture` is read
-    at any time, in any order, by several threads. `fields` are all others of the record: kind, group, seed, ...;
-    `captions`, where there are any, are a list of texts, and `group` a whole number or None.
+    `name` is unique within the data set: the file's name, the archive member, or file and row. `picture` can be read at
+    any time and from several threads. `fields` are the record's other fields: kind, group, seed, ...; `captions`, if
+    present, is a list of texts, and `group` an integer or None.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Fault:
     """Why a part of a data set gives no pair.
 
     `kind`: broken-record, wrong-columns, empty-prompt, duplicate-name, outside-folder, missing-file, broken-picture,
-    broken-file (what comes behind is lost). `where` is the file with the line, row or key.
+    broken-file (the rest of the file is lost). `where` is the file with the line, row or key.
     """
 
     kind: str
@@ -53,20 +53,20 @@ class Fault:
 
 
 class Faults:
-    """What is wrong in a data set: how many of each kind, in `counts`, and the first few of each to be shown."""
+    """The faults of a data set: `counts` by kind, and the first few of each kind to show."""
 
     def __init__(self, counts: Counter[str] | None = None) -> None:
         self.counts: Counter[str] = Counter() if counts is None else counts
         self._first: dict[str, list[Fault]] = {}
 
     def add(self, fault: Fault) -> None:
-        """Count one."""
+        """Count one fault."""
         self.counts[fault.kind] += 1
         if self.counts[fault.kind] <= _FAULTS_SHOWN:
             self._first.setdefault(fault.kind, []).append(fault)
 
     def error(self, source: str, sound: int, option: str) -> DataError:
-        """What to raise where there are any: `option` leaves them out, if there are `sound` records beside them."""
+        """The error to raise; `option` is suggested for leaving the faults out, if there are `sound` records."""
         counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.most_common())
         places = "; ".join(
             f"{kind}: {fault.where}: {fault.message}" for kind in self._first for fault in self._first[kind]
@@ -78,7 +78,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One picture of a data set, with all that is said of it; nothing is checked yet."""
+    """One picture of a data set with its fields; nothing is checked yet."""
 
     where: str
     name: str
@@ -87,7 +87,7 @@ class Record:
 
 
 def pair_of(record: Record) -> Pair | Fault:
-    """The pair that a record holds. `fields` is taken over."""
+    """The pair that a record holds, or its fault. Modifies the record's `fields`."""
     fields = record.fields
     key = next((key for key in PROMPT_KEYS if key in fields), None)
     if key is None:
@@ -107,7 +107,7 @@ def pair_of(record: Record) -> Pair | Fault:
 
 
 def picture_beside(folder: str, name: object, where: str) -> tuple[str, ImageRef] | Fault:
-    """The file `name` below a folder, called by its path from there. Names that lead out of the folder are faults."""
+    """The file `name` in or below a folder, with its normalised relative path; a fault if the path leads out of it."""
     if not is_text(name) or "\0" in name:
         return _broken(where, "file_name", "a text", name)
     parts = [part for part in _SEPARATORS.split(name) if part not in ("", ".")]
@@ -117,26 +117,26 @@ def picture_beside(folder: str, name: object, where: str) -> tuple[str, ImageRef
     if not parts:
         return Fault("missing-file", where, f"expected 'file_name' to be a picture's path, found {shown(name)}")
     plain = "/".join(parts)
-    plain = name if plain == name else plain  # a million names need not be held twice
+    plain = name if plain == name else plain  # shares the string: there may be a million names
     path = os.path.join(folder, plain)
     below = relative_name(plain)
     return plain, ImageRef(path, LocalFile(path), plain if below == plain else below)
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether it is a text that can be written as UTF-8: half a character can not."""
+    """Whether a value is a string that can be encoded as UTF-8, which excludes lone surrogates."""
     return isinstance(value, str) and not _SURROGATE.search(value)
 
 
 def wrong_columns(where: str, what: str, expected: Collection[str], found: Collection[str]) -> Fault:
-    """The fault of a table or record that lacks the field with its picture or its prompt."""
+    """The fault of a table or record without the field for its picture or its prompt."""
     names = ", ".join(repr(name) for name in expected)
     message = f"expected {what} in {names}, found {shown(', '.join(map(str, found)) or 'nothing')}; rename the field"
     return Fault("wrong-columns", where, message)
 
 
 def shown(value: object) -> str:
-    """A stranger's value as a message may repeat it: short, and with nothing in it that a terminal obeys."""
+    """An untrusted value as messages may show it: short, and without control characters."""
     text = printable(value[: _SHOWN + 1] if isinstance(value, str) else repr(value))
     return repr(value) if value is None else text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
@@ -146,13 +146,13 @@ def _broken(where: str, key: str, expected: str, value: object) -> Fault:
 
 
 class SharedTexts:
-    """One object for equal short texts: a parser makes a new one for each key and value of a million records."""
+    """Shares one object among equal short texts, since a parser creates one for each key and value of each record."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
     def fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The same record of shared texts."""
+        """The same record, made of shared texts."""
         return {self._one(key): self._one(value) if isinstance(value, str) else value for key, value in record.items()}
 
     def _one(self, text: str) -> str:

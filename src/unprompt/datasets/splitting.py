@@ -1,7 +1,7 @@
-"""Training and validation parts that share no group of similar prompts.
+"""Splits into training and validation parts that share no group of similar prompts.
 
 Near-duplicate prompts on both sides inflate a validation score by 9 to 17 % (the competition's write-ups), so whole
-groups go to one side: prompts are of one group where a chain of others links them, each near enough to the next.
+groups go to one side. Two prompts are in one group if a chain of others links them, each near enough to the next.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from unprompt.progress import Advance, Step, no_advance
 
 @dataclass(frozen=True)
 class Split:
-    """What became of a source: records and groups in all and for validation, and the records of the largest group."""
+    """The numbers of records, distinct prompts and groups in a split and its parts, and the largest group's records."""
 
     records: int
     distinct: int
@@ -43,7 +43,7 @@ def split_prompts(
     seed: int,
     step: Step,
 ) -> Split:
-    """Writes the two parts, with the number of its `group` in each record. Raises DataError."""
+    """Write the two parts with each record's `group` number. Raises DataError if there are too few groups."""
     search = prompts.search(store, threshold, step)
     with step("grouping", search.pairs_up_to(len(search)), "pairs") as advance:
         groups = find_groups(search, advance)[prompts.places]
@@ -69,8 +69,8 @@ def split_prompts(
 def find_groups(search: NearPairs, advance: Advance = no_advance) -> Indices:
     """The group of each vector (n,): the connected components of the pairs that reach the threshold.
 
-    Groups are numbered from 0 in the order of their first vectors. `advance` hears how many more pairs are decided.
-    Uses the search up.
+    Groups are numbered from 0 in order of their first vectors. `advance` is called with the number of pairs decided
+    since the last call. A search can be used only once.
     """
     parents = np.arange(len(search))
 
@@ -89,16 +89,16 @@ def find_groups(search: NearPairs, advance: Advance = no_advance) -> Indices:
 
 
 def choose_validation(sizes: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which groups (n,) are for validation, so that their `sizes` come near to `share` of all.
+    """Choose the groups (n,) for validation, so that their `sizes` add up to nearly `share` of all.
 
-    Groups are drawn in an order that the seed decides, and one that no longer fits is passed over. So a group larger
-    than the validation part is always trained on. Where not even one fits, the smallest is taken: no part is empty.
-    Raises DataError where there are fewer than two groups, or the share is not between 0 and 1.
+    Groups are drawn in an order given by the seed, skipping any that no longer fits, so a group larger than the
+    validation part always stays in training. If none fits, the smallest is taken: no part is empty. Raises DataError if
+    there are fewer than two groups, or if the share is not between 0 and 1.
     """
     if len(sizes) < 2:
         raise DataError(
-            f"expected two groups of prompts or more to split, found {len(sizes)}; raise --group, from which on "
-            "prompts are similar, or add prompts"
+            f"expected two groups of prompts or more to split, found {len(sizes)}; raise --group, the cosine from "
+            "which on prompts are similar, or add prompts"
         )
     if not 0 < share < 1:
         raise DataError(f"expected a share above 0 and below 1 for validation, found {share:g}; no part is empty")
@@ -112,23 +112,23 @@ def choose_validation(sizes: npt.NDArray[np.int64], share: float, seed: int) -> 
         else:
             passed_over.append(group)
     smallest = min(passed_over, key=lambda group: int(sizes[group]))
-    # One more may come nearer than none; the last group stays for training.
+    # One more group may come nearer to the share; at least one group stays for training.
     if len(passed_over) > 1 and (not chosen.any() or sizes[smallest] - room < room):
         chosen[smallest] = True
     return chosen
 
 
 def _roots(parents: Indices, indices: Indices) -> Indices:
-    """The roots of the trees in which these stand."""
+    """The roots of the trees that these vectors belong to."""
     roots = parents[indices]
     while not np.array_equal(higher := parents[roots], roots):
         roots = higher
-    parents[indices] = roots  # the next way is short
+    parents[indices] = roots  # path compression
     return roots
 
 
 def _join(parents: Indices, first: int, second: int) -> None:
-    """Puts two trees together, below the lower of their roots."""
+    """Merge two trees under the lower of their roots."""
     a, b = _root(parents, first), _root(parents, second)
     parents[max(a, b)] = min(a, b)
 

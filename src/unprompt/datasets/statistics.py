@@ -1,4 +1,4 @@
-"""What a data set is made of: how many prompts, how long, which phrases, from where, and how many say the same."""
+"""Statistics of a data set: the number, length, phrases and origin of its prompts, and how many are distinct."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from unprompt.text.fingerprints import Fingerprints
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens
 
 FIELDS = ("kind", "generator", "source")
-"""Fields of a record that say where its picture is from."""
+"""Fields of a record that say where its picture comes from."""
 
 PHRASES_SHOWN = 20
 
 _PHRASES_HELD = 200_000
-_PHRASE_LIMIT = 80  # characters; what is longer is a sentence
-_VALUES_HELD = 1000  # of a field
+_PHRASE_LIMIT = 80  # characters; anything longer is a sentence
+_VALUES_HELD = 1000  # per field
 _QUANTILES = (0.05, 0.5, 0.95)
 _OTHERS = "(others)"
 
 
 class Statistics:
-    """Counts the records that it is shown. Lengths and phrases are those of distinct prompts.
+    """Counts records. Lengths and phrases are those of distinct prompts.
 
-    Memory: 8 bytes a distinct prompt, and a bounded number of phrases; where there are more, rare ones are forgotten
-    (Manku and Motwani's lossy counting), and a count may be too low by how often that was.
+    Memory: 8 bytes per distinct prompt, and a bounded number of phrases. Beyond that bound, rare phrases are dropped
+    (Manku and Motwani's lossy counting), and a count may be too low by the number of times that happened.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Statistics:
         self._seen = Fingerprints()
 
     def add(self, entry: Entry) -> None:
-        """Counts one record."""
+        """Count one record."""
         self.records += 1
         for name in FIELDS if entry.pair else ():
             value = entry.pair.fields.get(name) if entry.pair else None
@@ -56,11 +56,11 @@ class Statistics:
 
     @property
     def distinct(self) -> int:
-        """How many different prompts there were."""
+        """The number of distinct prompts."""
         return len(self._seen)
 
     def summary(self) -> dict[str, Any]:
-        """The counts as a JSON object. `over_limit` are prompts of which CLIP does not read the end."""
+        """The counts as a JSON object. `over_limit` counts the prompts too long for CLIP to read to the end."""
         return {
             "records": self.records,
             "distinct_prompts": self.distinct,
@@ -81,7 +81,7 @@ class Statistics:
 
 
 def _quantiles(lengths: Counter[int]) -> dict[str, float]:
-    """Of lengths and how often each occurs."""
+    """Mean, quantiles and maximum, given the number of prompts of each length."""
     values = np.array(sorted(lengths), np.int64)
     ends = np.cumsum([lengths[value] for value in values.tolist()])
     found = {f"p{round(100 * q)}": int(values[ends.searchsorted(q * ends[-1])]) for q in _QUANTILES}

@@ -15,12 +15,12 @@ from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS
 
 _BARS = 12
 _LABEL = 32  # characters
-_LONGEST_SHARE = 0.995  # of the prompts are drawn at their length; the last bar holds the rest
+_LONGEST_SHARE = 0.995  # share of the prompts drawn at their length; the last bar holds the rest
 _BLUE, _RED = "#3b6ea5", "#b5443c"
 
 
 def plot_statistics(statistics: Statistics, title: str, path: str) -> None:
-    """Draws how long prompts are, which phrases are frequent and what the fields say, as a PNG. Raises DataError."""
+    """Draw prompt lengths, frequent phrases and field values as a PNG. Raises DataError if it cannot be written."""
     fields = {name: values for name, values in statistics.fields.items() if values}
     figure = Figure(figsize=(12, 4 + 4 * bool(fields) + 1), dpi=110, layout="constrained")
     figure.suptitle(
@@ -65,7 +65,7 @@ def _draw_bars(axes: Axes, counts: Mapping[str, int], title: str, what: str) -> 
     names = [name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}…" for name in counts]
     places = range(len(counts), 0, -1)
     axes.barh(places, list(counts.values()), color=_BLUE)
-    axes.set_ylim(min(0, len(counts) - _BARS) + 0.4, len(counts) + 0.6)  # few bars are no wider than many
+    axes.set_ylim(min(0, len(counts) - _BARS) + 0.4, len(counts) + 0.6)  # a few bars are no thicker than many
     axes.set_yticks(places, names, fontsize="x-small", parse_math=False)
     axes.set_title(title, fontsize="medium", parse_math=False)
     axes.set_xlabel(what)

@@ -1,4 +1,4 @@
-"""Lists of pictures with their prompts: JSON lines and CSV, among them Hugging Face's metadata of a folder."""
+"""Tables of pictures with their prompts: JSON lines and CSV, including Hugging Face's metadata files."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from unprompt.images.metadata.bounded_json import parse
 
 TABLE_SUFFIXES = (".jsonl", ".csv")
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
-"""What a table is called that describes the folder it lies in (Hugging Face's ImageFolder)."""
+"""The names of a table that describes the folder it lies in (Hugging Face's ImageFolder)."""
 
 _NAME_KEY = "file_name"
 _EXAMPLE = '{"file_name": "a.png", "prompt": "a cat in a hat"}'
 
 
 def table_records(path: str, root: str) -> Iterator[Record | Fault]:
-    """The records of a table, in its order; each is named by its picture's path below `root`, a folder above it.
+    """The records of a table, in order, each named by its picture's path relative to `root`, a parent folder.
 
-    Raises DataError where the file cannot be read.
+    Raises DataError if the file cannot be read.
     """
     folder = os.path.dirname(path)
     inside = os.path.relpath(folder or os.curdir, root or os.curdir)
@@ -86,7 +86,7 @@ def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
 
 
 def _csv_cells(path: str) -> Iterator[tuple[str, list[str]] | Fault]:
-    """The cells of each row that is not blank, with the line that it begins on."""
+    """The cells of each row that is not blank, with the line on which the row begins."""
     shown_path = printable(path)
     faults: list[Fault] = []
     reader = csv.reader(_csv_lines(path, faults), strict=True)
@@ -117,7 +117,7 @@ def _header_fault(header: list[str], where: str) -> Fault | None:
 
 
 def _typed(where: str, cells: dict[str, Any]) -> tuple[str, dict[str, Any]] | Fault:
-    """The cells with `group` as the number, and `captions` as the JSON list, that their texts are."""
+    """The cells, with `group` parsed as a number and `captions` as a JSON list."""
     for key in ("group", "captions"):
         if text := cells.get(key):
             value = parse(text)
@@ -131,7 +131,7 @@ def _typed(where: str, cells: dict[str, Any]) -> tuple[str, dict[str, Any]] | Fa
 
 
 def _csv_lines(path: str, faults: list[Fault]) -> Iterator[str]:
-    """The lines for the CSV reader, and a blank one for each that cannot be one."""
+    """The lines for the CSV reader; a line with a fault is replaced by a blank one."""
     for _where, line in placed_lines(path):
         if isinstance(line, Fault):
             faults.append(line)

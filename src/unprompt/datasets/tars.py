@@ -1,4 +1,4 @@
-"""Tars in the manner of WebDataset: 000.jpg, and behind it 000.txt with the prompt, 000.json with fields, or both."""
+"""Tars in WebDataset's layout: 000.jpg with its prompt in 000.txt, with fields in 000.json, or both."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from unprompt.images.metadata.bounded_json import parse
 from unprompt.images.ref import ImageRef, relative_name
 
 HELD_LIMIT_MB = 512
-"""Pictures of gzipped tars are held in memory, since nothing in them can be read without all that comes before."""
+"""Maximum size of the pictures held in memory: in a gzipped tar, nothing can be read without all that precedes it."""
 
 _Content: TypeAlias = TarMember | Bytes | Unavailable
-_FILES_LIMIT = 16  # of a sample
+_FILES_LIMIT = 16  # per sample
 _TEXT, _JSON = ".txt", ".json"
 
 
 def archive_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]:
-    """The samples of tars, each named by its picture's path below `root`, as if the tars were folders.
+    """The samples of tars, each named by its picture's path relative to `root`, as if the tars were folders.
 
-    As for WebDataset, the files of a sample stand side by side, and share their name up to the first dot. Raises
-    DataError where gzipped tars hold more than HELD_LIMIT_MB.
+    As in WebDataset, the files of a sample are adjacent and share their name up to the first dot. Raises DataError if
+    gzipped tars hold more than HELD_LIMIT_MB of pictures.
     """
     held = 0
     for path in paths:
@@ -72,7 +72,7 @@ def _record(path: str, shard: str, key: str, sample: list[tuple[str, _Content]])
 
 
 def _fields(parts: dict[str, tuple[str, _Content]], where: str) -> dict[str, Any] | Fault:
-    """What the texts of a sample say; what the .txt says is the prompt."""
+    """The fields in the text files of a sample; the .txt is the prompt."""
     fields: dict[str, Any] = {}
     for suffix in (_JSON, _TEXT):
         if suffix not in parts:

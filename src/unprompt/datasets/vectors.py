@@ -1,4 +1,4 @@
-"""Vectors of many prompts: encoded once, kept on disk, and read from there as they are needed."""
+"""The vectors of many prompts: computed once, cached on disk, and read from there when needed."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ VECTORS, KEYS = "vectors.f16", "keys.u64"
 _VECTOR, _KEY = np.dtype("<f2"), np.dtype("<u8")
 _ROW_BYTES = EMBEDDING_SIZE * _VECTOR.itemsize
 
-_SORTED_TOGETHER = 16_384  # prompts: among so many, those of one length fill batches without padding
-_KEPT_TOGETHER = 128  # prompts that a thread encodes before they are kept: what a kill costs, and how long an end takes
-_BATCH = 16  # larger batches no longer fit a core's cache, and are slower
+_SORTED_TOGETHER = 16_384  # prompts sorted by length at a time: enough to fill batches without padding
+_KEPT_TOGETHER = 128  # prompts a thread encodes before they are stored: what a kill costs, and an interrupt waits for
+_BATCH = 16  # larger batches exceed a core's cache and are slower
 
 
 def default_cache() -> Path:
-    """Where vectors are kept: `unprompt/vectors` in the user's cache."""
+    """The folder where vectors are cached: `unprompt/vectors` in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unprompt" / "vectors"
 
 
 class VectorStore:
-    """Vectors of all-MiniLM-L6-v2 on disk, float16, under the fingerprints of their texts.
+    """Vectors of all-MiniLM-L6-v2 on disk, in float16, indexed by the fingerprints of their texts.
 
-    A folder for each version of the encoder holds `vectors.f16`, a row (384,) a text, and `keys.u64`, its fingerprint.
-    Both only grow: 776 bytes a text. A row counts once its key is there, so a killed run loses no more than what was
-    being encoded. The index in memory takes 16 bytes a text.
+    The folder of each version of the encoder holds `vectors.f16`, one row (384,) per text, and `keys.u64`, the
+    fingerprints. Both files only grow, by 776 bytes per text. A row counts once its key is written, so a killed run
+    loses only what was being encoded. The index takes 16 bytes of memory per text.
 
-    Raises DataError where another process encodes into the same folder, or where it cannot be used.
+    Raises DataError if another process is writing to the same folder, or if the folder cannot be used.
     """
 
     def __init__(self, cache: Path, threads: int = 0) -> None:
@@ -74,22 +74,22 @@ class VectorStore:
 
     @property
     def vectors(self) -> npt.NDArray[np.float16]:
-        """All vectors that are kept (rows, 384), mapped from the disk; of unit length but for the rounding."""
+        """All stored vectors (rows, 384), memory-mapped; of unit length up to rounding."""
         if not self._rows:
             return np.empty((0, EMBEDDING_SIZE), np.float16)
         return np.memmap(self.folder / VECTORS, _VECTOR, "r", shape=(self._rows, EMBEDDING_SIZE))
 
     def rows(self, keys: Keys) -> Rows:
-        """The row of each fingerprint; -1 for one that is not kept."""
+        """The row of each fingerprint; -1 if it is not stored."""
         if not len(self._keys):
             return np.full(len(keys), -1, np.int64)
         places = np.minimum(self._keys.searchsorted(keys), len(self._keys) - 1)
         return np.where(self._keys[places] == keys, self._order[places], -1)
 
     def keep(self, prompts: Iterable[str], advance: Advance = no_advance) -> None:
-        """Encodes the prompts that are not kept yet; `advance` hears how many more were.
+        """Encode and store the prompts that are missing; `advance` is called with the number done since the last call.
 
-        Those of like length are encoded together, one batch a thread: a batch split among threads is slower.
+        Prompts of similar length are encoded together, one batch per thread: splitting a batch among threads is slower.
         """
         stream = iter(prompts)
         with ThreadPoolExecutor(self.threads, "encoding") as pool:
@@ -103,7 +103,7 @@ class VectorStore:
                     self._read_index()
 
     def _missing(self, prompts: list[str]) -> list[str]:
-        """Those without a row, each once."""
+        """The prompts without a row, each once."""
         keys = {fingerprint(prompt): prompt for prompt in prompts}
         rows = self.rows(np.fromiter(keys, np.uint64, len(keys)))
         return [prompt for prompt, row in zip(keys.values(), rows.tolist(), strict=True) if row < 0]
@@ -130,11 +130,11 @@ class VectorStore:
         except OutputBusyError as error:
             folder = printable(str(self.folder))
             raise DataError(
-                f"another unprompt encodes into {folder}; wait for it, or choose another --cache"
+                f"another unprompt is writing vectors to {folder}; wait for it, or choose another --cache"
             ) from error
 
     def _whole_rows(self) -> int:
-        """How many rows have a vector and a key; what lies behind them, which a kill left, is cut off."""
+        """The number of rows with both a vector and a key; whatever a kill left behind them is cut off."""
         sizes = ((self._vector_file, _ROW_BYTES), (self._key_file, _KEY.itemsize))
         rows = min(os.fstat(file.fileno()).st_size // size for file, size in sizes)
         with write_errors(str(self.folder)):

@@ -1,1 +1,1 @@
-"""Pairs made by a text-to-image model: from prompts to a folder of shards."""
+"""Generation of pairs by a text-to-image model: from prompts to a folder of shards."""

@@ -1,9 +1,10 @@
-"""Who works on what, where several machines share a folder and nothing else.
+"""Claims: how processes on several machines that share only a folder agree on who does what.
 
-A claim is a file whose creation succeeds once (O_EXCL, which NFS keeps too), named by the work and a generation:
-`shard-00007.0`. Its owner touches it every few seconds. A claim that nobody touched for long, or whose process is known
-to be dead, is not removed but overtaken: by `shard-00007.1`, whose creation succeeds once again. So two that find the
-same dead claim never both get it, and an owner that only slept sees that it lost. The highest generation counts.
+A claim is a file named after the work and a generation, such as `shard-00007.0`, whose creation succeeds once (O_EXCL,
+which NFS honours too). Its owner touches it every few seconds. A claim that was not touched for long, or whose process
+is known to be dead, is not removed but superseded by `shard-00007.1`, whose creation again succeeds once. So two
+processes that find the same dead claim never both get it, and an owner that was only suspended notices that it lost.
+The highest generation counts.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ from pathlib import Path
 
 HEARTBEAT_S = 10.0
 STALE_S = 120.0
-"""Longer than an NFS client keeps what it knows of a file (60 s), and than a machine under load forgets its threads."""
+"""Longer than an NFS client caches file attributes (60 s), and than a thread on a machine under load may be delayed."""
 
 _LIMIT_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who made a claim; `machine` is more than its name, for containers may share one."""
+    """The process that made a claim; `machine` is more than the host name, since containers may share one."""
 
     host: str
     machine: str
     process: int
 
     def is_known_dead(self) -> bool:
-        """Whether the process ran here and does no more; False where nobody can know."""
+        """Whether the process ran on this machine and has ended; False if that cannot be known."""
         if sys.platform == "win32" or self.machine != _machine():
             return False
         try:
-            os.kill(self.process, 0)  # sends nothing
+            os.kill(self.process, 0)  # signal 0 only checks that the process exists
         except ProcessLookupError:
             return True
         except (OSError, OverflowError):
@@ -49,7 +50,7 @@ class Owner:
 
 
 class Claim:
-    """A piece of work that is this process's own. As a context it is kept alive, and given up at the end."""
+    """Work that this process owns. As a context manager it keeps the claim alive and releases it at the end."""
 
     def __init__(self, path: Path, generation: int, heartbeat_s: float) -> None:
         self._path, self._generation = path, generation
@@ -57,7 +58,7 @@ class Claim:
         self._ended = threading.Event()
 
     def is_lost(self) -> bool:
-        """Whether another process took this one for dead and has overtaken it, or even done the work."""
+        """Whether another process took this one for dead and superseded its claim, or even finished the work."""
         return _generation(self._path) != self._generation
 
     def __enter__(self) -> Claim:
@@ -70,21 +71,21 @@ class Claim:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._heartbeat_s):
-            with contextlib.suppress(OSError):  # a file server that is away for a moment
+            with contextlib.suppress(OSError):  # a file server may be briefly unavailable
                 os.utime(_file(self._path, self._generation))
 
 
 class Claims:
-    """The claims in a folder, which is made where it is missing, though not the one around it."""
+    """The claims in a folder, which is created if missing, though its parent is not."""
 
     def __init__(self, folder: Path, *, stale_s: float = STALE_S, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._folder, self._stale_s, self._heartbeat_s = folder, stale_s, heartbeat_s
 
     def take(self, name: str) -> Claim | None:
-        """A claim of the work `name`; None where a process that may be alive has it.
+        """Claim the work `name`; None if a process that may be alive holds it.
 
-        Whoever takes it looks then whether the work has been done meanwhile. Raises OSError where the folder cannot be
-        written to.
+        After taking a claim, check whether the work was finished in the meantime. Raises OSError if the folder cannot
+        be written to.
         """
         path = self._folder / name
         held = _generation(path)
@@ -96,21 +97,21 @@ class Claims:
         try:
             descriptor = os.open(_file(path, generation), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
-            return None  # another was faster
+            return None  # another process was faster
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(vars(mine), file)
         return Claim(path, generation, self._heartbeat_s)
 
     def owner(self, name: str) -> Owner | None:
-        """Who has the work `name`; None where nobody has it, or does not say."""
+        """The owner of the work `name`; None if nobody has claimed it or the claim cannot be read."""
         path = self._folder / name
         held = _generation(path)
         return None if held is None else _owner(_file(path, held))
 
     def forget(self, name: str) -> None:
-        """Removes what dead processes left of work that has been done."""
+        """Remove the claims that dead processes left on finished work."""
         path = self._folder / name
-        for generation in sorted(_generations(path)):  # the highest, which counts, goes last
+        for generation in sorted(_generations(path)):  # the highest, which counts, is removed last
             _remove(_file(path, generation))
 
     def _is_dead(self, claim: Path) -> bool:
@@ -121,10 +122,10 @@ class Claims:
         return age_s is not None and age_s > self._stale_s
 
     def _age_s(self, claim: Path) -> float | None:
-        """Seconds since the file was touched, by the clock of the file server: those of two machines may differ."""
+        """Seconds since the file was touched, by the file server's clock: clocks of two machines may differ."""
         probe = self._folder / f".now-{socket.gethostname()}-{os.getpid()}"
         try:
-            # Opening, unlike a look at its name, makes an NFS client ask the server.
+            # Opening a file, unlike stat, makes an NFS client ask the server.
             with claim.open("rb") as file:
                 touched = os.fstat(file.fileno()).st_mtime
             with probe.open("wb") as file:
@@ -137,7 +138,7 @@ class Claims:
 
 
 def _generation(path: Path) -> int | None:
-    """Of the claim that counts; None where there is none."""
+    """The generation of the claim that counts; None if there is no claim."""
     return max(_generations(path), default=None)
 
 
@@ -156,7 +157,7 @@ def _owner(claim: Path) -> Owner | None:
             said = json.loads(file.read(_LIMIT_BYTES))
         return Owner(str(said["host"]), str(said["machine"]), int(said["process"]))
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
-        return None  # just made, or just removed, or somebody else's file
+        return None  # just created, just removed, or not a claim
 
 
 def _file(path: Path, generation: int) -> Path:
@@ -169,7 +170,7 @@ def _remove(path: Path) -> None:
 
 
 def _machine() -> str:
-    """This machine since it was started and, on Linux, this container of it: where a process number says who."""
+    """Identifies this machine since its start and, on Linux, this container: the scope of a process number."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())

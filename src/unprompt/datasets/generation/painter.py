@@ -1,4 +1,4 @@
-"""A Stable Diffusion pipeline that draws (torch, diffusers); pictures depend on prompt and seed, not on the batch."""
+"""A Stable Diffusion pipeline that draws (torch, diffusers); a picture depends on prompt and seed, not on its batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from unprompt.progress import Report
 
 
 class Painter:
-    """Draws by a loaded pipeline, at most `batch_size` pictures at a time; what users should know is reported once."""
+    """Draws with a loaded pipeline, at most `batch_size` pictures at a time. Each warning is reported once."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class Painter:
         self._warned = False
 
     def draw(self, drawings: Sequence[Drawing]) -> Iterator[Drawn]:
-        """What becomes of each drawing, in order. Raises NoRoomError where one picture alone needs too much memory."""
+        """The outcome of each drawing, in order. Raises NoRoomError if memory does not suffice for a single picture."""
         return chain.from_iterable(self._batches(drawings, self._draw))
 
     def _draw(self, drawings: Sequence[Drawing]) -> list[Drawn]:
         settings = self._settings
         prompts = [drawing.prompt for drawing in drawings]
-        # Casting what is not finite is how diffusers shows pictures to the safety checker; we look ourselves.
+        # diffusers casts values that are not finite for the safety checker; `_drawn` checks for them itself.
         with np.errstate(invalid="ignore"):
             output = self._pipeline(
                 prompts,
@@ -54,7 +54,7 @@ class Painter:
                 width=settings.size,
                 num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance,
-                # On the CPU, whose random numbers are the same everywhere; one for each, so that no batch matters.
+                # On the CPU, whose random numbers are the same everywhere; one each, so that the batch does not matter.
                 generator=[torch.Generator("cpu").manual_seed(drawing.seed) for drawing in drawings],
                 output_type="pt",
             )
@@ -88,7 +88,7 @@ class Painter:
 
 
 def weights_digest(pipeline: Pipeline) -> str:
-    """A hash of all that was loaded: every weight as it is used, and what the scheduler is told. 16 digits."""
+    """A hash of everything that was loaded, all weights as used and the scheduler's config: 16 hexadecimal digits."""
     digest = hashlib.sha256(json.dumps(_plain(pipeline.scheduler.config), sort_keys=True).encode())
     for name, component in sorted(pipeline.components.items()):
         if isinstance(component, torch.nn.Module):
@@ -99,5 +99,5 @@ def weights_digest(pipeline: Pipeline) -> str:
 
 
 def _plain(config: Any) -> dict[str, str]:
-    # Keys with an underscore say where it was read from, and by which version.
+    # Keys with an underscore hold the path and the library version.
     return {key: repr(value) for key, value in config.items() if not key.startswith("_")}

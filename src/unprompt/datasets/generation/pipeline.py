@@ -1,4 +1,4 @@
-"""Stable Diffusion by name or from a folder, for one device, without running what is in it (torch, diffusers)."""
+"""Loads Stable Diffusion by name or from a folder, for one device, without running code from it (torch, diffusers)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unprompt.models.networks.torchvision_cure import cure_torchvision
 from unprompt.progress import Report
 
 Pipeline: TypeAlias = Any
-"""A diffusers.StableDiffusionPipeline, whose own annotations know neither its parts nor that it can be called."""
+"""A diffusers.StableDiffusionPipeline, whose own annotations cover neither its components nor calling it."""
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -25,27 +25,27 @@ _INDEX = "model_index.json"
 _INDEX_LIMIT_BYTES = 1 << 20
 _CLASS = "StableDiffusionPipeline"
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
-"""Where an index may take parts from; diffusers would import any module that it names."""
+"""The libraries from which an index may name classes; diffusers would import any module that it names."""
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; for "auto" the best one of this machine. Raises DataError where there is no such."""
+    """The device called `name`, or the best of this machine for "auto". Raises DataError if there is no such device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # how torch says that it was built without
+    except (RuntimeError, AssertionError) as error:  # torch built without that device
         found = f"{printable(name)!r}: {first_line(error)}"
-        raise DataError(f"expected a device that is there, such as cpu or cuda, found {found}") from error
+        raise DataError(f"expected a device of this machine, such as cpu or cuda, found {found}") from error
     return device
 
 
 def load_pipeline(model: str, *, device: torch.device, precision: str, offline: bool, report: Report) -> Pipeline:
-    """The pipeline of a hub model or a local folder, on its device, with DPM-Solver++ (Lu et al. 2022) as scheduler.
+    """Load the pipeline of a hub model or a local folder, with DPM-Solver++ (Lu et al. 2022) as scheduler.
 
-    A hub model that is not in the cache is downloaded, which is reported, unless `offline`. Only safetensors are read.
-    Raises ModelError where the weights are missing, incomplete or of another kind of model.
+    A hub model that is not cached is downloaded, which is reported, unless `offline`. Only safetensors are read. Raises
+    ModelError if the weights are missing, incomplete or of another kind of model.
     """
     cure_torchvision()
     import diffusers
@@ -58,7 +58,7 @@ def load_pipeline(model: str, *, device: torch.device, precision: str, offline: 
     folder = _folder_of(model, offline=offline, report=report)
     _check_index(folder)
     try:
-        with warnings.catch_warnings():  # about details in the configs of old models, which are not the user's
+        with warnings.catch_warnings():  # about configs of old models, which users cannot change
             warnings.simplefilter("ignore", FutureWarning)
             pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
                 folder, torch_dtype=DTYPES[precision], use_safetensors=True, local_files_only=True
@@ -73,11 +73,11 @@ def load_pipeline(model: str, *, device: torch.device, precision: str, offline: 
 
 
 def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
-    """The folder of the model's files, downloaded where it has to be and may be."""
+    """The folder of the model's files, downloaded if necessary and allowed."""
     if os.path.isdir(model):
         return Path(model)
     if model.startswith((".", "~", os.sep)) or model.count("/") != 1:
-        raise ModelError(f"expected a folder that is there, or a hub model as OWNER/NAME, found {printable(model)!r}")
+        raise ModelError(f"expected an existing folder, or a hub model as OWNER/NAME, found {printable(model)!r}")
     import httpx
     from diffusers import StableDiffusionPipeline
     from huggingface_hub import constants
@@ -103,7 +103,7 @@ def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
 
 
 def _check_index(folder: Path) -> None:
-    """Raises ModelError where a folder is no Stable Diffusion pipeline, or wants code of its own to be run."""
+    """Raise ModelError if a folder is not a Stable Diffusion pipeline, or requires code of its own."""
     try:
         with (folder / _INDEX).open("rb") as file:
             index = json.loads(file.read(_INDEX_LIMIT_BYTES))

@@ -1,4 +1,4 @@
-"""What is to be drawn: each prompt, several times, in shards, the same on every machine."""
+"""The plan of a run: which picture to draw from which prompt and seed, in which shard, the same on every machine."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_SEED = 2**32
-"""Seeds stay below: what every other tool takes too."""
+"""Seeds stay below this, so that other tools accept them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One picture to be made. `number` counts through the whole plan."""
+    """One picture to draw. `number` is its index in the whole plan."""
 
     number: int
     prompt: str
@@ -22,9 +22,9 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Plan:
-    """All pictures of a run: `seeds` of each prompt, in the order of the prompts, `shard_size` in a shard.
+    """All pictures of a run: `seeds` pictures per prompt, in order of the prompts, `shard_size` pictures per shard.
 
-    The prompts are different from each other.
+    The prompts must be distinct.
     """
 
     prompts: Sequence[str]
@@ -36,7 +36,7 @@ class Plan:
 
     @property
     def shards(self) -> int:
-        """How many shards that makes; the last one may be smaller."""
+        """The number of shards; the last one may be smaller."""
         return -(-len(self) // self.shard_size)
 
     def shard_range(self, shard: int) -> range:
@@ -44,7 +44,7 @@ class Plan:
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
 
     def shard(self, shard: int) -> list[Drawing]:
-        """A shard's pictures."""
+        """The drawings of a shard."""
         return [self._drawing(number) for number in self.shard_range(shard)]
 
     def _drawing(self, number: int) -> Drawing:
@@ -53,11 +53,11 @@ class Plan:
         return Drawing(number, text, seed_of(text, turn))
 
     def digest(self) -> str:
-        """A hash of the prompts in their order, 16 hexadecimal digits."""
+        """A hash of the prompts in order, 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(list(self.prompts)).encode()).hexdigest()[:16]
 
 
 def seed_of(prompt: str, turn: int) -> int:
-    """The seed of a prompt's picture number `turn`: it depends on these two alone, not on what else is drawn."""
+    """The seed of picture number `turn` of a prompt; it depends on nothing else."""
     digest = hashlib.sha256(f"{turn}\0{prompt}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % MAX_SEED

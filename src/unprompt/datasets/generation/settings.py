@@ -1,4 +1,4 @@
-"""What a folder of generated pairs was made with; nobody goes on in it with anything else."""
+"""The settings that a folder of generated pairs was made with; a run can only continue with the same ones."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LIMIT_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a picture depends on, and how pictures are put away. `size` and `save_size` in pixels.
+    """Everything that a picture depends on, and how pictures are stored. `size` and `save_size` are in pixels.
 
-    `prompts` and `weights` are hashes; `weights` is None until they are loaded.
+    `prompts` and `weights` are hashes; `weights` is None until the weights are loaded.
     """
 
     model: str
@@ -44,9 +44,9 @@ class Settings:
 
 
 def check_folder(folder: Path, settings: Settings) -> None:
-    """Raises DataError where a folder holds pairs made with other settings, or what no run of ours wrote.
+    """Raise DataError if a folder holds pairs made with other settings, or files that are not from a run of ours.
 
-    Weights that are not known yet are not compared.
+    Weights are compared only once they are known.
     """
     try:
         found = _read(folder / RUN_FILE)
@@ -67,10 +67,9 @@ def check_folder(folder: Path, settings: Settings) -> None:
 
 
 def join_folder(folder: Path, settings: Settings) -> list[str]:
-    """Makes the folder, with its run file, or takes part in what others began there.
+    """Create the folder with its run file, or join a run that another process began there.
 
-    Returns what differs in the versions of libraries. Raises DataError as `check_folder` does, and where nothing can
-    be written.
+    Returns the differences in library versions. Raises DataError like `check_folder`, and if nothing can be written.
     """
     check_folder(folder, settings)
     versions = _versions()
@@ -118,7 +117,7 @@ def _compare(folder: Path, settings: Settings, found: Mapping[str, Any]) -> None
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """What a run file says; None where there is none. Raises DataError, OSError."""
+    """The content of a run file; None if there is none. Raises DataError if it is not a run file, OSError."""
     try:
         with path.open("rb") as file:
             run = json.loads(file.read(_LIMIT_BYTES))
@@ -127,7 +126,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise DataError(f"expected JSON in {printable(str(path))}, found: {error}; is it from another tool?") from error
     if not isinstance(run, dict) or not isinstance(run.get("settings"), dict):
-        raise DataError(f"expected what pairs were made with in {printable(str(path))}, found something else")
+        raise DataError(f"expected the settings of a run in {printable(str(path))}, found something else")
     return run
 
 

@@ -1,4 +1,4 @@
-"""Shards of generated pairs: folders of pictures with a metadata.jsonl, each written by one process, or not at all."""
+"""Shards of generated pairs: folders of pictures with a metadata.jsonl, each published whole by one process."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from unprompt.datasets.tables import METADATA_NAMES
 
 METADATA = METADATA_NAMES[0]
 DROPPED = "dropped.jsonl"
-"""Beside the metadata, where there is any: the pictures that were drawn and not kept, with the reason."""
+"""The file beside the metadata that lists pictures drawn but not kept, if any, with the reason."""
 
-WORK = ".work"  # hidden: readers of the folder pass over it
+WORK = ".work"  # hidden, so readers of the folder skip it
 POLL_S = 1.0
 _QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What became of a drawing: a picture, or the reason why it is none. `truncated`: the model read no further."""
+    """The outcome of a drawing: a picture, or the reason for its absence. `truncated`: the model cut the prompt."""
 
     picture: Image.Image | None
     truncated: bool = False
@@ -40,12 +40,12 @@ class Drawn:
 
 
 Draw = Callable[[Sequence[Drawing]], Iterable[Drawn]]
-"""Draws pictures, one for each drawing, in their order."""
+"""Draws one picture for each drawing, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step of a run, in pictures; below zero where a shard went to another process. `waiting` says for what."""
+    """A step of a run, in pictures; negative if a shard was lost to another process. `waiting` says what for."""
 
     made: int = 0
     dropped: int = 0
@@ -54,7 +54,7 @@ class Progress:
 
 
 class Shards:
-    """A folder's shards: `shard-00000`, ... Pictures of a shard are in the order of the plan."""
+    """The shards `shard-00000`, ... of a folder. Pictures of a shard are in the order of the plan."""
 
     def __init__(self, folder: Path, plan: Plan, settings: Settings, claims: Claims | None = None) -> None:
         self._folder, self._plan, self._settings = folder, plan, settings
@@ -62,7 +62,7 @@ class Shards:
         self._claims = claims
 
     def finished(self) -> set[int]:
-        """The shards that lie there."""
+        """The shards that are complete."""
         try:
             names = set(os.listdir(self._folder))
         except FileNotFoundError:
@@ -70,10 +70,10 @@ class Shards:
         return {shard for shard in range(self._plan.shards) if _name(shard) in names}
 
     def generate(self, draw: Draw) -> Generator[Progress, None, None]:
-        """Draws all shards that nobody else draws, then waits for theirs, and takes over from those that died.
+        """Draw all shards that no other process draws, wait for theirs, and take over those of dead processes.
 
-        At the end all shards are there. Closed early, it gives up the shard in work and keeps the finished ones. Raises
-        DataError where nothing can be written.
+        At the end all shards are complete. If closed early, it abandons the current shard and keeps the finished ones.
+        Raises DataError if nothing can be written.
         """
         with write_errors(self._folder):
             claims = self._claims or Claims(self._work)
@@ -91,7 +91,7 @@ class Shards:
             shutil.rmtree(self._work, ignore_errors=True)
 
     def count_dropped(self) -> Counter[str]:
-        """How many pictures were not kept for each reason, in all shards, whoever drew them."""
+        """The number of pictures dropped for each reason, in all shards of all processes."""
         dropped: Counter[str] = Counter()
         for shard in self.finished():
             with contextlib.suppress(FileNotFoundError), (self._folder / _name(shard) / DROPPED).open("rb") as file:
@@ -109,7 +109,7 @@ class Shards:
         if claim is None:
             return
         with claim:
-            if (self._folder / name).exists():  # somebody finished it since we looked
+            if (self._folder / name).exists():  # another process finished it in the meantime
                 yield from self._skip({shard}, done)
             else:
                 for leftover in self._work.glob(f"{name}-*"):
@@ -120,7 +120,7 @@ class Shards:
             claims.forget(name)
 
     def _draw_shard(self, shard: int, draw: Draw, claim: Claim) -> Generator[Progress, None, bool]:
-        """Draws a shard and puts it in its place; False where another process has taken it over."""
+        """Draw a shard and move it into place; False if another process has taken it over."""
         made = dropped = 0
         place = self._work / f"{_name(shard)}-{uuid.uuid4().hex}"
         try:
@@ -133,7 +133,7 @@ class Shards:
             else:
                 if _put_folder(place, self._folder / _name(shard)):
                     return True
-        except FileNotFoundError:  # whoever takes a shard over removes what its dead owner left
+        except FileNotFoundError:  # a process that takes a shard over removes its owner's files
             if not claim.is_lost():
                 raise
         finally:
@@ -142,7 +142,7 @@ class Shards:
         return False
 
     def _write_pictures(self, place: Path, drawings: Sequence[Drawing], draw: Draw) -> Iterator[bool]:
-        """Writes a shard's files; after each drawing, whether its picture was kept."""
+        """Write a shard's files; yields after each drawing whether its picture was kept."""
         records: list[dict[str, Any]] = []
         dropped: list[dict[str, Any]] = []
         for drawing, drawn in zip(drawings, draw(drawings), strict=True):
@@ -185,7 +185,7 @@ def _name(shard: int) -> str:
 
 
 def _write_picture(path: Path, picture: Image.Image) -> None:
-    """Nothing but pixels: a prompt in the file itself would be an answer without a question."""
+    """Write the pixels only: with its prompt in its metadata, a picture would give away the answer."""
     with path.open("wb") as file:
         picture.save(file, "jpeg" if path.suffix == ".jpg" else path.suffix.removeprefix("."), quality=_QUALITY)
         _to_disk(file)
@@ -204,9 +204,9 @@ def _to_disk(file: IO[Any]) -> None:
 
 
 def _put_folder(source: Path, target: Path) -> bool:
-    """Gives a folder its name; False where there is one of this name. Raises OSError."""
+    """Rename a folder; False if the target exists. Raises OSError."""
     try:
-        os.rename(source, target)  # never over a folder that holds anything
+        os.rename(source, target)  # never replaces a folder that is not empty
     except OSError:
         if target.exists():
             return False
