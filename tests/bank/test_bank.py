@@ -136,7 +136,7 @@ def test_a_bank_of_another_sentence_encoder(copy: Path) -> None:
 def test_a_bank_of_other_weights(copy: Path, towers: EmbeddedPair) -> None:
     Bank.open(copy).check_model(towers)
     changed(copy, identities={"all-MiniLM-L6-v2.unprompt": "0123456789ab"})
-    with pytest.raises(DataError, match=r"was built with embedded \(0123456789ab\), and is asked by embedded \("):
+    with pytest.raises(DataError, match=r"was built with embedded \(0123456789ab\), and is searched with embedded \("):
         Bank.open(copy).check_model(towers)
 
 
@@ -151,7 +151,7 @@ def test_places_that_lie_are_no_danger(copy: Path) -> None:
     text = bytearray((copy / "prompts.txt").read_bytes())
     text[0] = 0xFF
     (copy / "prompts.txt").write_bytes(text)
-    with pytest.raises(DataError, match="prompt 0 is no UTF-8"):
+    with pytest.raises(DataError, match="prompt 0 is not UTF-8"):
         Bank.open(copy).texts([0])
 
 

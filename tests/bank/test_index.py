@@ -168,7 +168,7 @@ def changed(of: Bank, **values: Any) -> None:
         (lambda bank: changed(bank, size=383), "contradicts itself"),
         (lambda bank: changed(bank, files={"../../etc/passwd": {"size": 1, "sha256": ""}}), "contradicts itself"),
         (lambda bank: changed(bank, files=3), "its config.json is broken"),
-        (lambda bank: changed(bank, bank="0123456789ab"), "is of another bank, or of what this one was before"),
+        (lambda bank: changed(bank, bank="0123456789ab"), "is of another bank, or of an earlier state of this one"),
         (
             lambda bank: (bank.folder / "index" / "config.json").unlink(),
             "has 6,000 prompts, and an index pays from 50,000",
@@ -200,7 +200,7 @@ def rewrite(bank: Bank, name: str, dtype: str, change: Callable[[Any], None]) ->
 @pytest.mark.parametrize("value", [PROMPTS, 2**63, 2**64 - 1, 7])
 def test_rows_that_lie_are_no_danger(copy: Bank, value: int) -> None:
     rewrite(copy, "rows.u64", "<u8", lambda rows: rows.fill(value))
-    with pytest.raises(DataError, match=r"rows\.u64 names prompts that there are not"):
+    with pytest.raises(DataError, match=r"rows\.u64 names prompts that do not exist"):
         Index.open(copy).nearest(IMAGES, 10)
 
 
@@ -210,7 +210,7 @@ def test_lists_that_lie_are_no_danger(copy: Bank, place: int, value: int) -> Non
         ends[place] = value
 
     rewrite(copy, "ends.u64", "<u8", change)
-    with pytest.raises(DataError, match=r"ends\.u64 holds no places of lists"):
+    with pytest.raises(DataError, match=r"ends\.u64 does not hold the ends of lists"):
         Index.open(copy)
 
 
@@ -218,7 +218,7 @@ def test_lists_that_lie_are_no_danger(copy: Bank, place: int, value: int) -> Non
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_none_are_no_danger(copy: Bank, name: str, dtype: str, value: float) -> None:
     rewrite(copy, name, dtype, lambda numbers: numbers.fill(value))
-    with pytest.raises(DataError, match="some of its numbers are none"):
+    with pytest.raises(DataError, match="some of its numbers are not finite"):
         Index.open(copy)
 
 

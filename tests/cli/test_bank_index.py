@@ -90,7 +90,7 @@ def test_an_index_of_which_a_byte_is_another(unprompt: Unprompt, bank: Path) -> 
     (bank / "index" / "codes.u8").write_bytes(data)
     run = unprompt("bank", "verify", bank)
     assert run.code == 2
-    assert "codes.u8 has another sha256 than its config.json says; make it anew with 'unprompt bank index" in run.err
+    assert "codes.u8 has another sha256 than its config.json says; make it again with 'unprompt bank index" in run.err
     assert unprompt("bank", "index", bank, "-q").code == 0
     assert unprompt("bank", "verify", bank, "-q").code == 0
 

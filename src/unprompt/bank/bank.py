@@ -1,4 +1,4 @@
-"""A bank as it is used: opened in a moment, whatever its size, and searched exactly."""
+"""A finished bank: opened at once, whatever its size, and searched exactly."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from unprompt.vocabulary.vector_file import Half
 
 _LONGEST_BYTES = 4 * LONGEST_PROMPT + 1
 _NO_UNIT = "some of its vectors have no unit length"
-_LENGTHENED = 0.01  # rounding to float16 makes vectors a little longer or shorter
+_LENGTHENED = 0.01  # more than rounding to float16 changes a vector's length
 
 
 class Nearest(NamedTuple):
-    """The prompts nearest to a picture, nearest first: their rows in the bank, and their cosines with it."""
+    """The prompts nearest to a picture, nearest first: their rows in the bank, and their cosines with the picture."""
 
     rows: npt.NDArray[np.int64]
     similarities: npt.NDArray[np.float64]
@@ -48,11 +48,11 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Prompts and their vectors, all mapped from the disk.
+    """Prompts and their vectors, all memory-mapped.
 
-    `compared` (prompts, size) float16 are what pictures are compared with, by the model that the config names;
-    `sentences` (prompts, 384) float16 are the prompts in the metric space. Both have unit length but for the rounding,
-    and may be the same.
+    `compared` (prompts, size) float16 are compared with pictures; the model that the config names computed them.
+    `sentences` (prompts, 384) float16 are the prompts in the metric space. Both are of unit length up to rounding, and
+    they may be the same array.
     """
 
     folder: Path
@@ -64,10 +64,10 @@ class Bank:
 
     @classmethod
     def open(cls, folder: Path) -> Bank:
-        """The bank in a folder. What is in its files is checked by `verify`; that they are whole, here.
+        """Open the bank in a folder, checking the sizes of its files but not their content, which `verify` does.
 
-        Raises DataError where there is none, it is half built, a file is missing or has another size than it must have,
-        or cannot be read, or its sentence vectors are not those of the encoder that is used now.
+        Raises DataError if there is no finished bank, a file is missing, unreadable or of the wrong size, or the
+        sentence vectors come from another encoder than the current one.
         """
         config = read_config(folder)
         _check_sizes(folder, config)
@@ -90,42 +90,43 @@ class Bank:
         return self.config.prompts
 
     def check_model(self, towers: TwoTower) -> None:
-        """Raises DataError where the model is not the one that the bank was built with, to the last weight."""
+        """Raise DataError if the model or its weights differ from those that the bank was built with."""
         built, now = self.config.makers, Makers.of(towers)
         if built != now:
             raise DataError(
-                f"the bank {printable(str(self.folder))} was built with {_told(built)}, and is asked by {_told(now)}: "
-                "their vectors cannot be compared; use that model with its weights, or build the bank again"
+                f"the bank {printable(str(self.folder))} was built with {_told(built)}, and is searched with "
+                f"{_told(now)}: their vectors cannot be compared; use that model with its weights, or build the bank "
+                "again"
             )
 
     def nearest(self, images: Vector, count: int) -> list[Nearest]:
-        """The prompts nearest to each picture (pictures, size), exactly; all where there are fewer than `count`.
+        """The `count` prompts nearest to each picture (pictures, size), exactly; all if there are fewer.
 
-        Neither the other pictures nor the number of threads change an answer. Raises DataError where vectors that were
-        found are damaged.
+        An answer depends neither on the other pictures nor on the number of threads. Raises DataError if vectors that
+        were found are damaged.
         """
         return [self._whole(*found, min(count, len(self))) for found in _nearest(self.compared, images, count)]
 
     def nearest_among(self, rows: npt.NDArray[np.int64], image: Vector, count: int) -> Nearest:
-        """Of some rows, ascending, those nearest to one picture (size,), as `nearest` gives them."""
+        """Like `nearest` for one picture (size,), among some rows, in ascending order."""
         prefetch_rows(self.compared, rows, rows + 1)
         ((places, similarities),) = _nearest(self.compared[rows], image[None], count)
         return self._whole(rows[places], similarities, min(count, len(rows)))
 
     def compared_vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """The vectors (rows, size) that some prompts are compared by. Raises DataError where they are damaged."""
+        """The vectors (rows, size) that some rows are compared by. Raises DataError if they are damaged."""
         return self._sound(self.compared, rows)
 
     def sentence_vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """The vectors (rows, 384) of some prompts in the metric space. Raises DataError where they are damaged."""
+        """The vectors (rows, 384) of some rows in the metric space. Raises DataError if they are damaged."""
         return self._sound(self.sentences, rows)
 
     def texts(self, rows: Iterable[int]) -> list[str]:
-        """The prompts of some rows. Raises DataError where what lies there is none."""
+        """The prompts in some rows. Raises DataError if they are damaged."""
         return [self._prompt(int(row)) for row in rows]
 
     def identity(self) -> Mapping[str, str]:
-        """The bank by the name of its folder, with a hash that changes with its content."""
+        """The bank by the name of its folder, with a hash of its content."""
         return {f"bank {self.folder.resolve().name}": digest(self.config.to_json())}
 
     def _whole(self, rows: npt.NDArray[np.int64], similarities: npt.NDArray[np.float64], count: int) -> Nearest:
@@ -136,7 +137,7 @@ class Bank:
 
     def _sound(self, vectors: Half, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         chosen = vectors[rows].astype(np.float64)
-        lengths = np.sqrt((chosen * chosen).sum(axis=1))  # infinite or NaN where a number is
+        lengths = np.sqrt((chosen * chosen).sum(axis=1))  # infinite or NaN if any number is
         if not (np.abs(lengths - 1) <= _LENGTHENED).all():
             raise _damaged(self.folder, _NO_UNIT)
         return chosen
@@ -148,7 +149,7 @@ class Bank:
         try:
             return self._text[start : end - 1].tobytes().decode("utf-8")
         except UnicodeDecodeError as error:
-            raise _damaged(self.folder, f"prompt {row:,} is no UTF-8") from error
+            raise _damaged(self.folder, f"prompt {row:,} is not UTF-8") from error
 
 
 def _nearest(vectors: Half, images: Vector, count: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
@@ -157,7 +158,7 @@ def _nearest(vectors: Half, images: Vector, count: int) -> list[tuple[npt.NDArra
 
 
 def verify(folder: Path, advance: Advance = no_advance) -> None:
-    """Reads every byte of a bank; `advance` hears how many more were. Raises DataError where one is not as it was."""
+    """Check every byte of a bank; `advance` is called with the bytes done. Raises DataError if any differs."""
     config = read_config(folder)
     _check_sizes(folder, config)
     for name, promised in sorted(config.files.items()):

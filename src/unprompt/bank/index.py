@@ -1,13 +1,12 @@
-"""A bank's index: lists of prompts that are near each other, so that few are compared with a picture, and some missed.
+"""The index of a bank: lists of similar prompts, so that a picture is compared with few prompts, at the risk of misses.
 
-Each list has a centre. Of the lists whose centres are nearest to a picture all prompts are compared with it, by 8 bits
-a number; the best of these are compared once more, by the vectors of the bank, so that cosines are exact.
+Each list has a centre. A picture is compared, at 8 bits a number, with all prompts of the lists whose centres are
+nearest to it; the best of these are compared again by the bank's own vectors, so cosines are exact.
 
-Lists and numbers are those of an inverted file with a scalar quantiser (IndexIVFScalarQuantizer with QT_8bit of faiss,
-by which they are made). They are searched without faiss, which would be twice as quick at a million prompts and four
-times at 50,000 (benchmarks/bank.py): so a file that a stranger made is mapped as rows of numbers and never interpreted,
-who was given an index needs nothing to use it, and no second OpenMP comes to that of torch, which can end a process on
-macOS (faiss-wheels, issue 73).
+Lists and codes are those of faiss's IndexIVFScalarQuantizer with QT_8bit, which creates them. They are searched without
+faiss, though it would be twice as fast at a million prompts and four times at 50,000 (benchmarks/bank.py): an untrusted
+file is mapped as rows of numbers and never interpreted, using an index needs no extra, and no second OpenMP is loaded
+beside torch's, which can crash the process on macOS (faiss-wheels, issue 73).
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from unprompt.vocabulary.ranking import nearest
 from unprompt.vocabulary.vector_file import Half
 
 LEAST = 50_000
-"""Prompts from which on an index pays: there one picture takes 3 ms in place of 12, and of fewer it misses more."""
+"""Prompts from which on an index pays: one picture then takes 3 ms instead of 12; below, more prompts are missed."""
 
 FOLDER, CONFIG = "index", "config.json"
 CENTRES, STEPS, ENDS, ROWS, CODES = "centres.f16", "steps.f32", "ends.u64", "rows.u64", "codes.u8"
@@ -44,16 +43,16 @@ MOST_LISTS = 2048
 _EXACT = "search it without --approximate, or in a preset without 'approximate'"
 _LAYOUT = "unprompt bank index 1"
 _CONFIG_LIMIT = 1 << 16
-_LOOKED_AT = 8  # of so many lists one is looked at
-_WIDENED = 1024  # prompts of a list that are multiplied together: as float32 they stay in a core's cache
-_EACH = 16  # prompts that are looked at, for each that is asked for
-_KEPT = 2  # prompts that are compared exactly, for each that is asked for,
-_SPARE = 100  # and beyond that
+_LOOKED_AT = 8  # one in so many lists is searched
+_WIDENED = 1024  # prompts of a list multiplied at a time: as float32 they fit into a core's cache
+_EACH = 16  # prompts searched at least, per prompt requested
+_KEPT = 2  # prompts compared exactly, per prompt requested,
+_SPARE = 100  # plus this number
 
 
 @dataclass(frozen=True, slots=True)
 class IndexConfig:
-    """A finished index: of which bank, how many prompts and numbers of a vector it has, in how many lists."""
+    """A finished index: the identity of its bank, the numbers of prompts and lists, and the size of a vector."""
 
     bank: str
     prompts: int
@@ -62,7 +61,7 @@ class IndexConfig:
     files: Mapping[str, FileSum]
 
     def sizes(self) -> dict[str, int]:
-        """Each file, and how many bytes it must have."""
+        """The size in bytes that each file must have."""
         return {
             CENTRES: self.lists * self.size * NUMBER.itemsize,
             STEPS: self.size * STEP.itemsize,
@@ -72,12 +71,12 @@ class IndexConfig:
         }
 
     def to_json(self) -> str:
-        """The text of the file."""
+        """The content of the config file."""
         return json.dumps({"layout": _LAYOUT, **asdict(self)}, indent=2) + "\n"
 
 
 class Index:
-    """An index as it is used: opened in a moment; of its files the lists that are looked at are read, and no more."""
+    """An index that is ready to search: opened at once; only the lists that are searched are read from disk."""
 
     def __init__(self, bank: Bank, config: IndexConfig) -> None:
         folder = bank.folder / FOLDER
@@ -92,15 +91,15 @@ class Index:
             raise damaged(bank, str(error)) from error
         self._starts = np.concatenate([[0], self._ends[:-1]])
         if self._ends[-1] != config.prompts or (self._starts > self._ends).any():
-            raise damaged(bank, f"{ENDS} holds no places of lists")
+            raise damaged(bank, f"{ENDS} does not hold the ends of lists")
         if not (np.isfinite(self._centres).all() and np.isfinite(self._steps).all()):
-            raise damaged(bank, "some of its numbers are none")
+            raise damaged(bank, "some of its numbers are not finite")
 
     @classmethod
     def open(cls, bank: Bank) -> Index:
-        """The index of a bank. What is in its files is checked by `verify_index`; that they are whole, here.
+        """Open the index of a bank, checking the sizes of its files but not their content, which `verify_index` does.
 
-        Raises DataError where the bank has none, it is of another bank or of what this one was before, or damaged.
+        Raises DataError if the bank has no index, or if the index is damaged or was made of other content.
         """
         config = read_index_config(bank)
         for name, size in config.sizes().items():
@@ -108,16 +107,16 @@ class Index:
         return cls(bank, config)
 
     def nearest(self, images: Vector, count: int) -> list[Nearest]:
-        """The prompts nearest to each picture (pictures, size), but for those that are missed, with exact cosines.
+        """The prompts nearest to each picture (pictures, size), with exact cosines, though some may be missed.
 
-        As many as `Bank.nearest` gives, and each picture is asked about alone, so that the others change nothing.
-        Raises DataError where what was found is damaged.
+        There are as many as `Bank.nearest` returns. Each picture is searched separately, so that an answer does not
+        depend on the others. Raises DataError if what was found is damaged.
         """
         with np.errstate(all="ignore"):  # damaged numbers may be large
             return [self._nearest_to(image, min(count, len(self.bank))) for image in images]
 
     def identity(self) -> Mapping[str, str]:
-        """The index by the name of its bank, with a hash that changes with its content."""
+        """The index by the name of its bank, with a hash of its content."""
         return {f"index of {self.bank.folder.resolve().name}": digest(self.config.to_json())}
 
     def _nearest_to(self, image: Vector, count: int) -> Nearest:
@@ -127,11 +126,11 @@ class Index:
             places = places[np.argpartition(estimates, -kept)[-kept:]]
         rows = np.unique(self._rows[places])
         if len(rows) < min(kept, len(places)) or rows[-1] >= len(self.bank):
-            raise damaged(self.bank, f"{ROWS} names prompts that there are not")
+            raise damaged(self.bank, f"{ROWS} names prompts that do not exist")
         return self.bank.nearest_among(rows.astype(np.int64), image, count)
 
     def _lists(self, image: Vector, count: int) -> npt.NDArray[np.int64]:
-        """The lists to look at, ascending, as they lie on the disk: with enough prompts, however many are asked for."""
+        """The lists to search, in ascending order as on disk: enough of them to hold the prompts requested."""
         lists, wanted = self.config.lists, min(_EACH * count, self.config.prompts)
         looked_at = max(1, lists // _LOOKED_AT)
         while True:
@@ -141,7 +140,7 @@ class Index:
             looked_at *= 2
 
     def _estimates(self, image: Vector, lists: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Vector]:
-        """The places of the prompts of some lists, and how near they are, but for what is the same of all of them."""
+        """The places of the prompts in some lists, and their estimated cosines up to a constant."""
         starts, ends = self._starts[lists], self._ends[lists]
         prefetch_rows(self._codes, starts, ends)
         prefetch_rows(self._rows, starts, ends)
@@ -167,7 +166,7 @@ def has_index(folder: Path) -> bool:
 
 
 def read_index_config(bank: Bank) -> IndexConfig:
-    """The config of a bank's index. Raises DataError where there is none, and where it is not of this bank."""
+    """The config of a bank's index. Raises DataError if there is none, or if it belongs to other content."""
     path = bank.folder / FOLDER / CONFIG
     if not has_index(bank.folder):
         if len(bank) < LEAST:
@@ -181,14 +180,14 @@ def read_index_config(bank: Bank) -> IndexConfig:
         raise damaged(bank, f"its {CONFIG} is broken: {type(error).__name__}: {error}") from error
     if (config.bank, config.prompts, config.size) != (bank_identity(bank), *bank.compared.shape):
         raise DataError(
-            f"the index in {printable(str(bank.folder))} is of another bank, or of what this one was before; "
+            f"the index in {printable(str(bank.folder))} is of another bank, or of an earlier state of this one; "
             f"{_way(bank)}"
         )
     return config
 
 
 def verify_index(bank: Bank, advance: Advance = no_advance) -> None:
-    """Reads every byte of an index; `advance` hears how many more were. Raises DataError where one is not as it was."""
+    """Check every byte of an index; `advance` is called with the bytes done. Raises DataError if any differs."""
     config = Index.open(bank).config
     for name, promised in sorted(config.files.items()):
         if file_sha256(bank.folder / FOLDER / name) != promised.sha256:
@@ -197,12 +196,12 @@ def verify_index(bank: Bank, advance: Advance = no_advance) -> None:
 
 
 def bank_identity(bank: Bank) -> str:
-    """By which an index knows its bank, wherever that lies."""
+    """The hash by which an index recognises its bank, in whatever folder."""
     return digest(bank.config.to_json())
 
 
 def too_small(bank: Bank) -> DataError:
-    """That no index is made of a bank, as it would not pay."""
+    """The error for a bank that is too small for an index to pay."""
     return DataError(
         f"the bank {printable(str(bank.folder))} has {len(bank):,} prompts, and an index pays from {LEAST:,} on: of "
         f"fewer the exact search takes some milliseconds; {_EXACT}"
@@ -210,18 +209,18 @@ def too_small(bank: Bank) -> DataError:
 
 
 def damaged(bank: Bank, reason: str) -> DataError:
-    """That the index of a bank cannot be used as it is."""
+    """The error for an index that is damaged."""
     where = printable(str(bank.folder))
     return DataError(f"the index of the bank {where} is damaged: {printable(reason)}; {_way(bank)}")
 
 
 def _way(bank: Bank) -> str:
-    """What to do where an index is of no use; of a small bank no other is made."""
-    return _EXACT if len(bank) < LEAST else f"make it anew with 'unprompt bank index {printable(str(bank.folder))}'"
+    """What to do about an unusable index: make it again, or, for a small bank, do without."""
+    return _EXACT if len(bank) < LEAST else f"make it again with 'unprompt bank index {printable(str(bank.folder))}'"
 
 
 def _config(table: Any) -> IndexConfig:
-    """The config that a table is. Raises ValueError, KeyError, TypeError, AttributeError."""
+    """Parse the config from its table. Raises ValueError, KeyError, TypeError, AttributeError."""
     if table["layout"] != _LAYOUT:
         raise ValueError(f"expected the layout {_LAYOUT!r}")
     prompts, size, lists = (_positive(table[name]) for name in ("prompts", "size", "lists"))

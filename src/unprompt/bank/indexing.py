@@ -1,7 +1,7 @@
-"""Making a bank's index, by faiss: centres out of a sample, then two passes over the bank's vectors, in their order.
+"""Making a bank's index with faiss: centres from a sample, then two passes over the bank's vectors.
 
-The first pass says in which list each prompt lies, and so how long the lists are; the second writes each list where it
-will stay. Nothing depends on chance, and the index takes its place as a whole or not at all.
+The first pass assigns each prompt to a list, which gives the lists' lengths; the second writes each list to its final
+place. The result is deterministic, and the index is put into place as a whole.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ from unprompt.threads import core_count
 _UNFINISHED = f"{FOLDER}.tmp"
 
 _SEED = 0
-_ROUNDS = 8  # of k-means: more bring less than a thousandth of recall
-_EACH = 32  # prompts of the sample for each list,
-_SAMPLE_BYTES = 1 << 28  # as far as they take no more room
-_BLOCK = 4096  # prompts whose vectors are widened together
-_PORTION = 1 << 17  # prompts that are sorted by list together, so that pieces of lists are written and not single rows
+_ROUNDS = 8  # rounds of k-means: more gain less than 0.001 of recall
+_EACH = 32  # sampled prompts per list,
+_SAMPLE_BYTES = 1 << 28  # unless they exceed this size
+_BLOCK = 4096  # prompts whose vectors are widened at a time
+_PORTION = 1 << 17  # prompts sorted by list at a time, so that pieces of lists are written and not single rows
 
 _Lists = npt.NDArray[np.uint16]
 
 
 def build_index(bank: Bank, step: Step, threads: int = 0) -> Index:
-    """Makes the index of a bank anew; `threads` 0 means one a core.
+    """Make or replace the index of a bank; `threads` 0 means one per core.
 
-    Memory is 2 bytes a prompt, 256 MB at most for the sample, and 131,072 vectors of 8 bits. On one machine the
-    number of threads changes nothing. One process at a time may build in a folder.
+    Memory is 2 bytes per prompt, at most 256 MB for the sample, and 131,072 vectors at 8 bits a number. On one machine
+    the result does not depend on the number of threads. Only one process at a time may build in a folder.
 
-    Raises MissingExtraError without faiss; DataError where vectors of the bank are damaged; OSError where the folder
-    cannot be written.
+    Raises MissingExtraError without faiss, DataError if vectors of the bank are damaged, OSError if the folder cannot
+    be written to.
     """
     faiss = _faiss()
     with _unfinished(bank.folder / _UNFINISHED) as folder, _threads(faiss, threads or core_count()):
@@ -83,7 +83,7 @@ def build_index(bank: Bank, step: Step, threads: int = 0) -> Index:
 
 
 def list_count(prompts: int) -> int:
-    """Into how many lists so many prompts go: a power of 2 near twice the root."""
+    """The number of lists for so many prompts: a power of 2 near twice the square root."""
     return int(min(1 << round(math.log2(2 * math.sqrt(prompts))), prompts, MOST_LISTS))
 
 
@@ -94,7 +94,7 @@ def _faiss() -> Any:
 
 @contextlib.contextmanager
 def _unfinished(folder: Path) -> Iterator[Path]:
-    """A new folder, gone in the end unless it was moved; what a kill left there goes first."""
+    """A new folder that is removed at the end unless it was renamed; a killed run's folder is removed first."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -114,7 +114,7 @@ def _threads(faiss: Any, count: int) -> Iterator[None]:
 
 
 def _sample(bank: Bank) -> Vector:
-    """Vectors (sample, size) of the bank, as they lie there."""
+    """Vectors (sample, size) of the bank, in order."""
     count, size = bank.compared.shape
     chosen = min(_EACH * list_count(count), _SAMPLE_BYTES // (STEP.itemsize * size), count)
     rows = np.sort(np.random.default_rng(_SEED).choice(count, chosen, replace=False))
@@ -125,7 +125,7 @@ def _sample(bank: Bank) -> Vector:
 
 
 def _centres(faiss: Any, sample: Vector, count: int) -> Vector:
-    """Centres (count, size) of unit length, as they are kept: rounded to float16."""
+    """Centres (count, size) of unit length, rounded to float16 as they are stored."""
     means = faiss.Clustering(sample.shape[1], count)
     means.niter, means.seed, means.spherical, means.min_points_per_centroid = _ROUNDS, _SEED + 1, True, 1
     means.train(sample, faiss.IndexFlatIP(sample.shape[1]))
@@ -134,7 +134,7 @@ def _centres(faiss: Any, sample: Vector, count: int) -> Vector:
 
 
 def _assign(faiss: Any, bank: Bank, centres: Vector, step: Step) -> _Lists:
-    """The list (prompts,) of each prompt: that with the nearest centre."""
+    """For each prompt (prompts,), the list with the nearest centre."""
     quantiser = faiss.IndexFlatIP(centres.shape[1])
     quantiser.add(centres)
     lists = np.empty(len(bank), np.uint16)
@@ -146,16 +146,16 @@ def _assign(faiss: Any, bank: Bank, centres: Vector, step: Step) -> _Lists:
 
 
 def _steps(faiss: Any, coder: Any) -> Vector:
-    """By how much each number (size,) grows from one code to the next.
+    """The difference (size,) between consecutive codes of each number.
 
-    Where the codes begin is the other half of what was learnt, and adds the same to every estimate.
+    The other half of the trained values, where the codes begin, adds the same constant to every estimate.
     """
     learnt: Vector = faiss.vector_to_array(coder.trained)
     return (learnt[len(learnt) // 2 :] / 255).astype(STEP)
 
 
 def _write_lists(folder: Path, bank: Bank, coder: Any, lists: _Lists, ends: npt.NDArray[np.int64], step: Step) -> None:
-    """Writes what the lists hold: rows, ascending, and the numbers of their vectors in 8 bits."""
+    """Write the content of the lists: ascending rows, and their vectors as 8-bit codes."""
     free = np.concatenate([[0], ends[:-1]])
     size = bank.compared.shape[1]
     with (
@@ -181,7 +181,7 @@ def _write_lists(folder: Path, bank: Bank, coder: Any, lists: _Lists, ends: npt.
 
 
 def _blocks(bank: Bank, start: int, end: int) -> Iterator[tuple[int, Vector]]:
-    """Vectors (block, size) of the bank from one row to another, and the row of the first of them."""
+    """Vectors (block, size) of the bank between two rows, with the first row of each block."""
     for at in range(start, end, _BLOCK):
         yield at, bank.compared_vectors(np.arange(at, min(at + _BLOCK, end))).astype(np.float32)
 
@@ -198,7 +198,7 @@ def _config(folder: Path, bank: Bank, lists: int, step: Step) -> IndexConfig:
 
 
 def _take_place(folder: Path, place: Path) -> None:
-    """Puts a folder in the place of an index; a kill on the way leaves none."""
+    """Replace an index by a new folder; a kill in between leaves no index."""
     (place / CONFIG).unlink(missing_ok=True)
     shutil.rmtree(place, ignore_errors=True)
     folder.rename(place)

@@ -1,4 +1,4 @@
-"""What a bank needs on the disk."""
+"""What a bank needs on disk."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from unprompt.models.store.needs import Need, NeededFile, file_need
 
 
 def bank_need(folder: Path, model: str, *, approximate: bool = False) -> Need:
-    """A bank that a two-tower model is asked with. One that is half built, cut short or empty is not here.
+    """The need for a bank made with a two-tower model. A bank that is half built, cut short or empty counts as missing.
 
-    Where it is searched approximately, it needs a sound index, which is a file of its own where it lacks only that.
+    With `approximate`, a sound index is needed too; if only that is missing, it is reported as a file of its own.
     """
     name, way = f"bank {folder}", f"make it with 'unprompt bank build PROMPTS --clip {model} -o {folder}'"
     if not folder.exists():

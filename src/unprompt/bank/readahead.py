@@ -1,4 +1,4 @@
-"""Parts of mapped files are asked for together, where the disk would otherwise be waited for part by part."""
+"""Prefetching: requests many parts of a mapped file at once, instead of waiting for the disk part by part."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Rows = npt.NDArray[np.int64]
 
 
 def prefetch_rows(mapped: npt.NDArray[Any], starts: Rows, ends: Rows) -> None:
-    """Asks the system for rows of a file that is mapped as a whole, from each start to its end, without waiting.
+    """Ask the system to load rows of a memory-mapped file, from each start to its end, without waiting.
 
-    Does nothing on Windows, which has no such call, and where the array is in memory.
+    Does nothing on Windows, which has no such call, and for arrays in memory.
     """
     file: Any = mapped
     while isinstance(file, np.ndarray):
@@ -23,12 +23,12 @@ def prefetch_rows(mapped: npt.NDArray[Any], starts: Rows, ends: Rows) -> None:
     if not isinstance(file, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
         return
     for start, end in page_ranges(starts, ends, mapped.strides[0]):
-        with contextlib.suppress(OSError, ValueError):  # it is a wish; rows past the end show when they are read
+        with contextlib.suppress(OSError, ValueError):  # only a hint; rows past the end are noticed when they are read
             file.madvise(mmap.MADV_WILLNEED, start, end - start)
 
 
 def page_ranges(starts: Rows, ends: Rows, row_bytes: int) -> list[tuple[int, int]]:
-    """The different ranges of bytes, of whole pages and ascending, that hold the rows from each start to its end."""
+    """The distinct, ascending byte ranges, in whole pages, that hold the rows from each start to its end."""
     filled = starts < ends
     first = starts[filled] * row_bytes // mmap.PAGESIZE
     last = -(ends[filled] * row_bytes // -mmap.PAGESIZE)

@@ -137,7 +137,7 @@ def _advice(error: Exception) -> str:
     if isinstance(error, ConnectionError):
         return "it is not on this machine, and the hub is disabled (HF_HUB_OFFLINE) or cannot be reached"
     if _SCRIPT in str(error):
-        return "save what that script produces as parquet first: code of a data set is never run"
+        return "save what that script produces as parquet first: no code of a data set is run here"
     return f"check the name: {_FORM}"
 
 
