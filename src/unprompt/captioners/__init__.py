@@ -4,6 +4,6 @@
 - `settings.py` holds what a user may set: beams, lengths, the question.
 - `captioner.py` runs any of them: loading, device, batches.
 - `transformers.py` (BLIP, BLIP-2, GIT), `coca.py` and `ofa/` are the networks.
-- `folder.py` reads model folders from strangers; `hypotheses.py` picks the first caption that is sound.
+- `folder.py` reads untrusted model folders; `hypotheses.py` picks the first caption that is not degenerate.
 - `needs.py` says which files a captioner needs.
 """

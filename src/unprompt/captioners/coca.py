@@ -1,7 +1,7 @@
-"""CoCa's captions: open_clip's network, and the beam search of its `generate` (torch).
+"""CoCa as a captioner: open_clip's network with the beam search of its `generate` (torch).
 
-That one stands on a class that transformers 5 dropped, so the search is ours. It gives the same text with a third of
-the work: open_clip's three groups of beams never come apart, because nothing tells them to.
+open_clip's own search needs a class that transformers 5 removed, so this is a reimplementation. It gives the same text
+with a third of the work: open_clip's three groups of beams are always identical.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from unprompt.models.store.folder import file_sha256
 from unprompt.models.store.hub import hub_file
 
 START, END = 49406, 49407
-"""CLIP's tokens around a text."""
+"""CLIP's start and end tokens."""
 
 
 def open_coca(name: str, settings: CaptionSettings, weights: Path | None = None) -> TorchCaptioner:
-    """The captioner `architecture.tag`, with the hub's weights or those of a file; nothing is read yet.
+    """Open the captioner `architecture.tag` with the hub's weights or those of a file; nothing is loaded yet.
 
-    Raises DataError for a question, which it does not take. Its first picture raises ModelError for weights that cannot
-    be had or are another model's, and DataError for lengths that the model does not take.
+    Raises DataError for a question, which CoCa does not support. The first picture raises ModelError if the weights
+    cannot be loaded or belong to another model, and DataError for lengths that the model does not support.
     """
     if settings.question:
         raise DataError(f"{name} takes no question; ask BLIP, BLIP-2 or GIT")
@@ -48,14 +48,14 @@ def open_coca(name: str, settings: CaptionSettings, weights: Path | None = None)
 
 
 class CocaWriter:
-    """See `Writer`."""
+    """A CoCa network as a `Writer`."""
 
     def __init__(self, name: str, weights: Path, settings: CaptionSettings, device: torch.device) -> None:
         cure_torchvision()
         from open_clip.tokenizer import SimpleTokenizer
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
-        # "fp16" would leave CoCa's pooler in float32, which then meets what is not.
+        # "fp16" would leave CoCa's pooler in float32 while its input is float16.
         self.network = _load_network(name, weights, "pure_fp16" if device.type == "cuda" else "fp32")
         network: Any = self.network
         if settings.max_length > network.context_length:
@@ -67,11 +67,9 @@ class CocaWriter:
         self._tokenizer = SimpleTokenizer()
 
     def see(self, picture: Picture) -> Tensor:
-        """See `Writer`."""
         return cast(Tensor, self._transform(within_aspect(Image.fromarray(picture.pixels))))
 
     def write(self, pixels: Tensor) -> Tensor:
-        """See `Writer`."""
         network: Any = self.network
         latents, seen = network._encode_image(pixels.to(network.visual.conv1.weight.dtype))
         searches = [_Search(self._settings) for _ in pixels]
@@ -85,11 +83,10 @@ class CocaWriter:
         return torch.tensor([search.hypotheses() for search in searches])
 
     def read(self, tokens: Sequence[int]) -> str:
-        """See `Writer`."""
         return str(self._tokenizer.decode([token for token in tokens if token not in (START, END)])).strip()
 
     def _advance(self, searches: Sequence[_Search], tokens: Tensor, logits: Tensor) -> None:
-        """Gives each search the next tokens (rows, vocabulary) of its open beams."""
+        """Pass to each search the logits (rows, vocabulary) for its open beams."""
         from transformers import NoRepeatNGramLogitsProcessor
 
         if tokens.shape[1] < self._settings.min_length:
@@ -105,25 +102,25 @@ class CocaWriter:
 
 @dataclass(frozen=True, slots=True)
 class _Beam:
-    """A text that goes on, and the sum of its tokens' logits: open_clip does not make them probabilities."""
+    """An unfinished text and the sum of its tokens' logits, which open_clip does not normalise to probabilities."""
 
     tokens: tuple[int, ...]
     total: float
 
 
 class _Search:
-    """Beam search for one picture: that of transformers' BeamSearchScorer, on which open_clip stands."""
+    """Beam search for one picture, equivalent to transformers' BeamSearchScorer, which open_clip builds on."""
 
     def __init__(self, settings: CaptionSettings) -> None:
         self._settings = settings
         self.open_beams = [_Beam((START,), 0.0)]
-        self._ended: list[tuple[float, tuple[int, ...]]] = []  # worth and tokens, in the order of their ends
+        self._ended: list[tuple[float, tuple[int, ...]]] = []  # scores and tokens, in the order in which they ended
 
     def advance(self, logits: Tensor) -> None:
-        """logits (open beams, vocabulary) of the next token."""
+        """Extend the beams, given the logits (open beams, vocabulary) of the next token."""
         beams, length = self._settings.beams, len(self.open_beams[0].tokens) + 1
         totals = logits + torch.tensor([[beam.total] for beam in self.open_beams], device=logits.device)
-        best = totals.flatten().topk(2 * beams)  # no more than half of them can be ends
+        best = totals.flatten().topk(2 * beams)  # at most half of them can be end tokens
         going: list[_Beam] = []
         for rank, (total, at) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
             row, token = divmod(at, logits.shape[1])
@@ -143,7 +140,7 @@ class _Search:
             self.open_beams = []
 
     def hypotheses(self) -> list[list[int]]:
-        """Tokens (beams, max_length), best first; of equals the last that ended."""
+        """Tokens (beams, max_length), best first; of equal scores the last one to end comes first."""
         ordered = [tokens for _, tokens in sorted(self._ended, key=lambda ended: ended[0])[::-1]]
         return [[*tokens, *[END] * (self._settings.max_length - len(tokens))] for tokens in ordered]
 

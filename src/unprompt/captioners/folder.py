@@ -1,7 +1,7 @@
-"""A captioner's folder in transformers' layout: in the hub's cache or the user's own; nothing in it is run.
+"""The folder of a captioner in transformers' layout, from the hub's cache or the user; no code in it is run.
 
 It holds `config.json`, `preprocessor_config.json` (or `processor_config.json`), a tokenizer, and the weights in one
-file or in shards that an index names: safetensors, or pytorch_model.bin where there are none.
+file or in shards listed by an index: safetensors, or pytorch_model.bin if there are none.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from unprompt.models.store.folder import CONFIG, file_sha256
 from unprompt.models.store.hub_cache import cached_file, is_offline
 
 KINDS = ("blip", "blip-2", "git")
-"""What a config may name as its `model_type`."""
+"""The supported values of a config's `model_type`."""
 
 _NEEDED = (
     (CONFIG,),
     ("preprocessor_config.json", "processor_config.json"),
     ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model"),
 )
-"""Of each one; the first is what is asked for where none is there."""
+"""One file of each group is needed; the first of the group is named or downloaded if all are missing."""
 
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
 _INDEX = ".index.json"
@@ -44,7 +44,7 @@ class CaptionFolder:
     safe: bool
 
     def identity(self) -> str:
-        """A short hash that changes with any file: the hub's of the commit, or one of all that is there."""
+        """A short hash that changes with any file: the hub's commit, or a hash over all files."""
         if self.path.parent.name == "snapshots":
             return self.path.name[:12]
         digest = hashlib.sha256()
@@ -55,17 +55,17 @@ class CaptionFolder:
 
 
 class CaptionSource(Protocol):
-    """Where a captioner's folder comes from. `kind` is one of KINDS."""
+    """Provides the folder of a captioner. `kind` is one of KINDS."""
 
     kind: str
 
     @property
     def folder(self) -> CaptionFolder:
-        """The folder, whole. Raises ModelError where it cannot be had."""
+        """The complete folder. Raises ModelError if it is not available."""
 
 
 class LocalSource:
-    """A folder of the user's. Raises ModelError where its config is that of no captioner."""
+    """A folder of the user's. Raises ModelError if its config is not that of a supported captioner."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,7 +73,6 @@ class LocalSource:
 
     @cached_property
     def folder(self) -> CaptionFolder:
-        """See `CaptionSource`."""
         if missing := _missing_files(self._path):
             raise ModelError(
                 f"{self._path} is no whole captioner: expected {', '.join(missing)} beside {CONFIG}, found none; "
@@ -83,7 +82,7 @@ class LocalSource:
 
 
 class HubSource:
-    """A repository of the hub; `name` is what the user calls it."""
+    """A repository of the hub; `name` is the captioner's name for users."""
 
     def __init__(self, name: str, kind: str, repository: str) -> None:
         self.kind = kind
@@ -91,7 +90,7 @@ class HubSource:
 
     @cached_property
     def folder(self) -> CaptionFolder:
-        """See `CaptionSource`. Nothing is downloaded where HF_HUB_OFFLINE is set."""
+        """The complete folder, downloaded if necessary. With HF_HUB_OFFLINE set, nothing is downloaded."""
         config = cached_file(self._repository, [CONFIG])
         path = None if config is None else config.parent
         missing = [*(choices[0] for choices in _NEEDED), _SAFE] if path is None else _missing_files(path)
@@ -109,7 +108,7 @@ class HubSource:
 
         try:
             path = bring_folder(self._repository, (*_SMALL, _HUB_SAFE), logged)
-            if _missing_files(path) == [_SAFE]:  # an old repository
+            if _missing_files(path) == [_SAFE]:  # an old repository without safetensors
                 path = bring_folder(self._repository, (*_SMALL, _HUB_PICKLED), logged)
         except ModelError as error:
             raise self._absence(missing, str(error)) from error
@@ -127,7 +126,7 @@ class HubSource:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The `config.json` of a folder. Raises ModelError where there is none, or one that wants code to be run."""
+    """The `config.json` of a folder. Raises ModelError if it is missing or asks to run code."""
     if not (path / CONFIG).is_file():
         raise ModelError(f"expected a captioner's folder with a {CONFIG} at {path}, found none")
     return _read_json(path / CONFIG)
@@ -163,7 +162,7 @@ def _open_folder(path: Path) -> CaptionFolder:
 
 
 def _weights(path: Path) -> str | None:
-    """Which weights a folder has, whole or in shards."""
+    """The weights file of a folder, or the name under which its index lists shards; None if it has neither."""
     for weights in (_SAFE, _PICKLED):
         if (path / weights).is_file() or (path / f"{weights}{_INDEX}").is_file():
             return weights
@@ -171,7 +170,7 @@ def _weights(path: Path) -> str | None:
 
 
 def _missing_files(path: Path) -> list[str]:
-    """What a folder lacks, weights last."""
+    """The files that a folder lacks, weights last."""
     missing = [choices[0] for choices in _NEEDED if not any((path / name).is_file() for name in choices)]
     weights = _weights(path)
     if weights is None:
@@ -181,7 +180,7 @@ def _missing_files(path: Path) -> list[str]:
 
 
 def _shards(index: Path) -> list[str]:
-    """The files that an index names."""
+    """The files listed by an index."""
     shards = _read_json(index).get("weight_map")
     names = set(shards.values()) if isinstance(shards, dict) else set()
     if not names or any(not isinstance(name, str) or Path(name).name != name for name in names):

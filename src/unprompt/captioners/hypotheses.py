@@ -1,4 +1,4 @@
-"""Which of the captions that a model proposes is taken: the first one that does not go round in circles."""
+"""Choosing a caption: of those that a model proposes, the first that does not repeat itself."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if while through between behind before after above below is are was were be been
 then than so such very
 """
 STOP_WORDS = frozenset(_LITTLE.split())
-"""Words that say nothing of a picture by themselves."""
+"""Words that on their own say nothing about a picture."""
 
 _JOINTS = r"[\W_]+"
 _FEW, _SHARE = 4, 3
-"""A caption has too few words when it has _FEW telling ones or more, and one in _SHARE of them, or less, is new."""
+"""A caption is monotonous if it has at least _FEW content words and at most one in _SHARE of them is distinct."""
 
 
 def first_sound(hypotheses: Sequence[str]) -> str:
-    """The first caption that is not degenerate; where all are, what is left of the first without its repeats.
+    """The first caption that is not degenerate or, if all are, the first one's remains without its repeats.
 
-    Degenerate is a caption without words, of stop words alone, or in which words come back again and again ("a cat a
-    cat a cat"). Empty where nothing is left of any.
+    A caption is degenerate if it has no words or only stop words, or repeats itself ("a cat a cat a cat"). Returns an
+    empty text if nothing remains of any caption.
     """
     texts = [hypothesis.strip() for hypothesis in hypotheses]
     mended = (_without_repeats(text) for text in texts)
@@ -32,7 +32,7 @@ def first_sound(hypotheses: Sequence[str]) -> str:
 
 
 def is_sound(caption: str) -> bool:
-    """Whether a caption says something, and does not say it again and again."""
+    """Whether a caption has content words and does not repeat itself."""
     words = [word for _, word in _words(caption)]
     telling = [word for word in words if word not in STOP_WORDS]
     return bool(telling) and not _is_monotonous(telling) and _find_loop(words) is None
@@ -40,7 +40,7 @@ def is_sound(caption: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Loop:
-    """A phrase of `period` words that comes again at once: `length` words from `start` on."""
+    """A phrase of `period` words that repeats immediately, over `length` words from index `start`."""
 
     start: int
     period: int
@@ -48,14 +48,14 @@ class _Loop:
 
     @property
     def surplus(self) -> int:
-        """How many words to leave out, so that the phrase stands once and what follows it still follows."""
+        """The number of words to remove so that the phrase appears once, before whatever follows it."""
         rounds, rest = divmod(self.length, self.period)
-        closed = rest == self.period - 1 and self.period > 2  # "a cat and" twice, and "a cat": the last is the phrase
+        closed = rest == self.period - 1 and self.period > 2  # in "a cat and a cat and a cat", the last one is kept
         return self.period * (rounds if closed else rounds - 1)
 
 
 def _find_loop(words: Sequence[str]) -> _Loop | None:
-    """The first phrase of the shortest period that comes again and again."""
+    """The first degenerate loop of the shortest period, or None."""
     for period in range(1, len(words) // 2 + 1):
         start = 0
         for end in range(period, len(words) + 1):
@@ -69,9 +69,9 @@ def _find_loop(words: Sequence[str]) -> _Loop | None:
 
 
 def _is_degenerate(loop: _Loop) -> bool:
-    """Three times is too often, and so is twice and the beginning of a third ("a cat and a cat and a cat").
+    """Three repeats are too many, as are two and the beginning of a third ("a cat and a cat and a cat").
 
-    People write "very very", "side by side by side" and "a picture of a picture of"; four words twice they do not.
+    People do write "very very", "side by side by side" and "a picture of a picture of", but never repeat four words.
     """
     if loop.period > 3:
         return loop.length >= 2 * loop.period
@@ -79,7 +79,7 @@ def _is_degenerate(loop: _Loop) -> bool:
 
 
 def _is_monotonous(telling: Sequence[str]) -> bool:
-    """Whether a few words come back without a period: "cat in a cat with the cat on cat"."""
+    """Whether a few content words keep returning without a fixed period: "cat in a cat with the cat on cat"."""
     return len(telling) >= _FEW and len(set(telling)) * _SHARE <= len(telling)
 
 
@@ -95,6 +95,6 @@ def _without_repeats(caption: str) -> str:
 
 
 def _words(caption: str) -> list[tuple[str, str]]:
-    """Each word as it is written, and without case, punctuation and what else surrounds it."""
+    """Each word as written, and in lower case without the punctuation around it."""
     bare = ((written, re.sub(rf"^{_JOINTS}|{_JOINTS}$", "", written.casefold())) for written in caption.split())
     return [(written, word) for written, word in bare if word]

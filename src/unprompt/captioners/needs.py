@@ -1,4 +1,4 @@
-"""What a captioner needs on the disk."""
+"""What a captioner needs on disk."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from unprompt.models.store.registry import LOCAL
 
 
 def captioner_need(name: str, weights: Path | None = None) -> Need:
-    """A captioner by a name in CAPTIONERS, with its weights elsewhere if they are, or `local:FOLDER`.
+    """The need for a captioner named in CAPTIONERS, perhaps with weights elsewhere, or for `local:FOLDER`.
 
-    Raises UnknownNameError for another name, DataError for a folder with weights elsewhere.
+    Raises UnknownNameError for another name, DataError for `local:FOLDER` with weights elsewhere.
     """
     check_one_place(name, weights)
     if name not in CAPTIONERS and not name.startswith(LOCAL):

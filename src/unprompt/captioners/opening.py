@@ -1,4 +1,4 @@
-"""Captioners by name: where their weights are, how they are asked, and what a user may change of that."""
+"""Captioners by name: their default settings, and where their weights are."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 BLIP = CaptionSettings(beams=8, min_length=5, max_length=32, question="a picture of")
-"""The published ensemble's (CLIP Interrogator 0.4.3). The question is BLIP's own: all its captions went on from it."""
+"""From the published ensemble (CLIP Interrogator 0.4.3). The question is BLIP's own: it was trained to continue it."""
 
 BLIP2 = CaptionSettings(beams=5, min_length=1, max_length=31, batch_size=8)
-"""LAVIS's generate: 30 tokens behind the first."""
+"""From LAVIS's generate: 30 tokens after the first."""
 
 GIT = CaptionSettings(beams=4, min_length=1, max_length=40, length_penalty=0.6)
-"""Its authors' (microsoft/GenerativeImage2Text)."""
+"""From its authors (microsoft/GenerativeImage2Text)."""
 
 COCA = CaptionSettings(beams=2, min_length=5, max_length=30)
-"""open_clip's generate: its six beams are three groups of two, and nothing ever makes one differ from another."""
+"""From open_clip's generate: its six beams are three identical groups of two."""
 
 OFA = CaptionSettings(
     beams=5, min_length=2, max_length=21, no_repeat_ngram_size=2, question=" what does the image describe?"
 )
-"""The published ensemble's; the leading blank is part of the question."""
+"""From the published ensemble; the leading space is part of the question."""
 
 DEFAULTS: Mapping[str, CaptionSettings] = {"blip": BLIP, "blip-2": BLIP2, "git": GIT}
-"""By `model_type`, as transformers' configs have it."""
+"""Settings by the `model_type` of transformers' configs."""
 
 REPOSITORIES: Mapping[str, tuple[str, str]] = {
     "blip-base": ("blip", "Salesforce/blip-image-captioning-base"),
@@ -42,7 +42,7 @@ REPOSITORIES: Mapping[str, tuple[str, str]] = {
     "blip2-flan-t5-xl": ("blip-2", "Salesforce/blip2-flan-t5-xl"),
     "git-large-coco": ("git", "microsoft/git-large-coco"),
 }
-"""clip-interrogator's names: `model_type`, and the hub's repository."""
+"""clip-interrogator's names, each with its `model_type` and its repository on the hub."""
 
 COCA_NAMES = (
     "coca_ViT-B-32.laion2b_s13b_b90k",
@@ -50,27 +50,27 @@ COCA_NAMES = (
     "coca_ViT-L-14.laion2b_s13b_b90k",
     "coca_ViT-L-14.mscoco_finetuned_laion2b_s13b_b90k",
 )
-"""Those of open_clip's CoCa whose weights are published."""
+"""open_clip's CoCa models whose weights are published."""
 
 OFA_KIND = "ofa"
 """The `model_type` of OFA's configs."""
 
 OFA_NAMES = ("ofa-tiny", "ofa-medium", "ofa-base", "ofa-large", "ofa-huge", "ofa-large-caption")
-"""Its authors' on the hub; the last is the published ensemble's."""
+"""The models that OFA's authors published on the hub; the published ensemble uses the last one."""
 
 _OFA_OWNER = "OFA-Sys"
 
 CAPTIONERS = (*REPOSITORIES, *COCA_NAMES, *OFA_NAMES)
-"""Every name."""
+"""All names."""
 
 
 def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: Path | None = None) -> TorchCaptioner:
-    """The captioner of a name in CAPTIONERS, or `local:FOLDER` for a folder of transformers' layout or OFA's own.
+    """Open the captioner named in CAPTIONERS, or the one in `local:FOLDER` (transformers' layout, or OFA's own).
 
-    Nothing is loaded yet. `changes` are values of `CaptionSettings` in place of the model's own. `weights` is where
-    they lie if not in the hub's cache: such a folder, or CoCa's safetensors file.
-    Raises UnknownNameError, DataError for settings or two places, ModelError for a folder that holds no captioner, and
-    MissingExtraError without torch.
+    Nothing is loaded yet. `changes` override the model's own `CaptionSettings`. `weights` is a folder or, for CoCa, a
+    safetensors file to use instead of the hub's cache. Raises UnknownNameError for an unknown name or setting,
+    DataError for a bad setting or `local:FOLDER` with weights elsewhere, ModelError for a folder that is not a
+    captioner's, and MissingExtraError without torch.
     """
     check_one_place(name, weights)
     with needing("torch", f"the captioner {name}"):
@@ -89,13 +89,13 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
 
 
 def check_one_place(name: str, weights: Path | None) -> None:
-    """Raises DataError for `local:FOLDER` with weights elsewhere."""
+    """Raise DataError for `local:FOLDER` with weights elsewhere."""
     if name.startswith(LOCAL) and weights is not None:
-        raise DataError(f"expected one place of a captioner, found {name} and weights = {weights}; leave one out")
+        raise DataError(f"expected one place for a captioner, found {name} and weights = {weights}; leave one out")
 
 
 def _ofa_place(name: str, weights: Path | None) -> Path | str | None:
-    """Where an OFA's checkpoint is: a folder, or the hub's repository; None for what is no OFA."""
+    """The folder or hub repository of an OFA checkpoint; None for other captioners."""
     if name in OFA_NAMES:
         return weights or f"{_OFA_OWNER}/{name}"
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None

@@ -1,4 +1,4 @@
-"""BLIP, BLIP-2 and GIT, as transformers has them (torch)."""
+"""BLIP, BLIP-2 and GIT as captioners, by the library transformers (torch)."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from unprompt.models.networks.torchvision_cure import cure_torchvision
 
 _CLASSES = {"blip": "BlipForConditionalGeneration", "blip-2": "Blip2ForConditionalGeneration", "git": "GitForCausalLM"}
 _LANGUAGE_MODELS = ("opt", "t5")
-"""What BLIP-2 may have inside."""
+"""The language models that a BLIP-2 may contain."""
 
 _SPARE_TOKENS = 256
-"""So many more tokens than its tokenizer a model may have: they are rounded up for the sake of speed."""
+"""The vocabulary of a model may exceed its tokenizer's by this much: it is padded for speed."""
 
 _LARGEST_SIDE = 4096
-"""Pixels; those that were published see 224 or 384."""
+"""Maximum input size in pixels; published models use 224 or 384."""
 
 _IMAGE = "<image>"
-"""BLIP-2's token in whose places it puts what it sees."""
+"""BLIP-2's placeholder token for image features."""
 
 _DERIVED = "position_ids"
-"""How names of what old checkpoints hold besides weights end."""
+"""Suffix of the buffers that old checkpoints store besides weights."""
 
 
 def open_transformers(name: str, source: CaptionSource, settings: CaptionSettings) -> TorchCaptioner:
-    """The captioner of a folder; nothing is read before its first picture.
+    """Open the captioner in a folder; nothing is loaded before its first picture.
 
-    It raises ModelError then for a folder that is not whole, or whose weights or tokenizer do not belong to its config,
-    and DataError for a question or lengths that the model does not take.
+    The first picture raises ModelError if the folder is incomplete or its weights or tokenizer do not match its config,
+    and DataError for a question or lengths that the model does not support.
     """
     return TorchCaptioner(
         name,
@@ -57,14 +57,14 @@ def open_transformers(name: str, source: CaptionSource, settings: CaptionSetting
 
 
 class TransformersWriter:
-    """See `Writer`."""
+    """A network of transformers as a `Writer`."""
 
     def __init__(self, folder: CaptionFolder, settings: CaptionSettings, device: torch.device) -> None:
         cure_torchvision()
         language = _language(folder)
         config, self._tokenizer, self._processor = _load_processors(folder)
         _check_tokenizer(folder, self._tokenizer, config)
-        self._crops = config.model_type == "git"  # the others see a picture whole, squashed
+        self._crops = config.model_type == "git"  # the others squash the whole picture
         self._question = _ask(self._tokenizer, config, language, settings.question)
         _check_lengths(settings, self._question.counted, _longest(config, language))
         self._written = settings.max_length - self._question.counted
@@ -73,7 +73,6 @@ class TransformersWriter:
         self.network = _load_network(folder, _precision(device, language))
 
     def see(self, picture: Picture) -> Tensor:
-        """See `Writer`."""
         image = Image.fromarray(picture.pixels)
         if self._crops:
             image = within_aspect(image)
@@ -81,7 +80,6 @@ class TransformersWriter:
         return cast(Tensor, seen["pixel_values"][0])
 
     def write(self, pixels: Tensor) -> Tensor:
-        """See `Writer`."""
         asked = torch.tensor([self._question.tokens], device=pixels.device).repeat(len(pixels), 1)
         network: Any = self.network
         found: Tensor = network.generate(
@@ -95,18 +93,17 @@ class TransformersWriter:
         return found.reshape(len(pixels), -1, self._written).cpu()
 
     def read(self, tokens: Sequence[int]) -> str:
-        """See `Writer`."""
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
 
     def _check_processor(self, folder: CaptionFolder, side: int) -> None:
-        """Shows it a blank picture, which is no square. Raises ModelError where the model could not see that."""
+        """Process a blank picture that is not square; raise ModelError if the result does not fit the model."""
         blank = Picture("", np.zeros((side, 2 * side, 3), np.uint8), (2 * side, side), None, "", None)
         expected = f"expected finite pixels of the shape {(3, side, side)}"
         try:
             _check_sizes(self._processor)
-            with np.errstate(all="ignore"):  # numbers that make no sense may be infinite
+            with np.errstate(all="ignore"):  # bad numbers in a config may overflow
                 seen = self.see(blank)
-        except Exception as error:  # whatever the library makes of such numbers
+        except Exception as error:  # anything that the library may raise for bad numbers
             found = str(error) or type(error).__name__
         else:
             found = "" if seen.isfinite().all() else "infinite ones"
@@ -120,7 +117,7 @@ class TransformersWriter:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """The tokens that a model is given; how many of them a text's length counts, and how many an answer repeats."""
+    """The input tokens; how many of them count towards a text's length, and how many the output repeats."""
 
     tokens: Sequence[int]
     counted: int
@@ -132,10 +129,10 @@ def _ask(tokenizer: Any, config: Any, language: str | None, text: str) -> _Quest
         tokens = [tokenizer.cls_token_id, *tokenizer(text, add_special_tokens=False).input_ids]
         return _Question(tokens, counted=len(tokens), repeated=len(tokens))
     tokens = tokenizer(text).input_ids
-    if config.model_type == "blip":  # whose generate puts its own first token in, and leaves the last out
+    if config.model_type == "blip":  # its generate replaces the first token and drops the last
         return _Question(tokens, counted=len(tokens) - 1, repeated=len(tokens) - 1)
     given = [config.image_token_id] * config.num_query_tokens + tokens
-    if language == "t5":  # reads the question apart; its text begins with one token of its own
+    if language == "t5":  # its encoder reads the question; its output begins with one token of its own
         return _Question(given, counted=1, repeated=1)
     return _Question(given, counted=len(tokens), repeated=len(given))
 
@@ -151,7 +148,7 @@ def _check_lengths(settings: CaptionSettings, counted: int, longest: int) -> Non
 
 
 def _search(settings: CaptionSettings, counted: int) -> dict[str, Any]:
-    """What `generate` is told; everything that a repository may have set otherwise is among it."""
+    """The options for `generate`, including all that a repository's own config might set otherwise."""
     search: dict[str, Any] = {
         "num_beams": settings.beams,
         "num_return_sequences": settings.beams,
@@ -167,7 +164,7 @@ def _search(settings: CaptionSettings, counted: int) -> dict[str, Any]:
 
 
 def _longest(config: Any, language: str | None) -> int:
-    """Tokens of a text, as far as the model knows positions; T5's are relative and have no end."""
+    """Maximum length of a text in tokens: the number of positions, except for T5, whose positions are relative."""
     if config.model_type == "git":
         return int(config.max_position_embeddings)
     if config.model_type == "blip":
@@ -180,13 +177,13 @@ def _longest(config: Any, language: str | None) -> int:
 def _precision(device: torch.device, language: str | None) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
-    if language == "t5":  # learnt in bfloat16, and overflows float16
+    if language == "t5":  # trained in bfloat16; overflows float16
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.float16
 
 
 def _language(folder: CaptionFolder) -> str | None:
-    """The language model inside a BLIP-2."""
+    """The language model inside a BLIP-2; None for other models."""
     if folder.config["model_type"] != "blip-2":
         return None
     text = folder.config.get("text_config")
@@ -211,10 +208,10 @@ def _load_network(folder: CaptionFolder, precision: torch.dtype) -> nn.Module:
                 use_safetensors=folder.safe,
                 weights_only=True,
                 local_files_only=True,
-                ignore_mismatched_sizes=True,  # they are among what is found
+                ignore_mismatched_sizes=True,  # reported in `found`
                 output_loading_info=True,
             )
-    except Exception as error:  # whatever the library makes of a damaged config or file
+    except Exception as error:  # anything that the library may raise for a damaged config or file
         raise ModelError(f"{folder.path} cannot be loaded: {error}; put the model there again") from error
     faults = {
         "missing": sorted(found["missing_keys"]),
@@ -229,7 +226,7 @@ def _load_network(folder: CaptionFolder, precision: torch.dtype) -> nn.Module:
 
 
 def _whole_numbers(folder: CaptionFolder) -> list[str]:
-    """Weights that the library would make floating-point numbers of without a word; of pickled files nobody can say."""
+    """Integer weights, which the library would convert silently. Only safetensors can be checked, not pickled files."""
     return [
         name
         for file in sorted(folder.path.glob("model*.safetensors") if folder.safe else ())
@@ -239,7 +236,7 @@ def _whole_numbers(folder: CaptionFolder) -> list[str]:
 
 
 def _load_processors(folder: CaptionFolder) -> tuple[Any, Any, Any]:
-    """Config, tokenizer, and what makes pixels of a picture: by Pillow, as all these models learnt to see."""
+    """Config, tokenizer and image processor; the latter by Pillow, as these models were trained."""
     from transformers import AutoImageProcessor, AutoTokenizer
 
     known = {"local_files_only": True, "trust_remote_code": False}
@@ -250,12 +247,12 @@ def _load_processors(folder: CaptionFolder) -> tuple[Any, Any, Any]:
                 AutoTokenizer.from_pretrained(folder.path, **known),
                 AutoImageProcessor.from_pretrained(folder.path, backend="pil", **known),
             )
-    except Exception as error:  # whatever the library makes of damaged files
+    except Exception as error:  # anything that the library may raise for damaged files
         raise ModelError(f"config, tokenizer or processor in {folder.path} cannot be loaded: {error}") from error
 
 
 def _side(folder: CaptionFolder, config: Any) -> int:
-    """Of the pictures that the model sees, which are squares."""
+    """The input size of the model in pixels; its input is square."""
     side = config.vision_config.image_size
     if isinstance(side, int) and 0 < side <= _LARGEST_SIDE:
         return side
@@ -263,7 +260,7 @@ def _side(folder: CaptionFolder, config: Any) -> int:
 
 
 def _check_sizes(processor: Any) -> None:
-    """Raises ValueError for one that would fill the memory with a picture's pixels."""
+    """Raise ValueError for a processor whose output would exhaust the memory."""
     for kind in ("size", "crop_size", "pad_size"):
         for name, edge in dict(getattr(processor, kind, None) or {}).items():
             if edge is not None and not 0 < edge <= _LARGEST_SIDE:
@@ -271,7 +268,7 @@ def _check_sizes(processor: Any) -> None:
 
 
 def _check_tokenizer(folder: CaptionFolder, tokenizer: Any, config: Any) -> None:
-    """Raises ModelError for a tokenizer that cannot be the one that the model was trained with."""
+    """Raise ModelError for a tokenizer that the model cannot have been trained with."""
     text = config if config.model_type == "git" else config.text_config
     pairs = {"pad": (tokenizer.pad_token_id, text.pad_token_id)}
     if config.model_type == "blip":
@@ -295,7 +292,7 @@ def _check_tokenizer(folder: CaptionFolder, tokenizer: Any, config: Any) -> None
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Without the library's reports and progress bars."""
+    """Suppress the library's reports and progress bars."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -60,7 +60,6 @@ class GivenCaption:
         return {}
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
-        """The given text, once for each picture."""
         return [self._text] * len(pictures)
 
     def unload(self) -> None:
@@ -76,7 +75,6 @@ class DecodedCaption:
 
     @property
     def shorter_side(self) -> int | None:
-        """The resolution that the embedded regressor needs."""
         return self._pictures.shorter_side
 
     def identities(self) -> Mapping[str, str]:
@@ -84,7 +82,6 @@ class DecodedCaption:
         return {name: find_model(name).identity() for name in MODELS}
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
-        """One sentence per picture, in order."""
         vectors = self._pictures.encode(pictures)
         captions = []
         for vector, sentences in zip(vectors, self._decoder.sentences(vectors, _BEAMS), strict=True):

@@ -82,7 +82,7 @@ def test_weights_elsewhere(tmp_path: Path) -> None:
         need = captioner_need("coca_ViT-B-32.laion2b_s13b_b90k", place)
         assert [file.place for file in need.missing] == [place]
         assert f"expected {place.name} in {place.parent}; name a safetensors file" in str(need.absence())
-    with pytest.raises(DataError, match=r"one place of a captioner, found local:.* and weights = .*; leave one out"):
+    with pytest.raises(DataError, match=r"one place for a captioner, found local:.* and weights = .*; leave one out"):
         captioner_need(f"local:{tmp_path}", tmp_path)
 
 

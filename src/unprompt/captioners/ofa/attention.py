@@ -1,4 +1,4 @@
-"""Attention and the layers that encoder and decoder are stacked of (torch)."""
+"""Attention, and the layers of encoder and decoder (torch)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SCALE_FACTOR = 2
-"""By how much attention is flatter than usual, since biases of positions are added to it."""
+"""The usual scale of attention is divided by this number's root, since position biases are added to it."""
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -16,7 +16,7 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention with a learnt scale of each head (NormFormer)."""
+    """Multi-head attention with a learned scale per head (NormFormer)."""
 
     def __init__(self, size: int, heads: int) -> None:
         super().__init__()
@@ -29,11 +29,11 @@ class Attention(nn.Module):
         self.c_attn = nn.Parameter(torch.ones(heads))
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What is attended to, x (batch, length, size), as keys and values (batch, heads, length, head size)."""
+        """Keys and values (batch, heads, length, head size) of x (batch, length, size)."""
         return split_heads(self.k_proj(x), self.heads), split_heads(self.v_proj(x), self.heads)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """x (batch, asking, size) asks keys and values; bias (batch or 1, heads, asking, asked)."""
+        """Attend from x (batch, queries, size); bias (batch or 1, heads, queries, keys)."""
         queries = split_heads(self.q_proj(x), self.heads)
         found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=self.scale)
         found = found * self.c_attn[:, None, None]
@@ -42,7 +42,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """An encoder's layer, and the part of a decoder's that is the same: norms come before and, too, within."""
+    """An encoder layer, and the part of a decoder layer that is the same, with NormFormer's additional norms."""
 
     def __init__(self, size: int, heads: int, inner: int) -> None:
         super().__init__()
@@ -55,13 +55,13 @@ class Layer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(size)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """x (batch, length, size) attends to itself; bias (batch or 1, heads, length, length)."""
+        """Self-attention over x (batch, length, size); bias (batch or 1, heads, length, length)."""
         normed = self.self_attn_layer_norm(x)
         found = self.self_attn(normed, *self.self_attn.keys_values(normed), bias)
         return self.feed_forward(x + self.self_attn_mid_layer_norm(found))
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        """x (batch, length, size) with what the perceptron adds."""
+        """Add the perceptron's output to x (batch, length, size)."""
         inner = F.gelu(self.fc1(self.final_layer_norm(x)))
         added: Tensor = self.fc2(self.ffn_layer_norm(inner))
         return x + added

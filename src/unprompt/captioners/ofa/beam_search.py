@@ -1,7 +1,7 @@
-"""Beam search as OFA's authors have it (torch).
+"""Beam search as in OFA's reference implementation (torch).
 
-Scores are sums of log probabilities over the number of tokens, the end among them. A hypothesis that ends among the
-best `beams` leaves, and others take its place, so that the beams stay as many; a picture is finished once it has
+A score is the sum of log probabilities divided by the number of tokens, including the end. A hypothesis that ends among
+the best `beams` is finished and replaced, so that the number of beams stays the same; a picture is finished once it has
 `beams` hypotheses. After fairseq's SequenceGenerator, https://github.com/facebookresearch/fairseq.
 """
 
@@ -18,10 +18,10 @@ from unprompt.captioners.ofa.configuration import END, PAD, START
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """How captions are sought; the defaults are those of the published ensemble.
+    """Options of the search; the defaults are those of the published ensemble.
 
-    No n-gram of `no_repeat_ngram_size` tokens comes twice (0: any may). Lengths are in tokens without the end. What
-    makes sense is for `CaptionSettings` to say.
+    No n-gram of `no_repeat_ngram_size` tokens occurs twice (0: no such rule). Lengths are in tokens without the end.
+    `CaptionSettings` checks the bounds.
     """
 
     beams: int = 5
@@ -32,20 +32,20 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A finished sequence, start and end left out, and its mean log probability."""
+    """A finished sequence without start and end, and its mean log probability."""
 
     tokens: tuple[int, ...]
     score: float
 
 
 class Continuation(Protocol):
-    """What a model says comes next."""
+    """A model that predicts the next token."""
 
     def logits(self, tokens: Tensor) -> Tensor:
-        """tokens (rows, length), all from the start on; returns the logits of the next (rows, vocabulary)."""
+        """Logits of the next token (rows, vocabulary), given all tokens (rows, length) from the start on."""
 
     def keep(self, rows: Tensor, pictures: Tensor) -> None:
-        """Told after each step: which rows, and which pictures, of those before go on; as many rows for each."""
+        """Called after each step with the indices of the rows and pictures that continue, equally many rows each."""
 
 
 @torch.inference_mode()
@@ -54,13 +54,12 @@ def search(
 ) -> list[list[Hypothesis]]:
     """The hypotheses of each picture, best first.
 
-    There are as many as beams, or fewer where the vocabulary holds too few sequences; none where the model's numbers
-    are none (NaN).
+    There are as many as beams, fewer if the vocabulary allows too few sequences, and none if the logits are NaN.
     """
     found: list[list[Hypothesis]] = [[] for _ in range(pictures)]
     going = list(range(pictures))
-    tokens = torch.full((pictures, 1), START, device=device)  # (rows, length); at first one row a picture
-    scores = torch.zeros((pictures, 1), device=device)  # (pictures that go on, rows of each)
+    tokens = torch.full((pictures, 1), START, device=device)  # (rows, length); at first one row per picture
+    scores = torch.zeros((pictures, 1), device=device)  # (unfinished pictures, rows of each)
     for step in range(settings.max_length + 1):
         allowed = _log_probabilities(model.logits(tokens), tokens, step, settings)  # (rows, vocabulary)
         totals = (scores.flatten()[:, None] + allowed).view(len(going), -1)
@@ -88,8 +87,8 @@ class _Candidates:
     ends: Tensor
 
     def ended(self, tokens: Tensor, beams: int) -> list[list[Hypothesis]]:
-        """The hypotheses of each picture that end among its first `beams` candidates; tokens (rows, length) so far."""
-        length = tokens.shape[1]  # the start counts for the end
+        """Each picture's hypotheses that end among its first `beams` candidates; tokens (rows, length) so far."""
+        length = tokens.shape[1]  # counts the start in place of the end
         return [
             [
                 Hypothesis(tuple(tokens[self.rows[at, place], 1:].tolist()), self.totals[at, place].item() / length)
@@ -100,14 +99,14 @@ class _Candidates:
         ]
 
     def beams(self, kept: Tensor, beams: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The rows that go on and what is added to each (kept * beams), and their totals (kept, beams)."""
+        """The rows that continue and the token added to each (kept * beams), and their totals (kept, beams)."""
         places = self.ends[kept].to(torch.uint8).argsort(dim=1, stable=True)[:, :beams]
         rows, added = self.rows[kept].gather(1, places), self.tokens[kept].gather(1, places)
         return rows.flatten(), added.flatten(), self.totals[kept].gather(1, places)
 
 
 def _best(totals: Tensor, vocabulary: int, beams: int) -> _Candidates:
-    """The best of totals (pictures, rows of each * vocabulary): twice as many as beams, since half of them may end."""
+    """The best 2 * beams of totals (pictures, rows of each * vocabulary), since up to half of them may be ends."""
     values, places = totals.topk(2 * beams, dim=1)
     tokens = places % vocabulary
     first_rows = torch.arange(len(totals), device=totals.device)[:, None] * (totals.shape[1] // vocabulary)
@@ -115,7 +114,7 @@ def _best(totals: Tensor, vocabulary: int, beams: int) -> _Candidates:
 
 
 def _log_probabilities(logits: Tensor, tokens: Tensor, step: int, settings: SearchSettings) -> Tensor:
-    """Of each next token (rows, vocabulary), in float32; minus infinity for those that must not come."""
+    """Log probabilities of the next token (rows, vocabulary) in float32; minus infinity for tokens not allowed."""
     values = logits.float().log_softmax(dim=1)
     values = values.masked_fill(values.isnan(), -torch.inf)
     values[:, PAD] = -torch.inf
@@ -131,7 +130,7 @@ def _log_probabilities(logits: Tensor, tokens: Tensor, step: int, settings: Sear
 
 
 def _repetitions(tokens: Tensor, size: int) -> Tensor:
-    """The tokens that would complete an n-gram of `size` once more, (rows, n-grams); PAD, never allowed, for none."""
+    """The tokens (rows, n-grams) that would repeat an n-gram of `size`; PAD, which is never allowed, for no token."""
     ngrams = tokens.unfold(1, size, 1)  # (rows, n-grams, size)
     begun = tokens[:, tokens.shape[1] - size + 1 :]  # (rows, size - 1)
     again = (ngrams[..., :-1] == begun[:, None]).all(-1)

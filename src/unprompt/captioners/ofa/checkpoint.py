@@ -1,4 +1,4 @@
-"""Published checkpoints of OFA -> the network (torch)."""
+"""Loads published checkpoints of OFA into the network (torch)."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from unprompt.models.networks.start_weights import differences
 from unprompt.models.store.checkpoint import read_checkpoint
 
 _LARGEST_TEXT_MB = 16
-"""Of config, vocabulary and merges; those that were published have about one."""
+"""Maximum size of config, vocabulary and merges; published ones have about one MB."""
 
 _WORDS = "encoder.embed_tokens.weight"
 _TIED = ("decoder.embed_tokens.weight", "decoder.output_projection.weight")
-"""The embedding of words under its other names."""
+"""Other names under which checkpoints repeat the word embedding."""
 
 _UNUSED = re.compile(
-    r"(encoder|decoder)\.(token_rp_bucket|image_rp_bucket|image_position_idx|version)"  # computed, or told to programs
-    r"|.*\.num_batches_tracked"  # of training
+    r"(encoder|decoder)\.(token_rp_bucket|image_rp_bucket|image_position_idx|version)"  # computed here, or metadata
+    r"|.*\.num_batches_tracked"  # needed for training only
     r"|decoder\.(embed_image_positions|image_pos_ln|code_layernorm_embedding|image_rel_pos_table_list\.\d+)\..*"
 )
-"""What checkpoints hold that captions do not need; the last are of drawing pictures."""
+"""Entries of a checkpoint that captioning does not need; the last group is for generating pictures."""
 
 _NORM_EPSILON = 1e-5
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def read_texts(files: CheckpointFiles) -> tuple[Configuration, OfaTokenizer]:
-    """Sizes and tokenizer, in a moment. Raises ModelError where files are damaged or do not belong together."""
+    """Read sizes and tokenizer, but no weights. Raises ModelError if files are damaged or do not belong together."""
     config = _read_config(files.config)
     return config, OfaTokenizer(_read_text(files.vocabulary), _read_text(files.merges), config.vocab_size)
 
 
 def load_network(files: CheckpointFiles, config: Configuration, dtype: torch.dtype) -> Network:
-    """The network with its weights. Raises ModelError where their file is damaged, and as `fill` does."""
+    """The network with its weights. Raises ModelError if their file is damaged, and like `fill`."""
     try:
         state = read_checkpoint(files.weights)
     except DataError as error:
@@ -54,8 +54,8 @@ def load_network(files: CheckpointFiles, config: Configuration, dtype: torch.dty
 def fill(config: Configuration, state: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> Network:
     """The network with the weights of a published state dict.
 
-    Raises ModelError that names them where any are missing, unknown, of another shape or no finite floating-point
-    numbers, or where the embedding of words is not the same in encoder and decoder.
+    Raises ModelError, which names the weights, if any are missing, unknown, of another shape or not finite
+    floating-point numbers, or if encoder and decoder have different word embeddings.
     """
     own = {name: value for name, value in state.items() if name not in _TIED and not _UNUSED.fullmatch(name)}
     if faults := differences(expected_weights(config), own):
@@ -69,13 +69,13 @@ def fill(config: Configuration, state: Mapping[str, Tensor], dtype: torch.dtype 
 
 
 def expected_weights(config: Configuration) -> dict[str, Tensor]:
-    """What a checkpoint has to hold, under its own names: tensors without numbers, on the device "meta"."""
+    """The weights that a checkpoint must hold, under its own names, as tensors on the device "meta"."""
     with torch.device("meta"):
         network = Network(config)
     expected: dict[str, Tensor] = {}
     for name, value in network.state_dict().items():
         norm = _norm_of(name)
-        if norm and name.endswith("bias"):  # convolutions have none before norms are folded in
+        if norm and name.endswith("bias"):  # convolutions have no bias until norms are folded in
             expected |= {f"{norm}.{part}": value for part in _NORM}
         else:
             expected[_published_name(name)] = value
@@ -99,7 +99,7 @@ def _read_text(path: Path) -> str:
 
 
 def _folded(network: Network, state: Mapping[str, Tensor], dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-    """The network's own names with their weights: batch norms become part of the convolutions before them."""
+    """The network's weights by its own names, with batch norms folded into the convolutions before them."""
     for name in network.state_dict():
         norm = _norm_of(name)
         if not norm:
@@ -111,7 +111,7 @@ def _folded(network: Network, state: Mapping[str, Tensor], dtype: torch.dtype) -
             yield name, (bias - mean * scale).to(dtype)
         else:
             scaled = state[name].double() * scale[:, None, None, None]
-            # The layout in which convolutions are fastest, on a GPU by far.
+            # In this layout convolutions are fastest, by far so on a GPU.
             yield name, scaled.to(dtype, memory_format=torch.channels_last)
 
 
@@ -120,7 +120,7 @@ def _published_name(name: str) -> str:
 
 
 def _norm_of(name: str) -> str:
-    """The batch norm that comes after the convolution whose weight or bias this is; empty for any other name."""
+    """The batch norm that follows the convolution with this weight or bias; empty for any other name."""
     found = re.fullmatch(r"(encoder\.embed_images\..*?)(?:conv(\d)|downsample\.0)\.(?:weight|bias)", name)
     if not found:
         return ""

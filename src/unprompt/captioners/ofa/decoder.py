@@ -1,4 +1,4 @@
-"""Words so far -> the next word, each step at the cost of one step (torch)."""
+"""The decoder: from the words so far to the next, computing only the new word at each step (torch)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from unprompt.captioners.ofa.positions import absolute_bias, relative_bias, word
 class LayerCache:
     """Keys and values of one layer.
 
-    Those of the words so far are (rows, heads, words, head size). Those of the memory are (pictures, heads, length,
-    head size): the rows of a picture, its beams, share them.
+    Those of the words are (rows, heads, words, head size). Those of the memory are (pictures, heads, length, head
+    size): the rows of a picture, its beams, share them.
     """
 
     keys: Tensor
@@ -27,7 +27,7 @@ class LayerCache:
     memory_values: Tensor
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of all words, with those of new ones."""
+        """Append keys and values of new words; return those of all words."""
         self.keys = torch.cat([self.keys, keys], 2)
         self.values = torch.cat([self.values, values], 2)
         return self.keys, self.values
@@ -43,21 +43,21 @@ class DecoderLayer(Layer):
         self.cross_attn_mid_layer_norm = nn.LayerNorm(size)
 
     def step(self, x: Tensor, cache: LayerCache, bias: Tensor, memory_bias: Tensor) -> Tensor:
-        """x (rows, new words, size) and the cache, which learns them.
+        """Process x (rows, new words, size), adding its keys and values to the cache.
 
         bias (1, heads, new words, words); memory_bias (pictures or 1, heads, rows of a picture * new words, length).
         """
         normed = self.self_attn_layer_norm(x)
         keys, values = cache.extend(*self.self_attn.keys_values(normed))
         x = x + self.self_attn_mid_layer_norm(self.self_attn(normed, keys, values, bias))
-        # The rows of a picture ask its memory together, as if they were more words.
+        # The rows of a picture attend to its memory together, as if they were one longer row.
         asking = self.cross_attn_layer_norm(x).reshape(len(cache.memory_keys), -1, x.shape[-1])
         found = self.cross_attn(asking, cache.memory_keys, cache.memory_values, memory_bias)
         return self.feed_forward(x + self.cross_attn_mid_layer_norm(found).view_as(x))
 
 
 class Decoder(nn.Module):
-    """The layers, and the positions of what they see. The tables for drawing pictures are left out."""
+    """The layers with their position embeddings, without the tables that only generating pictures needs."""
 
     def __init__(self, config: Configuration) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Decoder(nn.Module):
         self.layer_norm = nn.LayerNorm(size)
 
     def begin(self, memory: Memory, words: int) -> Decoding:
-        """A decoding that may reach so many words, the start among them."""
+        """Begin decoding up to `words` words, including the start."""
         positions = self.pos_ln(self.embed_positions.weight[:words])
         absolute = absolute_bias(self.self_pos_q_linear(positions), self.self_pos_k_linear(positions), self.heads)
         future = torch.full((words, words), -torch.inf, dtype=absolute.dtype, device=absolute.device).triu(1)
@@ -88,9 +88,9 @@ class Decoder(nn.Module):
 
 
 class Decoding:
-    """Words after words for the pictures of a memory, one or more rows of words a picture.
+    """Decodes word by word for the pictures of a memory, with one or more rows of words per picture.
 
-    `biases` are those of each layer (heads, words, words); `memory_bias` is (heads, words, length).
+    `biases` holds one tensor (heads, words, words) per layer; `memory_bias` is (heads, words, length).
     """
 
     def __init__(self, decoder: Decoder, memory: Memory, biases: list[Tensor], memory_bias: Tensor) -> None:
@@ -102,13 +102,13 @@ class Decoding:
         for layer in decoder.layers:
             assert isinstance(layer, DecoderLayer)
             keys, values = layer.cross_attn.keys_values(memory.states)
-            nothing = keys.new_empty(0)  # what torch.cat joins to any shape
+            nothing = keys.new_empty(0)  # torch.cat accepts it beside any shape
             self._caches.append(LayerCache(nothing, nothing, keys, values))
         self.words = 0
-        """How many are behind it."""
+        """Number of words decoded so far."""
 
     def advance(self, embedded: Tensor) -> Tensor:
-        """embedded (rows, new words, size), what comes next in each row; returns states (rows, new words, size)."""
+        """Process the next words, embedded (rows, new words, size); returns states (rows, new words, size)."""
         seen, self.words = self.words, self.words + embedded.shape[1]
         x = self._decoder.layernorm_embedding(embedded)
         memory_bias = self._bias_of_memory(seen, len(embedded))
@@ -119,7 +119,7 @@ class Decoding:
         return out
 
     def keep(self, rows: Tensor, pictures: Tensor) -> None:
-        """Goes on with these rows, in this order, and with these pictures; as many rows for each."""
+        """Continue with these rows and pictures, in this order; equally many rows per picture."""
         all_stay = len(pictures) == len(self._caches[0].memory_keys)
         for cache in self._caches:
             cache.keys, cache.values = cache.keys[rows], cache.values[rows]

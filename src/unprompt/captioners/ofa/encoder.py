@@ -1,4 +1,4 @@
-"""A picture and a question -> what the decoder attends to (torch)."""
+"""The encoder: from a picture and a question to the memory that the decoder attends to (torch)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _WORD, _PATCH = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the decoder attends to, for some pictures: patches first, then words.
+    """What the decoder attends to, for a batch of pictures: patches first, then words.
 
-    `states` (pictures, length, size); `positions` (length, size), which all pictures share; `hidden` (pictures,
-    length), true at padding, or None where there is none.
+    `states` (pictures, length, size); `positions` (length, size), shared by all pictures; `hidden` (pictures, length),
+    true at padding, or None without padding.
     """
 
     states: Tensor
@@ -38,7 +38,7 @@ class Memory:
 
 
 class Encoder(nn.Module):
-    """Sees patches and words together."""
+    """Processes patches and words together."""
 
     def __init__(self, config: Configuration) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         self.layer_norm = nn.LayerNorm(size)
 
     def forward(self, pixels: Tensor, words: Tensor, padding: Tensor | None) -> Memory:
-        """pixels (batch, 3, side, side); words (batch, length, size), embedded; padding (batch, length), true there."""
+        """pixels (batch, 3, side, side); words (batch, length, size), embedded; padding (batch, length), bool."""
         features = self.embed_images(pixels)  # (batch, 1024, side / 16, side / 16)
         patches = self.image_proj(features.flatten(2).mT) + self.type_embedding.weight[_PATCH]
         words = self.layernorm_embedding(words + self.type_embedding.weight[_WORD])
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         return torch.cat([patches, self.pos_ln(self.embed_positions.weight[:words])])  # (patches + words, size)
 
     def _biases(self, positions: Tensor, height: int, width: int) -> Iterator[Tensor]:
-        """(1, heads, length, length) for one layer after another: all at once would be larger than the weights."""
+        """The bias (1, heads, length, length) of each layer in turn: all at once would be larger than the weights."""
         patches = height * width
         absolute = absolute_bias(self.pos_q_linear(positions), self.pos_k_linear(positions), self.heads)
         near = patch_distances(height, width, self.patch_buckets, positions.device)
@@ -97,6 +97,6 @@ class Encoder(nn.Module):
 
 
 def hidden_bias(hidden: Tensor, dtype: torch.dtype) -> Tensor:
-    """What keeps attention from what is hidden (batch, length): (batch, 1, 1, length)."""
+    """The bias (batch, 1, 1, length) that excludes hidden positions (batch, length) from attention."""
     bias = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
     return bias.masked_fill(hidden, -torch.inf)[:, None, None]

@@ -1,4 +1,4 @@
-"""The files of a published checkpoint of OFA: in a folder, or of a repository of the hub."""
+"""The files of a published OFA checkpoint, in a folder or a repository of the hub."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from unprompt.models.store.hub import hub_files
 
 CONFIG, VOCABULARY, MERGES = "config.json", "vocab.json", "merges.txt"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""The first that is there is read."""
+"""The first that exists is read."""
 
 NEEDED = ((CONFIG,), (VOCABULARY,), (MERGES,), WEIGHTS)
-"""Of each one, as `CheckpointFiles` has them."""
+"""One file of each group, in the order of `CheckpointFiles`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFiles:
-    """Where they are."""
+    """The paths of a checkpoint's files."""
 
     config: Path
     vocabulary: Path
@@ -27,7 +27,7 @@ class CheckpointFiles:
 
 
 def find_files(folder: Path) -> CheckpointFiles:
-    """The files of a folder. Raises ModelError where any is missing, which names all that are."""
+    """The files in a folder. Raises ModelError, which names all that are missing."""
     found = [next((folder / name for name in names if (folder / name).is_file()), None) for names in NEEDED]
     lacking = [" or ".join(names) for names, path in zip(NEEDED, found, strict=True) if path is None]
     if lacking:
@@ -39,5 +39,5 @@ def find_files(folder: Path) -> CheckpointFiles:
 
 
 def bring_files(repository: str, name: str) -> CheckpointFiles:
-    """The files of a repository (OWNER/NAME), which the user calls `name`. Raises as `hub_files` does."""
+    """The files of a repository (OWNER/NAME), called `name` in messages. Raises what `hub_files` raises."""
     return CheckpointFiles(*hub_files(repository, NEEDED, name, "name a folder that you have (local:FOLDER)"))

@@ -1,4 +1,4 @@
-"""OFA's network: picture and question in, logits of words out (torch)."""
+"""OFA's network: from picture and question to logits of words (torch)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from unprompt.captioners.ofa.encoder import Encoder, Memory
 
 
 class Network(nn.Module):
-    """Encoder and decoder around one embedding of words, which is also what turns the decoder's output into logits.
+    """Encoder and decoder around one word embedding, which also maps the decoder's output to logits.
 
-    Parameters have the names of published checkpoints, but for those that `checkpoint` says.
+    Parameters have the names of published checkpoints, except for those that `checkpoint` renames.
     """
 
     def __init__(self, config: Configuration) -> None:
@@ -24,28 +24,27 @@ class Network(nn.Module):
         self.decoder = Decoder(config)
 
     def encode(self, pixels: Tensor, questions: Tensor) -> Memory:
-        """pixels (batch, 3, side, side); questions (batch, length), tokens from start to end, padded."""
+        """pixels (batch, 3, side, side); questions (batch, length), padded tokens from start to end."""
         padding = questions == PAD
         memory: Memory = self.encoder(pixels, self.embed_tokens(questions), padding if padding.any() else None)
         return memory
 
     def logits(self, states: Tensor) -> Tensor:
-        """states (..., size), the decoder's; returns (..., vocabulary)."""
+        """Logits (..., vocabulary) of the decoder's states (..., size)."""
         return F.linear(states, self.embed_tokens.weight)
 
 
 class Captioning:
-    """Captions under way, for `search`: see `Continuation`. A step costs one step over cached keys and values."""
+    """Captions in progress, as a `Continuation` for `search`; keys and values of earlier words are cached."""
 
     def __init__(self, network: Network, memory: Memory, words: int) -> None:
         self._network = network
         self._decoding = network.decoder.begin(memory, words)
 
     def logits(self, tokens: Tensor) -> Tensor:
-        """tokens (rows, words), all so far; returns the logits of the next (rows, vocabulary)."""
+        """Logits of the next token (rows, vocabulary), given all tokens (rows, words) so far."""
         new = self._network.embed_tokens(tokens[:, self._decoding.words :])
         return self._network.logits(self._decoding.advance(new)[:, -1])
 
     def keep(self, rows: Tensor, pictures: Tensor) -> None:
-        """See `Continuation`."""
         self._decoding.keep(rows, pictures)

@@ -1,6 +1,6 @@
-"""What OFA sees a picture with: the first three stages of a ResNet (torch).
+"""OFA's image backbone: the first three stages of a ResNet (torch).
 
-Batch norms are part of the convolutions before them; `checkpoint` folds them in.
+Batch norms are folded into the convolutions before them by `checkpoint`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STRIDE = 16
-"""Pixels of a picture's side in one of the patches that come out."""
+"""Side of a patch in pixels."""
 
 FEATURES = 1024
-"""Numbers in a patch."""
+"""Numbers per patch."""
 
 
 class Bottleneck(nn.Module):
-    """(batch, channels, height, width) -> (batch, 4 * width, height / stride, width / stride)."""
+    """Maps (batch, channels, height, width) to (batch, 4 * width, height / stride, width / stride)."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Pixels (batch, 3, height, width) -> features (batch, 1024, height / 16, width / 16)."""
+    """Maps pixels (batch, 3, height, width) to features (batch, 1024, height / 16, width / 16)."""
 
     def __init__(self, blocks: Sequence[int]) -> None:
         super().__init__()

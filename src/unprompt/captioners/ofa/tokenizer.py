@@ -1,4 +1,4 @@
-"""Texts to tokens of OFA and back: BART's byte-pair encoding, and tokens for codes of pictures and places in them."""
+"""OFA's tokenizer: BART's byte-pair encoding, with tokens for image codes and positions in pictures."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from unprompt.errors import ModelError
 _SPECIAL = {"<s>": START, "<pad>": PAD, "</s>": END, "<unk>": 3}
 _MASK = "<mask>"
 _UNMADE = re.compile(r"<.*>|madeupword\d+", re.DOTALL)
-"""Tokens that no merge makes: special ones, codes and places, and what fills up BART's vocabulary."""
+"""Tokens that no merge produces: special tokens, codes and positions, and the fillers of BART's vocabulary."""
 _ADDED = [f"<code_{code}>" for code in range(8192)] + [f"<bin_{place}>" for place in range(1000)]
 
 _SPACED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
-"""Where the published tokenizer takes blanks out of what it decodes."""
+"""Where the published tokenizer removes spaces from decoded text."""
 
 
 class OfaTokenizer:
-    """The tokenizer of a checkpoint, from the texts of its vocab.json and merges.txt.
+    """The tokenizer of a checkpoint, from the contents of its vocab.json and merges.txt.
 
-    Tokens for codes and places come after the vocabulary, but for those that it holds itself. Raises ModelError where
-    the files are damaged or not those of a model with `size` tokens.
+    Tokens for codes and positions follow the vocabulary unless it holds them already. Raises ModelError if the files
+    are damaged or do not belong to a model with `size` tokens.
     """
 
     def __init__(self, vocabulary: str, merges: str, size: int) -> None:
@@ -41,7 +41,7 @@ class OfaTokenizer:
         pairs = _read_merges(merges)
         try:
             model = models.BPE(tokens, pairs)
-        except Exception as error:  # tokenizers raises nothing more telling
+        except Exception as error:  # tokenizers raises nothing more specific
             raise ModelError(f"{MERGES} does not belong to {VOCABULARY}: {error}") from error
         _check_whole(tokens, pairs)
         self._tokenizer = Tokenizer(model)
@@ -49,16 +49,16 @@ class OfaTokenizer:
         self._tokenizer.decoder = decoders.ByteLevel()
         self._tokenizer.add_special_tokens(list(_SPECIAL))
         if _MASK in tokens:
-            self._tokenizer.add_special_tokens([AddedToken(_MASK, lstrip=True)])  # it takes the blank before it
+            self._tokenizer.add_special_tokens([AddedToken(_MASK, lstrip=True)])  # it absorbs the space before it
         self._tokenizer.add_tokens(_ADDED)
 
     def encode(self, text: str) -> list[int]:
-        """Tokens from start to end."""
-        readable = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is no text
+        """The tokens of a text, with start and end."""
+        readable = text.encode("utf-8", "replace").decode("utf-8")  # replaces lone surrogates
         return [START, *self._tokenizer.encode(readable).ids, END]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text, without special tokens and needless blanks."""
+        """The text, without special tokens and superfluous spaces."""
         text = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         for spaced in _SPACED:
             text = text.replace(spaced, spaced.strip())
@@ -87,7 +87,7 @@ def _read_merges(text: str) -> list[tuple[str, str]]:
 
 
 def _check_whole(tokens: Collection[str], pairs: Collection[tuple[str, str]]) -> None:
-    """Raises ModelError where a token cannot come about: without merges each letter of a text would be one."""
+    """Raise ModelError if merges for some tokens are missing, which would split words into single letters."""
     made = {first + second for first, second in pairs}
     lacking = [token for token in tokens if len(token) > 1 and token not in made and not _UNMADE.fullmatch(token)]
     if lacking:

@@ -1,4 +1,4 @@
-"""OFA as a captioner among the others: its published question, and its authors' beam search (torch)."""
+"""OFA as a captioner: its published question and its reference beam search (torch)."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ PREPROCESSING = Preprocessing(
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
 )
-"""How the published ensemble shows it pictures."""
+"""The preprocessing of the published ensemble."""
 
 
 def open_ofa(name: str, place: Path | str, settings: CaptionSettings) -> TorchCaptioner:
-    """The captioner of a checkpoint: a folder (a path) or a repository of the hub (OWNER/NAME); nothing is read yet.
+    """Open the captioner of a checkpoint in a folder (a path) or a hub repository (OWNER/NAME); nothing is loaded yet.
 
-    Raises DataError for a length penalty, which OFA's search does not have. Its first picture raises ModelError for
-    files that cannot be had or do not belong together, and DataError for a question or lengths that the model does not
-    take.
+    Raises DataError for a length penalty, which OFA's search does not support. The first picture raises ModelError if
+    files are unavailable or do not belong together, and DataError for a question or lengths that the model does not
+    support.
     """
     if settings.length_penalty != 1:
         raise DataError(f"{name} weighs texts by the mean over their tokens; expected length_penalty = 1 or none")
@@ -50,7 +50,7 @@ def open_ofa(name: str, place: Path | str, settings: CaptionSettings) -> TorchCa
 
 
 class OfaWriter:
-    """See `Writer`."""
+    """An OFA network as a `Writer`."""
 
     def __init__(self, files: CheckpointFiles, settings: CaptionSettings, device: torch.device) -> None:
         config, self._tokenizer = read_texts(files)
@@ -67,11 +67,9 @@ class OfaWriter:
         self.network: nn.Module = self._ofa
 
     def see(self, picture: Picture) -> Tensor:
-        """See `Writer`."""
         return torch.from_numpy(preprocess(picture.pixels, PREPROCESSING))
 
     def write(self, pixels: Tensor) -> Tensor:
-        """See `Writer`."""
         seen = pixels.to(self._ofa.embed_tokens.weight.dtype)
         asked = torch.tensor([self._question], device=pixels.device).expand(len(pixels), -1)
         captioning = Captioning(self._ofa, self._ofa.encode(seen, asked), self._settings.max_length + 1)
@@ -82,12 +80,11 @@ class OfaWriter:
         return written
 
     def read(self, tokens: Sequence[int]) -> str:
-        """See `Writer`."""
         return self._tokenizer.decode(tokens)
 
 
 def _check_fit(config: Configuration, settings: CaptionSettings, asked: int) -> None:
-    """Raises DataError for lengths that the model does not take; the question has so many tokens."""
+    """Raise DataError for lengths that the model does not support; `asked` is the question's length in tokens."""
     longest, largest = config.max_position_embeddings, config.image_bucket_size * STRIDE
     if largest < PREPROCESSING.input_size:
         raise DataError(f"this OFA sees up to {largest} pixels; expected one for {PREPROCESSING.input_size}")
