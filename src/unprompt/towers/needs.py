@@ -1,4 +1,4 @@
-"""What a two-tower model needs on the disk."""
+"""What a two-tower model needs on disk."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SAFETENSORS = ".safetensors"
 
 
 def towers_need(name: str, weights: str) -> Need:
-    """A two-tower model of open_clip, `architecture.tag`; `weights` as `open_towers` takes them.
+    """The need for an open_clip model, `architecture.tag`; `weights` are as for `open_towers`.
 
-    Raises UnknownNameError for one that open_clip does not know either, MissingExtraError where it cannot be asked.
+    Raises UnknownNameError for a name that open_clip does not know, MissingExtraError if open_clip is not installed.
     """
     name = name if "." in name else name.replace("/", ".", 1)
     if weights == RANDOM:
@@ -37,9 +37,9 @@ def towers_needs(name: str, weights: str) -> list[Need]:
 
 
 def _looked_up(name: str) -> PublishedModel:
-    """What open_clip knows of a model that is not in our table.
+    """What open_clip knows about a model that is not in our table.
 
-    Raises UnknownNameError, MissingExtraError without torch, and ModelError where no hub has its weights.
+    Raises UnknownNameError, MissingExtraError without torch, and ModelError if its weights are not on the hub.
     """
     with needing("torch", f"the model {name}"):
         from unprompt.models.networks.open_clip_backbone import HUB_FILES, tag_config
@@ -52,10 +52,10 @@ def _looked_up(name: str) -> PublishedModel:
 
 
 def published_need(name: str) -> Need:
-    """A model that somebody published, by its name alone.
+    """The need for a published model, by its name alone.
 
-    Raises UnknownNameError, with the nearest known one, for a name that neither we nor open_clip know; the latter is
-    asked for names like ViT-B-16.laion2b_s34b_b88k, and MissingExtraError is raised where it is not installed.
+    Raises UnknownNameError with the nearest known name if neither our table nor open_clip knows it. Names such as
+    ViT-B-16.laion2b_s34b_b88k are looked up in open_clip: raises MissingExtraError if it is not installed.
     """
     known = published_models()
     if name in known:

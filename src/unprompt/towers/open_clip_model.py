@@ -1,4 +1,4 @@
-"""Whole models of open_clip, both towers (torch)."""
+"""Building whole open_clip models, both towers (torch)."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from unprompt.models.store.weights import HUB, RANDOM
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 TEXT_OPTIONS = ("context_length", "heads", "layers", "mlp_ratio", "vocab_size", "width")
-"""The keys of a model's `text_cfg` that change sizes."""
+"""The keys of a model's `text_cfg` that set sizes."""
 
 Precision = Literal["fp32", "fp16"]
 
 _STALE = "text.transformer.embeddings.position_ids"
-"""In old files of towers of transformers, which lost it in version 4.31."""
+"""A buffer in old files with a text tower of transformers, which removed it in version 4.31."""
 
-_SAMPLE, _SAMPLED_EVERY = 1 << 10, 1 << 16  # bytes of a tensor, and between their beginnings
+_SAMPLE, _SAMPLED_EVERY = 1 << 10, 1 << 16  # bytes per sample of a tensor, and between the starts of samples
 
-_LARGEST_NUMBER = 1 << 20  # of anything in options: beyond every vocabulary and width that there is
+_LARGEST_NUMBER = 1 << 20  # of any option: beyond every existing vocabulary and width
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Architecture and tag ("" for none) of `architecture.tag` or, as CLIP Interrogator writes it, `architecture/tag`.
+    """Split `architecture.tag`, or CLIP Interrogator's `architecture/tag`, into its parts; the tag may be "".
 
-    Raises UnknownNameError, with the nearest names, where open_clip does not know them; MissingExtraError without it.
+    Raises UnknownNameError with the nearest names if open_clip does not know them, MissingExtraError without open_clip.
     """
     cure_torchvision()
     try:
@@ -64,38 +64,38 @@ def build_model(
     options: Mapping[str, Any] = NO_OPTIONS,
     precision: Precision = "fp32",
 ) -> nn.Module:
-    """A model of open_clip on the CPU, in the state for answering; a file of weights is mapped, and read when used.
+    """Build an open_clip model on the CPU, in evaluation mode; a file of weights is memory-mapped.
 
     `weights`: "hub" (those of the tag), "random", or the path of a safetensors file of the whole model or of a folder
-    with one. `options` are sizes that differ from the architecture's: embed_dim, text_cfg and vision_cfg. "fp16" is
-    open_clip's mixture for GPUs: norms stay in float32.
+    with one. `options` override sizes of the architecture: embed_dim, text_cfg and vision_cfg. "fp16" is open_clip's
+    mixed precision for GPUs, which keeps norms in float32.
 
-    Raises UnknownNameError for a name or an option that is not known, DataError for what does not fit together,
-    ModelError for weights that cannot be had.
+    Raises UnknownNameError for an unknown name or option, DataError for sizes or weights that do not fit, ModelError
+    for weights that are not available.
     """
     architecture, tag = split_name(name)
     if weights == RANDOM:
         return _create(name, architecture, tag, weights, options, precision).eval()
     file = weights_file(name, weights)
-    # Random numbers that the file's would replace cost seconds: of a large model more than all the rest.
+    # Initialising weights that are then replaced takes seconds, for a large model longer than everything else.
     with torch.device("meta"):
         model = _create(name, architecture, tag, weights, options, precision)
     _fill(model, name, file)
-    if not _made_whole(model):  # something in it is neither a weight nor a mask
+    if not _made_whole(model):  # some tensor is neither a weight nor a mask
         model = _create(name, architecture, tag, weights, options, precision)
         _fill(model, name, file)
     return model.eval()
 
 
 def weights_file(name: str, weights: str) -> Path:
-    """The file of the weights. Raises ModelError where the hub's is not at hand, DataError where a path has none."""
+    """The file with the weights. Raises ModelError if the hub's is not available, DataError if a path holds none."""
     return hub_weights(*split_name(name)) if weights == HUB else find_weights(Path(weights))
 
 
 def weights_identity(weights: Path | nn.Module) -> str:
     """A hash, 12 hexadecimal digits, that changes with the weights of a file or of a model.
 
-    Files of the hub's cache are known by their hash already: it is the name of the file behind the link.
+    For files in the hub's cache it is taken from the name of the blob that the link points to.
     """
     if isinstance(weights, nn.Module):
         return _model_sha256(weights)[:12]
@@ -106,7 +106,7 @@ def weights_identity(weights: Path | nn.Module) -> str:
 
 
 def model_config(architecture: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """open_clip's config of a known architecture, with other sizes. Raises UnknownNameError or DataError."""
+    """open_clip's config of a known architecture, with `options` applied. Raises UnknownNameError or DataError."""
     import open_clip
 
     config: dict[str, Any] = open_clip.get_model_config(architecture)
@@ -125,7 +125,7 @@ def model_config(architecture: str, options: Mapping[str, Any]) -> dict[str, Any
                 _check_size(architecture, inner, size)
             value = {**config[key], **value}
         config[key] = value
-    # Whatever starts out from weights of its own would fetch them.
+    # Otherwise towers of other libraries would download their own initial weights.
     config["vision_cfg"]["timm_model_pretrained"] = config["text_cfg"]["hf_model_pretrained"] = False
     return config
 
@@ -149,7 +149,7 @@ def _create(
 
     config = model_config(architecture, options)
     sizes = {key: config[key] for key in ("embed_dim", "text_cfg", "vision_cfg")}
-    if (tag or weights == HUB) and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's, which others left
+    if (tag or weights == HUB) and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's; others dropped it
         sizes["quick_gelu"] = True
     try:
         with quiet():
@@ -158,12 +158,12 @@ def _create(
                 load_weights=False,
                 pretrained_text=False,
                 precision=precision,
-                device=torch.get_default_device(),  # it would put the model on the one that it is told
+                device=torch.get_default_device(),  # may be "meta"; open_clip's default is the CPU
                 **sizes,
             )
-    except OSError as error:  # text towers of transformers have their config on the hub
+    except OSError as error:  # the config of a text tower of transformers is on the hub
         raise ModelError(f"the text tower of {name} cannot be had: {error}") from error
-    except Exception as error:  # whatever a constructor makes of sizes that do not fit together
+    except Exception as error:  # anything that a constructor may raise for sizes that do not fit together
         raise DataError(f"{name} cannot be built with {dict(options)}: {error}") from error
     return cast(nn.Module, model)
 
@@ -179,7 +179,7 @@ def _fill(model: nn.Module, name: str, file: Path) -> None:
 
 
 def _made_whole(model: nn.Module) -> bool:
-    """Makes the causal masks of a model that was built on the device "meta"; whether nothing is left there."""
+    """Create the causal masks of a model built on the device "meta"; whether no tensor is left there."""
     for module in model.modules():
         mask = getattr(module, "attn_mask", None)
         if isinstance(mask, Tensor) and mask.is_meta:
@@ -188,7 +188,7 @@ def _made_whole(model: nn.Module) -> bool:
 
 
 def _model_sha256(model: nn.Module) -> str:
-    """Of a sample of each tensor and of the sum of its words, in which any change shows; quicker than all of it."""
+    """Hash samples of each tensor and the sum of its words: any change shows, faster than by hashing it all."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

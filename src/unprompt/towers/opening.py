@@ -1,4 +1,4 @@
-"""Two-tower models by name."""
+"""Opens two-tower models by name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from unprompt.towers.two_tower import TwoTower
 
 
 def open_towers(name: str, *, weights: str = HUB, threads: int = 0, device: Any = None) -> TwoTower:
-    """The embedded pair ("embedded"), or a model of open_clip by `architecture.tag`, such as ViT-L-14.openai.
+    """Open the embedded pair ("embedded"), or an open_clip model by `architecture.tag`, such as ViT-L-14.openai.
 
-    `weights` of the latter are those of the tag ("hub", from its cache or, where the network is allowed, the hub), a
-    safetensors file of the whole model or a folder with one, or "random"; `device` is where it runs, as torch names it;
-    None: a GPU where there is one.
+    For the latter, `weights` is "hub" (those of the tag, downloaded if necessary and allowed), the path of a
+    safetensors file of the whole model or of a folder with one, or "random"; `device` is torch's name of the device
+    (default: a GPU if available).
 
-    Raises UnknownNameError with the nearest names, MissingExtraError without the extra [torch]; ModelError for weights
-    that cannot be had, DataError for those of another model, both when they are first needed.
+    Raises UnknownNameError with the nearest names, MissingExtraError without the extra [torch]. Weights raise
+    ModelError if they are not available, DataError if they belong to another model, when they are first needed.
     """
     if name == embedded.NAME:
         if weights != HUB:

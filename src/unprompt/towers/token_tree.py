@@ -1,4 +1,4 @@
-"""Rows of tokens as trees: what rows have in common at their beginning is there once."""
+"""Token trees: rows of tokens whose common prefixes are stored once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 BLOCK = 128
-"""Tokens of a block. In a larger one less is said twice, but each token is held against all others of its block:
-within ViT-B-32 attention is 5 % of the work at 128."""
+"""Tokens per block. Larger ones repeat fewer tokens, but compare more: at 128, attention is 5 % of ViT-B-32's work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """A tree of tokens that makes up some of the rows.
 
-    `rows` (rows,): their numbers. `tokens` and `depths` (nodes,): each node's token and how many stand before it in its
-    row. `sees` (nodes, nodes): whether the second is on the way to the first, itself included. `ends` (rows,): the node
-    that is the last of each row.
+    `rows` (rows,) are their indices. `tokens` and `depths` (nodes,) give each node's token and its position in the row.
+    `sees` (nodes, nodes) tells whether the second node is an ancestor of the first, or the same. `ends` (rows,) is the
+    last node of each row.
     """
 
     rows: Numbers
@@ -32,9 +31,9 @@ class Block:
 
 
 def plan_blocks(rows: Sequence[Sequence[int]], room: int = BLOCK) -> list[Block]:
-    """Blocks of at most `room` tokens, but for rows that are longer, which hold every row once; no row is empty.
+    """Split non-empty rows into blocks of at most `room` tokens; a longer row is a block of its own.
 
-    The same for the same rows, in whatever order.
+    Each row is in one block. The result does not depend on the order of the rows.
     """
     if not rows:
         return []
@@ -52,7 +51,7 @@ def plan_blocks(rows: Sequence[Sequence[int]], room: int = BLOCK) -> list[Block]
 
 
 def _cuts(lengths: Sequence[int], shared: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
-    """From where to where rows make up a block; `shared` tokens has each with the row before it."""
+    """The ranges of sorted rows that make up blocks; `shared` counts the tokens in common with the row before."""
     first, filled = 0, 0
     for place, (length, known) in enumerate(zip(lengths, shared, strict=True)):
         if place > first and filled + length - known > room:
@@ -63,13 +62,13 @@ def _cuts(lengths: Sequence[int], shared: Sequence[int], room: int) -> Iterator[
 
 
 def _grow(rows: Numbers, grid: Numbers, lengths: Numbers, shared: Numbers) -> Block:
-    """The tree of sorted rows (rows, longest)."""
+    """The tree of sorted rows, grid (rows, longest)."""
     longest = int(lengths.max())
     depths = np.arange(longest)
     known = np.concatenate([[0], shared[1:]])[:, None]
-    fresh = (depths >= known) & (depths < lengths[:, None])  # (rows, longest): where a row has a node of its own
+    fresh = (depths >= known) & (depths < lengths[:, None])  # (rows, longest): whether the row has a node of its own
     numbers = np.cumsum(fresh).reshape(fresh.shape) - 1
-    # Elsewhere its node is that of the last row before it that has one there.
+    # Otherwise it shares the node of the last row before it that has its own.
     owners = np.maximum.accumulate(np.where(fresh, np.arange(len(rows))[:, None], 0), axis=0)
     ways = np.take_along_axis(numbers, owners, axis=0)  # (rows, longest): the nodes of each row
     row, depth = np.nonzero(fresh)

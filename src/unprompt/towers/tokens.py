@@ -1,4 +1,4 @@
-"""Texts as the tokens that a text tower of open_clip reads (torch)."""
+"""Tokenizers of open_clip's text towers (torch)."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from unprompt.errors import ModelError
 from unprompt.towers.two_tower import JOINT
 
 KNOWN_TERMS = 65_536
-"""Terms whose tokens are kept: a chain goes on with the same few thousand at each of its steps."""
+"""Number of terms whose tokens are cached: a chain tries the same few thousand at each step."""
 
 
 class TextTokens:
-    """A tokenizer of open_clip, whichever it is. `longest`: tokens that the tower reads, start and end not counted."""
+    """Any tokenizer of open_clip. `longest` is the number of tokens the tower reads, without start and end."""
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self._tokenizer, self._length = tokenizer, context_length
         self.longest = context_length - self._additions()
 
     def count(self, text: str) -> int:
-        """Tokens of a text, start and end not counted."""
+        """Number of tokens in a text, without start and end."""
         cleaned = self._tokenizer.clean_fn(_readable(text))
         return len(self._tokenizer.tokenizer(cleaned, add_special_tokens=False, verbose=False).input_ids)
 
     def padded(self, texts: Sequence[str]) -> Tensor:
-        """Tokens (texts, context_length); a text past that is cut."""
+        """Tokens (texts, context_length); longer texts are cut."""
         tokens = self._tokenizer([_readable(text) for text in texts], context_length=self._length)
         return cast(Tensor, tokens)
 
     def _additions(self) -> int:
-        if self._tokenizer.tokenizer_mode == "clips":  # start, end and, behind the padding, a class token
+        if self._tokenizer.tokenizer_mode == "clips":  # start, end and, after the padding, a class token
             return 3
         return int(self._tokenizer.tokenizer.num_special_tokens_to_add())
 
@@ -49,19 +49,19 @@ class ClipTokens(TextTokens):
         return len(self._encode(text))
 
     def row(self, text: str) -> list[int]:
-        """The text's tokens, with start and end, cut where the tower stops reading."""
+        """The text's tokens with start and end, cut to what the tower reads."""
         return self.framed(self._encode(text)[: self.longest])
 
     def framed(self, tokens: Sequence[int]) -> list[int]:
-        """Between start and end."""
+        """The tokens with start and end added."""
         return [self._tokenizer.sot_token_id, *tokens, self._tokenizer.eot_token_id]
 
     def start(self, prefix: str) -> list[int]:
-        """With what the rows of nearly all texts begin that go on from a prefix."""
+        """The tokens with which nearly all continuations of a prefix begin."""
         return [self._tokenizer.sot_token_id, *self._encode(_before(prefix))]
 
     def continued(self, prefix: str, terms: Sequence[str]) -> list[list[int]]:
-        """The tokens of f"{prefix}, {term}" for each term, start and end not counted, not cut."""
+        """The tokens of f"{prefix}, {term}" for each term, without start and end, uncut."""
         before = self._encode(_before(prefix)) if _is_plain(prefix) else None
         return [
             [*before, *self._known(term)]
@@ -78,7 +78,7 @@ class ClipTokens(TextTokens):
 
 
 def open_tokens(architecture: str, context_length: int) -> TextTokens:
-    """The tokenizer of an architecture. Raises ModelError where it is a file of the hub that cannot be had."""
+    """The tokenizer of an architecture. Raises ModelError if it is a file of the hub that is not available."""
     import open_clip
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -95,14 +95,14 @@ def _before(prefix: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether cleaning (ftfy, HTML entities, white space, case) treats each word of a text by itself.
+    """Whether cleaning (ftfy, HTML entities, white space, case) treats each word of the text independently.
 
-    Then its tokens behind others are those that it has alone, because no token of CLIP's reaches over white space.
-    Other letters are no such case: ftfy mends their encoding by the look of the whole line.
+    Such a text has the same tokens alone as after other words, since no token of CLIP's spans white space. Texts that
+    are not ASCII do not qualify: ftfy repairs their encoding by looking at the whole line.
     """
     return text.isascii() and text.isprintable() and "&" not in text
 
 
 def _readable(text: str) -> str:
-    """A lone surrogate is no text: no tokenizer takes it."""
+    """The text without lone surrogates, which no tokenizer accepts."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
