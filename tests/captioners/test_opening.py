@@ -82,8 +82,8 @@ def test_a_folder_with_weights_elsewhere(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["blip-large", COCA_NAMES[0]])
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    for module in ("torch_captioner", "coca_captioner", "transformers_captioner"):
-        monkeypatch.delitem(sys.modules, f"unprompt.models.{module}", raising=False)
+    for module in ("captioner", "coca", "transformers"):
+        monkeypatch.delitem(sys.modules, f"unprompt.captioners.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=rf"{name} needs the extra \[torch\]"):
         open_caption_model(name)
