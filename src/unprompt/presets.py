@@ -14,18 +14,18 @@
     [[members]]
     kind = "interrogator"
     model = "ViT-L-14.openai"        # a two-tower model; "embedded" is the pair of the package
-    mode = "classic"                 # and whatever else INTERROGATOR_OPTIONS names
+    mode = "classic"                 # each kind has options of its own: see its file in unprompt.members
 
     [[members]]
     kind = "neighbours"
     model = "embedded"               # the two-tower model that the bank was built with
     bank = "prompts.bank"            # a folder that `unprompt bank build` made
-    k = 100                          # and whatever else NEIGHBOURS_OPTIONS names
+    k = 100
 
     [[members]]
     kind = "captioner"
     model = "ofa-large-caption"      # a captioner's name, or local:FOLDER
-    suffix = ", masterpiece"         # and whatever else CAPTIONER_OPTIONS names
+    suffix = ", masterpiece"
 
     [wording]                        # left out: the answer is the member's text that is nearest to the fused vector
     decoder = "sentence_decoder.unprompt"
@@ -62,9 +62,6 @@ PRESETS = Path(__file__).with_suffix("")
 DEFAULT_PRESET = "embedded"
 SUFFIX = ".toml"
 
-SHARPNESS_LIMIT = 1000
-"""From there on the nearest vector of a codebook counts alone."""
-
 
 @dataclass(frozen=True, slots=True)
 class WordingSpec:
@@ -77,13 +74,13 @@ class WordingSpec:
 class CodebookSpec:
     """What the fused vector is drawn towards: the name of a codebook's model.
 
-    `share`, 0 to 1, is what it counts in the vector of an answer; `sharpness`, above 0 and at most `SHARPNESS_LIMIT`,
-    how far the nearest of it outweigh the others. See `unprompt.answer.codebook`.
+    `share` is what it counts in the vector of an answer; `sharpness` is how far the vectors of the codebook that are
+    nearest outweigh the others. From 1,000 on the nearest counts alone. See `unprompt.answer.codebook`.
     """
 
     model: str
     share: Annotated[float, Bounds(0, 1)]
-    sharpness: Annotated[float, Bounds(0, SHARPNESS_LIMIT, "least")]
+    sharpness: Annotated[float, Bounds(0, 1000, "least")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +121,17 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What tells which options a member may have."""
+    """What tells which other keys a member may have."""
 
+    other_keys = True
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry(_Kind):
+class _Entry:
     """What every member says, whatever its kind."""
 
+    kind: str
     model: str
     weight: Annotated[float, Bounds(0, 1_000_000, "least")] = 1.0
     name: str = ""
@@ -232,7 +231,7 @@ def _members(table: Mapping[str, Any], where: str) -> tuple[MemberSpec[Any], ...
 
 def _member(entry: Mapping[str, Any], where: str) -> MemberSpec[Any]:
     """A member with the weight as it is written."""
-    kind = read(_Kind, {key: entry[key] for key in ("kind",) if key in entry}, where).kind
+    kind = read(_Kind, entry, where).kind
     head, options = read_both(_Entry, find_kind(kind, where).options, entry, where)
     return MemberSpec(head.name or kind, kind, head.model, head.weight, options)
 

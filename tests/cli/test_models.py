@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import tiny_models
 
-import unprompt.models as unprompt_models
+import unprompt.models.regressors as regressors
 from unprompt.models.store.folder import ModelFolder
 
 Unprompt = Callable[..., Any]
@@ -223,7 +223,7 @@ def test_convert_of_what_is_no_checkpoint(unprompt: Unprompt, models: Path, tmp_
 
 
 def test_convert_needs_torch(unprompt: Unprompt, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(unprompt_models, "conversion", raising=False)  # where it has been imported before
+    monkeypatch.delattr(regressors, "conversion", raising=False)  # where it has been imported before
     monkeypatch.delitem(sys.modules, "unprompt.models.regressors.conversion", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     run = unprompt("models", "convert", tmp_path / "a.pth", "--architecture", "test_vit", "--preprocessing", "model")

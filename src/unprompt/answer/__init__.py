@@ -5,5 +5,5 @@
 - `codebook.py` draws the fused vector towards vectors that stand for many prompts.
 - `wording.py` searches for the sentence that is nearest to the fused vector.
 - `memory.py` keeps answers by the hash of a picture's content, so that copies cost nothing.
-- `needs.py` says what words and codebook need on the disk.
+- `needs.py` says what a preset needs on the disk.
 """

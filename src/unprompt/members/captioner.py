@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.captioners.needs import captioner_need
 from unprompt.captioners.opening import open_caption_model
+from unprompt.captioners.settings import Beams, CaptionBatch, LeastTokens, MostTokens, Penalty, ShortText
 from unprompt.images.decode import Picture
 from unprompt.members.member import MemberKind, MemberSpec
 from unprompt.models.store.needs import Need
@@ -24,14 +25,14 @@ class CaptionerOptions:
     """Where the weights lie, if not in the hub's cache, and values of `CaptionSettings` in place of the model's own."""
 
     weights: str | None = None
-    question: str | None = None
-    beams: int | None = None
-    min_length: int | None = None
-    max_length: int | None = None
-    no_repeat_ngram_size: int | None = None
-    length_penalty: float | None = None
-    suffix: str | None = None
-    batch_size: int | None = None
+    question: ShortText | None = None
+    beams: Beams | None = None
+    min_length: LeastTokens | None = None
+    max_length: MostTokens | None = None
+    no_repeat_ngram_size: LeastTokens | None = None
+    length_penalty: Penalty | None = None
+    suffix: ShortText | None = None
+    batch_size: CaptionBatch | None = None
 
     @property
     def place(self) -> Path | None:
