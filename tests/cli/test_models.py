@@ -83,7 +83,7 @@ def _change(models: Path, **changes: Any) -> None:
 @pytest.mark.parametrize("size", [math.inf, "big", "1\x1b[2J"])
 def test_sizes_that_are_none_are_said(unprompt: Unprompt, models: Path, own_preset: Path, size: Any) -> None:
     _change(models, files={"model.onnx": {"size": size, "sha256": "0" * 64}})
-    expected = f"{models / 'linear.tiny' / 'config.json'} does not say size and sha256 of model.onnx: expected"
+    expected = f"[files.model.onnx] of {models / 'linear.tiny' / 'config.json'}: expected size to be a whole number"
     for command, code in (("models list", 0), ("models verify linear.tiny", 2), (f"presets show {own_preset}", 0)):
         run = unprompt(*command.split())
         assert run.code == code

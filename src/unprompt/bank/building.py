@@ -32,15 +32,14 @@ from unprompt.bank.layout import (
     PROMPTS,
     SENTENCES,
     Config,
-    FileSum,
     Makers,
-    makers_of,
     read_table,
 )
+from unprompt.checked import read
 from unprompt.display import printable
-from unprompt.errors import DataError, ModelError
+from unprompt.errors import DataError, ModelError, UnpromptError
 from unprompt.images.metadata.cleaning import tidy
-from unprompt.models.store.folder import file_sha256
+from unprompt.models.store.folder import FileSum, file_sha256
 from unprompt.prediction import Vector
 from unprompt.progress import SILENT, Step
 from unprompt.text.fingerprints import Fingerprints
@@ -118,10 +117,11 @@ def _begin(folder: Path, makers: Makers) -> None:
     if not (folder / BEGUN).exists():
         _replace(folder / BEGUN, json.dumps(makers.to_json(), indent=2) + "\n")
         return
+    table = read_table(folder / BEGUN)
     try:
-        begun = makers_of(read_table(folder / BEGUN))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"the bank {where} has a broken {BEGUN}; remove the folder and build again") from error
+        begun = read(Makers, table, f"its {BEGUN}")
+    except UnpromptError as error:
+        raise DataError(f"the bank {where} is damaged: {error}; remove the folder and build again") from error
     if begun != makers:
         raise DataError(
             f"the bank {where} was begun with {printable(begun.model)} or with other weights; build with those, "

@@ -15,17 +15,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from unprompt.bank.bank import Bank, Nearest
-from unprompt.bank.layout import NUMBER, PLACE, FileSum
+from unprompt.bank.layout import NUMBER, PLACE
 from unprompt.bank.readahead import prefetch_rows
+from unprompt.checked import Bounds, read
 from unprompt.display import printable
-from unprompt.errors import DataError
-from unprompt.models.store.folder import file_sha256
+from unprompt.errors import DataError, UnpromptError
+from unprompt.models.store.folder import FileSum, file_sha256
 from unprompt.prediction import Vector
 from unprompt.progress import Advance, no_advance
 from unprompt.vocabulary.category import digest
@@ -55,10 +56,11 @@ class IndexConfig:
     """A finished index: the identity of its bank, the numbers of prompts and lists, and the size of a vector."""
 
     bank: str
-    prompts: int
-    size: int
-    lists: int
+    prompts: Annotated[int, Bounds(1)]
+    size: Annotated[int, Bounds(1)]
+    lists: Annotated[int, Bounds(1)]
     files: Mapping[str, FileSum]
+    other_keys: ClassVar[bool] = True
 
     def sizes(self) -> dict[str, int]:
         """The size in bytes that each file must have."""
@@ -176,8 +178,10 @@ def read_index_config(bank: Bank) -> IndexConfig:
     try:
         with path.open("rb") as file:
             config = _config(json.loads(file.read(_CONFIG_LIMIT)))
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(bank, f"its {CONFIG} is broken: {type(error).__name__}: {error}") from error
+    except UnpromptError as error:
+        raise damaged(bank, str(error)) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(bank, f"its {CONFIG} is broken: {error}") from error
     if (config.bank, config.prompts, config.size) != (bank_identity(bank), *bank.compared.shape):
         raise DataError(
             f"the index in {printable(str(bank.folder))} is of another bank, or of an earlier state of this one; "
@@ -220,21 +224,14 @@ def _way(bank: Bank) -> str:
 
 
 def _config(table: Any) -> IndexConfig:
-    """Parse the config from its table. Raises ValueError, KeyError, TypeError, AttributeError."""
-    if table["layout"] != _LAYOUT:
+    """Parse the config from its table. Raises ValueError, UnpromptError."""
+    if not isinstance(table, dict) or table.get("layout") != _LAYOUT:
         raise ValueError(f"expected the layout {_LAYOUT!r}")
-    prompts, size, lists = (_positive(table[name]) for name in ("prompts", "size", "lists"))
-    sums = {str(name): FileSum(_positive(each["size"]), str(each["sha256"])) for name, each in table["files"].items()}
-    config = IndexConfig(str(table["bank"]), prompts, size, lists, sums)
-    if lists > min(prompts, MOST_LISTS) or {name: each.size for name, each in sums.items()} != config.sizes():
+    config = read(IndexConfig, table, f"its {CONFIG}")
+    sizes = {name: file.size for name, file in config.files.items()}
+    if config.lists > min(config.prompts, MOST_LISTS) or sizes != config.sizes():
         raise ValueError("it contradicts itself")
     return config
-
-
-def _positive(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"expected a whole number above 0, found {value!r}")
-    return value
 
 
 def _check_size(bank: Bank, name: str, expected: int) -> None:

@@ -34,9 +34,9 @@ from unprompt.bank.index import (
     IndexConfig,
     bank_identity,
 )
-from unprompt.bank.layout import NUMBER, PLACE, FileSum
+from unprompt.bank.layout import NUMBER, PLACE
 from unprompt.errors import needing
-from unprompt.models.store.folder import file_sha256
+from unprompt.models.store.folder import FileSum, file_sha256
 from unprompt.prediction import Vector
 from unprompt.progress import Step
 from unprompt.threads import core_count

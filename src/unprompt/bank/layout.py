@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from unprompt.checked import Bounds, read_both
 from unprompt.display import printable
-from unprompt.errors import DataError
+from unprompt.errors import DataError, UnpromptError
+from unprompt.models.store.folder import FileSum
 from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.towers.embedded import NAME as EMBEDDED
@@ -41,8 +43,13 @@ class Makers:
 
     model: str
     identities: Mapping[str, str]
-    size: int
+    size: Annotated[int, Bounds(1, _LARGEST_VECTOR)]
     sentences: str
+    other_keys: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.metric and self.size != EMBEDDING_SIZE:
+            raise DataError(f"expected size to be {EMBEDDING_SIZE}, found {self.size}")
 
     @classmethod
     def of(cls, towers: TwoTower) -> Makers:
@@ -72,14 +79,6 @@ class Makers:
 
 
 @dataclass(frozen=True, slots=True)
-class FileSum:
-    """How large a file is, in bytes, and its sha256 in hexadecimal."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """A finished bank: how many prompts it has, who made it, and its files by name."""
 
@@ -93,6 +92,14 @@ class Config:
         return json.dumps({**self.makers.to_json(), "prompts": self.prompts, "files": files}, indent=2) + "\n"
 
 
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What a config says beside the makers."""
+
+    prompts: Annotated[int, Bounds(0)]
+    files: Mapping[str, FileSum]
+
+
 def read_config(folder: Path) -> Config:
     """The config of a bank. Raises DataError where there is none, and where it contradicts itself."""
     where = printable(str(folder))
@@ -104,20 +111,16 @@ def read_config(folder: Path) -> Config:
         raise DataError(f"expected a bank with a {CONFIG} at {where}, found none; make one with 'unprompt bank build'")
     table = read_table(folder / CONFIG)
     try:
-        makers = makers_of(table)
-        config = Config(
-            _count(table["prompts"]),
-            makers,
-            {str(name): FileSum(_count(file["size"]), str(file["sha256"])) for name, file in table["files"].items()},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _broken(folder, f"{type(error).__name__}: {error}") from error
+        makers, contents = read_both(Makers, _Contents, table, f"its {CONFIG}")
+    except UnpromptError as error:
+        raise _damaged(folder, str(error)) from error
+    config = Config(contents.prompts, makers, contents.files)
     expected = {PROMPTS, *makers.row_bytes()}
     if set(config.files) != expected:
-        raise _broken(folder, f"expected the files {', '.join(sorted(expected))}")
+        raise _damaged(folder, f"expected the files {', '.join(sorted(expected))} in its {CONFIG}")
     for name, row in makers.row_bytes().items():
         if config.files[name].size != row * config.prompts:
-            raise _broken(folder, f"{name} has another size than {config.prompts:,} prompts take")
+            raise _damaged(folder, f"{name} has another size than {config.prompts:,} prompts take")
     return config
 
 
@@ -127,26 +130,11 @@ def read_table(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             table = json.loads(file.read(_CONFIG_LIMIT))
     except (OSError, ValueError, RecursionError) as error:
-        raise _broken(path.parent, str(error)) from error
+        raise _damaged(path.parent, f"its {path.name} is broken: {error}") from error
     if not isinstance(table, dict) or table.get("layout") != _LAYOUT:
-        raise _broken(path.parent, f"expected the layout {_LAYOUT!r}")
+        raise _damaged(path.parent, f"expected the layout {_LAYOUT!r} in its {path.name}")
     return table
 
 
-def makers_of(table: Mapping[str, Any]) -> Makers:
-    """The makers that a config names. Raises KeyError, TypeError, ValueError, AttributeError."""
-    identities = {str(name): str(value) for name, value in table["identities"].items()}
-    makers = Makers(str(table["model"]), identities, _count(table["size"]), str(table["sentences"]))
-    if not 0 < makers.size <= _LARGEST_VECTOR or (makers.metric and makers.size != EMBEDDING_SIZE):
-        raise ValueError(f"expected the size of a vector, found {makers.size}")
-    return makers
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"expected a whole number, found {value!r}")
-    return value
-
-
-def _broken(folder: Path, reason: str) -> DataError:
-    return DataError(f"the bank {printable(str(folder))} has a broken {CONFIG}: {printable(reason)}; build it again")
+def _damaged(folder: Path, reason: str) -> DataError:
+    return DataError(f"the bank {printable(str(folder))} is damaged: {printable(reason)}; build it again")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unprompt.errors import DataError, UnknownNameError
+from unprompt.checked import Bounds, check, read
+from unprompt.errors import DataError
 from unprompt.models.networks.backbone import Backbone
 from unprompt.prediction import EMBEDDING_SIZE
 
-HEADS = ("linear", "wide", "perceptron")
 WIDENING = 16
 """By how much the wide head widens; the competition's first place used no other."""
-
-_LARGEST_HIDDEN = 131_072
 
 
 @dataclass(frozen=True)
@@ -34,35 +31,21 @@ class HeadSpec:
     """
 
     kind: Literal["linear", "wide", "perceptron"]
-    hidden: int = 0
-    dropout: float = 0.0
+    hidden: Annotated[int, Bounds(0, 131_072)] = 0
+    dropout: Annotated[float, Bounds(0, 1, exclusive="most")] = 0.0
     standardise: bool = True
 
     def __post_init__(self) -> None:
-        if self.kind not in HEADS:
-            raise UnknownNameError("head", self.kind, HEADS)
-        least = 1 if self.kind == "perceptron" else 0
-        if not least <= self.hidden <= _LARGEST_HIDDEN:
-            raise DataError(f"{self.kind} head: expected hidden from {least} to {_LARGEST_HIDDEN}, found {self.hidden}")
+        check(self)
+        if self.kind == "perceptron" and not self.hidden:
+            raise DataError("expected hidden of 1 or more in a perceptron head, found 0")
         if self.kind == "linear" and self.hidden:
-            raise DataError(f"linear head: expected no hidden layer, found hidden = {self.hidden}")
-        if not 0 <= self.dropout < 1:
-            raise DataError(f"{self.kind} head: expected a dropout from 0 to below 1, found {self.dropout}")
+            raise DataError(f"expected no hidden layer in a linear head, found hidden = {self.hidden}")
 
     @classmethod
     def from_config(cls, config: Any) -> HeadSpec:
         """Reads what `to_config` writes. Raises DataError, UnknownNameError."""
-        if not isinstance(config, Mapping):
-            raise DataError(f"expected a head as a JSON object, found {config!r}")
-        kinds = {"kind": str, "hidden": int, "dropout": (int, float), "standardise": bool}
-        for key, value in config.items():
-            if key not in kinds:
-                raise UnknownNameError("key of a head", str(key), kinds)
-            if not isinstance(value, kinds[key]) or (isinstance(value, bool) and key != "standardise"):  # type: ignore[arg-type]
-                raise DataError(f"head: {key} = {value!r} is of no use")
-        if "kind" not in config:
-            raise DataError(f"a head lacks its kind; expected one of {', '.join(HEADS)}")
-        return cls(**config)
+        return read(cls, config, "the head")
 
     def to_config(self) -> dict[str, Any]:
         """The same as a JSON object."""

@@ -10,22 +10,41 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from unprompt.checked import Bounds, Pattern, read
 from unprompt.errors import ModelError
 
 CONFIG = "config.json"
 CARD = "README.md"
-NEEDED_KEYS = ("name", "architecture", "files", "licence", "origin")
 
-_SHA256 = re.compile("[0-9a-f]{64}")
 _LARGEST_BYTES = 1 << 60
-"""More than any file has. A whole number may have thousands of digits, and is then too large for a float."""
+"""More than any file has."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSum:
+    """What a config says of a file: its size in bytes, and its sha256 in hexadecimal."""
+
+    size: Annotated[int, Bounds(0, _LARGEST_BYTES)]
+    sha256: Annotated[str, Pattern("[0-9a-f]{64}", "of 64 hexadecimal digits")]
+    other_keys: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class _Needed:
+    """What every config says; each kind of model adds its own."""
+
+    name: Any
+    architecture: Any
+    files: Mapping[str, FileSum]
+    licence: Any
+    origin: Any
+    other_keys: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -54,10 +73,10 @@ class ModelFolder:
             raise ModelError(f"expected a model folder with a {CONFIG} at {path}, found none") from error
         except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"cannot read {path / CONFIG}: {error}") from error
-        lacking = [key for key in NEEDED_KEYS if not isinstance(config, dict) or key not in config]
-        if lacking:
-            raise ModelError(f"{path / CONFIG} lacks {', '.join(lacking)}; a model folder says all of {NEEDED_KEYS}")
-        _check_files(path, config["files"])
+        where = str(path / CONFIG)
+        for name in read(_Needed, config, where, error=ModelError).files:
+            if not name.isprintable():
+                raise ModelError(f"{where}: expected names of files that can be shown, found {name!r}")
         return cls(path, config)
 
     @property
@@ -92,27 +111,6 @@ class ModelFolder:
             return FileCheck(path, size, sha256, "missing")
         intact = path.stat().st_size == size and file_sha256(path) == sha256
         return FileCheck(path, size, sha256, "ok" if intact else "damaged")
-
-
-def _check_files(path: Path, files: Any) -> None:
-    if not isinstance(files, dict):
-        raise ModelError(f"{path / CONFIG}: expected files to name each file with its size and sha256")
-    for name, promised in files.items():
-        if not name.isprintable():
-            raise ModelError(f"{path / CONFIG}: expected names of files that can be shown, found {name!r}")
-        if not isinstance(promised, dict) or not _is_size(promised.get("size")) or not _is_hash(promised.get("sha256")):
-            raise ModelError(
-                f"{path / CONFIG} does not say size and sha256 of {name}: expected a whole number of bytes and 64 "
-                "hexadecimal digits"
-            )
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_BYTES
-
-
-def _is_hash(value: object) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def file_sha256(path: Path) -> str:
