@@ -240,15 +240,15 @@ def test_a_build_that_fails_leaves_the_index_that_was_there(copy: Bank) -> None:
     with pytest.raises(DataError, match="some of its vectors have no unit length"):
         built(Bank.open(copy.folder))
     assert files_of(copy.folder / "index") == before
-    assert not (copy.folder / "index.tmp").exists()
+    assert not (copy.folder / ".index.new").exists()
 
 
 def test_what_a_kill_left_goes_first(copy: Bank) -> None:
-    (copy.folder / "index").rename(copy.folder / "index.tmp")
-    (copy.folder / "index.tmp" / "config.json").unlink()
+    (copy.folder / "index").rename(copy.folder / ".index.new")
+    (copy.folder / ".index.new" / "config.json").unlink()
     assert not has_index(copy.folder)
     verify_index(built(copy).bank)
-    assert not (copy.folder / "index.tmp").exists()
+    assert not (copy.folder / ".index.new").exists()
 
 
 def test_without_faiss_an_index_is_searched_and_none_is_made(copy: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

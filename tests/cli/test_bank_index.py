@@ -107,11 +107,11 @@ def test_without_faiss(unprompt: Unprompt, bank: Path, monkeypatch: pytest.Monke
 def test_a_kill_leaves_no_half_index(unprompt: Unprompt, bank: Path, pictures: list[Path]) -> None:
     command = [*COMMAND, "bank", "index", str(bank), "--threads", "1", "-q"]
     with subprocess.Popen(command) as run:
-        while run.poll() is None and not (bank / "index.tmp").exists():
+        while run.poll() is None and not (bank / ".index.new").exists():
             time.sleep(0.01)
         run.send_signal(signal.SIGKILL)
     assert run.returncode == -signal.SIGKILL
     assert "has no index" in unprompt("similar", pictures[0], "--bank", bank, "--approximate").err
     subprocess.run(command, check=True)
     assert unprompt("similar", pictures[0], "--bank", bank, "--approximate").code == 0
-    assert not (bank / "index.tmp").exists()
+    assert not (bank / ".index.new").exists()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from unprompt.durable import OutputBusyError, open_locked
 from unprompt.errors import DataError
 from unprompt.kaggle.submission import (
     check_submission,
@@ -19,7 +20,6 @@ from unprompt.kaggle.submission import (
     read_submission,
     write_submission,
 )
-from unprompt.output.files import OutputBusyError, open_locked
 from unprompt.prediction import Vector
 
 

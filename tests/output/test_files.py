@@ -1,30 +1,19 @@
-"""Files that are locked, continued, and replaced whole."""
+"""Files that are locked and continued."""
 
-import errno
 import os
 import signal
-import stat
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
 import pytest
+from full_disks import largest_file
 
+from unprompt.durable import OutputBusyError, OutputFullError
 from unprompt.errors import DataError
-from unprompt.output.files import (
-    OutputBusyError,
-    OutputFullError,
-    open_continued,
-    open_locked,
-    replace_atomically,
-    write_errors,
-)
-
-LargestFile = Callable[[int], AbstractContextManager[None]]
+from unprompt.output.files import open_continued
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX has these")
 
@@ -42,75 +31,6 @@ def holding(path: Path) -> "subprocess.Popen[str]":
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
-
-
-def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    replace_atomically(str(path), b"one")
-    path.chmod(0o640)
-    reader = path.open("rb")
-    replace_atomically(str(path), b"two")
-    with reader:
-        assert reader.read() == b"one"  # whoever reads has the old one to its end
-    assert path.read_bytes() == b"two"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_new_file_has_the_mode_that_the_user_gives_to_new_files(tmp_path: Path) -> None:
-    replace_atomically(str(tmp_path / "ours"), b"")
-    (tmp_path / "theirs").touch()
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
-
-
-def test_replacing_in_the_folder_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    replace_atomically("a.txt", b"one")
-    assert Path("a.txt").read_bytes() == b"one"
-
-
-@posix
-def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "target").write_bytes(b"theirs")
-    (tmp_path / "link").symlink_to("target")
-    replace_atomically(str(tmp_path / "link"), b"ours")
-    assert not (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_bytes() == b"theirs"
-
-
-def test_nothing_is_left_after_an_error(tmp_path: Path, largest_file: LargestFile) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"old")
-    with largest_file(1000), pytest.raises(OutputFullError, match=r"a\.txt: File too large; free some space"):
-        replace_atomically(str(path), bytes(2000))
-    assert path.read_bytes() == b"old"
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match="write somewhere else"):
-        replace_atomically(str(tmp_path / "folder"), b"")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.txt", "folder"]
-
-
-@pytest.mark.parametrize(
-    ("number", "advice"),
-    [
-        (errno.ENOSPC, "free some space and run again with --resume"),
-        (errno.EDQUOT, "free some space"),
-        (errno.EACCES, "check the permissions"),
-        (errno.EROFS, "check the permissions"),
-        (errno.EIO, "write somewhere else"),
-    ],
-)
-def test_errors_say_what_to_do(number: int, advice: str) -> None:
-    with pytest.raises(DataError, match=advice) as caught, write_errors("a\n.txt"):
-        raise OSError(number, os.strerror(number))
-    assert os.strerror(number) in str(caught.value)
-    assert "a\\n.txt" in str(caught.value)
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    for write in (open_locked, lambda path: replace_atomically(path, b"")):
-        with pytest.raises(DataError, match=r"found no .*nowhere; make it first"):
-            write(str(tmp_path / "nowhere" / "a.txt"))
 
 
 def test_no_picture_is_overwritten(tmp_path: Path) -> None:
@@ -200,7 +120,7 @@ def test_a_fresh_run_forgets_at_once(tmp_path: Path) -> None:
         assert not file.replaying
 
 
-def test_a_full_disk_ends_the_file_where_it_is(tmp_path: Path, largest_file: LargestFile) -> None:
+def test_a_full_disk_ends_the_file_where_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     file = open_continued(str(path))
     file.write("x" * 2000)

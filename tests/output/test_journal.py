@@ -13,12 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from full_disks import largest_file
 
 from unprompt.errors import DataError
 from unprompt.output.journal import VERSION, Journal, JournalBusyError, settings_key
@@ -439,7 +440,7 @@ def assert_known(journal: Journal, count: int) -> None:
     assert journal.get(sha256(count)) is None
 
 
-def test_a_disk_that_fails_keeps_what_was_put(path: Path, largest_file: Callable[[int], Any]) -> None:
+def test_a_disk_that_fails_keeps_what_was_put(path: Path) -> None:
     with Journal.open(path, SETTINGS) as journal:
         with largest_file(300_000):
             count, message = fill(journal)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from full_disks import largest_file
 
+from unprompt.durable import OutputBusyError
 from unprompt.errors import DataError, MissingExtraError
-from unprompt.output.files import OutputBusyError
 from unprompt.output.parquet import GROUP_ROWS, ParquetWriter
 from unprompt.output.writers import open_writer
 
@@ -123,7 +124,7 @@ def test_one_file_has_one_writer(tmp_path: Path) -> None:
     assert len(parquet.read_table(path)) == 0
 
 
-def test_a_full_disk_leaves_what_lay_there(tmp_path: Path, largest_file: Any) -> None:
+def test_a_full_disk_leaves_what_lay_there(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     written(path, [FAILED])
     noise = np.random.default_rng(0).bytes(2000).hex()

@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from full_disks import largest_file
 
 from unprompt.errors import DataError, PictureError
 from unprompt.images.files import LocalFile
@@ -191,9 +191,9 @@ def test_one_that_cannot_be_written_stops_no_other(tmp_path: Path) -> None:
     sidecars.write(picture(tmp_path, "b.png"), "a dog")
 
 
-def test_a_full_disk_stops_all_and_destroys_nothing(tmp_path: Path, largest_file: Any) -> None:
+def test_a_full_disk_stops_all_and_destroys_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("mine")
-    with largest_file(10), pytest.raises(DataError, match="free some space and run again with --resume"):
+    with largest_file(10), pytest.raises(DataError, match="free some space and run it again, with --resume"):
         Sidecars(None, "append").write(picture(tmp_path, "a.png"), "a dog on grass")
     assert (tmp_path / "a.txt").read_text() == "mine"
     assert os.listdir(tmp_path) == ["a.txt"]

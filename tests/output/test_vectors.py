@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from full_disks import largest_file
 
+from unprompt.durable import OutputBusyError
 from unprompt.errors import DataError
-from unprompt.output.files import OutputBusyError
 from unprompt.output.vectors import VectorFile
 
 VECTORS = np.random.default_rng(0).standard_normal((6, 384)).astype(np.float32)
@@ -138,7 +138,7 @@ def test_a_killed_run_leaves_whole_rows(tmp_path: Path) -> None:
     check(path, range(6))
 
 
-def test_a_full_disk(tmp_path: Path, largest_file: Any) -> None:
+def test_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "v.npy"
     with largest_file(128 + 2 * 1536 + 100), pytest.raises(DataError, match=r"v\.npy: File too large; free some"):
         write(path, range(6))

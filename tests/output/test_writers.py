@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_disks import largest_file
 
+from unprompt.durable import OutputBusyError
 from unprompt.errors import DataError
-from unprompt.output.files import OutputBusyError
 from unprompt.output.lines import to_json
 from unprompt.output.writers import open_writer, writer
 
@@ -213,7 +214,7 @@ def test_one_file_has_one_writer(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_ends_where_it_could_not_be_written(tmp_path: Path, largest_file: Any) -> None:
+def test_a_file_ends_where_it_could_not_be_written(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     with largest_file(1000), pytest.raises(DataError, match="--resume"):
         written_to(path, "json", [ANSWER] * 20)

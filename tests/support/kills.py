@@ -169,7 +169,7 @@ def table(path: Path) -> bytes:
 
 def losses(before: Files, after: Files) -> list[str]:
     """What lay there before and does not any more. A file may grow; a sidecar may become another whole one."""
-    lost = [f"{name} is gone" for name in before if name not in after and not name.endswith(".tmp")]
+    lost = [f"{name} is gone" for name in before if name not in after and not name.endswith(".part")]
     for name in before.keys() & after.keys():
         old, new = before[name], after[name]
         if name.endswith(".npy"):

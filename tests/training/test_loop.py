@@ -26,7 +26,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from unprompt.output.files import OutputBusyError, open_locked  # noqa: E402
+from unprompt.durable import OutputBusyError, open_locked  # noqa: E402
 from unprompt.training.checkpoint import newest_checkpoint, write_checkpoint  # noqa: E402
 from unprompt.training.loop import BEST, LAST, Batch, train  # noqa: E402
 from unprompt.training.optimiser import learning_rate  # noqa: E402
@@ -205,7 +205,7 @@ def test_a_folder_is_claimed_before_anything_is_computed(decoder_run: Path, deco
 
 
 def test_two_commands_do_not_train_in_one_folder(decoder_run: Path, decoder_recipe: Path) -> None:
-    with open_locked(str(decoder_run / ".lock")), pytest.raises(OutputBusyError, match="another unprompt is writing"):
+    with open_locked(decoder_run / ".lock"), pytest.raises(OutputBusyError, match="another unprompt is writing"):
         train_recipe(decoder_recipe, [], decoder_run, no_report)
     assert train_recipe(decoder_recipe, [], decoder_run, no_report)
 
@@ -227,8 +227,8 @@ def test_other_parameters_than_the_checkpoints(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_was_being_swapped(tmp_path: Path) -> None:
     best = _train(SlopeTask(), tmp_path)
-    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
-    (tmp_path / "checkpoint.new").mkdir()
+    (tmp_path / "checkpoint").rename(tmp_path / ".checkpoint.old")
+    (tmp_path / ".checkpoint.new").mkdir()
     again = SlopeTask()
     assert _train(again, tmp_path) == best
     assert again.trained == []
@@ -238,7 +238,7 @@ def test_the_old_checkpoint_stays_until_the_new_one_has_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_checkpoint(tmp_path, {}, {"step": 1})
-    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")  # killed between the two renames
+    (tmp_path / "checkpoint").rename(tmp_path / ".checkpoint.old")  # killed between the two renames
 
     def killed(*paths: Path) -> None:
         raise KeyboardInterrupt

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+from full_disks import largest_file
 
 from unprompt.errors import ModelError
 from unprompt.prediction import Vector
@@ -300,17 +298,6 @@ def test_a_file_where_the_folder_above_should_be(
     works_without(tmp_path / "file" / "terms", towers, expected, caplog)
 
 
-@contextlib.contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Stands in for a full disk: the system refuses bytes past a size, in the middle of a write."""
-    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
-
-
 @pytest.mark.usefixtures("short_parts")
 def test_a_full_disk(
     tmp_path: Path, towers: Counting, expected: dict[str, bytes], caplog: pytest.LogCaptureFixture
@@ -343,7 +330,7 @@ def test_a_folder_where_the_file_should_be(
     path.mkdir()
     assert TermTables(towers, cache).table(SHORT).vectors.tobytes() == expected["short"]
     assert len(said(caplog)) == 1
-    assert list(path.parent.glob("*.tmp")) == []
+    assert list(path.parent.glob(".*")) == []
 
 
 @needs_permissions
@@ -435,15 +422,13 @@ def test_two_processes_may_make_a_list_at_once(tmp_path: Path, towers: Counting,
 
 
 @pytest.mark.usefixtures("short_parts")
-def test_what_killed_processes_were_writing_is_removed_in_time(tmp_path: Path, towers: Counting) -> None:
-    folder = file_of(tmp_path, towers, LONG).parent
-    folder.mkdir(parents=True)
-    old, new, others = (folder / f"{name}.1-ab.tmp" for name in (LONG.identity, f"{LONG.identity}.16", "0" * 16))
-    for path in (old, new, others):
-        path.write_bytes(b"half")
-        os.utime(path, (0, 0 if path is not new else time.time()))
+def test_what_a_killed_process_was_writing_is_taken_up(tmp_path: Path, towers: Counting) -> None:
+    path = file_of(tmp_path, towers, LONG)
+    path.parent.mkdir(parents=True)
+    for name in (path.name, path.with_suffix(f".{PART}{path.suffix}").name):
+        (path.parent / f".{name}.part").write_bytes(b"half")
     TermTables(towers, tmp_path).table(LONG)
-    assert (old.exists(), new.exists(), others.exists()) == (False, True, True)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_header_is_aligned_and_says_what_it_must() -> None:

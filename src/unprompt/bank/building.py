@@ -37,6 +37,7 @@ from unprompt.bank.layout import (
 )
 from unprompt.checked import read
 from unprompt.display import printable
+from unprompt.durable import replace_file
 from unprompt.errors import DataError, ModelError, UnpromptError
 from unprompt.images.metadata.cleaning import tidy
 from unprompt.models.store.folder import FileSum, file_sha256
@@ -109,13 +110,13 @@ def _begin(folder: Path, makers: Makers) -> None:
     """Makes the folder and says there what is built; finds out whether what lies there may be gone on with."""
     where = printable(str(folder))
     folder.mkdir(parents=True, exist_ok=True)
-    own = {BEGUN, f"{BEGUN}.tmp", f"{CONFIG}.tmp", PROMPTS, ENDS, SENTENCES, COMPARED}
+    own = {BEGUN, f".{BEGUN}.part", f".{CONFIG}.part", PROMPTS, ENDS, SENTENCES, COMPARED}
     others = sorted(path.name for path in folder.iterdir() if path.name not in own)
     if others:
         found = "a finished bank" if CONFIG in others else printable(others[0])
         raise DataError(f"expected a new folder for the bank, found {found} in {where}; choose another one")
     if not (folder / BEGUN).exists():
-        _replace(folder / BEGUN, json.dumps(makers.to_json(), indent=2) + "\n")
+        replace_file(folder / BEGUN, (json.dumps(makers.to_json(), indent=2) + "\n").encode())
         return
     table = read_table(folder / BEGUN)
     try:
@@ -136,7 +137,7 @@ def _finish(folder: Path, makers: Makers, count: int, step: Step) -> None:
         for name in names:
             sums[name] = FileSum((folder / name).stat().st_size, file_sha256(folder / name))
             advance(sums[name].size)
-    _replace(folder / CONFIG, Config(count, makers, sums).to_json())
+    replace_file(folder / CONFIG, Config(count, makers, sums).to_json().encode())
     (folder / BEGUN).unlink()
 
 
@@ -254,13 +255,3 @@ def _halves(vectors: Vector) -> bytes:
 
 def _lines(prompts: Sequence[str]) -> bytes:
     return "".join(f"{prompt}\n" for prompt in prompts).encode("utf-8")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a small file as a whole."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(text.encode("utf-8"))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,13 +33,12 @@ from unprompt.bank.index import (
     bank_identity,
 )
 from unprompt.bank.layout import NUMBER, PLACE
+from unprompt.durable import replacing_folder
 from unprompt.errors import needing
 from unprompt.models.store.folder import FileSum, file_sha256
 from unprompt.prediction import Vector
 from unprompt.progress import Step
 from unprompt.threads import core_count
-
-_UNFINISHED = f"{FOLDER}.tmp"
 
 _SEED = 0
 _ROUNDS = 8  # rounds of k-means: more gain less than 0.001 of recall
@@ -63,7 +60,7 @@ def build_index(bank: Bank, step: Step, threads: int = 0) -> Index:
     be written to.
     """
     faiss = _faiss()
-    with _unfinished(bank.folder / _UNFINISHED) as folder, _threads(faiss, threads or core_count()):
+    with replacing_folder(bank.folder / FOLDER) as folder, _threads(faiss, threads or core_count()):
         sample = _sample(bank)
         with step("grouping", None, "vectors") as advance:
             centres = _centres(faiss, sample, list_count(len(bank)))
@@ -73,12 +70,11 @@ def build_index(bank: Bank, step: Step, threads: int = 0) -> Index:
         del sample
         lists = _assign(faiss, bank, centres, step)
         ends = np.cumsum(np.bincount(lists, minlength=len(centres)))
-        _write(folder / CENTRES, centres.astype(NUMBER).tobytes())
-        _write(folder / STEPS, _steps(faiss, coder).tobytes())
-        _write(folder / ENDS, ends.astype(PLACE).tobytes())
+        (folder / CENTRES).write_bytes(centres.astype(NUMBER).tobytes())
+        (folder / STEPS).write_bytes(_steps(faiss, coder).tobytes())
+        (folder / ENDS).write_bytes(ends.astype(PLACE).tobytes())
         _write_lists(folder, bank, coder, lists, ends, step)
-        _write(folder / CONFIG, _config(folder, bank, len(centres), step).to_json().encode("utf-8"))
-        _take_place(folder, bank.folder / FOLDER)
+        (folder / CONFIG).write_bytes(_config(folder, bank, len(centres), step).to_json().encode())
     return Index.open(bank)
 
 
@@ -90,17 +86,6 @@ def list_count(prompts: int) -> int:
 def _faiss() -> Any:
     with needing("index", "the index of a bank"):
         return importlib.import_module("faiss")
-
-
-@contextlib.contextmanager
-def _unfinished(folder: Path) -> Iterator[Path]:
-    """A new folder that is removed at the end unless it was renamed; a killed run's folder is removed first."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -175,9 +160,6 @@ def _write_lists(folder: Path, bank: Bank, coder: Any, lists: _Lists, ends: npt.
                 _write_at(codes_file, int(free[number]) * size, codes[piece])
                 free[number] += len(piece)
             advance(len(portion))
-        for file in (rows_file, codes_file):
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _blocks(bank: Bank, start: int, end: int) -> Iterator[tuple[int, Vector]]:
@@ -195,20 +177,6 @@ def _config(folder: Path, bank: Bank, lists: int, step: Step) -> IndexConfig:
             sums[name] = FileSum(size_bytes, file_sha256(folder / name))
             advance(size_bytes)
     return replace(config, files=sums)
-
-
-def _take_place(folder: Path, place: Path) -> None:
-    """Replace an index by a new folder; a kill in between leaves no index."""
-    (place / CONFIG).unlink(missing_ok=True)
-    shutil.rmtree(place, ignore_errors=True)
-    folder.rename(place)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _write_at(file: BinaryIO, place: int, content: npt.NDArray[Any]) -> None:

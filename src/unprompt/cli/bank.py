@@ -134,23 +134,21 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
     `otherwise` is what to do where others do, `again` what the same line does when it is given once more.
     """
     from unprompt.display import printable
-    from unprompt.output.files import OutputBusyError, open_locked
+    from unprompt.durable import OutputBusyError, open_locked, write_errors
 
     shown, whole = printable(str(folder)), Path(os.path.abspath(folder))
     lock = whole.with_name(f".{whole.name}.lock")
     try:
-        held = open_locked(str(lock))
+        held = open_locked(lock)
     except OutputBusyError as error:
         raise DataError(f"another unprompt builds {shown}; {otherwise}") from error
     with held:
         try:
-            yield
+            with write_errors(folder, f"mend that, and the same line {again}"):
+                yield
         except KeyboardInterrupt:
             say(f"unprompt: interrupted; the same line {again}")
             raise
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise DataError(f"cannot write {shown}: {reason}; mend that, and the same line {again}") from error
         finally:
             with contextlib.suppress(OSError):
                 lock.unlink()

@@ -228,7 +228,7 @@ def split(
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
     from unprompt.datasets.splitting import split_prompts
-    from unprompt.output.files import write_errors
+    from unprompt.durable import write_errors
 
     prompts = PromptSource(source, skip_bad=skip_bad)
     steps = Steps(quiet=quiet)
@@ -238,7 +238,7 @@ def split(
         raise DataError(f"expected --share above 0 and below 1, found {share:g}; no part is empty")
     _check_documents(source, None, json)
     suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
-    with write_errors(str(output)):
+    with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     train, validation = (OutputPlace(str(output / f"{name}{suffix}"), prompts) for name in ("train", "val"))
     distinct = DistinctPrompts.read(prompts, steps, train.check)
@@ -346,7 +346,7 @@ def _check_plot(path: str) -> None:
     """Raises DataError, MissingExtraError."""
     from importlib.util import find_spec
 
-    from unprompt.output.files import write_errors
+    from unprompt.durable import write_errors
 
     if not path.lower().endswith(".png"):
         raise DataError(f"expected --plot to end in .png, found {path}")

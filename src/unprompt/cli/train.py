@@ -67,13 +67,13 @@ def _together(count: int, folder: Path) -> None:
     import socket
     import subprocess
 
-    from unprompt.output.files import write_errors
+    from unprompt.durable import write_errors
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     place = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    with write_errors(str(folder)):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "unprompt", *sys.argv[1:]]
     with contextlib.ExitStack() as stack:

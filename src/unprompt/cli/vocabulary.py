@@ -176,9 +176,9 @@ def _say_error(error: DataError) -> int:
 
 def _check_writable(folder: Path) -> None:
     """Raises DataError where vectors could not be kept: elsewhere that is no reason to stop, here it is all."""
-    from unprompt.output.files import write_errors
+    from unprompt.durable import write_errors
 
-    with write_errors(str(folder)):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
 

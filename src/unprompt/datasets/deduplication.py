@@ -13,8 +13,9 @@ import numpy as np
 
 from unprompt.datasets.comparison import DistinctPrompts
 from unprompt.datasets.near_pairs import Indices, NearPairs, Pairs
-from unprompt.datasets.outputs import OutputPlace, written_whole
+from unprompt.datasets.outputs import OutputPlace
 from unprompt.datasets.vectors import VectorStore
+from unprompt.durable import replacing_file
 from unprompt.output.lines import to_json
 from unprompt.progress import Advance, Step, no_advance
 
@@ -135,7 +136,7 @@ class _PairFile:
 
 @contextmanager
 def _pair_file(path: str, prompts: DistinctPrompts, step: Step) -> Iterator[_PairFile]:
-    with written_whole(path) as file, tempfile.TemporaryFile() as texts:
+    with replacing_file(path, alone=True) as file, tempfile.TemporaryFile() as texts:
         ends = array("q")
         is_first = prompts.is_first
         with step("collecting", len(is_first)) as advance:

@@ -20,16 +20,14 @@ from unprompt.datasets.prompts import TEXT_SUFFIX, Entry, PromptSource
 from unprompt.datasets.records import Fault
 from unprompt.datasets.tables import METADATA_NAMES
 from unprompt.display import printable
+from unprompt.durable import replacing_file, write_errors
 from unprompt.errors import DataError, PictureError
 from unprompt.images.formats import format_of
 from unprompt.images.metadata.cleaning import tidy
 from unprompt.images.ref import ARCHIVE_SUFFIXES
-from unprompt.output.files import move_over, open_locked, write_errors
 from unprompt.output.lines import to_json
 
 RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"
-
-_BUFFER = 1 << 20
 
 
 class Output(Protocol):
@@ -94,7 +92,7 @@ class OutputPlace:
     @contextlib.contextmanager
     def open(self) -> Iterator[Output]:
         """Where to write; put in its place at the end, or not at all. Raises DataError where it cannot be written."""
-        with written_whole(self.path) as file:
+        with replacing_file(self.path, alone=True) as file:
             if self.suffix == TAR_SUFFIX:
                 with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
                     yield _Tar(tar, self._source)
@@ -170,25 +168,3 @@ def _is_read(path: str, source: str) -> bool:
     name, folder, root = os.path.basename(path), os.path.realpath(os.path.dirname(path)), os.path.realpath(source)
     inside = folder == root or folder.startswith(os.path.join(root, ""))
     return inside and (name in METADATA_NAMES or name.lower().endswith((*ARCHIVE_SUFFIXES, PARQUET_SUFFIX)))
-
-
-@contextlib.contextmanager
-def written_whole(path: str) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` once all is written to it; after an error it is gone. Raises DataError."""
-    folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name}.part")
-    with write_errors(path):
-        raw = open_locked(part)
-        try:
-            raw.truncate(0)
-            file = io.BufferedWriter(raw, _BUFFER)
-            yield file
-            file.flush()
-            move_over(raw, part, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
-        finally:
-            with contextlib.suppress(OSError, ValueError):
-                raw.close()

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unprompt.datasets.statistics import PHRASES_SHOWN, Statistics
-from unprompt.output.files import replace_atomically
+from unprompt.durable import replace_file
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS
 
 _BARS = 12
@@ -40,7 +40,7 @@ def plot_statistics(statistics: Statistics, title: str, path: str) -> None:
             _draw_bars(axes, _largest(values), name, "records")
     image = io.BytesIO()
     figure.savefig(image, format="png")
-    replace_atomically(path, image.getvalue())
+    replace_file(path, image.getvalue())
 
 
 def _draw_lengths(axes: Axes, lengths: Counter[int], what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.display import printable
+from unprompt.durable import LockedFile, OutputBusyError, open_locked, write_errors
 from unprompt.errors import DataError
-from unprompt.output.files import OutputBusyError, open_locked, write_all, write_errors
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.progress import Advance, no_advance
 from unprompt.text.fingerprints import fingerprint
@@ -54,7 +53,7 @@ class VectorStore:
         self._encoder = SentenceEncoder.embedded(1)
         self.threads = threads or core_count()
         self.folder = cache / self._encoder.folder.identity()
-        with write_errors(str(self.folder)):
+        with write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opening:
             self._key_file = opening.enter_context(self._open(KEYS))
@@ -113,9 +112,8 @@ class VectorStore:
 
     def _append(self, prompts: list[str], vectors: npt.NDArray[np.float32]) -> None:
         keys = np.fromiter(map(fingerprint, prompts), _KEY, len(prompts))
-        with write_errors(str(self.folder)):
-            write_all(self._vector_file, vectors.astype(_VECTOR).tobytes())
-            write_all(self._key_file, keys.tobytes())
+        self._vector_file.write(vectors.astype(_VECTOR).tobytes())
+        self._key_file.write(keys.tobytes())
         self._rows += len(keys)
 
     def _read_index(self) -> None:
@@ -123,10 +121,9 @@ class VectorStore:
         self._order = np.argsort(keys, kind="stable")
         self._keys = keys[self._order]
 
-    def _open(self, name: str) -> io.FileIO:
-        path = str(self.folder / name)
+    def _open(self, name: str) -> LockedFile:
         try:
-            return open_locked(path)
+            return open_locked(self.folder / name)
         except OutputBusyError as error:
             folder = printable(str(self.folder))
             raise DataError(
@@ -137,8 +134,7 @@ class VectorStore:
         """The number of rows with both a vector and a key; whatever a kill left behind them is cut off."""
         sizes = ((self._vector_file, _ROW_BYTES), (self._key_file, _KEY.itemsize))
         rows = min(os.fstat(file.fileno()).st_size // size for file, size in sizes)
-        with write_errors(str(self.folder)):
-            for file, size in sizes:
-                file.truncate(rows * size)
-                file.seek(rows * size)
+        for file, size in sizes:
+            file.truncate(rows * size)
+            file.seek(rows * size)
         return rows

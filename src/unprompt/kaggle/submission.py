@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from unprompt.display import printable
+from unprompt.durable import replacing_file
 from unprompt.errors import DataError
 from unprompt.kaggle.rows import HEADER, Finding, read_rows
-from unprompt.output.files import check_no_picture, move_over, open_locked, write_all, write_errors
+from unprompt.output.files import plain_place
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 
@@ -74,29 +74,12 @@ def write_submission(path: str | os.PathLike[str], rows: Iterable[tuple[str, Vec
     Raises OutputBusyError; DataError where it cannot be written; ValueError for a vector that is not finite or not
     (384,); and what `rows` raises.
     """
-    path = os.fspath(path)
-    check_no_picture(path)
-    place = os.path.realpath(path)  # a link stays: what it points to is replaced
-    if os.path.exists(place) and not os.path.isfile(place):
-        raise DataError(f"expected a plain file for the submission, found {printable(path)}; choose another -o")
-    part = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.part")
     count = 0
-    with open_locked(part) as file:
-        try:
-            with write_errors(path):
-                file.truncate(0)
-                write_all(file, f"{HEADER}\n".encode())
-            for image, vector in rows:
-                lines = _lines(image, vector)
-                with write_errors(path):
-                    write_all(file, lines)
-                count += 1
-            with write_errors(path):
-                move_over(file, part, place)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
+    with replacing_file(plain_place(os.fspath(path), "the submission"), alone=True) as file:
+        file.write(f"{HEADER}\n".encode())
+        for image, vector in rows:
+            file.write(_lines(image, vector))
+            count += 1
     return count
 
 

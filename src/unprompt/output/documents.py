@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from unprompt.display import printable
+from unprompt.durable import replace_file, write_errors
 from unprompt.errors import DataError
-from unprompt.output.files import check_no_picture, replace_atomically, write_errors
+from unprompt.output.files import check_no_picture
 
 
 def check_writable(path: str) -> None:
@@ -39,7 +40,7 @@ def write_document(path: str, text: str) -> None:
     """Put the text, as UTF-8, in the place of what `path` holds; readers see the old or the new. Raises DataError."""
     data = text.encode("utf-8", "backslashreplace")
     if not _is_special(path):
-        replace_atomically(path, data)
+        replace_file(path, data)
         return
     with write_errors(path), open(path, "wb") as file:
         file.write(data)

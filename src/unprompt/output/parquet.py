@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 from collections.abc import Iterator
 from typing import Any
 
-from unprompt.display import printable
+from unprompt.durable import PendingFile
 from unprompt.errors import DataError, MissingExtraError
-from unprompt.output.files import check_no_picture, move_over, open_locked, write_all, write_errors
+from unprompt.output.files import plain_place
 from unprompt.output.records import Record
 from unprompt.output.tables import table_columns, table_row, without_surrogates
 from unprompt.prediction import EMBEDDING_SIZE
@@ -36,21 +34,15 @@ class ParquetWriter:
             from pyarrow import parquet
         except ImportError as error:
             raise MissingExtraError("a parquet file", "parquet") from error
-        check_no_picture(path)
-        self._path = os.path.realpath(path)  # a link stays: what it points to is replaced
-        if os.path.exists(self._path) and not os.path.isfile(self._path):
-            raise DataError(f"expected a plain file for parquet, found {printable(path)}; choose another -o")
-        folder, name = os.path.split(self._path)
-        self._part = os.path.join(folder, f".{name}.part")
+        self._path = plain_place(path, "parquet")
         columns = (*table_columns(text=text, embedding=embedding), "candidates", "votes")
         types = {"similarity": pyarrow.float64(), "embedding": pyarrow.list_(pyarrow.float32(), EMBEDDING_SIZE)}
         self._schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
         self._new_batch = pyarrow.RecordBatch.from_pydict
         self._rows: list[dict[str, Any]] = []
         self._bytes = self._count = 0
-        self._file = open_locked(self._part)
-        self._file.truncate(0)
-        self._writer = parquet.ParquetWriter(_Whole(self._file), self._schema, compression="zstd")
+        self._pending = PendingFile(self._path, alone=True)
+        self._writer = parquet.ParquetWriter(self._pending.file, self._schema, compression="zstd")
 
     def write(self, record: Record) -> None:
         """Take one record; its row group is written when it is large enough. Raises DataError where it cannot be."""
@@ -65,13 +57,13 @@ class ParquetWriter:
 
     def close(self) -> None:
         """Write what is left and the end of the file, and put it in its place. Raises DataError."""
-        if self._file.closed:  # an error was raised before, and there is nothing to put anywhere
+        if self._pending.file.closed:  # an error was raised before, and there is nothing to put anywhere
             return
         if self._rows:
             self._write_group()
         with self._dropped_on_error():
             self._writer.close()
-            move_over(self._file, self._part, self._path)
+            self._pending.replace()
 
     def break_off(self) -> None:
         """Close it after an interruption; what lies in its place stays there if it has more rows. Raises DataError."""
@@ -97,32 +89,14 @@ class ParquetWriter:
     def _dropped_on_error(self) -> Iterator[None]:
         """Gives the part up where an error leaves it without an end."""
         try:
-            with write_errors(self._path):
-                yield
+            yield
         except DataError:
             self._drop()
             raise
 
     def _drop(self) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self._part)
         self._writer.is_open = False  # it would write its end when it is collected
-        self._file.close()
-
-
-class _Whole(io.RawIOBase):
-    """Writes all that it is given: pyarrow does not look at how much a file took."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        super().__init__()
-        self._file = file
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        write_all(self._file, data)
-        return len(data)
+        self._pending.discard()
 
 
 def _readable(cell: Any) -> Any:

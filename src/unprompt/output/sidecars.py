@@ -7,9 +7,9 @@ import stat
 from typing import Literal
 
 from unprompt.display import printable
+from unprompt.durable import OutputFullError, replace_file, write_errors
 from unprompt.errors import DataError, PictureError
 from unprompt.images.ref import ImageRef
-from unprompt.output.files import OutputFullError, replace_atomically, write_errors
 from unprompt.output.phrasing import one_line
 
 Existing = Literal["skip", "overwrite", "append", "prepend"]
@@ -112,7 +112,7 @@ class Sidecars:
             if self._folder is not None:
                 with write_errors(path):
                     os.makedirs(os.path.dirname(path), exist_ok=True)
-            replace_atomically(path, text.encode())
+            replace_file(path, text.encode(), sync=False)  # of millions each would wait for the disk
         except OutputFullError:
             raise  # the next ones would fare no better
         except DataError as error:

@@ -10,15 +10,9 @@ import numpy as np
 from numpy.lib import format as npy
 
 from unprompt.display import printable
+from unprompt.durable import open_locked
 from unprompt.errors import DataError
-from unprompt.output.files import (
-    Releasable,
-    check_not_deleted,
-    open_continued,
-    open_locked,
-    write_all,
-    write_errors,
-)
+from unprompt.output.files import Releasable, open_continued
 from unprompt.output.lines import to_json
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
@@ -42,7 +36,6 @@ class VectorFile(Releasable):
             raise DataError(f"expected a file for vectors that ends in .npy, found {printable(path)}")
         if os.path.exists(path) and not os.path.isfile(path):
             raise DataError(f"expected a plain file for vectors, found {printable(path)}; choose another")
-        self._path = path
         self._rows = 0
         with contextlib.ExitStack() as opening:
             self._file = opening.enter_context(open_locked(path))
@@ -63,9 +56,8 @@ class VectorFile(Releasable):
                 self._add_source(line)
                 return
             self._promise(self._rows)  # what lies behind is of another run
-        with write_errors(self._path):
-            self._file.seek(_place(self._rows))
-            write_all(self._file, data)
+        self._file.seek(_place(self._rows))
+        self._file.write(data)
         self._add_source(line)
         self._promise(self._rows)
 
@@ -75,7 +67,7 @@ class VectorFile(Releasable):
             if self._promised != self._rows:
                 self._promise(self._rows)
             self._cut_off()
-            check_not_deleted(self._file, self._path)
+            self._file.check_not_deleted()
             self._sources.close()
         finally:
             self.release()
@@ -92,15 +84,13 @@ class VectorFile(Releasable):
 
     def _promise(self, rows: int) -> None:
         """Let the head say how many rows there are."""
-        with write_errors(self._path):
-            self._file.seek(0)
-            write_all(self._file, _head(rows))
+        self._file.seek(0)
+        self._file.write(_head(rows))
         self._promised = rows
 
     def _cut_off(self) -> None:
         """Leave nothing behind the last row."""
-        with write_errors(self._path):
-            self._file.truncate(_place(self._rows))
+        self._file.truncate(_place(self._rows))
 
     def _holds(self, data: bytes) -> bool:
         self._file.seek(_place(self._rows))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unprompt.durable import replace_file
 from unprompt.training.recipe import Recipe
 from unprompt.version import __version__
 
@@ -16,7 +17,7 @@ DATA = "data.json"
 
 def write_data_note(run: Path, note: Mapping[str, Any]) -> None:
     """Keeps what the card will say of the data."""
-    (run / DATA).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    replace_file(run / DATA, (json.dumps(note, indent=2) + "\n").encode())
 
 
 def model_card(recipe: Recipe, run: Path, which: str, score: Mapping[str, float]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,37 +11,28 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from unprompt.durable import replacing_folder, surviving_folder
 from unprompt.training.weights import save_tensors
 
-CURRENT, NEW, OLD = "checkpoint", "checkpoint.new", "checkpoint.old"
+CURRENT = "checkpoint"
 STATE = "state.json"
 
 
 def write_checkpoint(run: Path, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-    """Writes a checkpoint beside the old one and swaps them, so that a kill leaves one of the two whole.
+    """Writes a checkpoint in the place of the old one; a kill leaves one of the two.
 
     `groups` become one safetensors file each.
     """
-    new, current, old = run / NEW, run / CURRENT, run / OLD
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    for name, tensors in groups.items():
-        save_tensors(tensors, new / f"{name}.safetensors")
-    (new / STATE).write_text(json.dumps(state), encoding="utf-8")
-    if current.exists():  # otherwise the old one is all that there is
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(current, old)
-    os.replace(new, current)
-    shutil.rmtree(old, ignore_errors=True)
+    with replacing_folder(run / CURRENT) as new:
+        for name, tensors in groups.items():
+            save_tensors(tensors, new / f"{name}.safetensors")
+        (new / STATE).write_text(json.dumps(state), encoding="utf-8")
 
 
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
     """The folder of a run's newest whole checkpoint and its state; None before the first."""
-    for name in (CURRENT, OLD):
-        path = run / name / STATE
-        if path.exists():
-            return path.parent, json.loads(path.read_text(encoding="utf-8"))
-    return None
+    path = surviving_folder(run / CURRENT) / STATE
+    return (path.parent, json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def read_group(checkpoint: Path, name: str, device: torch.device) -> dict[str, Tensor]:

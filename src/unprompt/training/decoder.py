@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
+from unprompt.durable import replace_file
 from unprompt.errors import DataError
 from unprompt.text.words import FUNCTION_WORDS, WORDS
 from unprompt.training.decoder_network import SentenceDecoder
@@ -164,7 +164,7 @@ def write_words(texts: Sequence[str], tokenizer: Tokenizer, path: Path) -> None:
             if " by " in f" {part} ":
                 named.update(words)
     kept = [word for word, count in seen.items() if count >= RARE and named[word] < NAME_SHARE * count]
-    path.write_text("\n".join(sorted(kept)) + "\n", encoding="utf-8")
+    replace_file(path, ("\n".join(sorted(kept)) + "\n").encode())
 
 
 def _tokenizer(texts: Sequence[str], size: int, path: Path) -> Tokenizer:
@@ -180,7 +180,5 @@ def _tokenizer(texts: Sequence[str], size: int, path: Path) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    temporary = path.with_suffix(".part")
-    tokenizer.save(str(temporary))
-    os.replace(temporary, path)
+    replace_file(path, tokenizer.to_str(pretty=True).encode())
     return tokenizer

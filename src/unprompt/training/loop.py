@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unprompt.display import duration
+from unprompt.durable import replace_file, write_errors
 from unprompt.errors import DataError
-from unprompt.output.files import write_errors
 from unprompt.progress import SILENT, Advance, Report, Step
 from unprompt.training.averaging import MovingAverage, put
 from unprompt.training.checkpoint import (
@@ -105,11 +104,9 @@ def claim(folder: Path, recipe: Recipe) -> None:
     """Makes `folder` that of a run of this recipe. Raises DataError where it cannot, or holds a run of another one."""
     path = folder / RUN_RECIPE
     if not path.exists():
-        with write_errors(str(path)):
+        with write_errors(path):
             folder.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".part")
-            temporary.write_text(json.dumps(dataclasses.asdict(recipe), indent=2, sort_keys=True), encoding="utf-8")
-            os.replace(temporary, path)
+        replace_file(path, json.dumps(dataclasses.asdict(recipe), indent=2, sort_keys=True).encode())
     elif _what_counts(recipe_of_run(folder)) != _what_counts(recipe):
         raise DataError(f"{folder} holds a run of another recipe; choose another folder with --output or remove it")
 
@@ -289,9 +286,7 @@ class _Run:
     def _forget_later_metrics(self) -> None:
         """Takes away what was noted after the checkpoint: it will be noted again."""
         kept = [line for line in read_metrics(self.folder) if line["step"] <= self.step]
-        temporary = self.folder / f"{METRICS}.part"
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        os.replace(temporary, self.folder / METRICS)
+        replace_file(self.folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 def _is_frozen_norm(module: nn.Module) -> bool:

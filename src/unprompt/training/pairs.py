@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.datasets.pairs import Pair, checked_pairs
+from unprompt.durable import replace_file
 from unprompt.errors import DataError
 from unprompt.images.ref import ImageRef
 from unprompt.prediction import Vector
@@ -136,7 +137,7 @@ def _checked(source: str, options: Data, cache: Path, report: Report, step: Step
         with step(f"looking for broken pictures in {Path(source).name}", len(pairs), "samples") as advance:
             pairs, faults = _read(source, options, decode=True, advance=advance)
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(sorted(pair.name for pair in pairs)), encoding="utf-8")
+        replace_file(note, json.dumps(sorted(pair.name for pair in pairs)).encode())
         if faults:
             counts = ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items()))
             report(f"{source}: goes on without {counts}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from unprompt.durable import replacing_file
 
 METRICS = "metrics.jsonl"
 PLOT = "metrics.png"
@@ -40,9 +41,8 @@ def plot_metrics(folder: Path, title: str) -> None:
     left, right = figure.subplots(1, 2)
     _draw(left, "training loss", losses, ["loss"])
     _draw(right, "evaluation of the averaged weights", evaluations, _curves(evaluations))
-    temporary = folder / f"{PLOT}.part"
-    figure.savefig(temporary, format="png")
-    os.replace(temporary, folder / PLOT)
+    with replacing_file(folder / PLOT) as file:
+        figure.savefig(file, format="png")
 
 
 def _curves(lines: Iterable[Line]) -> list[str]:

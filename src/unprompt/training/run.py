@@ -9,9 +9,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from unprompt.durable import open_locked
 from unprompt.errors import DataError
 from unprompt.models.store.folder import CARD, ModelFolder, replacing
-from unprompt.output.files import open_locked
 from unprompt.progress import SILENT, Report, Step, no_report
 from unprompt.training.card import write_data_note
 from unprompt.training.decoder import DecoderTask
@@ -58,7 +58,7 @@ def train_recipe(
         with processes.first_alone():
             claim(folder, recipe)
             if processes.is_first:
-                stack.enter_context(open_locked(str(folder / LOCK)))
+                stack.enter_context(open_locked(folder / LOCK))
         if not processes.is_first:
             report, step = no_report, SILENT
         return _trained(recipe, folder, processes, report, step)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unprompt.durable import replacing_file
 from unprompt.errors import DataError
 from unprompt.text.sentence import SentenceEncoder
 
@@ -39,7 +40,6 @@ def kept(path: Path, compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any
         return np.asarray(np.load(path, allow_pickle=False))
     computed = compute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part.npy")
-    np.save(temporary, computed)
-    temporary.replace(path)
+    with replacing_file(path) as file:
+        np.save(file, computed)
     return computed

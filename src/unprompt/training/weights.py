@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,20 +9,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from unprompt.durable import put_in_place, write_errors
 from unprompt.errors import DataError
 from unprompt.models.networks.start_weights import differences, read_weights
-from unprompt.output.files import write_errors
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Writes a safetensors file; a kill leaves the one that was there before. Raises DataError where it cannot."""
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    temporary = path.with_suffix(".part")
+    new = path.with_suffix(".part")
     try:
-        with write_errors(str(path)):
+        with write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(plain, temporary)
-            os.replace(temporary, path)
+            save_file(plain, new)
+            put_in_place(new, path)
     except SafetensorError as error:  # a full disk, as safetensors says it
         raise DataError(f"cannot write {path}: {error}") from error
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +20,12 @@ from unprompt.progress import Advance, no_advance
 from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary import vector_file
 from unprompt.vocabulary.category import Category, digest
-from unprompt.vocabulary.vector_file import SUFFIX, UNFINISHED, Half, Label
+from unprompt.vocabulary.vector_file import SUFFIX, Half, Label
 
 _log = logging.getLogger(__name__)
 
 _PART = 16_384  # terms per cached part: the most that a kill may cost
 _PARTS = 64  # parts of a list, at most: each is an open file until the list is complete
-_GIVEN_UP_S = 3600  # a temporary file unchanged for so long has no writer any more
 
 
 def default_cache() -> Path:
@@ -151,13 +149,12 @@ class TermTables:
         if self._writable:
             try:
                 vector_file.write(path, label, parts)
-            except OSError as error:
+            except DataError as error:
                 self._writable = False
                 _log.warning(
-                    "vectors of terms cannot be cached in %s (%s) and will be computed again in each run; make that "
-                    "folder writable or choose another",
-                    printable(str(self._cache)),
-                    error.strerror or error,
+                    "vectors of terms cannot be cached and will be computed again in each run; make that folder "
+                    "writable or choose another: %s",
+                    error,
                 )
             else:
                 kept = self._read(path, label)
@@ -174,9 +171,8 @@ def _weights(category: Category) -> npt.NDArray[np.float32] | None:
 
 
 def _clear(whole: Path) -> None:
-    """Remove the parts of a complete list, and temporary files that killed processes left behind."""
+    """Remove the parts of a complete list."""
     with contextlib.suppress(OSError):
         for path in whole.parent.glob(f"{whole.stem}.*"):
-            being_written = path.suffix == UNFINISHED and time.time() - path.stat().st_mtime < _GIVEN_UP_S
-            if path != whole and not being_written:
+            if path != whole:
                 path.unlink()

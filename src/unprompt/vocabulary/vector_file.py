@@ -7,10 +7,8 @@ advance, and compares it instead of interpreting it, so a forged header does no 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.display import printable
+from unprompt.durable import replacing_file, write_errors
 from unprompt.errors import DataError
 
 Half = npt.NDArray[np.float16]
 
 SUFFIX = ".safetensors"
-UNFINISHED = ".tmp"
 
 _LAYOUT = "unprompt terms 2"
 _NUMBER = np.dtype("<f2")
@@ -73,27 +71,20 @@ class Label:
 def write(path: Path, label: Label, parts: Sequence[Half]) -> None:
     """Writes vectors, which may come in several parts; the file is there as a whole or, as before, not at all.
 
-    Several processes may write the same file at once: the last one's stays. Raises OSError.
+    Several processes may write the same file at once: the last one's stays. Raises DataError where it cannot be
+    written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{UNFINISHED}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(label.header(0))
-            checksum = 0
-            for part in parts:
-                content = np.ascontiguousarray(part, _NUMBER).data.cast("B")
-                checksum = zlib.crc32(content, checksum)
-                file.write(content)
-            file.seek(0)
-            file.write(label.header(checksum))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_file(path) as file:
+        file.write(label.header(0))
+        checksum = 0
+        for part in parts:
+            content = np.ascontiguousarray(part, _NUMBER).data.cast("B")
+            checksum = zlib.crc32(content, checksum)
+            file.write(content)
+        file.seek(0)
+        file.write(label.header(checksum))
 
 
 def read(path: Path, label: Label) -> Half | None:

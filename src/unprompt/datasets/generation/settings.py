@@ -6,17 +6,20 @@ import contextlib
 import importlib.metadata
 import json
 import os
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from unprompt.display import printable
+from unprompt.durable import create_file, write_errors
 from unprompt.errors import DataError
 
 RUN_FILE = "generation.json"
 SCHEDULER = "dpmsolver++"
+
+THEN = "finished shards are kept: mend that and give the same line again"
+"""What to do where the folder cannot be written."""
 
 _PACKAGES = ("unprompt", "diffusers", "transformers", "torch")
 _LIMIT_BYTES = 1 << 20
@@ -74,10 +77,10 @@ def join_folder(folder: Path, settings: Settings) -> list[str]:
     check_folder(folder, settings)
     versions = _versions()
     run = {"settings": asdict(settings), "versions": versions}
-    with write_errors(folder):
+    with write_errors(folder, THEN):
         folder.mkdir(parents=True, exist_ok=True)
-        if _put_new(folder / RUN_FILE, json.dumps(run, indent=2, ensure_ascii=False) + "\n"):
-            return []
+    if create_file(folder / RUN_FILE, (json.dumps(run, indent=2, ensure_ascii=False) + "\n").encode()):
+        return []
     found = _read(folder / RUN_FILE)
     if found is None:
         raise DataError(f"{printable(str(folder / RUN_FILE))} was removed at this moment; run it again")
@@ -88,18 +91,6 @@ def join_folder(folder: Path, settings: Settings) -> list[str]:
         for name, version in versions.items()
         if theirs.get(name) != version
     ]
-
-
-@contextlib.contextmanager
-def write_errors(folder: Path) -> Iterator[None]:
-    """An OSError inside becomes a DataError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot write to {printable(str(folder))}: {error.strerror or error}; finished shards are kept: mend that "
-            "and give the same line again"
-        ) from error
 
 
 def _compare(folder: Path, settings: Settings, found: Mapping[str, Any]) -> None:
@@ -128,25 +119,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not isinstance(run, dict) or not isinstance(run.get("settings"), dict):
         raise DataError(f"expected the settings of a run in {printable(str(path))}, found something else")
     return run
-
-
-def _put_new(path: Path, text: str) -> bool:
-    """Writes a file, whole, unless there is one; whether it did. Of several at once, one does. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without hard links
-            if path.exists():
-                return False
-            os.rename(temporary, path)
-        return True
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _versions() -> dict[str, str]:

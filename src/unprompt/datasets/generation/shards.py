@@ -12,14 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from PIL import Image
 
 from unprompt.datasets.generation.claims import Claim, Claims
 from unprompt.datasets.generation.plan import Drawing, Plan
-from unprompt.datasets.generation.settings import Settings, write_errors
+from unprompt.datasets.generation.settings import THEN, Settings
 from unprompt.datasets.tables import METADATA_NAMES
+from unprompt.durable import sync_tree, write_errors
 
 METADATA = METADATA_NAMES[0]
 DROPPED = "dropped.jsonl"
@@ -75,7 +76,7 @@ class Shards:
         At the end all shards are complete. If closed early, it abandons the current shard and keeps the finished ones.
         Raises DataError if nothing can be written.
         """
-        with write_errors(self._folder):
+        with write_errors(self._folder, THEN):
             claims = self._claims or Claims(self._work)
             done: set[int] = set()
             while True:
@@ -186,25 +187,17 @@ def _name(shard: int) -> str:
 
 def _write_picture(path: Path, picture: Image.Image) -> None:
     """Write the pixels only: with its prompt in its metadata, a picture would give away the answer."""
-    with path.open("wb") as file:
-        picture.save(file, "jpeg" if path.suffix == ".jpg" else path.suffix.removeprefix("."), quality=_QUALITY)
-        _to_disk(file)
+    picture.save(path, "jpeg" if path.suffix == ".jpg" else path.suffix.removeprefix("."), quality=_QUALITY)
 
 
 def _write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        _to_disk(file)
-
-
-def _to_disk(file: IO[Any]) -> None:
-    # After a power cut a shard that has its name must be whole, for nobody looks into it again.
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _put_folder(source: Path, target: Path) -> bool:
     """Rename a folder; False if the target exists. Raises OSError."""
+    sync_tree(source)  # nobody looks again into a shard that has its name
     try:
         os.rename(source, target)  # never replaces a folder that is not empty
     except OSError:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from unprompt.checked import Bounds, Pattern, read
+from unprompt.durable import replacing_folder, surviving_folder
 from unprompt.errors import ModelError
 
 CONFIG = "config.json"
@@ -136,33 +135,17 @@ def write_config(path: Path, config: Mapping[str, Any], files: Iterable[str]) ->
 def replacing(path: Path) -> Iterator[Path]:
     """An empty folder to write a model into; it takes the place of `path` when the block ends well.
 
-    A kill leaves what was there before. Between two renamings that is `.NAME.old` beside it, which the next call puts
-    back. Raises ModelError where `path` holds anything but a model, since nothing else is ever removed, or no folder
-    can be made there.
+    Raises ModelError where `path` holds anything but a model, since nothing else is ever removed; DataError where no
+    folder can be made there.
     """
-    path = path.resolve()
-    new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
-    if old.is_dir() and not path.exists():
-        os.replace(old, path)
     check_replaceable(path)
-    for rest in (new, old):
-        shutil.rmtree(rest, ignore_errors=True)
-    try:
-        new.mkdir(parents=True)
-    except OSError as error:
-        raise ModelError(f"cannot write {path}: {error.strerror}; choose another folder") from error
-    try:
+    with replacing_folder(path) as new:
         yield new
-        if path.exists():
-            os.replace(path, old)
-        os.replace(new, path)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_replaceable(path: Path) -> None:
     """Raises ModelError where a path holds anything but a model, which `replacing` would not remove."""
+    path = surviving_folder(path)
     if not path.exists():
         return
     names = {file.name for file in path.iterdir()} if path.is_dir() else {path.name}

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import math
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from unprompt.display import first_line
+from unprompt.durable import put_in_place
 from unprompt.errors import ModelError
 from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.store.published_models import PublishedModel
@@ -210,7 +210,7 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
                 f"{what} came damaged: expected the hash {promise.digest[:12]}..., found {found[:12]}...; what came is "
                 "thrown away: try again"
             )
-        os.replace(begun, place)
+        put_in_place(begun, place)
 
 
 def _come(promise: _Promise, begun: Path, what: str, advance: Advance) -> None:

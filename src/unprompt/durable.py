@@ -1,0 +1,371 @@
+"""Files and folders that take their place whole, and locks that end with the process that has them.
+
+After a kill or a power cut, a file or folder that unprompt puts in place as a whole is the old one or the new one,
+never a part; what it writes answer by answer keeps every answer after a kill, and may lose its last seconds in a power
+cut, which may also leave a new sidecar empty.
+
+So what takes a place is on the disk before it does. With `sync=False` it waits for the disk only where it replaces
+something: what is replaced may be somebody's only copy, what is new can be computed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from unprompt.display import printable
+from unprompt.errors import DataError
+
+FilePath: TypeAlias = "str | os.PathLike[str]"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_LOCKED = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
+_BUFFER_BYTES = 1 << 16
+_LONGEST_NAME_BYTES = 120
+"""Of a file beside which one called .NAME.part can lie on every file system; some end at 143."""
+
+
+class OutputBusyError(DataError):
+    """Another process is writing the same file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"another unprompt is writing {printable(path)}; wait for it or choose another -o")
+
+
+class OutputFullError(DataError):
+    """The disk, the quota or the largest size of a file is exhausted: nothing more can be written there."""
+
+
+@contextlib.contextmanager
+def write_errors(path: FilePath, then: str | None = None) -> Iterator[None]:
+    """Make an OSError inside, but for a broken pipe, a DataError that says `path` cannot be written and what to do.
+
+    `then` is what to do; by default the reason says that. Raises OutputFullError where there is no space left.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        kind = OutputFullError if error.errno in _FULL else DataError
+        reason = error.strerror or str(error) or type(error).__name__
+        path = os.fspath(path)
+        raise kind(f"cannot write {printable(path)}: {reason}; {then or _advice(path, error)}") from error
+
+
+def _advice(path: str, error: OSError) -> str:
+    if error.errno in _FULL:
+        return "free some space and run it again, with --resume if the command has it"
+    if error.errno == errno.ENOENT:
+        folder = os.path.dirname(path) or "."
+        return f"expected an existing folder, found no {printable(folder)}; make it first"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "check the permissions, or write somewhere else"
+    return "write somewhere else"
+
+
+class LockedFile(io.FileIO):
+    """A file to read and write, unbuffered; `write` takes every byte, and its errors are those of `write_errors`.
+
+    `shown` is the path that messages name.
+    """
+
+    def __init__(self, path: str, mode: str, shown: str) -> None:
+        self.shown = shown
+        super().__init__(path, mode, opener=_open_or_make)
+
+    def write(self, data: Any, /) -> int:
+        """Write all bytes; the system may take them in parts."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        with write_errors(self.shown):
+            while rest:
+                rest = rest[super().write(rest) :]
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Cut the file off at `size`; by default where the next byte would be written."""
+        with write_errors(self.shown):
+            return super().truncate(size)
+
+    def check_not_deleted(self) -> None:
+        """Raises DataError where the file has no name any more: what was written to it is lost when it is closed."""
+        status = os.fstat(self.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+            raise DataError(
+                f"expected {printable(self.shown)}, found that it was deleted while it was written; run it again"
+            )
+
+
+def open_locked(path: FilePath) -> LockedFile:
+    """A file, made where it is missing, that no other process can open in this way until it is closed.
+
+    What it holds stays. A pipe or a device is opened for writing alone and without a lock; a file system without locks
+    goes without. Raises OutputBusyError; DataError where it cannot be opened.
+    """
+    path = os.fspath(path)
+    with write_errors(path):
+        if os.path.exists(path) and not os.path.isfile(path):
+            return LockedFile(path, "w", path)
+        return _open_locked(path, path)
+
+
+def _open_locked(path: str, shown: str) -> LockedFile:
+    """Raises OSError; OutputBusyError."""
+    file = LockedFile(path, "r+", shown)
+    try:
+        _lock(file.fileno(), shown)
+        # Whoever had the lock until now may have moved the file away, and we would write to that one.
+        if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+            raise OutputBusyError(shown)
+    except FileNotFoundError as error:
+        file.close()
+        raise OutputBusyError(shown) from error
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _open_or_make(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o666)  # less the user's umask, as open() makes files
+
+
+def _lock(descriptor: int, shown: str) -> None:
+    """Keep other processes out until the file is closed, or this process ends, however it ends."""
+    try:
+        _system_lock(descriptor)
+    except OSError as error:
+        if error.errno in _LOCKED:
+            raise OutputBusyError(shown) from error
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+if sys.platform == "win32":
+
+    def _system_lock(descriptor: int) -> None:
+        import msvcrt
+
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, 1 << 62, os.SEEK_SET)  # locked bytes cannot be read by others, so far behind the end
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, place, os.SEEK_SET)
+
+else:
+
+    def _system_lock(descriptor: int) -> None:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class PendingFile:
+    """A file that grows beside its place, as .NAME.part, until `replace` puts it there; `file` is what to write to.
+
+    What a kill leaves is taken up by whoever writes there next. Where another process is writing there at this moment,
+    one that is `alone` raises OutputBusyError; any other goes on under a name of its own, and the last to end stays.
+    The mode of the file that is replaced is kept; a symbolic link is itself replaced, never followed.
+
+    Raises DataError where it cannot be written, as do its methods and `file`. Idea: PendingFile of google/renameio.
+    """
+
+    def __init__(self, path: FilePath, *, sync: bool = True, alone: bool = False) -> None:
+        self._path, self._sync = os.fspath(path), sync
+        with write_errors(self._path):
+            raw, self._part = _open_part(self._path, alone=alone)
+        self.file: BinaryIO = io.BufferedWriter(raw, _BUFFER_BYTES)
+
+    def replace(self) -> None:
+        """Put what was written in its place."""
+        with write_errors(self._path):
+            self.file.flush()
+            mode = _mode(self._path)
+            if mode is not None:
+                os.chmod(self._part, mode)
+            if self._sync or mode is not None:
+                os.fsync(self.file.fileno())
+            if sys.platform == "win32":
+                self.file.close()  # an open file cannot be renamed there
+            os.replace(self._part, self._path)
+            if self._sync:
+                _sync_names(os.path.dirname(self._path))
+            self.file.close()  # the lock goes only after the name: others would empty the file
+
+    def discard(self) -> None:
+        """Forget what was written, and leave what lies in its place."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._part)
+        with contextlib.suppress(OSError, DataError):  # closing writes what is left
+            self.file.close()
+
+
+def _open_part(path: str, *, alone: bool) -> tuple[LockedFile, str]:
+    """An empty, locked file beside `path`, and its own path. Raises OSError; OutputBusyError."""
+    part = _beside(path, "part")
+    if os.path.lexists(part) and not stat.S_ISREG(os.lstat(part).st_mode):
+        os.unlink(part)  # a link would be followed, and a pipe would wait
+    try:
+        file = _open_locked(part, path)
+    except OutputBusyError:
+        if alone:
+            raise
+        part = _beside(path, f"{os.getpid()}-{os.urandom(4).hex()}.part")
+        file = _open_locked(part, path)
+    file.truncate(0)
+    return file, part
+
+
+def _beside(path: str, ending: str) -> str:
+    """The path of a hidden file of this ending beside a file or folder, the same at each call."""
+    folder, name = os.path.split(path)
+    if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
+        name = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    return os.path.join(folder, f".{name}.{ending}")
+
+
+def _mode(path: str) -> int | None:
+    """The permissions of a file; None where none lies there."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else None
+
+
+@contextlib.contextmanager
+def replacing_file(path: FilePath, *, sync: bool = True, alone: bool = False) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of `path` when the block ends well and is gone when it does not.
+
+    `PendingFile` says what it does meanwhile, what `sync` and `alone` mean, and what is raised.
+    """
+    pending = PendingFile(path, sync=sync, alone=alone)
+    try:
+        yield pending.file
+        pending.replace()
+    except BaseException:
+        pending.discard()
+        raise
+
+
+def replace_file(path: FilePath, data: bytes, *, sync: bool = True) -> None:
+    """Put `data` in the place of what `path` holds. Raises DataError, and leaves the old file and nothing else."""
+    with replacing_file(path, sync=sync) as file:
+        file.write(data)
+
+
+def create_file(path: FilePath, data: bytes) -> bool:
+    """Write a file unless there is one; whether it did. Of several processes or machines at once, one does.
+
+    Raises DataError where it cannot be written.
+    """
+    path = os.fspath(path)
+    with write_errors(path):
+        new = _beside(path, f"{os.urandom(16).hex()}.part")  # nobody's lock holds on every machine
+        try:
+            with _open_locked(new, path) as file:
+                file.write(data)
+                os.fsync(file.fileno())
+            return _link(new, path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+
+
+def _link(new: str, path: str) -> bool:
+    """Give a file another name, unless something has that."""
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if os.path.exists(path):
+            return False
+        os.rename(new, path)
+    _sync_names(os.path.dirname(path))
+    return True
+
+
+def put_in_place(new: FilePath, path: FilePath) -> None:
+    """Give a whole, closed file, which nobody else writes to, the place of `path`. Raises OSError."""
+    _sync(new)
+    os.replace(new, path)
+    _sync_names(os.path.dirname(path))
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder, which takes the place of the folder `path` when the block ends well.
+
+    A kill leaves the old one. Between two renamings that is `surviving_folder(path)`, and the next call puts it back.
+    Raises DataError where no folder can be made there.
+    """
+    path = path.resolve()
+    new, old = Path(_beside(str(path), "new")), _old(path)
+    with write_errors(path):
+        if surviving_folder(path) == old:
+            os.replace(old, path)
+        for rest in (new, old):
+            shutil.rmtree(rest, ignore_errors=True)
+        new.mkdir(parents=True)
+    try:
+        yield new
+        with write_errors(path):
+            sync_tree(new)
+            if path.exists():
+                os.replace(path, old)
+            os.replace(new, path)
+            _sync_names(path.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def surviving_folder(path: Path) -> Path:
+    """Where a folder is that `replacing_folder` writes: in its place, or beside it after a kill at that moment."""
+    old = _old(path.resolve())
+    return old if old.is_dir() and not path.exists() else path
+
+
+def _old(path: Path) -> Path:
+    return Path(_beside(str(path), "old"))
+
+
+def sync_tree(folder: Path) -> None:
+    """Have a folder on the disk with all that is in it. Raises OSError."""
+    for parent, _folders, files in os.walk(folder):
+        for name in files:
+            _sync(os.path.join(parent, name))
+        _sync_names(parent)
+
+
+def _sync(path: FilePath) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_names(folder: FilePath) -> None:
+    """Have the names in a folder on the disk, where the system knows how."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):  # some network file systems do not
+        descriptor = os.open(folder or os.curdir, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
