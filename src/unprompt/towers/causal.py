@@ -1,8 +1,8 @@
-"""Causal text towers of open_clip, in which nothing is computed twice (torch).
+"""Causal text towers of open_clip, computed without redundancy (torch).
 
-A token of a causal tower depends on those before it alone, and the text's vector is read at its end. So what stands
-behind the end is never computed, what several texts begin with is computed once, and the keys and values of a long
-common beginning serve all that goes on from it. The weights and modules are the model's own.
+A token of a causal tower depends only on those before it, and the text's vector is read at its end token. So tokens
+after the end are never computed, common prefixes of texts are computed once, and the keys and values of a long common
+prefix serve all of its continuations. Weights and modules are those of the model.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from unprompt.towers.token_tree import Block, plan_blocks
 
 CPU_PASS = 1024
 GPU_PASS = 32_768
-"""Tokens that go through the layers together. On the CPU, ViT-B-32 takes 3 % longer with 512, 12 % with 2,048 and 22 %
-with 4,096, which fall out of its cache; a GPU needs many to be busy."""
+"""Tokens per pass through the layers; a GPU needs many to be busy.
+
+On the CPU, ViT-B-32 takes 3 % longer with 512, 12 % with 2,048 and 22 % with 4,096, which exceed its cache.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """Rows of tokens, start and end included, most of which begin with `prefix`."""
+    """Rows of tokens, including start and end, most of which begin with `prefix`."""
 
     prefix: Sequence[int]
     rows: Sequence[Sequence[int]]
@@ -37,7 +39,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Placed:
-    """A block, of which family its rows are, and behind how many tokens of which stem it stands (stem 0: of none)."""
+    """A block of rows of one family, and the prefix, number `stem` (0: none), whose `before` tokens precede it."""
 
     block: Block
     family: int
@@ -48,7 +50,7 @@ class _Placed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pass:
-    """Blocks as tensors; they are padded to the longest."""
+    """Blocks as tensors, padded to the longest block."""
 
     tokens: Tensor  # (blocks, longest)
     positions: Tensor  # (blocks, longest)
@@ -58,16 +60,16 @@ class _Pass:
 
 
 _Stems = list[tuple[Tensor, Tensor]]
-"""Of each layer, keys and values (stems, heads, longest stem, head width)."""
+"""For each layer, keys and values (stems, heads, longest stem, head width)."""
 
 
 def text_tower(model: nn.Module) -> Any:
-    """The part of an open_clip model that holds the text tower: CLIP keeps it among its own attributes."""
+    """The part of an open_clip model that is the text tower; in a CLIP it is the model itself."""
     return getattr(model, "text", model)
 
 
 def is_causal(model: nn.Module) -> bool:
-    """Whether the model's text tower is one that `CausalText` computes."""
+    """Whether `CausalText` can compute the model's text tower."""
     from open_clip.model import CLIP
     from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Transformer
 
@@ -87,10 +89,10 @@ def is_causal(model: nn.Module) -> bool:
 
 
 class CausalText:
-    """Unit vectors of rows of tokens, by the text tower of a model for which `is_causal` holds.
+    """Computes unit vectors of rows of tokens with the text tower of a model for which `is_causal` holds.
 
-    On the CPU a pass holds rows of one family, so that the answer for one is the same to the bit whatever else is
-    asked; on a GPU all families share in the passes, which are halved where the device has no room for them.
+    On the CPU each family has passes of its own, so that its vectors are the same to the bit whatever else is in the
+    call; on a GPU families share passes, which are halved when memory runs out.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -102,9 +104,9 @@ class CausalText:
         self.passes = ShrinkingBatches(CPU_PASS if self._apart else GPU_PASS, "text", fitting=_fitting)
 
     def encode(self, families: Sequence[Family]) -> list[Tensor]:
-        """For each family its vectors (rows, size) float32, on the CPU.
+        """The vectors (rows, size) float32 of each family, on the CPU.
 
-        Raises NoRoomError where the device has no room for a single block, or for what the texts begin with.
+        Raises NoRoomError if the device has no room for a single block, or for the prefixes.
         """
         with torch.inference_mode():
             if self._apart:
@@ -125,7 +127,7 @@ class CausalText:
         ]
 
     def _place(self, families: Sequence[Family]) -> tuple[list[_Placed], list[Sequence[int]]]:
-        """All blocks, and the prefixes that they stand behind; the first of these is empty."""
+        """All blocks, and the prefixes that they continue; the first prefix is empty."""
         placed: list[_Placed] = []
         prefixes: list[Sequence[int]] = [()]
         for number, family in enumerate(families):
@@ -143,7 +145,7 @@ class CausalText:
         return placed, prefixes
 
     def _read(self, row: Sequence[int]) -> list[int]:
-        """The row as far as the tower reads it: to the token at which it takes the vector (`text_global_pool`)."""
+        """The part of the row that the tower reads, up to the token whose vector it takes (`text_global_pool`)."""
         if _pool_of(self._tower) == "argmax":
             end = max(row)
         else:
@@ -153,7 +155,7 @@ class CausalText:
         return list(row[: row.index(end) + 1])
 
     def _stems(self, prefixes: Sequence[Sequence[int]]) -> _Stems:
-        """Keys and values of the prefixes; of one token, which nothing sees, for the empty one."""
+        """Keys and values of the prefixes; the empty prefix is replaced by one token, which is masked out."""
         if len(prefixes) == 1:
             return []
         rows = [prefix or (0,) for prefix in prefixes]
@@ -163,7 +165,7 @@ class CausalText:
         return kept
 
     def _vectors(self, placed: Sequence[_Placed], lengths: Sequence[int], stems: _Stems) -> Sequence[Tensor]:
-        """Of each block its vectors (rows, size)."""
+        """The vectors (rows, size) of each block."""
         longest = stems[0][0].shape[2] if stems else 0
         x = self._run(self._pass(placed, lengths, longest), stems, None)
         projection = self._tower.text_projection
@@ -197,7 +199,7 @@ class CausalText:
         )
 
     def _run(self, batch: _Pass, stems: _Stems, kept: _Stems | None) -> Tensor:
-        """The last layer's output (rows, width), normed, where rows end; `kept` receives keys and values."""
+        """The last layer's normed output (rows, width) at the ends of rows; keys and values are appended to `kept`."""
         tower = self._tower
         x = tower.token_embedding(batch.tokens).to(self._type)
         x = x + tower.positional_embedding.to(self._type)[batch.positions]  # (blocks, longest, width)
@@ -210,7 +212,7 @@ class CausalText:
                 values = torch.cat([stems[layer][1][batch.stems], values], dim=2)
             seen = F.scaled_dot_product_attention(queries, keys, values, attn_mask=batch.mask)
             seen = seen.transpose(1, 2).flatten(2)  # (blocks, longest, width)
-            if layer == len(self._blocks) - 1:  # nothing looks at the others any more
+            if layer == len(self._blocks) - 1:  # the others are no longer needed
                 x, seen = x.flatten(0, 1)[batch.ends], seen.flatten(0, 1)[batch.ends]
             x = x + block.ls_1(block.attn.out_proj(seen))
             x = x + block.ls_2(block.mlp(block.ln_2(x)))
@@ -219,7 +221,7 @@ class CausalText:
 
 
 def _fitting(placed: Sequence[_Placed], tokens: int) -> int:
-    """How many blocks go into a pass of so many tokens, to whose longest they are padded: one at least."""
+    """How many blocks, padded to the longest, fit into a pass of `tokens` tokens; at least one."""
     longest = 0
     for count, one in enumerate(placed):
         longest = max(longest, len(one.block.tokens))
@@ -247,7 +249,7 @@ def _end_of(tower: Any) -> int:
 
 
 def _in_order(parts: Sequence[Tensor], rows: Sequence[int]) -> Tensor:
-    """Vectors as their rows were asked for."""
+    """The vectors in the original order of their rows."""
     if not parts:
         return torch.empty(0, 0)
     vectors = torch.cat(list(parts))

@@ -1,4 +1,4 @@
-"""The embedded models as two towers: the regressor for pictures, MiniLM for texts."""
+"""The embedded models as a two-tower model: the regressor for pictures, MiniLM for texts."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ NAME = "embedded"
 
 _REGRESSOR = "vit_tiny_patch16_224.unprompt"
 MODELS = (_REGRESSOR, SENTENCE_ENCODER)
-_HEARD = 1024  # texts that are encoded before it is told
+_HEARD = 1024  # texts encoded between two reports of progress
 
 
 class EmbeddedPair:
-    """Pictures and texts in the metric space, offline and without torch; tokens are counted as CLIP does."""
+    """Pictures and texts in the metric space, offline and without torch. Tokens are counted as in CLIP."""
 
     name = NAME
     size = EMBEDDING_SIZE
     longest = CLIP_CONTENT_TOKENS
-    shortlist: int | None = 32  # MiniLM reads in both directions, so every text costs as much as it is long
+    shortlist: int | None = 32  # MiniLM is bidirectional, so every text has to be encoded as a whole
 
     def __init__(self, threads: int = 0) -> None:
         self._threads = threads
@@ -38,37 +38,30 @@ class EmbeddedPair:
 
     @property
     def shorter_side(self) -> int | None:
-        """See `TwoTower`."""
         return self._pictures.shorter_side
 
     def identities(self) -> Mapping[str, str]:
-        """See `TwoTower`."""
         folders = (self._pictures.folder, self._sentences.folder)
         return {folder.name: folder.identity() for folder in folders}
 
     def weights_identities(self) -> Mapping[str, str]:
-        """See `TwoTower`."""
         return self.identities()
 
     def count_tokens(self, text: str) -> int:
-        """See `TwoTower`."""
         return count_clip_tokens(text)
 
     def encode_images(self, pictures: Sequence[Picture]) -> Vector:
-        """See `TwoTower`."""
         return self._pictures.encode(pictures)
 
     def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
-        """See `TwoTower`."""
         return encode_in_parts(self._sentences.encode, texts, _HEARD, EMBEDDING_SIZE, advance)
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
-        """See `TwoTower`."""
         encode = self._sentences.encode
         return [one.cosines_of_whole(encode, count_clip_tokens, CLIP_CONTENT_TOKENS) for one in asked]
 
     def unload(self) -> None:
-        """See `TwoTower`. It is on no device."""
+        """Do nothing: it runs on the CPU."""
 
     @cached_property
     def _sentences(self) -> SentenceEncoder:

@@ -1,4 +1,4 @@
-"""Models of open_clip as two towers: CLIP, SigLIP, CoCa and their kin (torch)."""
+"""Models of open_clip as two-tower models: CLIP, SigLIP, CoCa and others (torch)."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ from unprompt.towers.two_tower import Continuations, encode_in_parts
 FP16: Precision = "fp16"
 
 SHORTLIST = 64
-"""Of a tower that has to read whole texts: 64 of 77 tokens cost as much as 1,500 continuations of a causal one."""
+"""For towers that encode whole texts: 64 of 77 tokens cost as much as 1,500 continuations in a causal one."""
 
 
 class OpenClipTowers:
-    """A model of open_clip, `architecture.tag`; see `TwoTower` for what it answers.
+    """A model of open_clip, `architecture.tag`, as a `TwoTower`.
 
     `weights`: "hub", "random", or the path of a safetensors file of the whole model or of a folder with one. `options`
-    are sizes that differ from the architecture's. `device`: as torch names it; None: a GPU where there is one. On a GPU
-    it computes in half precision, as CLIP Interrogator does. On the CPU pictures, and the continuations of each, go
-    through the model alone: an answer is the same to the bit whatever is asked beside it.
+    override sizes of the architecture. `device`: torch's name of it (default: a GPU if available). On a GPU it computes
+    in half precision, as CLIP Interrogator does. On the CPU each picture, with its continuations, is computed alone, so
+    that an answer is the same to the bit whatever else is in the call.
 
-    Raises UnknownNameError for a name or an option that is not known; and at the first picture or text, which loads
-    weights and tokenizer, ModelError or DataError where they cannot be had or belong to another model.
+    Raises UnknownNameError for an unknown name or option. Weights and tokenizer are loaded for the first picture or
+    text; that raises ModelError or DataError if they are not available or belong to another model.
     """
 
     shorter_side: int | None = None
@@ -82,9 +82,9 @@ class OpenClipTowers:
 
     @classmethod
     def of(cls, model: nn.Module, name: str) -> OpenClipTowers:
-        """Of a model that the caller has made with open_clip, on whichever device and in whichever precision it is.
+        """Wrap a model that the caller made with open_clip, on its device and in its precision.
 
-        `name` says whose tokenizer is meant. The model is put in the state for answering.
+        `name` determines the tokenizer. The model is put into evaluation mode.
         """
         towers = cls(name, device=next(model.parameters()).device)
         towers._is_given, towers._model.held = True, model.eval()
@@ -95,42 +95,38 @@ class OpenClipTowers:
 
     @property
     def longest(self) -> int:
-        """See `TwoTower`. Raises ModelError for a tokenizer of the hub that cannot be had."""
+        """Maximum number of tokens read of a text. Raises ModelError if its tokenizer on the hub is not available."""
         return self._tokens.longest
 
     def identities(self) -> Mapping[str, str]:
-        """See `TwoTower`. Raises ModelError or DataError where there are no weights."""
+        """The model's name and hash. Raises ModelError or DataError if its weights are not available."""
         is_halved = self._precision == FP16 and not self._is_given
         return {
             name: f"{weights}-{FP16}" if is_halved else weights for name, weights in self.weights_identities().items()
         }
 
     def weights_identities(self) -> Mapping[str, str]:
-        """See `TwoTower`; of a model that was given, its precision is part of its weights. Raises as `identities`."""
+        """Like `identities`, without the precision, except for a model made by the caller, whose weights have it."""
         with self._loading:
             return {self.name: self._weights_identity}
 
     def count_tokens(self, text: str) -> int:
-        """See `TwoTower`."""
         return self._tokens.count(text)
 
     def encode_images(self, pictures: Sequence[Picture]) -> Vector:
-        """See `TwoTower`."""
         self._bring()
         if not pictures:
             return np.empty((0, self.size), np.float32)
         return np.concatenate(list(self._batches(pictures, self._see)))
 
     def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
-        """See `TwoTower`."""
         return encode_in_parts(self._text_tower().encode, texts, CHUNK, self.size, advance)
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
-        """See `TwoTower`."""
         return self._text_tower().score(asked)
 
     def unload(self) -> None:
-        """See `TwoTower`. A model that was given stays where its owner put it."""
+        """Free memory on the device. A model made by the caller stays where it is."""
         with self._loading:
             if not self._is_given:
                 self._model.unload()
@@ -174,13 +170,13 @@ class OpenClipTowers:
     @cached_property
     def _preprocessing(self) -> Preprocessing:
         config = tag_config(self._architecture, self._tag)
-        if self._is_given:  # what open_clip noted when it was made
+        if self._is_given:  # as open_clip recorded it in the model
             config = getattr(self._visual, "preprocess_cfg", config)
         return preprocessing_of(config, native_side(self._visual))
 
     @cached_property
     def _pixel_type(self) -> torch.dtype:
-        # Half precision leaves norms and embeddings in float32; what meets the pixels first is a convolution.
+        # In half precision norms and embeddings stay float32; the first layer that pixels enter is a convolution.
         kernels = (value.dtype for value in self._visual.parameters() if value.ndim == 4)
         return next(kernels, torch.float32)
 
@@ -188,7 +184,7 @@ class OpenClipTowers:
         pixels = np.stack([preprocess(picture.pixels, self._preprocessing) for picture in pictures])
         with torch.inference_mode():
             vectors = self._visual(torch.from_numpy(pixels).to(self._model.device, self._pixel_type))
-            if isinstance(vectors, tuple):  # CoCa's tower gives its tokens too
+            if isinstance(vectors, tuple):  # CoCa's tower returns its tokens too
                 vectors = vectors[0]
             return np.asarray(F.normalize(vectors.float(), dim=1).cpu().numpy(), np.float32)
 

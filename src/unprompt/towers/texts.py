@@ -22,7 +22,7 @@ from unprompt.towers.two_tower import Continuations, encode_in_parts
 
 BATCH = 256
 CHUNK = 2048
-"""Texts whose vectors are computed before the next are looked at: enough to have much in common."""
+"""Texts encoded at a time: enough to have many prefixes in common."""
 
 _OTHER_BLOCKS = (
     "block_type",
@@ -44,11 +44,11 @@ def encode_texts(
     options: Mapping[str, Any] = {},
     advance: Advance = no_advance,
 ) -> Vector:
-    """Unit vectors (len(texts), size) float32 of texts by the text tower of `architecture.tag`.
+    """Unit vectors (texts, size) float32 by the text tower of `architecture.tag`.
 
-    `weights` are "hub", "random" or a safetensors file of the whole model; `options` are sizes that differ from the
-    architecture's: embed_dim and text_cfg. A text past the tower's length is cut. Raises DataError for a model without
-    a text tower or weights of another one, ModelError for weights that cannot be had.
+    `weights` is "hub", "random" or a safetensors file of the whole model; `options` override sizes of the architecture:
+    embed_dim and text_cfg. Longer texts are cut. Raises DataError for a model without a text tower or with weights of
+    another one, ModelError for weights that are not available.
     """
     cure_torchvision()
     import open_clip
@@ -64,31 +64,31 @@ def encode_texts(
 
 
 def read_size(architecture: str, options: Mapping[str, Any]) -> int:
-    """Numbers in a vector of an architecture."""
+    """Length of an architecture's vectors."""
     return int(model_config(architecture, options)["embed_dim"])
 
 
 def read_length(architecture: str, options: Mapping[str, Any]) -> int:
-    """Tokens that the text tower of an architecture reads, start and end included."""
+    """Maximum number of tokens that an architecture's text tower reads, including start and end."""
     return int(model_config(architecture, options)["text_cfg"].get("context_length", 77))
 
 
 def is_causal_config(architecture: str) -> bool:
-    """Whether a model that open_clip builds for an architecture has a tower for `CausalTexts`; see `is_causal`."""
+    """Whether `is_causal` will hold for the model that open_clip builds for an architecture."""
     text = model_config(architecture, {})["text_cfg"]
     others = ("hf_model_name", "hf_tokenizer_name", "no_causal_mask", "embed_cls", *_OTHER_BLOCKS)
     return not any(text.get(key) for key in others) and text.get("pool_type", "argmax") in ("argmax", "eos")
 
 
 def open_text_tower(model: nn.Module, tokens: TextTokens) -> CausalTexts | WholeTexts:
-    """The text tower of a model, by the quickest way that it allows."""
+    """The fastest implementation that a model's text tower allows."""
     if isinstance(tokens, ClipTokens) and is_causal(model):
         return CausalTexts(model, tokens)
     return WholeTexts(model, tokens)
 
 
 class CausalTexts:
-    """Texts by `CausalText`."""
+    """Encodes texts with `CausalText`."""
 
     def __init__(self, model: nn.Module, tokens: ClipTokens) -> None:
         self._tower, self._tokens = CausalText(model), tokens
@@ -100,7 +100,7 @@ class CausalTexts:
         return np.asarray(vectors.numpy(), np.float32)
 
     def score(self, asked: Sequence[Continuations]) -> list[Vector]:
-        """See `TwoTower.score_continuations`."""
+        """Cosines as in `TwoTower.score_continuations`."""
         families, kept = [], []
         for one in asked:
             rows = self._tokens.continued(one.prefix, one.terms)
@@ -117,14 +117,14 @@ class CausalTexts:
 
 
 class WholeTexts:
-    """Texts by the model's own tower, in full length: where a token sees those behind it, or layers differ."""
+    """Encodes whole texts with the model's own tower, for bidirectional towers and those with other layers."""
 
     def __init__(self, model: nn.Module, tokens: TextTokens) -> None:
         from open_clip.hf_model import HFTextEncoder
 
         self._model, self._tokens = model, tokens
         self._device = next(text_tower(model).parameters()).device
-        # Only the towers of transformers do not look at padding.
+        # Only the towers of transformers ignore padding.
         tower = text_tower(model)
         self._padding: int | None = tower.config.pad_token_id if isinstance(tower, HFTextEncoder) else None
         self.batches = ShrinkingBatches(BATCH, "text")
@@ -140,11 +140,11 @@ class WholeTexts:
         return np.asarray(vectors[torch.argsort(order)].numpy(), np.float32)
 
     def score(self, asked: Sequence[Continuations]) -> list[Vector]:
-        """See `TwoTower.score_continuations`."""
+        """Cosines as in `TwoTower.score_continuations`."""
         return [one.cosines_of_whole(self.encode, self._tokens.count, self._tokens.longest) for one in asked]
 
     def _lengths(self, tokens: Tensor) -> Tensor:
-        """How many tokens (texts,) of each the tower has to see; tokens (texts, context_length)."""
+        """Number of tokens (texts,) that the tower must read, given tokens (texts, context_length)."""
         if self._padding is None:
             return torch.full((len(tokens),), tokens.shape[1])
         places = torch.arange(1, tokens.shape[1] + 1)

@@ -1,4 +1,4 @@
-"""Models that bring pictures and texts into one space: what every one of them can be asked."""
+"""The interface of two-tower models, which map pictures and texts into one space."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from unprompt.progress import Advance, no_advance
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Vector]
 
 JOINT = ", "
-"""What stands between a text and the term that goes on from it."""
+"""The separator between a text and the term appended to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Continuations:
-    """One picture and many texts that begin alike: f"{prefix}, {term}" for each of `terms`.
+    """One picture and many texts with a common prefix: f"{prefix}, {term}" for each of `terms`.
 
-    `image` (size,) is the picture's unit vector. Texts of more than `limit` tokens, start and end not counted, get no
+    `image` (size,) is the picture's unit vector. Texts of more than `limit` tokens, not counting start and end, get no
     score.
     """
 
@@ -33,14 +33,14 @@ class Continuations:
     limit: int
 
     def cosines(self, fitting: Sequence[int], vectors: Vector) -> Vector:
-        """The cosines (terms,), given the vectors (fitting, size) of those texts that fit; NaN for the others."""
+        """Cosines (terms,), given the vectors (fitting, size) of the texts that fit; NaN for the others."""
         cosines = np.full(len(self.terms), np.nan, np.float32)
         if fitting:
             cosines[list(fitting)] = vectors @ self.image
         return cosines
 
     def cosines_of_whole(self, encode: EncodeTexts, count_tokens: Callable[[str], int], longest: int) -> Vector:
-        """The cosines (terms,) by a tower that reads each text anew, and no more than `longest` tokens of it."""
+        """Cosines (terms,) from a tower that encodes each text as a whole and reads at most `longest` tokens of it."""
         texts = [self.prefix + JOINT + term for term in self.terms]
         limit = min(self.limit, longest)
         fitting = [number for number, text in enumerate(texts) if count_tokens(text) <= limit]
@@ -48,7 +48,7 @@ class Continuations:
 
 
 def encode_in_parts(encode: EncodeTexts, texts: Sequence[str], count: int, size: int, advance: Advance) -> Vector:
-    """Unit vectors (texts, size), `count` texts at a time; `advance` is called after each part."""
+    """Unit vectors (texts, size), encoded `count` texts at a time; `advance` is called after each part."""
     if not texts:
         return np.empty((0, size), np.float32)
     parts = []
@@ -59,55 +59,55 @@ def encode_in_parts(encode: EncodeTexts, texts: Sequence[str], count: int, size:
 
 
 class TwoTower(Protocol):
-    """Unit vectors of pictures and of texts, whose cosine says how well they go together.
+    """Computes unit vectors of pictures and of texts, whose cosine says how well they match.
 
-    Made quickly; weights are loaded when they are first needed, the two towers apart. An answer does not depend on what
-    else is asked in the same call, but for rounding.
+    An instance is created quickly; the weights of each tower are loaded when they are first needed. Up to rounding, an
+    answer does not depend on what else is in the call.
     """
 
     @property
     def name(self) -> str:
-        """As presets and the command line name it."""
+        """The model's name in presets and on the command line."""
 
     @property
     def size(self) -> int:
-        """Numbers in a vector."""
+        """Length of a vector."""
 
     @property
     def longest(self) -> int:
-        """Tokens of a text that are read, start and end not counted; 75 for CLIP."""
+        """Maximum number of tokens read of a text, not counting start and end; 75 for CLIP."""
 
     @property
     def shortlist(self) -> int | None:
-        """How many continuations are worth scoring in full at each step, of those that an estimate puts first.
+        """The number of continuations to score in full at each step, those with the best estimates.
 
-        None: all of them, because they cost little.
+        None: all of them, because scoring is cheap.
         """
 
     @property
     def shorter_side(self) -> int | None:
-        """How many pixels it needs to see; None: every one that the file has."""
+        """The resolution it needs, as pixels of the shorter side; None for the full resolution."""
 
     def identities(self) -> Mapping[str, str]:
-        """The models behind it by name, each with a hash that changes with its vectors, if by rounding alone."""
+        """The models it uses, by name, each with a hash that changes with its vectors, even by rounding alone."""
 
     def weights_identities(self) -> Mapping[str, str]:
-        """The same with hashes of their weights, which do not change with the precision that a device computes in."""
+        """Like `identities`, but with hashes of the weights, which do not depend on a device's precision."""
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text as this model counts them, start and end not counted."""
+        """Number of tokens in a text by this model's tokenizer, not counting start and end."""
 
     def encode_images(self, pictures: Sequence[Picture]) -> Vector:
         """Unit vectors (pictures, size) float32."""
 
     def encode_texts(self, texts: Sequence[str], advance: Advance = no_advance) -> Vector:
-        """Unit vectors (texts, size) float32; a text is cut where the model stops reading.
+        """Unit vectors (texts, size) float32; longer texts are cut to what the model reads.
 
-        `advance` hears how many more are done.
+        `advance` is called with the number of texts done since the last call.
         """
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
-        """For each, the cosine (terms,) of its picture with each of its texts; NaN where the text is too long."""
+        """For each item, the cosines (terms,) of its picture with its texts; NaN for texts that are too long."""
 
     def unload(self) -> None:
-        """Makes what room it can on the device; the next question takes it again. Not while one is answered."""
+        """Free memory on the device until the next call. Must not be called while another call runs."""
