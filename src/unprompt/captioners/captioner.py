@@ -1,4 +1,4 @@
-"""A captioner run by torch: loaded when first asked, in batches on a GPU, a picture at a time on the CPU."""
+"""Runs a captioning network with torch: loaded on first use, in batches on a GPU, picture by picture on the CPU."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Writer(Protocol):
     network: nn.Module
 
     def see(self, picture: Picture) -> Tensor:
-        """Its pixels (3, height, width), as the network wants them."""
+        """The picture's pixels (3, height, width), preprocessed for the network."""
 
     def write(self, pixels: Tensor) -> Tensor:
-        """pixels (pictures, 3, height, width); returns tokens (pictures, hypotheses, length), best first, on the CPU.
+        """Caption pixels (pictures, 3, height, width).
 
-        The length is the same in every call.
+        Returns tokens (pictures, hypotheses, length) on the CPU, best first; the length is the same in every call.
         """
 
     def read(self, tokens: Sequence[int]) -> str:
@@ -39,9 +39,9 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WriterSource:
-    """Where a writer comes from: `load` reads its weights for a device, `identify` gives their hash.
+    """Where a writer comes from: `load` reads its weights for a device, `identify` returns their hash.
 
-    Both raise ModelError where they cannot be had.
+    Both raise ModelError if the weights are not available.
     """
 
     load: Callable[[torch.device], Writer]
@@ -49,15 +49,15 @@ class WriterSource:
 
 
 class TorchCaptioner:
-    """Pictures to sentences by one network; satisfies `interrogation.captions.Captioner`.
+    """Captions pictures with one network; a `Captioner` as in `interrogation.captions`.
 
-    On the CPU a caption is the same to the bit whatever else is in the call, because each picture goes through alone.
-    On a GPU weights are halved and pictures go in batches. Calls from several threads wait for each other. Raises
-    ModelError at the first picture where the weights cannot be had, NoRoomError where the device has no room for one.
+    On the CPU each picture is processed alone, so its caption is the same to the bit whatever else is in the call. On a
+    GPU weights are in half precision and pictures are batched. It is thread-safe; calls run one at a time. The first
+    picture raises ModelError if the weights are not available, NoRoomError if the device has no room for them.
     """
 
     shorter_side = None
-    """The network's own processor reduces a picture from every pixel that it has."""
+    """The full resolution, since the network's own processor scales pictures down from that."""
 
     def __init__(self, name: str, settings: CaptionSettings, source: WriterSource) -> None:
         self.name = name
@@ -74,18 +74,17 @@ class TorchCaptioner:
         self._lock = threading.Lock()
 
     def identities(self) -> Mapping[str, str]:
-        """See `Captioner`. Reads every weight once where they are not the hub's."""
+        """The captioner's name and hash. Unless the weights are from the hub, the first call reads all of them."""
         return {self.name: self._identity}
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
-        """See `Captioner`."""
         with self._lock:
             return list(chain.from_iterable(self._batches(pictures, self._captions)))
 
     def unload(self) -> None:
-        """Makes room on the device, after what is going on; the next picture brings the weights back.
+        """Free memory on the device once running calls are done; the next picture loads the weights again.
 
-        They wait in main memory or, where that is the device's, on disk.
+        Meanwhile they are in main memory or, if that is the device's memory, on disk.
         """
         with self._lock:
             self._batches.begin_anew()

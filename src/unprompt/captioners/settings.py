@@ -1,4 +1,4 @@
-"""How captioners are asked, and the bounds of each setting."""
+"""The settings of captioners, and their bounds."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CaptionBatch: TypeAlias = Annotated[int, Bounds(1, 1024)]
 
 @dataclass(frozen=True, slots=True)
 class CaptionSettings:
-    """How a captioner is asked, and how it searches. Raises DataError for values that make no sense.
+    """The input and the search of a captioner. Raises DataError for values out of bounds.
 
-    Lengths are in tokens, as the published systems count them: the one that begins a text is included, and so is the
-    question where the text goes on from it. `no_repeat_ngram_size`: so many tokens in a row never come twice (0: they
-    may). A hypothesis is worth the sum of its tokens' scores / length ** length_penalty. The caption goes on from
-    `question`, or answers it, and does not contain it; `suffix` is appended. Of the pictures of one call up to
-    `batch_size` go through a GPU together, and half as many where there is no room; a call of `Unprompter.predict` has
-    8, unless its own `batch_size` says more.
+    Lengths are in tokens, counted as in the published systems: they include the start token, and the question if the
+    text continues it. No sequence of `no_repeat_ngram_size` tokens occurs twice (0: no such rule). The score of a
+    hypothesis is the sum of its tokens' scores / length ** length_penalty. The caption continues or answers `question`,
+    but does not contain it; `suffix` is appended. At most `batch_size` pictures of a call go through a GPU at once, and
+    half as many each time that memory runs out; a call of `Unprompter.predict` has 8 unless its own `batch_size` says
+    more.
     """
 
     beams: Beams
@@ -46,5 +46,5 @@ class CaptionSettings:
             )
 
     def changed(self, changes: Mapping[str, Any]) -> CaptionSettings:
-        """These with some values replaced. Raises UnknownNameError for a setting that there is not."""
+        """A copy with some values replaced. Raises UnknownNameError for an unknown setting."""
         return read(CaptionSettings, {**asdict(self), **changes}, "the caption settings")

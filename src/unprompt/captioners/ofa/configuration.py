@@ -1,4 +1,4 @@
-"""Which OFA it is: the sizes of a published config.json."""
+"""The sizes of an OFA, as in a published config.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ START, PAD, END = 0, 1, 2
 """Tokens of the published vocabulary: <s>, <pad>, </s>."""
 
 RESNETS = {"resnet50": (3, 4, 6), "resnet101": (3, 4, 23), "resnet152": (3, 8, 36)}
-"""Blocks in each stage; the fourth is left out."""
+"""Blocks in each stage; the fourth stage is not used."""
 
 Layers: TypeAlias = Annotated[int, Bounds(1, 96)]
 Heads: TypeAlias = Annotated[int, Bounds(1, 128)]
@@ -35,15 +35,15 @@ _SAME_IN_ALL: Mapping[str, Any] = {
     "scale_embedding": False,
     "share_decoder_input_output_embed": True,
 }
-"""What every published config says; a model that says otherwise is another one."""
+"""Keys with the same value in every published config; other values would mean another architecture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Sizes, under the names that the published config.json has for them; the largest published are far within bounds.
+    """Sizes, named as in the published config.json; the bounds are far beyond the largest published model.
 
-    `token_bucket_size` and `image_bucket_size` say how far apart two words (log-spaced) and two patches (in rows and
-    columns) may be before their distance is told no better.
+    `token_bucket_size` and `image_bucket_size` are the ranges within which distances between two words (log-spaced) and
+    between two patches (in rows and columns) are distinguished.
     """
 
     vocab_size: Annotated[int, Bounds(8, 262_144)]
@@ -67,7 +67,7 @@ class Configuration:
 
     @classmethod
     def from_config(cls, config: Any) -> Configuration:
-        """Reads a published config; its other keys do not matter here. Raises ModelError for another kind of model."""
+        """Read a published config, ignoring other keys. Raises ModelError for another kind of model."""
         if not isinstance(config, Mapping):
             raise ModelError(f"expected OFA's config as a JSON object, found {type(config).__name__}")
         if config.get("model_type") != "ofa":
