@@ -1,8 +1,7 @@
-"""Building a bank: prompts stream in, and what is done stays done, however the run ends.
+"""Building a bank from a stream of prompts; a killed build continues where it stopped.
 
-Files only grow, one portion of prompts after the other; a portion counts when all files have it. Portions begin at the
-same prompts in every run and are encoded alone, so a run that goes on after a kill ends with the bytes of an unbroken
-one.
+Files only grow, by one portion of prompts after the other; a portion counts once all files have it. Portions have the
+same boundaries in every run and are encoded separately, so a resumed run ends with the bytes of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ from unprompt.text.sentence import SentenceEncoder
 from unprompt.threads import core_count
 from unprompt.towers.two_tower import TwoTower
 
-_PORTION = 1024  # prompts that are kept together: what a kill costs
-_ENCODED = 128  # prompts that a thread encodes at a time: of a portion that is sorted by length
-_BATCH = 16  # larger batches no longer fit a core's cache, and are slower
+_PORTION = 1024  # prompts stored at a time: the most that a kill costs
+_ENCODED = 128  # prompts of a portion, sorted by length, that a thread encodes at a time
+_BATCH = 16  # larger batches exceed a core's cache and are slower
 
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the prompts that were read: how many, and how many were left out and why."""
+    """The numbers of prompts read, and of those left out for each reason."""
 
     read: int = 0
     copies: int = 0
@@ -72,23 +71,23 @@ def build_bank(
     counts: Counts | None = None,
     step: Step = SILENT,
 ) -> Bank:
-    """Builds a bank of the different prompts, each on one line, or goes on with one that was begun.
+    """Build a bank of the distinct prompts, each on one line, or continue one that was begun.
 
-    Prompts of more than 4,096 characters and those without text are left out; `counts` hears of them. Texts are
-    encoded by `towers` and, with so many `threads` (0: one a core), by the sentence encoder. Memory is 8 bytes a
-    prompt, and what a portion of 1,024 takes. One process at a time may build in a folder.
+    Empty prompts and those of more than 4,096 characters are left out; `counts` is updated as prompts are read. Texts
+    are encoded by `towers` and by the sentence encoder, the latter with `threads` (0: one per core). Memory is 8 bytes
+    per prompt, and one portion of 1,024 prompts. Only one process at a time may build in a folder.
 
-    Raises DataError where the folder holds a finished bank or anything else, what was begun is of other prompts or
-    models, or there are no prompts; ModelError where the model gives no finite vectors; OSError where the folder cannot
-    be written; and what the towers raise.
+    Raises DataError if the folder holds a finished bank or other files, if the bank was begun with other prompts or
+    models, or if there are no prompts; ModelError if the model returns vectors that are not finite; OSError if the
+    folder cannot be written to; and whatever the towers raise.
     """
-    encoder = SentenceEncoder.embedded(1)  # a batch a thread: one that is split among threads is slower
+    encoder = SentenceEncoder.embedded(1)  # one batch per thread: splitting a batch among threads is slower
     makers = Makers.of(towers)
     counts = Counts() if counts is None else counts
     stream = _distinct(prompts, counts)
-    first = next(stream, None)  # a slip in what is given shows here, and leaves no folder behind
+    first = next(stream, None)  # errors in the source are raised here, before a folder is created
     if first is None:
-        raise DataError("expected prompts for the bank, found none; check what was given")
+        raise DataError("expected prompts for the bank, found none; give some that are neither empty nor too long")
     _begin(folder, makers)
     stream = chain([first], stream)
     with ExitStack() as stack:
@@ -107,7 +106,7 @@ def build_bank(
 
 
 def _begin(folder: Path, makers: Makers) -> None:
-    """Makes the folder and says there what is built; finds out whether what lies there may be gone on with."""
+    """Create the folder and record there what is built, or check that an unfinished build may be continued."""
     where = printable(str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     own = {BEGUN, f".{BEGUN}.part", f".{CONFIG}.part", PROMPTS, ENDS, SENTENCES, COMPARED}
@@ -142,7 +141,7 @@ def _finish(folder: Path, makers: Makers, count: int, step: Step) -> None:
 
 
 class _Files:
-    """The files of a bank as they grow. What a kill left of a portion is cut off when they are opened."""
+    """The files of a bank as they grow. Opening them cuts off what a kill left of an unfinished portion."""
 
     def __init__(self, folder: Path, makers: Makers) -> None:
         self._folder, self._row_bytes = folder, makers.row_bytes()
@@ -162,21 +161,21 @@ class _Files:
         self._opening.close()
 
     def holds(self, portion: Sequence[str]) -> bool:
-        """Whether the next rows are there already. Raises DataError where they are of other prompts."""
+        """Whether the next rows hold this portion already. Raises DataError if they hold other prompts."""
         if self.rows == self._old:
             return False
         text = _lines(portion)
         if self._files[PROMPTS].read(len(text)) != text:
             where = printable(str(self._folder))
             raise DataError(
-                f"the bank {where} was begun with other prompts than those that were given now, or in another order; "
+                f"the bank {where} was begun with other prompts than those given now, or in another order; "
                 "give the same ones, or remove the folder and begin anew"
             )
         self.rows += len(portion)
         return True
 
     def append(self, portion: Sequence[str], sentences: Vector, compared: Vector | None) -> None:
-        """Adds a portion; the ends of its prompts come last, and make it count."""
+        """Add a portion. The ends of its prompts are written last, which makes it count."""
         lengths = [len(prompt.encode("utf-8")) + 1 for prompt in portion]
         ends = self._files[PROMPTS].seek(0, os.SEEK_END) + np.cumsum(lengths)
         self._write(PROMPTS, _lines(portion))
@@ -188,7 +187,7 @@ class _Files:
         self._old = self.rows
 
     def close_whole(self) -> None:
-        """Makes sure that all is on the disk. Raises DataError where more lies there than was given now."""
+        """Flush all files to disk. Raises DataError if they hold more prompts than were given now."""
         if self.rows < self._old:
             raise DataError(
                 f"the bank {printable(str(self._folder))} was begun with more prompts than were given now; give the "
@@ -198,12 +197,12 @@ class _Files:
             os.fsync(file.fileno())
 
     def _cut(self) -> int:
-        """How many rows are whole: those of whole portions that every file has. What lies behind them is cut off."""
+        """The number of rows in complete portions that every file has; everything after them is cut off."""
         sizes = {name: os.fstat(self._files[name].fileno()).st_size for name in self._row_bytes}
         rows = min(size // self._row_bytes[name] for name, size in sizes.items())
         rows -= rows % _PORTION
         while (end := self._end_of(rows)) > os.fstat(self._files[PROMPTS].fileno()).st_size:
-            rows -= _PORTION  # what was written first may have been lost alone, by a power cut
+            rows -= _PORTION  # a power cut may lose the texts alone, though they were written first
         for name, row_bytes in self._row_bytes.items():
             self._files[name].truncate(rows * row_bytes)
         self._files[PROMPTS].truncate(end)
@@ -222,7 +221,7 @@ class _Files:
 
 
 def _distinct(prompts: Iterable[str], counts: Counts) -> Iterator[str]:
-    """Prompts on one line each, without those that came before."""
+    """The distinct prompts, each on one line; the others are counted."""
     seen = Fingerprints()
     for raw in prompts:
         counts.read += 1
@@ -237,7 +236,7 @@ def _distinct(prompts: Iterable[str], counts: Counts) -> Iterator[str]:
 
 
 def _sentences(encoder: SentenceEncoder, pool: ThreadPoolExecutor, prompts: Sequence[str]) -> Vector:
-    """Vectors (prompts, 384), the same with any number of threads: those of like length are encoded together."""
+    """Vectors (prompts, 384), independent of the number of threads: prompts of similar length form a batch."""
     order = np.array(sorted(range(len(prompts)), key=lambda place: len(prompts[place])))
     parts = [[prompts[place] for place in order[at : at + _ENCODED]] for at in range(0, len(order), _ENCODED)]
     found = np.concatenate(list(pool.map(partial(encoder.encode, batch_size=_BATCH), parts)))

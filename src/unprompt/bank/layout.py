@@ -1,4 +1,4 @@
-"""What lies in a bank's folder, and its config: who made the vectors, and the size and hash of each file."""
+"""The files of a bank, and its config: which models made the vectors, and the size and hash of each file."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CONFIG = "config.json"
 PROMPTS, ENDS = "prompts.txt", "ends.u64"
 COMPARED, SENTENCES = "compared.f16", "sentences.f16"
 BEGUN = "building.json"
-"""What is being built, while it is."""
+"""Describes the bank while it is being built."""
 
 NUMBER, PLACE = np.dtype("<f2"), np.dtype("<u8")
 LONGEST_PROMPT = 4096
-"""Characters of a prompt; no model reads half of them."""
+"""Maximum length of a prompt in characters; no model reads half of that."""
 
 _LAYOUT = "unprompt bank 1"
 _CONFIG_LIMIT = 1 << 20
@@ -38,7 +38,7 @@ _LARGEST_VECTOR = 1 << 16
 class Makers:
     """The models that made a bank's vectors: a two-tower model by name, with its hashes, and the sentence encoder.
 
-    `size` is how many numbers a vector of the former has; `sentences` is the hash of the latter.
+    `size` is the length of the two-tower model's vectors; `sentences` is the hash of the sentence encoder.
     """
 
     model: str
@@ -53,10 +53,10 @@ class Makers:
 
     @classmethod
     def of(cls, towers: TwoTower) -> Makers:
-        """Those of a bank that is built with this model now.
+        """The makers of a bank that is built with this model now.
 
-        Of the embedded pair the sentence encoder alone counts: pictures come into its space by whatever regressor. Of
-        other models their weights do and not their precision, so that a bank from a GPU serves on a CPU.
+        For the embedded pair, only the sentence encoder counts, since any regressor may map pictures into its space.
+        For other models, the weights count but not the precision, so that a bank built on a GPU can be used on a CPU.
         """
         encoder = find_model(SENTENCE_ENCODER)
         own = {encoder.name: encoder.identity()}
@@ -65,29 +65,29 @@ class Makers:
 
     @property
     def metric(self) -> bool:
-        """Whether prompts are compared by their sentence vectors themselves, which are then kept once."""
+        """Whether pictures are compared with the sentence vectors themselves, which are then stored only once."""
         return self.model == EMBEDDED
 
     def row_bytes(self) -> dict[str, int]:
-        """Each file that has rows of one length, and that length."""
+        """The bytes per row of each file with rows of fixed length."""
         rows = {ENDS: PLACE.itemsize, SENTENCES: EMBEDDING_SIZE * NUMBER.itemsize}
         return rows if self.metric else {**rows, COMPARED: self.size * NUMBER.itemsize}
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in a config."""
+        """The makers as part of a config."""
         return {"layout": _LAYOUT, **asdict(self), "identities": dict(self.identities)}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A finished bank: how many prompts it has, who made it, and its files by name."""
+    """A finished bank: the number of its prompts, its makers, and its files by name."""
 
     prompts: int
     makers: Makers
     files: Mapping[str, FileSum]
 
     def to_json(self) -> str:
-        """The text of the file."""
+        """The content of the config file."""
         files = {name: asdict(file) for name, file in sorted(self.files.items())}
         return json.dumps({**self.makers.to_json(), "prompts": self.prompts, "files": files}, indent=2) + "\n"
 
@@ -101,7 +101,7 @@ class _Contents:
 
 
 def read_config(folder: Path) -> Config:
-    """The config of a bank. Raises DataError where there is none, and where it contradicts itself."""
+    """The config of a bank. Raises DataError if there is none, or if it is inconsistent."""
     where = printable(str(folder))
     if not (folder / CONFIG).is_file():
         if (folder / BEGUN).is_file():
@@ -125,7 +125,7 @@ def read_config(folder: Path) -> Config:
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """The JSON object in a small file. Raises DataError."""
+    """The JSON object in a small file. Raises DataError if it cannot be read or has another layout."""
     try:
         with path.open("rb") as file:
             table = json.loads(file.read(_CONFIG_LIMIT))
