@@ -190,7 +190,7 @@ def test_row_groups_that_are_too_large_are_not_read(tmp_path: Path, monkeypatch:
     pair = next(iter(read_pairs(write_parquet(tmp_path / "a.parquet", records(6)))))
     assert isinstance(pair, Pair)
     assert isinstance(pair.picture.content, ParquetPicture)
-    with pytest.raises(PictureError, match=r"at most 0.0001 MB, .*; write the file anew with row_group_size=100"):
+    with pytest.raises(PictureError, match=r"at most 0.0001 MB, .*; write the file again with row_group_size=100"):
         RowGroups(group_limit_mb=0.0001).cell(pair.picture.content)
     assert read == []
     assert RowGroups(group_limit_mb=1).cell(pair.picture.content) == records(1)[0]["picture"]

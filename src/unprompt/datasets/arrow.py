@@ -69,7 +69,7 @@ def rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> Iterator[dict[str, 
 
 
 def picture_of(cell: bytes | None) -> bytes:
-    """The picture's bytes in a cell. Raises PictureError: not-found (there are none), not-a-picture, too-large."""
+    """The picture's bytes in a cell. Raises PictureError: not-found (the cell is empty), not-a-picture, too-large."""
     if cell is None:
         raise PictureError("not-found", "expected a picture's bytes, found none; fill them in")
     check_size(len(cell))

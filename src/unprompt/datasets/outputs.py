@@ -1,6 +1,6 @@
-"""What is left of a data set: a text file, a metadata.jsonl that names its pictures, or a tar with them in it.
+"""The outputs of data commands: a text file, a metadata.jsonl that names pictures, or a tar that contains them.
 
-Each is written beside its place, and put there when it is whole.
+Each is written to a temporary file and moved into place when complete.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"
 
 
 class Output(Protocol):
-    """Takes entries, with another prompt and more fields where they are given."""
+    """Takes entries, with a new prompt and additional fields."""
 
     def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
-        """Write one. Raises DataError where it cannot be."""
+        """Write one entry. Raises DataError if it cannot be written."""
 
 
 class OutputPlace:
-    """A file to write what is left of a source to; how is said by its ending.
+    """The file to write the results to; its suffix determines the format.
 
-    .txt holds the prompts, a line each. .jsonl is for pictures that are files in its folder or below it, since names in
-    a data set may not lead out of it; none is copied. .tar holds the pictures too, as WebDataset packs them, wherever
-    they come from. A text file has no pictures, and gives .txt alone.
+    .txt holds the prompts, one a line. .jsonl names pictures without copying them; they must be files in its folder or
+    below, since names in a data set may not lead out of it. .tar contains the pictures in WebDataset's layout, wherever
+    they come from. A source that is a text file has no pictures and supports only .txt.
 
-    Raises DataError where the ending does not fit, or the file would overwrite the source or become a part of it.
+    Raises DataError if the suffix is not supported, or the file would overwrite the source or become a part of it.
     """
 
     def __init__(self, path: str, source: PromptSource) -> None:
-        self.path = os.path.realpath(path)  # a link stays: what it points to is replaced
+        self.path = os.path.realpath(path)  # a link is kept, and its target replaced
         self.suffix = os.path.splitext(path)[1].lower()
         self._source = source
         self._folder = os.path.dirname(os.path.abspath(path))
@@ -60,10 +60,10 @@ class OutputPlace:
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise DataError(f"expected a plain file for -o, found {printable(path)}; choose another")
         with write_errors(self.path), tempfile.TemporaryFile(dir=os.path.dirname(self.path)):
-            pass  # not after an hour
+            pass  # fails now rather than after an hour
 
     def check(self, entry: Entry) -> None:
-        """Raises DataError where the entry cannot be written here, for reasons that show before it is."""
+        """Raise DataError if it is known in advance that the entry cannot be written here."""
         if self.suffix == RECORDS_SUFFIX:
             self.file_name(entry)
             return
@@ -73,7 +73,7 @@ class OutputPlace:
             self._source.report(Fault("missing-file", printable(file), message))
 
     def file_name(self, entry: Entry) -> str:
-        """What a record calls the entry's picture: its path below the folder of the file. Raises DataError."""
+        """The name of the entry's picture in a record: its path relative to the output's folder. Raises DataError."""
         assert entry.pair is not None
         file = entry.pair.picture.file
         if file is None:
@@ -91,7 +91,7 @@ class OutputPlace:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Output]:
-        """Where to write; put in its place at the end, or not at all. Raises DataError where it cannot be written."""
+        """Open the output; it is moved into place at the end, or discarded after an error. Raises DataError."""
         with replacing_file(self.path, alone=True) as file:
             if self.suffix == TAR_SUFFIX:
                 with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
@@ -145,7 +145,7 @@ def _fields(entry: Entry, prompt: str, fields: dict[str, Any]) -> dict[str, Any]
 
 
 def _as_json(value: Any) -> Any:
-    """The value without what JSON has no number for, which parquet may hold."""
+    """The value with infinite and NaN numbers, which parquet allows but JSON does not, replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list):
@@ -154,14 +154,14 @@ def _as_json(value: Any) -> Any:
 
 
 def check_unread(path: str, source: str) -> None:
-    """Raises DataError where a file is, or would be taken for, a part of a data set."""
+    """Raise DataError if the file is a part of the data set, or would be read as one."""
     if _is_read(path, source):
         found = f"found {printable(path)}, which is read or would be the next time"
         raise DataError(f"expected a new file for the output, {found}; choose another")
 
 
 def _is_read(path: str, source: str) -> bool:
-    if not os.path.exists(source):  # a pattern, of which the name must be none
+    if not os.path.exists(source):  # a pattern, which the name must not match
         return fnmatch.fnmatch(os.path.abspath(path), os.path.abspath(source))
     if not os.path.isdir(source):
         return os.path.exists(path) and os.path.samefile(path, source)

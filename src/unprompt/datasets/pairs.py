@@ -1,4 +1,4 @@
-"""Pictures and their prompts, out of whatever a data set is kept in; nothing in it is trusted."""
+"""Pairs of pictures and prompts, read from any supported layout; the data is untrusted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from unprompt.progress import Advance, no_advance
 from unprompt.threads import core_count, in_order
 
 _WILDCARD = re.compile(r"[*?\[]")
-# Where the files of a data set lie in a folder, and how they end; the first that is found counts.
+# Patterns and suffixes of a data set's files in a folder; the first with a match is used.
 _LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("metadata.*",), METADATA_NAMES),
     (("*", "metadata.*"), METADATA_NAMES),
@@ -36,18 +36,17 @@ _LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("**", "*.parquet"), (PARQUET_SUFFIX,)),
 )
 
-_CHECKED_SIDE = 32  # pixels: a JPEG is then read to its end, but most of its arithmetic is spared
-_AHEAD = 8  # pictures a thread that wait for their turn
+_CHECKED_SIDE = 32  # pixels: a JPEG is still read to its end, but most of the arithmetic is saved
+_AHEAD = 8  # pictures in the queue per thread
 
 
 def read_pairs(source: str | Path) -> Iterator[Pair | Fault]:
-    """The pairs of a data set, or what is wrong, in its order; no picture is opened.
+    """The pairs of a data set and its faults, in order; pictures are not opened.
 
     A source is a .jsonl or .csv file that names pictures beside it; a folder with such a metadata file in it or one
-    level down (Hugging Face's ImageFolder); parquet files with pictures; tars as WebDataset packs them; a pattern or a
-    folder of either; or hub:OWNER/NAME, with /CONFIG and :SPLIT. It is read as it is asked for; only the names are
-    held, to find those that stand twice. Raises, at the first pair, DataError where there is no data set, and
-    MissingExtraError.
+    level down (Hugging Face's ImageFolder); parquet files with pictures; tars in WebDataset's layout; a pattern or a
+    folder of either; or hub:OWNER/NAME, with /CONFIG and :SPLIT. It is read lazily; only names are held in memory, to
+    find duplicates. The first item raises DataError if there is no data set, MissingExtraError if an extra is missing.
     """
     for item in _placed(source):
         yield item if isinstance(item, Fault) else item[1]
@@ -61,11 +60,11 @@ def checked_pairs(
     threads: int = 0,
     advance: Advance = no_advance,
 ) -> tuple[list[Pair], Counter[str]]:
-    """All pairs of a data set that can be used, in its order, and how many faults of each kind there are.
+    """All usable pairs of a data set, in order, and the number of faults of each kind.
 
-    With `decode` each picture is decoded once, by `threads` (0: one a core); without, a picture that is a file has to
-    exist. `advance` is called after each record. Raises DataError where there is no usable pair and, unless
-    `skip_bad`, where there is any fault: how many of each kind, and the first of each with their places.
+    With `decode` each picture is decoded once, in `threads` threads (0: one per core); without, picture files are only
+    checked for existence. `advance` is called after each record. Raises DataError if there is no usable pair or, unless
+    `skip_bad`, if there are faults, with the count of each kind and the first few of each.
     """
     pairs: list[Pair] = []
     faults = Faults()
@@ -83,7 +82,7 @@ def checked_pairs(
 
 
 def _placed(source: str | Path) -> Iterator[tuple[str, Pair] | Fault]:
-    """Each pair with its place in the data set."""
+    """Each pair with its position in the data set."""
     names: set[str] = set()
     for record in _records(os.fspath(source)):
         if isinstance(record, Fault):
@@ -99,7 +98,7 @@ def _placed(source: str | Path) -> Iterator[tuple[str, Pair] | Fault]:
 
 
 def _records(source: str) -> Iterator[Record | Fault]:
-    """The records of a source, by what kind of source it is. Raises DataError, MissingExtraError."""
+    """The records of a source of any kind. Raises DataError or MissingExtraError."""
     if source.startswith(HUB_PREFIX):
         return hub_records(source)
     if os.path.isdir(source):
@@ -115,7 +114,7 @@ def _records(source: str) -> Iterator[Record | Fault]:
 
 
 def _folder_records(folder: str) -> Iterator[Record | Fault]:
-    """The records of the first kind of file that there is; beside tars often lie tables of what is in them."""
+    """The records of the first layout that the folder has: beside tars there are often tables that describe them."""
     fixed = glob.escape(folder)
     for pattern, suffixes in _LAYOUTS:
         below = [path for path, _below in matching(os.path.join(fixed, *pattern))]
@@ -126,7 +125,7 @@ def _folder_records(folder: str) -> Iterator[Record | Fault]:
 
 
 def _file_records(paths: Sequence[str], root: str) -> Iterator[Record | Fault]:
-    """The records of files of one kind, named below `root`."""
+    """The records of files of one kind, with names relative to `root`."""
     names = [path.lower() for path in paths]
     if all(name.endswith(ARCHIVE_SUFFIXES) for name in names):
         return archive_records(paths, root)
@@ -142,7 +141,7 @@ def _file_records(paths: Sequence[str], root: str) -> Iterator[Record | Fault]:
 def _checked(
     source: str | Path, check: Callable[[str, ImageRef], Fault | None], threads: int
 ) -> Iterator[Pair | Fault]:
-    """Pairs whose pictures were checked by threads, in the data set's order; a few wait in memory."""
+    """Pairs whose pictures were checked by threads, in order; a bounded number wait in memory."""
     threads = threads or core_count()
 
     def result(item: tuple[str, Pair] | Fault) -> Pair | Fault:

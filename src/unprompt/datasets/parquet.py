@@ -1,4 +1,4 @@
-"""Parquet files with pictures in them, by pyarrow: the extra [parquet]."""
+"""Parquet files that contain pictures, read with pyarrow: the extra [parquet]."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 PARQUET_SUFFIX = ".parquet"
 
 HELD_LIMIT_MB = 256
-"""Pictures of the row groups that were read last stay in memory, for all data sets together; one always does."""
+"""Maximum size of the row groups cached for all data sets together; the last one is always kept."""
 
 GROUP_LIMIT_MB = 1024
-"""A picture cannot be read without its row group. Hugging Face writes groups of a hundred pictures."""
+"""Maximum size of a row group, which must be read as a whole. Hugging Face writes groups of a hundred pictures."""
 
 _READ_BUFFER = 1 << 20
 
@@ -44,19 +44,19 @@ class ParquetPicture:
 
     @property
     def size_mb(self) -> float:
-        """Not known before its row group is read."""
+        """Always 0: the size is unknown until the row group is read."""
         return 0.0
 
     def read(self) -> bytes:
-        """The picture's bytes. Safe to call from many threads.
+        """The picture's bytes. Thread-safe.
 
-        Raises PictureError: not-found (there are none), not-a-picture, too-large, changed, unreadable.
+        Raises PictureError: not-found (the cell is empty), not-a-picture, too-large, changed, unreadable.
         """
         return picture_of(_GROUPS.cell(self))
 
 
 class RowGroups:
-    """The pictures of the row groups that were read last, for all threads."""
+    """A cache of the pictures in the row groups read last, shared by all threads."""
 
     def __init__(self, held_limit_mb: float = HELD_LIMIT_MB, group_limit_mb: float = GROUP_LIMIT_MB) -> None:
         self._limit = held_limit_mb * 1_000_000
@@ -65,7 +65,7 @@ class RowGroups:
         self._lock = threading.Lock()
 
     def cell(self, picture: ParquetPicture) -> bytes | None:
-        """The picture's bytes, if the row has any. Raises PictureError."""
+        """The picture's bytes; None if its cell is empty. Raises PictureError."""
         key = (picture.path, picture.stamp, picture.place, picture.group)
         with self._lock:
             if key not in self._held:
@@ -84,12 +84,12 @@ _GROUPS = RowGroups()
 
 
 def parquet_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]:
-    """The rows of parquet files, each named FILE/ROW below `root`, from row 0. Pictures are not read.
+    """The rows of parquet files, named FILE/ROW relative to `root`, rows counted from 0. Pictures are not read.
 
-    Raises MissingExtraError.
+    Raises MissingExtraError without the extra [parquet].
     """
     try:
-        import pyarrow  # noqa: F401 - whether it is there shows before the first file, once
+        import pyarrow  # noqa: F401 - raises here rather than at every file
     except ImportError as error:
         raise MissingExtraError("a data set in parquet", "parquet") from error
     for path in paths:
@@ -128,28 +128,28 @@ def _group_rows(table: parquet.ParquetFile, group: int, columns: Columns) -> Ite
 
 
 def _read_group(picture: ParquetPicture, limit_mb: float) -> pyarrow.ChunkedArray:
-    """The cells with the pictures of a row group. Raises PictureError."""
+    """The cells of a row group that hold pictures. Raises PictureError."""
     with opened(picture.path) as file:
         if stamp(os.fstat(file.fileno())) != picture.stamp:
             raise changed("a parquet file")
     with _parquet(picture.path) as table:
-        # Not the size of the column alone: pyarrow 26 aborts the process where a damaged file describes one.
+        # Not the size of the column alone: asking for it in a damaged file makes pyarrow 26 abort the process.
         _check_group(table.metadata.row_group(picture.group).total_byte_size, limit_mb)
         return part_at(table.read_row_group(picture.group, columns=[".".join(picture.place)]), picture.place)
 
 
 def _check_group(size: int, limit_mb: float) -> None:
-    """Raises PictureError (too-large). `size` is in bytes, unpacked."""
+    """Raise PictureError (too-large) for a row group of `size` bytes, unpacked, beyond the limit."""
     if size > limit_mb * 1_000_000:
         expected = f"expected row groups of at most {limit_mb:g} MB, found one of {size / 1_000_000:,.0f} MB"
-        raise PictureError("too-large", f"{expected}; write the file anew with row_group_size=100")
+        raise PictureError("too-large", f"{expected}; write the file again with row_group_size=100")
 
 
 @contextlib.contextmanager
 def _parquet(path: str) -> Iterator[parquet.ParquetFile]:
-    """A parquet file. Equal values of a column stay one value: a small file may hold millions of a large one.
+    """Open a parquet file; its errors, and those raised inside the block, become PictureError (unreadable).
 
-    What goes wrong, here or inside the block, is a PictureError (unreadable).
+    Columns are read as dictionaries, since a small file may repeat a large value millions of times.
     """
     import pyarrow
     from pyarrow import parquet
@@ -161,7 +161,7 @@ def _parquet(path: str) -> Iterator[parquet.ParquetFile]:
         options = {"metadata": metadata, "read_dictionary": repeated, "buffer_size": _READ_BUFFER, "pre_buffer": False}
         with parquet.ParquetFile(path, **options) as table:
             yield table
-    # Seen in damaged files: all of pyarrow's own, OSError, and UnicodeDecodeError of names.
+    # Seen with damaged files: all of pyarrow's errors, OSError, and UnicodeDecodeError for names.
     except (pyarrow.ArrowException, OSError, MemoryError, ValueError) as error:
         found = printable(" ".join(str(error).split())) or type(error).__name__
         raise PictureError("unreadable", f"expected a whole parquet file, found: {found}; fetch it again") from error
