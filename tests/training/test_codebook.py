@@ -211,7 +211,7 @@ def test_another_model_is_not_replaced(texts: Path, store: VectorStore, tmp_path
     (other / "weights").write_text("dear")
     config = {"name": "words.tiny", "architecture": "linear", "licence": "MIT", "origin": "a test"}
     write_config(other, config, ["weights"])
-    with pytest.raises(ModelError, match=r"expected an empty place or a codebook at .*, found a .* 'linear'; choose"):
+    with pytest.raises(ModelError, match=r"expected an empty folder or a codebook at .*, found a .* 'linear'; choose"):
         _built(texts / "train.txt", other, store)
     assert (other / "weights").read_text() == "dear"
 

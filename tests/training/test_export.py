@@ -182,7 +182,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path, decoder_run: Path) -> None:
     started = tmp_path / "started"
     started.mkdir()
     shutil.copy(decoder_run / "recipe.json", started)
-    with pytest.raises(DataError, match=r"holds no best\.safetensors; let its training come to the first evaluation"):
+    with pytest.raises(DataError, match=r"holds no best\.safetensors; let it train until its first evaluation"):
         export_model(str(started), tmp_path / "model")
     assert not (tmp_path / "model").exists()
 

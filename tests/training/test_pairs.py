@@ -89,7 +89,7 @@ def test_a_data_set_that_is_never_drawn(pairs: Path, cache: Path, tmp_path: Path
     path.write_text("\n".join(photos))
     for name in (json.loads(line)["file_name"] for line in photos):
         (tmp_path / name).write_bytes((pairs / name).read_bytes())
-    with pytest.raises(DataError, match="no picture is ever drawn"):
+    with pytest.raises(DataError, match="expected pictures to draw"):
         Draw(Pairs.read(str(path), Data(), cache, all_captions=True), Data(photo_weight=0.0))
 
 

@@ -50,7 +50,7 @@ def test_a_failure_in_one_is_a_failure_of_the_command(regressor_recipe: Path, tm
 
 def test_each_process_has_a_gpu_of_its_own() -> None:
     assert gpu_of(1, 2) == torch.device("cuda", 1)
-    with pytest.raises(DataError, match="expected 2 processes or fewer on this machine, one a GPU; found a process 3"):
+    with pytest.raises(DataError, match="expected at most 2 processes on this machine, one a GPU; found a process 3"):
         gpu_of(2, 2)
 
 

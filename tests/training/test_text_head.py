@@ -100,7 +100,7 @@ def test_a_picture_model_begins_with_its_head(run: Path, pairs: Path, tmp_path: 
     [
         ("network.options.embed_dim=32", "vectors of 48 numbers for texts and of 32 for pictures"),
         ("network.features=tokens", "vectors of 48 numbers for texts and of 64 for pictures"),
-        ("text_head.texts=[VALIDATION]", "every text to learn from is one of the validation's"),
+        ("text_head.texts=[VALIDATION]", "expected texts that are not in the validation set"),
     ],
 )
 def test_texts_that_no_head_can_learn_from(

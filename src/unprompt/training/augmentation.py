@@ -1,4 +1,4 @@
-"""What is done to a training picture before the network sees it, and to two of them at once."""
+"""Augmentation of training pictures, alone and in pairs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from unprompt.images.ref import Pixels
 from unprompt.training.recipe import Augmentation
 
 _ASPECT = 1.25
-"""Widest against narrowest crop: prompts speak of composition too, so shapes change little."""
+"""Largest aspect ratio of a crop: prompts describe composition too, so shapes change little."""
 _ERASED = (0.02, 0.2)
-"""Share of the area that an erased rectangle covers."""
+"""Smallest and largest share of the area that erasing covers."""
 _GREY = 128
 
 
 def augment(pixels: Pixels, preprocessing: Preprocessing, options: Augmentation, rng: np.random.Generator) -> Pixels:
-    """(height, width, 3) uint8 -> (input_size, input_size, 3) uint8, changed at random as the recipe says.
+    """Augment pixels (height, width, 3) uint8 as the recipe says; returns (input_size, input_size, 3) uint8.
 
     Sources: Szegedy et al. (2014) for random crops, Zhong et al. (2017) for erasing.
     """
@@ -37,14 +37,14 @@ def augment(pixels: Pixels, preprocessing: Preprocessing, options: Augmentation,
 
 
 def overlay(one: Pixels, other: Pixels) -> Pixels:
-    """Two pictures of one size, half of each. Source: Hao et al., "MixGen" (2022)."""
+    """The mean of two pictures of the same size. Source: Hao et al., "MixGen" (2022)."""
     return ((one.astype(np.uint16) + other + 1) // 2).astype(np.uint8)
 
 
 def _random_crop(
     image: Image.Image, preprocessing: Preprocessing, least: float, rng: np.random.Generator
 ) -> Image.Image:
-    """A part of the picture, nearly square, brought to the model's size."""
+    """A random part of the picture, nearly square, resized to the input size."""
     area = image.width * image.height * rng.uniform(least, 1)
     aspect = np.exp(rng.uniform(-1, 1) * np.log(_ASPECT))
     width = min(image.width, max(1, round(np.sqrt(area * aspect))))

@@ -1,4 +1,4 @@
-"""The moving average of weights, which scores better than the weights themselves."""
+"""A moving average of weights, which scores better than the weights themselves."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """An exponential average of parameters; with a decay of 0, the parameters themselves.
+    """An exponential moving average of parameters; with a decay of 0, the parameters themselves.
 
-    Source: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992); the short memory at
+    Sources: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992); the shorter memory at
     the start is that of TensorFlow's ExponentialMovingAverage.
     """
 
@@ -21,15 +21,15 @@ class MovingAverage:
         self.values = {name: value.detach().clone() for name, value in parameters.items()} if decay else {}
 
     def update(self, step: int) -> None:
-        """Takes in the parameters as they are after `step` steps."""
-        # A short memory at first, so that the average does not carry the first weights for long.
+        """Add the parameters after `step` steps to the average."""
+        # The memory is short at first, so that the initial weights are soon forgotten.
         decay = min(self._decay, (1 + step) / (10 + step))
         for name, value in self.values.items():
             value.lerp_(self._parameters[name].detach(), 1 - decay)
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Inside, the model has the averaged weights."""
+        """Put the averaged weights into the model for the duration of the block."""
         kept = {name: self._parameters[name].detach().clone() for name in self.values}
         put(self._parameters, self.values)
         try:
@@ -39,7 +39,7 @@ class MovingAverage:
 
 
 def put(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
-    """Copies values into the parameters of the same names."""
+    """Copy values into the parameters of the same names."""
     with torch.no_grad():
         for name, value in values.items():
             parameters[name].copy_(value)

@@ -1,4 +1,4 @@
-"""The card of a trained model: what it is, what it learnt from, what it scores, and how that was chosen."""
+"""The card of a trained model: what it is, what it was trained on, what it scores, and how it was selected."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from unprompt.training.recipe import Recipe
 from unprompt.version import __version__
 
 DATA = "data.json"
-"""Where a run notes what it learnt from."""
+"""The file in which a run records its data for the card."""
 
 
 def write_data_note(run: Path, note: Mapping[str, Any]) -> None:
-    """Keeps what the card will say of the data."""
+    """Store what the card will say about the data."""
     replace_file(run / DATA, (json.dumps(note, indent=2) + "\n").encode())
 
 
 def model_card(recipe: Recipe, run: Path, which: str, score: Mapping[str, float]) -> str:
-    """The README.md of a model folder that a run ends with; `which` is "best" or "last"."""
+    """The README.md of a model folder that a run writes; `which` is "best" or "last"."""
     path = run / DATA
     note = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     chosen = (

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on where it was. Safetensors and JSON, swapped in whole."""
+"""Checkpoints: all that a run needs to resume, in safetensors and JSON, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def write_checkpoint(run: Path, groups: Mapping[str, Mapping[str, Tensor]], stat
 
 
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The folder of a run's newest whole checkpoint and its state; None before the first."""
+    """The folder of a run's newest complete checkpoint and its state; None if there is none yet."""
     path = surviving_folder(run / CURRENT) / STATE
     return (path.parent, json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def read_group(checkpoint: Path, name: str, device: torch.device) -> dict[str, Tensor]:
-    """One of the `groups` that were written."""
+    """Read one of the `groups` of a checkpoint."""
     return load_file(checkpoint / f"{name}.safetensors", device=str(device))
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
-    """The optimiser's moments, named after the number of their parameter."""
+    """The optimiser's moments, named after the index of their parameter."""
     return {
         f"{number}.{key}": torch.as_tensor(value)
         for number, parameter in enumerate(parameters.values())
@@ -52,9 +52,9 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, parameters: Mapping[str,
 def restore_optimiser(
     optimiser: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Puts back what `optimiser_tensors` gave."""
+    """Restore what `optimiser_tensors` returned."""
     ordered = list(parameters.values())
     for key, value in tensors.items():
         number, _, entry = key.partition(".")
-        # AdamW keeps its count of steps on the CPU.
+        # AdamW keeps its step count on the CPU.
         optimiser.state[ordered[int(number)]][entry] = value.cpu() if entry == "step" else value

@@ -1,4 +1,4 @@
-"""Building a codebook: many prompts, condensed into the few vectors that they gather around."""
+"""Building a codebook: the vectors of many prompts, condensed to a few cluster centres."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from unprompt.text.fingerprints import fingerprint
 from unprompt.training.texts import read_texts
 
 ROUNDS = 10
-"""Of k-means: with 6 of them, on fewer prompts, codebooks scored the same."""
+"""Rounds of k-means; with 6 rounds, on fewer prompts, codebooks scored the same."""
 
 SAME_PROMPT = 0.7
-"""Prompts this near (cosine) are similar, as in the groups of prompts that the data sets were split by."""
+"""Prompts with this cosine or more are similar, as in the groups by which the data sets were split."""
 
-_TOGETHER = 4096  # vectors on each side of a product: their cosines take 67 MB
+_TOGETHER = 4096  # vectors on each side of a product; the cosines take 67 MB
 
 
 def build_codebook(
@@ -38,14 +38,14 @@ def build_codebook(
     licence: str,
     step: Step,
 ) -> ModelFolder:
-    """Writes a model folder with `size` vectors that stand for the texts of files; see `read_texts`.
+    """Write a model folder with `size` vectors that represent the texts in files, as `read_texts` reads them.
 
-    Texts that are similar to a prompt of the data set or list `apart_from` are left out. The vectors of all are kept in
-    `store`, so that a run that was stopped goes on. The card of a codebook that lies in `folder` stays. In memory the
-    vectors take 3.1 kB a text and, at first, 1.5 kB a prompt of `apart_from`; 100 MB come to that.
+    Texts similar to a prompt of the data set or list `apart_from` are left out. All vectors are cached in `store`, so
+    an interrupted run can be continued. The card of an existing codebook in `folder` is kept. Memory: 3.1 kB per text,
+    at first 1.5 kB per prompt of `apart_from`, and another 100 MB.
 
-    Raises DataError where there are too few texts, or one cannot be read; ModelError where `folder` holds anything but
-    a codebook.
+    Raises DataError if there are too few texts or a file cannot be read, ModelError if `folder` holds anything but a
+    codebook.
     """
     _check_place(folder)
     others = [] if apart_from is None else _prompts(apart_from, step)
@@ -74,11 +74,11 @@ def build_codebook(
 
 
 def condense(vectors: Vector, size: int, *, seed: int = 0, advance: Advance = no_advance) -> Vector:
-    """The `size` unit vectors that many (n, 384) gather around: spherical k-means, starting from some of them.
+    """Find `size` unit vectors that represent many (n, 384): spherical k-means, started from some of them.
 
-    Equal vectors and seeds give equal ones, with one BLAS. `advance` hears of each of the `ROUNDS`. Raises DataError
-    where there are fewer vectors than `size`.
-    Source: Dhillon and Modha, "Concept decompositions for large sparse text data using clustering" (2001).
+    Equal vectors and seeds give equal results, given the same BLAS. `advance` is called after each of the `ROUNDS`.
+    Raises DataError if there are fewer vectors than `size`. Source: Dhillon and Modha, "Concept decompositions for
+    large sparse text data using clustering" (2001).
     """
     _check_size(size, len(vectors))
     drawn = np.random.default_rng(seed).permutation(len(vectors))[:size]
@@ -87,14 +87,14 @@ def condense(vectors: Vector, size: int, *, seed: int = 0, advance: Advance = no
         owners = _nearest(vectors, centres)
         order = np.argsort(owners, kind="stable")
         owned, starts = np.unique(owners[order], return_index=True)
-        # One that owns nothing stays where it is.
+        # A centre without members stays where it is.
         centres[owned] = _normalised(np.add.reduceat(vectors[order], starts, axis=0))
         advance(1)
     return centres
 
 
 def apart(vectors: Vector, others: Vector) -> Vector:
-    """Those of the vectors (n, 384) that are similar to none of the others (m, 384)."""
+    """Those of the vectors (n, 384) that are not similar to any of the others (m, 384)."""
     is_similar = np.zeros(len(vectors), bool)
     for rows in _blocks(len(vectors)):
         for part in _blocks(len(others)):
@@ -106,7 +106,7 @@ def _check_place(folder: Path) -> None:
     check_replaceable(folder)
     if (folder / CONFIG).is_file() and (found := ModelFolder.open(folder).config["architecture"]) != ARCHITECTURE:
         raise ModelError(
-            f"expected an empty place or a codebook at {folder}, found a model of the architecture {found!r}; "
+            f"expected an empty folder or a codebook at {folder}, found a model of the architecture {found!r}; "
             "choose another folder"
         )
 
@@ -114,23 +114,23 @@ def _check_place(folder: Path) -> None:
 def _check_size(size: int, count: int) -> None:
     if not 0 < size <= min(count, VECTORS_LIMIT):
         raise DataError(
-            f"expected a codebook of at most {VECTORS_LIMIT:,} vectors and of no more than there are texts, found "
-            f"{size:,} vectors for {count:,}; give more texts, or another size"
+            f"expected a codebook of at most {VECTORS_LIMIT:,} vectors and no more than there are texts, found "
+            f"{size:,} vectors for {count:,} texts; give more texts, or another size"
         )
 
 
 def _check_left(size: int, left: int, count: int, others: str) -> None:
-    """How many texts must be left of all that were read, once those that are similar to others are not counted."""
+    """Raise DataError if too few texts are left without those that are similar to others."""
     if size > left:
         raise DataError(
             f"expected at least as many texts as vectors, {size:,}: of {count:,} texts {count - left:,} are similar to "
-            f"a prompt of {others}, and {left:,} are left; give texts that are like none of these"
+            f"a prompt of {others}, and {left:,} are left; give texts that are not similar to these"
             f"{', or a smaller size' if left else ''}"
         )
 
 
 def _prompts(source: str, step: Step) -> list[str]:
-    """The different prompts of a data set or list."""
+    """The distinct prompts of a data set or list."""
     with step("reading", None) as advance:
         prompts: dict[str, None] = {}
         for entry in PromptSource(source).entries():
@@ -140,7 +140,7 @@ def _prompts(source: str, step: Step) -> list[str]:
 
 
 def _encoded(texts: Sequence[str], store: VectorStore, step: Step) -> Vector:
-    """The unit vectors of different texts (n, 384), in order."""
+    """The unit vectors (n, 384) of distinct texts, in order."""
     keys = np.fromiter(map(fingerprint, texts), np.uint64, len(texts))
     if missing := int(np.count_nonzero(store.rows(keys) < 0)):
         with step("encoding", missing) as advance:
@@ -153,7 +153,7 @@ def _encoded(texts: Sequence[str], store: VectorStore, step: Step) -> Vector:
 
 
 def _nearest(vectors: Vector, centres: Vector) -> npt.NDArray[np.intp]:
-    """Of each vector (n, 384) the nearest centre (n,); the first of those that are as near."""
+    """The index (n,) of the centre nearest to each vector (n, 384); of equally near ones the first."""
     nearest = np.zeros(len(vectors), np.intp)
     for rows in _blocks(len(vectors)):
         highest = np.full(len(nearest[rows]), -np.inf, np.float32)
@@ -165,7 +165,7 @@ def _nearest(vectors: Vector, centres: Vector) -> npt.NDArray[np.intp]:
 
 
 def _highest(vectors: Vector, centres: Vector) -> tuple[npt.NDArray[np.intp], Vector]:
-    """Where the highest cosine of each vector is, and how high; one product is gone before the next is made."""
+    """The index and the value of each vector's highest cosine; a function of its own, so that the product is freed."""
     cosines = vectors @ centres.T
     places = cosines.argmax(axis=1)
     return places, cosines[np.arange(len(cosines)), places]

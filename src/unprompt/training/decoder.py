@@ -1,4 +1,4 @@
-"""The decoder's task for the loop: texts, their vectors, batches of like length."""
+"""The decoder as a task for the training loop: texts, their vectors, and batches of similar length."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from unprompt.training.weights import put_start_weights
 START, END = "<start>", "<end>"
 UNSCORED = -100
 RARE = 20
-"""A word in fewer parts of texts than this is not worth its vector."""
+"""A word in fewer parts of texts than this is not worth storing its vector."""
 NAME_SHARE = 0.3
-SHUFFLE_WINDOW = 64  # batches sorted by length together: little padding, still mixed
+SHUFFLE_WINDOW = 64  # batches sorted by length at a time: little padding, yet still shuffled
 
 
 class DecoderTask:
-    """Learns p(sentence | vector) by teacher forcing, from the texts' own vectors or from mixtures with neighbours."""
+    """Learns p(sentence | vector) by teacher forcing, from texts' vectors or mixtures with those of neighbours."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self.options, self.seed = recipe.decoder, recipe.optimisation.seed
@@ -97,7 +97,7 @@ class DecoderTask:
         return 0
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Mean log-likelihood of a token, given the true vectors and, where training mixes, mixed ones."""
+        """Mean log-likelihood per token, given the true vectors and, if training mixes vectors, given mixed ones."""
         vectors = self.validation[1]
         metrics = {"likelihood": self._likelihood(model, vectors)}
         if self.options.neighbours:
@@ -119,7 +119,7 @@ class DecoderTask:
         vocabulary = self.tokenizer.get_vocab()
         start, end = vocabulary[START], vocabulary[END]
         encoded = [[start, *encoding.ids, end] for encoding in self.tokenizer.encode_batch(list(texts))]
-        # A text that is cut no longer says what its vector says: leave it out.
+        # A text that would be cut no longer matches its vector, so it is left out.
         kept = [index for index, ids in enumerate(encoded) if len(ids) <= self.options.max_length + 1]
         return [encoded[index] for index in kept], vectors[kept]
 
@@ -136,7 +136,7 @@ class DecoderTask:
 
 
 def recombine(texts: Sequence[str], count: int, seed: int) -> list[str]:
-    """`count` new texts: the first parts of one prompt, cut at commas, with last parts of itself or of another."""
+    """Make `count` new texts from the first parts of one prompt, cut at commas, and other parts of it or another."""
     draw = random.Random(seed)
     several = [text for text in texts if text.count(",") >= 1]
     made = []
@@ -150,9 +150,9 @@ def recombine(texts: Sequence[str], count: int, seed: int) -> list[str]:
 
 
 def write_words(texts: Sequence[str], tokenizer: Tokenizer, path: Path) -> None:
-    """The words that are single tokens and stand in many texts, one a line, without function words and names.
+    """Write the words that are single tokens and occur in many texts, one a line, without function words and names.
 
-    A word that mostly stands in a part with "by" is taken for the name of an artist.
+    A word that mostly occurs in parts with "by" is taken for an artist's name.
     """
     known = {tokenizer.decode([index]).strip() for index in range(tokenizer.get_vocab_size())} - FUNCTION_WORDS
     seen: Counter[str] = Counter()

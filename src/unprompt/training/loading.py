@@ -1,4 +1,4 @@
-"""Training pictures, decoded and changed by threads while the network is busy with those before them."""
+"""Loading of training pictures: threads decode and augment while the network computes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ BATCHES_AHEAD = 3
 
 @dataclass(frozen=True)
 class Loader:
-    """Threads that make squares (input_size, input_size, 3) uint8; 0: one a core."""
+    """Threads that make squares (input_size, input_size, 3) uint8; 0 `workers`: one per core."""
 
     workers: int = 0
 
     def batches(
         self, jobs: Iterable[Job], size: int, make: Callable[[Job], Pixels]
     ) -> Iterator[tuple[list[Job], list[Pixels]]]:
-        """The jobs, `size` at a time, and what `make` gives for them, in order; raises what it raises."""
+        """The jobs in batches of `size`, each with the results of `make`, in order; raises what `make` raises."""
         with ThreadPoolExecutor(self.workers or core_count(), "unprompt-load") as pool:
             made = in_order(pool, lambda job: (job, make(job)), jobs, BATCHES_AHEAD * size)
             while batch := list(islice(made, size)):
@@ -40,9 +40,9 @@ class Loader:
 
 
 def read_pixels(ref: ImageRef, shorter_side: int | None = None) -> Pixels:
-    """The pixels of a training picture, of a large JPEG no more than `shorter_side` asks for.
+    """The pixels of a training picture; a large JPEG is decoded at a reduced size, if `shorter_side` allows.
 
-    Raises DataError where it cannot be read: what is broken was to be found before the first step.
+    Raises DataError if it cannot be read, though broken pictures should have been found before the first step.
     """
     picture = decode(ref, read_metadata=False, shorter_side=shorter_side)
     if not isinstance(picture, Picture):
@@ -51,12 +51,12 @@ def read_pixels(ref: ImageRef, shorter_side: int | None = None) -> Pixels:
 
 
 def to_tensor(squares: Sequence[Pixels]) -> Tensor:
-    """(batch, size, size, 3) uint8: a quarter of what the network takes, which it becomes on its device."""
+    """Squares (batch, size, size, 3) uint8, a quarter of the bytes of `normalised`, which is applied on the device."""
     return torch.from_numpy(np.stack(squares))
 
 
 def normalised(squares: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """(batch, size, size, 3) uint8 -> (batch, 3, size, size) float32, the same numbers as `preprocess` gives."""
+    """Pixels (batch, 3, size, size) float32 of squares (batch, size, size, 3) uint8, as `preprocess` computes them."""
     mean = torch.tensor(preprocessing.mean, device=squares.device)
     std = torch.tensor(preprocessing.std, device=squares.device)
     return ((squares.float() / 255 - mean) / std).permute(0, 3, 1, 2)

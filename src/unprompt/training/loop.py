@@ -1,8 +1,8 @@
-"""The training loop: one for every task, on a CPU, a GPU or several, read in one sitting.
+"""The training loop, the same for every task, on a CPU, a GPU or several.
 
-A run lives in a folder: `recipe.json`, `metrics.jsonl`, `metrics.png`, `checkpoint/` (weights, average, optimiser),
-`best.safetensors` and, at the end, `last.safetensors`. Started again on the same folder it goes on where it was, with
-the same batches.
+The folder of a run holds `recipe.json`, `metrics.jsonl`, `metrics.png`, `checkpoint/` (weights, average, optimiser),
+`best.safetensors` and, at the end, `last.safetensors`. Started again in the same folder, a run resumes with the same
+batches.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ Batch = dict[str, Tensor]
 
 
 class Task(Protocol):
-    """What a kind of model adds to the loop."""
+    """The parts of training that depend on the kind of model."""
 
     metric: str
-    """The key of `evaluate` that decides which weights are best (higher is better)."""
+    """The key of `evaluate` by which the best weights are selected (higher is better)."""
 
     @property
     def model(self) -> nn.Module:
-        """The network, with every weight that the best of the run shall hold."""
+        """The network, with every weight that the run's best weights must include."""
 
     def steps(self, batch_size: int) -> int:
-        """Batches in an epoch."""
+        """Number of batches in an epoch."""
 
     def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
-        """The batches of an epoch from number `start` on, of each the `rows`; the same whenever they are asked for."""
+        """The batches of an epoch from number `start` on, reduced to `rows`; the same on every call."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """A scalar, averaged over the batch."""
 
     def depth_of(self, parameter: str) -> int:
-        """How many blocks lie above a parameter; -1 keeps it frozen."""
+        """Number of blocks above a parameter; -1 if it is frozen."""
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Metrics on validation data."""
@@ -82,9 +82,9 @@ def train(
     processes: Processes,
     step: Step = SILENT,
 ) -> dict[str, float]:
-    """Runs (or goes on with) one of a recipe's optimisations in `folder`; returns the best evaluation.
+    """Run, or resume, one of a recipe's optimisations in `folder`; returns the best evaluation.
 
-    Raises DataError where `folder` holds a run of another recipe, or where the loss is no longer a number.
+    Raises DataError if `folder` holds a run of another recipe, or if the loss is no longer finite.
     """
     with processes.first_alone():
         claim(folder, recipe)
@@ -101,7 +101,7 @@ def train(
 
 
 def claim(folder: Path, recipe: Recipe) -> None:
-    """Makes `folder` that of a run of this recipe. Raises DataError where it cannot, or holds a run of another one."""
+    """Make `folder` that of a run of this recipe. Raises DataError if it cannot, or holds another recipe's run."""
     path = folder / RUN_RECIPE
     if not path.exists():
         with write_errors(path):
@@ -112,7 +112,7 @@ def claim(folder: Path, recipe: Recipe) -> None:
 
 
 def _what_counts(recipe: Recipe) -> Recipe:
-    """The recipe without what a run may go on otherwise with, since its result stays the same."""
+    """The recipe without the settings that may change on resuming, since they do not affect the result."""
     options = {
         name: dataclasses.replace(getattr(recipe, name), checkpoint_minutes=0, checkpoint_gradients=False)
         for name in ("probe", "optimisation")
@@ -121,7 +121,7 @@ def _what_counts(recipe: Recipe) -> Recipe:
 
 
 class _Run:
-    """The state of a run: what a checkpoint holds."""
+    """The state of a run, which checkpoints save."""
 
     def __init__(
         self,
@@ -145,12 +145,12 @@ class _Run:
         self.evaluate_every = math.ceil(self.total_steps / (options.evaluations or max(1, options.epochs)))
         self.step = 0
         self.best: dict[str, float] = {}
-        self.losses: list[Tensor] = []  # since the last report; numbers would make a GPU wait at every step
+        self.losses: list[Tensor] = []  # since the last report; as floats they would make a GPU wait at every step
         self.pace = _Pace(self.step)
         self.saved_at = time.monotonic()
 
     def epoch(self, advance: Advance) -> None:
-        """The rest of the epoch that `step` lies in."""
+        """Run the rest of the epoch that `step` belongs to."""
         number, start = divmod(self.step, self.epoch_steps)
         for batch in self.task.batches(number, self.options.batch_size, start, self.processes.rows):
             self.losses.append(self._update(batch))
@@ -163,8 +163,8 @@ class _Run:
                 self.save()
 
     def _update(self, batch: Batch) -> Tensor:
-        """One step of the optimiser; returns the loss before it."""
-        # Dropout and stochastic depth draw from the step's own seed, so a resumed run draws what an unbroken one does.
+        """Make one step of the optimiser; returns the loss before it."""
+        # Each step has its own seed for dropout and stochastic depth, so a resumed run equals an uninterrupted one.
         torch.manual_seed((self.options.seed * 1_000_003 + self.step) * self.processes.count + self.processes.rank)
         self.model.train()
         for norm in self.frozen_norms:
@@ -204,7 +204,7 @@ class _Run:
         self._log({"loss": loss, "rate": rate})
 
     def evaluate(self) -> None:
-        """Scores the averaged weights, keeps them where they are the best so far, and notes that in a checkpoint."""
+        """Evaluate the averaged weights, save them if they are the best so far, and write a checkpoint."""
         if self.processes.is_first:
             with self.average.in_place():
                 self.model.eval()
@@ -218,7 +218,7 @@ class _Run:
         self.save()
 
     def finish(self) -> None:
-        """Keeps the averaged weights as they are at the end."""
+        """Save the averaged weights at the end."""
         if self.processes.is_first:
             with self.average.in_place():
                 save_tensors(self.model.state_dict(), self.folder / LAST)
@@ -238,12 +238,12 @@ class _Run:
         self.report("  ".join(said))
 
     def save(self) -> None:
-        """Writes a checkpoint."""
+        """Write a checkpoint."""
         if self.processes.is_first:
             groups = {
                 "weights": {name: value.detach() for name, value in self.parameters.items()},
                 "average": self.average.values,
-                "buffers": dict(self.model.named_buffers()),  # batch norm's, which no optimiser moves
+                "buffers": dict(self.model.named_buffers()),  # batch norm's statistics
                 "optimiser": optimiser_tensors(self.optimiser, self.parameters),
             }
             state = {
@@ -257,18 +257,18 @@ class _Run:
         self.saved_at = time.monotonic()
 
     def resume(self) -> None:
-        """Takes up the newest whole checkpoint, if there is one."""
+        """Resume from the newest complete checkpoint, if there is one."""
         found = newest_checkpoint(self.folder)
         if found is None:
             if self.processes.is_first:
                 (self.folder / METRICS).unlink(missing_ok=True)
         else:
             self._take_up(*found)
-        self.processes.wait()  # none may write a checkpoint while another still looks for one
+        self.processes.wait()  # no process may write a checkpoint while another still looks for one
 
     def _take_up(self, saved: Path, state: dict[str, Any]) -> None:
         if state["parameters"] != list(self.parameters):
-            raise DataError(f"{saved} holds other parameters than this recipe trains; remove the folder to start anew")
+            raise DataError(f"{saved} holds other parameters than this recipe trains; remove the folder to start over")
         device = self.processes.device
         put(self.parameters, read_group(saved, "weights", device))
         for name, value in read_group(saved, "buffers", device).items():
@@ -284,19 +284,19 @@ class _Run:
             self.report(f"goes on at step {self.step} of {self.total_steps}")
 
     def _forget_later_metrics(self) -> None:
-        """Takes away what was noted after the checkpoint: it will be noted again."""
+        """Remove the metrics recorded after the checkpoint: they will be recorded again."""
         kept = [line for line in read_metrics(self.folder) if line["step"] <= self.step]
         replace_file(self.folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 def _is_frozen_norm(module: nn.Module) -> bool:
-    """Whether it is a batch norm that is not trained: what it has counted must then not move either."""
+    """Whether the module is a batch norm that is not trained: its running statistics must then not change either."""
     weights = list(module.parameters()) if isinstance(module, _BatchNorm) else []
     return bool(weights) and not any(parameter.requires_grad for parameter in weights)
 
 
 class _Pace:
-    """How fast steps go since this start of the run, evaluations and checkpoints included."""
+    """The speed of training since this start of the run, including evaluations and checkpoints."""
 
     def __init__(self, first: int) -> None:
         self._first, self._started = first, time.monotonic()
@@ -305,14 +305,14 @@ class _Pace:
         return (step - self._first) / max(1e-9, time.monotonic() - self._started)
 
     def left(self, step: int, total: int) -> str:
-        """The time that the remaining steps will take, in words; empty while nothing is known, and at the end."""
+        """The remaining time in words; empty while it is unknown, and at the end."""
         if step == self._first or step >= total:
             return ""
         return duration((total - step) / self.steps_per_second(step))
 
 
 def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
-    """The batch in `count` parts of its rows, or as many as it has, each with its share of them."""
+    """Split the rows of a batch into `count` parts, or fewer if it has fewer rows, each with its share of the rows."""
     size = len(next(iter(batch.values())))
     places = torch.arange(size).tensor_split(min(count, size))
     for place in places:

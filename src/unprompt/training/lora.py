@@ -1,4 +1,4 @@
-"""Low-rank updates in place of whole matrices, and their return into these matrices."""
+"""LoRA: low-rank updates of weight matrices, and merging them into these matrices."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ADDED = re.compile(r"\.(base_layer|lora_[AB]\.\w+)\b")
 
 
 def add_lora(network: RegressorNetwork, options: Lora) -> None:
-    """Gives the linear maps of the chosen blocks an update of low rank, zero at first. In place.
+    """Add low-rank updates, initially zero, to the linear layers of the chosen blocks, in place.
 
-    Source: Hu et al., "LoRA" (2021). Raises DataError where no linear map lies in these blocks.
+    Source: Hu et al., "LoRA" (2021). Raises DataError if these blocks have no linear layer.
     """
-    cure_torchvision()  # peft imports parts of transformers, which import it
+    cure_torchvision()  # peft imports parts of transformers that import torchvision
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ModuleNotFoundError as error:
@@ -37,7 +37,7 @@ def add_lora(network: RegressorNetwork, options: Lora) -> None:
 
 
 def merge_lora(network: nn.Module) -> None:
-    """Adds the updates to their matrices and leaves plain linear maps behind. In place; nothing without LoRA."""
+    """Merge the updates into their matrices and restore plain linear layers, in place; does nothing without LoRA."""
     if not any(name_without_lora(name)[1] for name, _ in network.named_parameters()):
         return
     from peft.tuners.lora import Linear
@@ -50,12 +50,12 @@ def merge_lora(network: nn.Module) -> None:
 
 
 def name_without_lora(parameter: str) -> tuple[str, bool]:
-    """What a parameter was called before `add_lora`, of an update that of its matrix; and whether it is an update."""
+    """The parameter's name before `add_lora` (for an update, that of its matrix), and whether it is an update."""
     return _ADDED.sub("", parameter), ".lora_" in parameter
 
 
 def _linear_maps(network: RegressorNetwork, options: Lora) -> list[str]:
-    """The linear maps of the chosen blocks by name, but those inside PyTorch's own attention, which bypasses hooks."""
+    """The linear layers of the chosen blocks by name, without those in PyTorch's attention, which bypasses hooks."""
     opaque = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, nn.MultiheadAttention))
     first, last = options.first * network.depth, options.last * network.depth
     found = []

@@ -1,4 +1,4 @@
-"""The distance between predicted and true vectors, as the loop makes it smaller."""
+"""Losses: the distance between predicted and true vectors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 from unprompt.training.recipe import Loss
 
 STEEPEST = 1 - 1e-4
-"""The slope of the arc cosine has no bound at 1."""
+"""Bound on the cosine, since the slope of the arc cosine is infinite at 1."""
 
 
 def regression_loss(predicted: Tensor, target: Tensor, options: Loss) -> Tensor:
-    """A scalar for unit vectors (batch, 384): by the recipe's kind, plus its contrastive term where it has one."""
+    """A scalar loss for unit vectors (batch, 384), of the recipe's kind, plus its contrastive term if it has one."""
     cosine = (predicted * target).sum(dim=1)
     loss = cosine.clamp(-STEEPEST, STEEPEST).acos().mean() if options.kind == "angular" else 1 - cosine.mean()
     if options.kind == "cosine-mse":
@@ -25,11 +25,11 @@ def regression_loss(predicted: Tensor, target: Tensor, options: Loss) -> Tensor:
 
 
 def own_among_others(predicted: Tensor, target: Tensor, temperature: float) -> Tensor:
-    """The cross entropy of finding the own prompt among those of the batch; equal prompts count as one.
+    """The cross entropy of identifying the own prompt among those of the batch; equal prompts count as one.
 
     Source: van den Oord et al., "Representation learning with contrastive predictive coding" (2018).
     """
-    with torch.autocast(predicted.device.type, enabled=False):  # in half precision a vector is not even its own equal
+    with torch.autocast(predicted.device.type, enabled=False):  # in half precision a vector would not even equal itself
         predicted, target = predicted.float(), target.float()
         likeness = predicted @ target.T / temperature  # (batch, batch)
         same = (target @ target.T) > STEEPEST

@@ -1,7 +1,7 @@
-"""From torch to the ONNX files that the package ships: small on disk, float32 when they compute.
+"""Export from torch to ONNX files: small on disk, computing in float32.
 
-Weights are stored in 16 or 8 bits and widened when the model is loaded; activations are never quantised, because
-dynamic int8 costs too much accuracy on these models (cosine 0.90 for ViT-Tiny features).
+Weights are stored in 16 or 8 bits and converted when the model is loaded. Activations are never quantised: dynamic int8
+costs too much accuracy with these models (cosine 0.90 for ViT-Tiny features).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from unprompt.errors import ModelError
 
 LARGEST_MB = 2000
-"""What one ONNX file can hold: it is a protocol buffer."""
+"""Maximum size of one ONNX file, which is a protocol buffer."""
 
 SMALLEST_PACKED = 4096  # numbers; biases and norms stay float32
 
@@ -36,9 +36,9 @@ def export_onnx(
     dynamic_axes: Mapping[str, Mapping[int, str]],
     path: Path,
 ) -> None:
-    """Writes `model` as an ONNX file with float32 weights. `dynamic_axes` names the axes that may have any length.
+    """Write `model` as an ONNX file with float32 weights. `dynamic_axes` names the axes of variable length.
 
-    Raises ModelError where the model is too large for one file.
+    Raises ModelError if the model is too large for one file.
     """
     size_mb = sum(value.numel() * value.element_size() for value in model.state_dict().values()) / 1e6
     if size_mb > LARGEST_MB:
@@ -65,10 +65,10 @@ def export_onnx(
 
 
 def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = True) -> None:
-    """Stores the large weights of an ONNX file in few bits, in place.
+    """Store the large weights of an ONNX file in fewer bits, in place.
 
-    Matrices become int8 with one scale a column (`eight_bits`) or fp16; tables that are looked up by row become int8
-    with one scale a row. onnxruntime widens them once, when it loads the model; table rows as they are looked up.
+    Matrices become int8 with one scale per column (`eight_bits`) or fp16; tables indexed by row become int8 with one
+    scale per row. onnxruntime converts matrices once, on loading, and table rows on each lookup.
     """
     model = onnx.load(str(path))
     graph = model.graph
@@ -97,7 +97,7 @@ def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = Tr
 
 
 def _forget_where_it_was_made(model: Any) -> None:
-    """Drops the exporter's notes: stack traces with the paths of this machine, so that equal models are equal files."""
+    """Drop the exporter's metadata, such as stack traces with local paths, so that equal models give equal files."""
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
         del part.metadata_props[:]
         part.doc_string = ""
@@ -110,7 +110,7 @@ def _quantised(values: npt.NDArray[np.float32], axis: int) -> tuple[npt.NDArray[
 
 
 def _packed_matrix(graph: Any, name: str, values: npt.NDArray[np.float32]) -> list[Any]:
-    """Cast and multiply: constants, which onnxruntime folds into one float32 matrix."""
+    """Cast and multiply constants, which onnxruntime folds into one float32 matrix."""
     integers, scale = _quantised(values, axis=0)
     graph.initializer.append(numpy_helper.from_array(integers, f"{name}.int8"))
     graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))

@@ -1,4 +1,4 @@
-"""What moves and how fast: which parameters are trained, AdamW over layers, the schedule of the learning rate."""
+"""The optimiser: which parameters are trained, AdamW with layer-wise rates, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import nn
 from unprompt.training.recipe import Optimisation
 
 SCALE = "scale"
-"""The key of an optimiser's group under which its share of the learning rate stands."""
+"""The key in an optimiser's parameter group for its factor of the learning rate."""
 
 
 def trainable(model: nn.Module, depth_of: Callable[[str], int]) -> dict[str, nn.Parameter]:
-    """The parameters that `depth_of` does not freeze (-1), by name; the others stop asking for gradients."""
+    """The parameters that `depth_of` does not freeze (-1), by name; gradients are turned off for the others."""
     found = {}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(depth_of(name) >= 0)
@@ -27,14 +27,14 @@ def trainable(model: nn.Module, depth_of: Callable[[str], int]) -> dict[str, nn.
 def adamw(
     parameters: Mapping[str, nn.Parameter], depth_of: Callable[[str], int], options: Optimisation
 ) -> torch.optim.AdamW:
-    """AdamW with a learning rate that shrinks by `layer_decay` from block to block, top to bottom.
+    """AdamW with a learning rate that decreases by the factor `layer_decay` from block to block, top to bottom.
 
     Source: Clark et al., "ELECTRA" (2020), for the decay over layers.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         scale = options.layer_decay ** depth_of(name)
-        decay = options.weight_decay if parameter.ndim > 1 else 0.0  # biases and norms are not shrunk
+        decay = options.weight_decay if parameter.ndim > 1 else 0.0  # biases and norms do not decay
         groups.setdefault((scale, decay), []).append(parameter)
     return torch.optim.AdamW(
         [{"params": values, SCALE: scale, "weight_decay": decay} for (scale, decay), values in groups.items()],
@@ -43,7 +43,7 @@ def adamw(
 
 
 def set_rate(optimiser: torch.optim.Optimizer, options: Optimisation, step: int, total: int) -> None:
-    """Gives each group its share of the learning rate of this step."""
+    """Set the learning rate of each parameter group for this step."""
     for group in optimiser.param_groups:
         group["lr"] = group[SCALE] * learning_rate(options, step, total)
 

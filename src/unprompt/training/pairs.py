@@ -1,4 +1,4 @@
-"""Labelled pictures as training sees them: where they lie, what they should become, how often they are drawn."""
+"""Labelled pictures for training: their paths, target vectors and sampling weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PHOTO = "photo"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Labelled pictures: where each lies, its prompt, its target vector (n, 384), whether it is a photo."""
+    """Labelled pictures: the reference, prompt, target vector (n, 384) and group of each, and whether it is a photo."""
 
     pictures: list[ImageRef]
     prompts: list[str]
@@ -46,10 +46,10 @@ class Pairs:
         report: Report = no_report,
         step: Step = SILENT,
     ) -> Pairs:
-        """The pairs of a data set. `all_captions`: the target of a photo is the mean of its captions' vectors.
+        """The pairs of a data set. `all_captions`: a photo's target is the mean of its captions' vectors.
 
-        Every picture is decoded once, by default, before anything is learnt; a note in `cache` spares a run that goes
-        on from doing it again. Raises DataError where a record is of no use, unless the recipe skips these.
+        By default every picture is decoded once before training starts; the result is stored in `cache`, so a resumed
+        run does not repeat it. Raises DataError if a record cannot be used, unless the recipe skips such records.
         """
         pairs = _checked(source, options, cache, report, step)
         texts = [_captions(pair) if all_captions else [pair.prompt] for pair in pairs]
@@ -65,7 +65,7 @@ class Pairs:
         )
 
     def described(self) -> str:
-        """How many of what."""
+        """A description of the data for people."""
         photos = int(self.photo.sum())
         return (
             f"{len(self.pictures) - photos:,} generated pictures and {photos:,} photos, "
@@ -73,13 +73,13 @@ class Pairs:
         )
 
     def mean_vector_scores(self, others: Pairs) -> dict[str, float]:
-        """What always answering with this set's mean vector scores on another one: the least that is to be beaten."""
+        """The score of always predicting this set's mean vector on another set: the baseline to beat."""
         mean = self.targets.mean(axis=0)
         predicted = np.broadcast_to(mean / np.linalg.norm(mean), others.targets.shape)
         return others.score(predicted)
 
     def score(self, predicted: Vector) -> dict[str, float]:
-        """Mean cosine for generated pictures, for photos, and the mean of the two, which decides."""
+        """Mean cosines for generated pictures and for photos, and their mean, "balanced", which selects weights."""
         cosines = (predicted * self.targets).sum(axis=1)
         kinds = {"generated": cosines[~self.photo], "photo": cosines[self.photo]}
         means = {kind: float(values.mean()) for kind, values in kinds.items() if len(values)}
@@ -87,25 +87,25 @@ class Pairs:
 
 
 class Draw:
-    """Which pictures an epoch shows, in which order."""
+    """Which pictures an epoch shows, and in which order."""
 
     def __init__(self, pairs: Pairs, options: Data) -> None:
         sizes = Counter(pairs.groups)
         weights = np.array([sizes[group] for group in pairs.groups], np.float64) ** -options.group_balance
         self.weights = weights * np.where(pairs.photo, options.photo_weight, 1.0)
         if not self.weights.any():
-            raise DataError("data: no picture is ever drawn: photo_weight is 0 and there are photos alone")
+            raise DataError("data: expected pictures to draw, found only photos with photo_weight = 0; raise that")
         numbers: dict[str, int] = {}
         of_prompt = [numbers.setdefault(prompt, len(numbers)) for prompt in pairs.prompts]
         self._of_prompt = np.array(of_prompt) if options.draw == "prompts" else None
         self._length = len(pairs.prompts) if self._of_prompt is None else len(numbers)
 
     def __len__(self) -> int:
-        """How many pictures an epoch shows."""
+        """Number of pictures in an epoch."""
         return self._length
 
     def epoch(self, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-        """Places (len,): each once where all weigh the same, otherwise by weight and with replacement."""
+        """Indices (len,): each once if all weights are equal, otherwise drawn by weight with replacement."""
         shown = np.arange(len(self.weights)) if self._of_prompt is None else self._one_of_each(self._of_prompt, rng)
         weights = self.weights[shown]
         if (weights == weights[0]).all():
@@ -113,7 +113,7 @@ class Draw:
         return rng.choice(shown, size=len(shown), p=weights / weights.sum())
 
     def _one_of_each(self, of_prompt: npt.NDArray[np.intp], rng: np.random.Generator) -> npt.NDArray[np.intp]:
-        """A picture of each prompt, by weight: the one whose waiting time ends first, at rates that are the weights."""
+        """A picture of each prompt, drawn by weight: the one with the shortest exponential waiting time."""
         with np.errstate(divide="ignore"):
             waiting = rng.exponential(size=len(of_prompt)) / self.weights
         order = np.lexsort((waiting, of_prompt))
@@ -125,7 +125,7 @@ def _captions(pair: Pair) -> list[str]:
 
 
 def _group(fields: Mapping[str, Any], index: int) -> int:
-    """A group below 0 stands for "none": such a picture is a group of its own."""
+    """A group below 0 means "none": such a picture is a group of its own."""
     group = fields.get("group")
     return group if isinstance(group, int) and group >= 0 else -1 - index
 
@@ -154,7 +154,7 @@ def _read(source: str, options: Data, *, decode: bool, advance: Advance) -> tupl
 
 
 def _fingerprint(source: str, pairs: Sequence[Pair]) -> str:
-    """Changes with the names and sizes of the pictures, not with their content: a note spares hours of decoding."""
+    """A hash of the pictures' names and sizes but not their content: reading it all would take as long as checking."""
     digest = hashlib.sha256(source.encode("utf-8", "surrogatepass"))
     for pair in pairs:
         digest.update(f"{pair.name}\0{pair.picture.size_mb}\0".encode("utf-8", "surrogatepass"))

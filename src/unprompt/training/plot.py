@@ -1,4 +1,4 @@
-"""The plot of a run: its losses on the left, its evaluations on the right."""
+"""The plot of a run: its losses and its evaluations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Line = Mapping[str, Any]
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's `metrics.jsonl` in order; a last one that a kill cut off is left out."""
+    """The lines of a run's `metrics.jsonl`, in order; a line cut off by a kill is ignored."""
     path = folder / METRICS
     found = []
     for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
@@ -32,7 +32,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def plot_metrics(folder: Path, title: str) -> None:
-    """Draws `metrics.png` from the `metrics.jsonl` of a run."""
+    """Draw `metrics.png` from the `metrics.jsonl` of a run."""
     lines = read_metrics(folder)
     losses = [line for line in lines if "loss" in line]
     evaluations = [line for line in lines if "loss" not in line]

@@ -1,4 +1,4 @@
-"""The head alone, on features of the frozen network: computed once, so that an epoch takes seconds."""
+"""Linear probing: trains the head alone on features of the frozen network, which are computed only once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from unprompt.training.weights import save_tensors
 
 
 class ProbeTask:
-    """Trains the head on features of straight and mirrored pictures."""
+    """Trains the head on features of pictures and of their mirror images."""
 
     metric = "balanced"
 
@@ -30,11 +30,11 @@ class ProbeTask:
         self.whole, self.model, self.seed = whole, whole.model, whole.recipe.probe.seed
         whole.model.to(device)
         cache = folder / "cache"
-        # The head learns from mirrored pictures too only where the whole network will.
+        # The head sees mirrored pictures only if the whole network will.
         mirrored = whole.recipe.augmentation.flip > 0
         self.features = _features(whole, whole.train.pictures, mirrored, cache / "train-features.safetensors", step)
         self.held_out = _features(whole, whole.validation.pictures, False, cache / "val-features.safetensors", step)
-        if whole.recipe.head.standardise and not whole.recipe.head.start:  # such a head has learnt with its own scale
+        if whole.recipe.head.standardise and not whole.recipe.head.start:  # a given head has its own scale
             whole.model.fit_scale(self.features.flatten(0, 1).to(device))
 
     def steps(self, batch_size: int) -> int:
@@ -65,7 +65,7 @@ class ProbeTask:
 
 
 def _features(task: RegressorTask, pictures: Sequence[ImageRef], mirrored: bool, cache: Path, step: Step) -> Tensor:
-    """Features (1 or 2, n, size) of the start weights: straight and, if asked for, mirrored."""
+    """Features (1 or 2, n, size) by the start weights: of the pictures and, if `mirrored`, of their mirror images."""
     identity = json.dumps([task.identity(), mirrored, [ref.source for ref in pictures]])
     if cache.exists():
         found = load_file(cache)

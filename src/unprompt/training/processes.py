@@ -1,6 +1,6 @@
-"""The processes that train together, one a GPU: who is first, who takes which rows, and sums over all of them.
+"""The processes of a distributed run, one per GPU: ranks, rows of a batch, and sums over all processes.
 
-torchrun and accelerate say by environment variables which process one is; without them there is one.
+torchrun and accelerate set environment variables that identify a process; without them there is only one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from unprompt.errors import DataError
 
 LONGEST_WAIT = timedelta(hours=12)
-"""Others wait while the first reads the data and evaluates."""
+"""The other processes wait while the first reads the data and evaluates."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of a run: its number, how many there are, and the device that it computes on."""
+    """This process among those of a run: its rank, their number, and its device."""
 
     rank: int
     count: int
@@ -31,7 +31,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether it is this one that reports, evaluates and writes."""
+        """Whether this process is the one that reports, evaluates and writes."""
         return self.rank == 0
 
     @property
@@ -40,13 +40,13 @@ class Processes:
         return slice(self.rank, None, self.count)
 
     def wait(self) -> None:
-        """Returns when all have come here."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             dist.barrier()
 
     @contextlib.contextmanager
     def first_alone(self) -> Iterator[None]:
-        """The first goes through the block before the others, who then find what it has made."""
+        """The first process runs the block before the others, which then find what it wrote."""
         if not self.is_first:
             self.wait()
         yield
@@ -54,10 +54,10 @@ class Processes:
             self.wait()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Brings every gradient to its mean over the processes.
+        """Replace every gradient by its mean over the processes.
 
-        One sum over one flat tensor after the backward pass: simpler than DistributedDataParallel, which needs the loss
-        inside `forward` and every parameter used; the price is that the sum does not overlap with the backward pass.
+        It is one sum over one flat tensor after the backward pass. That is simpler than DistributedDataParallel, which
+        needs the loss inside `forward` and every parameter used, but it does not overlap with the backward pass.
         """
         if self.count == 1:
             return
@@ -78,15 +78,15 @@ class Processes:
 
 
 def gpu_of(process: int, gpus: int) -> torch.device:
-    """The GPU of a machine's process number `process`, from 0. Raises DataError where there is none left for it."""
+    """The GPU of process number `process` on this machine, from 0. Raises DataError if there are too few."""
     if process >= gpus:
-        raise DataError(f"expected {gpus} processes or fewer on this machine, one a GPU; found a process {process + 1}")
+        raise DataError(f"expected at most {gpus} processes on this machine, one a GPU; found a process {process + 1}")
     return torch.device("cuda", process)
 
 
 @contextlib.contextmanager
 def joined() -> Iterator[Processes]:
-    """This process among those that torchrun or accelerate started, if they did; alone otherwise."""
+    """This process among those started by torchrun or accelerate, or alone."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Processes(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))

@@ -1,4 +1,4 @@
-"""What a training recipe may say: one section a subject, every value with its type, its bounds and its default."""
+"""Training recipes: one section per subject, every value with its type, bounds and default."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unprompt.checked import Bounds
 from unprompt.models.store.weights import RANDOM
 
 RUN_RECIPE = "recipe.json"
-"""Where the folder of a run keeps its recipe."""
+"""The file in a run's folder that holds its recipe."""
 
 Precision: TypeAlias = Literal["bf16", "fp16", "fp32"]
 Features: TypeAlias = Literal["pooled", "tokens", "classes"]
@@ -24,23 +24,23 @@ Amount: TypeAlias = Annotated[float, Bounds(0)]
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How the loop turns losses into weights. Defaults are what small models on few pairs like best."""
+    """How the loop optimises. The defaults suit small models on few pairs."""
 
     epochs: Whole = 1
-    batch_size: Positive = 64  # of a step, whatever the parts and processes that compute it
-    accumulate: Positive = 1  # parts that a batch is computed in, one after the other, where memory is short
+    batch_size: Positive = 64  # per step, over all parts and processes
+    accumulate: Positive = 1  # parts of a batch, computed one after the other to save memory
     learning_rate: Amount = 1e-4
     final_learning_rate: Amount = 0.0  # cosine decay ends here
-    warmup: Share = 0.05  # of all steps
+    warmup: Share = 0.05  # share of all steps
     weight_decay: Amount = 0.05
     layer_decay: Share = 1.0  # each block's rate is this times that of the block above
-    frozen: Share = 0.0  # of the blocks, from the bottom, with what lies before them
+    frozen: Share = 0.0  # share of the blocks, from the bottom, including what precedes them
     ema: Share = 0.0  # decay of the moving average of weights; 0 turns it off
     clip: Amount = 1.0  # largest gradient norm; 0 turns it off
-    precision: Precision = "bf16"  # slower than fp32 on CPUs that have no bf16 units
-    checkpoint_gradients: bool = False  # compute activations twice rather than keep them: less memory, a third slower
+    precision: Precision = "bf16"  # slower than fp32 on CPUs without bf16 units
+    checkpoint_gradients: bool = False  # recompute activations instead of storing them: less memory, a third slower
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
-    evaluations: Whole = 0  # in the whole run; 0: one an epoch
+    evaluations: Whole = 0  # in the whole run; 0: one per epoch
     checkpoint_minutes: Amount = 5.0
 
 
@@ -50,12 +50,12 @@ class Data:
 
     train: str = "../shared/data/pairs/train.jsonl"
     validation: str = "../shared/data/pairs/val.jsonl"
-    skip_bad: bool = False  # go on without records that are of no use; otherwise they end the run before its first step
+    skip_bad: bool = False  # skip unusable records; otherwise they end the run before its first step
     decode_first: bool = True  # look for broken pictures before the first step, and not only for missing ones
-    draw: Literal["pictures", "prompts"] = "pictures"  # prompts: each prompt once an epoch, by one of its pictures
+    draw: Literal["pictures", "prompts"] = "pictures"  # prompts: each prompt once per epoch, with one of its pictures
     group_balance: Amount = 0.0  # drawn in proportion to 1 / (size of the group of similar prompts) ** this
-    photo_weight: Amount = 1.0  # of photos in drawing, relative to generated pictures
-    workers: Whole = 0  # threads that decode pictures; 0: one a core
+    photo_weight: Amount = 1.0  # weight of photos in drawing, relative to generated pictures
+    workers: Whole = 0  # threads that decode pictures; 0: one per core
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,16 @@ class Network:
     features: Features = "pooled"
     input_size: Whole = 0  # 0: the network's own
     drop_path: Share = 0.0
-    options: Mapping[str, Any] = field(default_factory=dict)  # sizes that differ from the named architecture's
+    options: Mapping[str, Any] = field(default_factory=dict)  # override sizes of the architecture
 
 
 @dataclass(frozen=True)
 class Sight:
-    """How the network sees pictures, where that is to differ from the network's own preprocessing."""
+    """The preprocessing of pictures, where it should differ from the network's own."""
 
     resize: Literal["", "shortest", "squash"] = ""
     interpolation: Literal["", "bicubic", "bilinear"] = ""
-    crop_share: Share = 1.0  # of the shorter side, after resizing; 0: the network's own
+    crop_share: Share = 1.0  # share of the shorter side, after resizing; 0: the network's own
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     views: tuple[Literal["whole", "mirrored", "middle"], ...] = ("whole",)  # averaged at evaluation and prediction
@@ -84,13 +84,13 @@ class Sight:
 
 @dataclass(frozen=True)
 class Head:
-    """From the network's features to the vector."""
+    """The head, which maps the network's features to the vector."""
 
     kind: Literal["linear", "wide", "perceptron"] = "linear"
     hidden: Whole = 0  # 0: the kind's own
     dropout: Share = 0.0
-    standardise: bool = True  # features are brought to mean 0 and deviation 1 first, if there is a probe
-    start: str = ""  # the run whose head this one begins with, such as that of a text head
+    standardise: bool = True  # scale features to mean 0 and standard deviation 1 first, if there is a probe
+    start: str = ""  # folder of the run whose head to start from, such as that of a text head
 
 
 @dataclass(frozen=True)
@@ -99,40 +99,40 @@ class Loss:
 
     kind: Literal["cosine", "angular", "cosine-mse"] = "cosine"
     mse: Amount = 1.0  # weight of the squared distance in "cosine-mse"
-    contrastive: Amount = 0.0  # weight of a term that asks for the own prompt among those of the batch
-    temperature: Annotated[float, Bounds(1e-3)] = 0.1  # of that term
+    contrastive: Amount = 0.0  # weight of the contrastive term: the own prompt among those of the batch
+    temperature: Annotated[float, Bounds(1e-3)] = 0.1  # of the contrastive term
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to training pictures."""
+    """Random changes to training pictures."""
 
     crop_scale: Annotated[float, Bounds(0.05, 1)] = 1.0  # smallest share of the area that a random crop keeps
     flip: Share = 0.5  # probability
     colour: Share = 0.0  # largest relative change of brightness, contrast and saturation
     erase: Share = 0.0  # probability that a rectangle is greyed out
-    mixgen: Share = 0.0  # of a batch: two pictures laid over each other, their prompts joined
+    mixgen: Share = 0.0  # share of a batch in which two pictures are overlaid and their prompts joined
 
 
 @dataclass(frozen=True)
 class Lora:
-    """Low-rank updates in place of whole matrices, by peft."""
+    """Low-rank updates of weight matrices, by peft."""
 
     rank: Whole = 0  # 0: none
     alpha: Positive = 16
     dropout: Share = 0.0
-    first: Share = 0.25  # of the depth: blocks from here
-    last: Share = 0.75  # to here get them
+    first: Share = 0.25  # first block to update, as a share of the depth
+    last: Share = 0.75  # end of these blocks
 
 
 @dataclass(frozen=True)
 class TextHead:
-    """A head that learns from texts alone: CLIP's text vector to MiniLM's, then used on CLIP's image vector."""
+    """A head trained on texts alone, from CLIP's text vector to MiniLM's, then applied to CLIP's image vector."""
 
     texts: tuple[str, ...] = ("../shared/data/prompts/train.txt",)
     validation: str = "../shared/data/prompts/val.txt"
-    noise: Amount = 0.0  # length of a random vector added to text vectors, which lie apart from those of images
-    options: Mapping[str, Any] = field(default_factory=dict)  # sizes that differ from the text tower's own
+    noise: Amount = 0.0  # length of a random vector added to text vectors, which differ from those of images
+    options: Mapping[str, Any] = field(default_factory=dict)  # override sizes of the text tower
 
 
 @dataclass(frozen=True)
@@ -147,20 +147,20 @@ class DecoderRecipe:
     depth: Positive = 5
     heads: Positive = 4
     dropout: Share = 0.0
-    recombined: Whole = 0  # texts made by joining parts of two prompts, added to the real ones
+    recombined: Whole = 0  # number of additional texts made by joining parts of two prompts
     noise: Amount = 0.0  # largest length of a random vector added to the unit vectors
-    neighbours: Whole = 0  # nearest texts whose vectors are mixed in, as a picture's vector mixes what it could be
+    neighbours: Whole = 0  # nearest texts to mix in, since a picture's vector mixes those of possible prompts
     start_weights: str = ""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run. `task` says which sections are used."""
+    """One training run. `task` determines which sections are used."""
 
     task: Literal["regressor", "text-head", "decoder"]
-    name: str  # of the model that it makes
+    name: str  # of the resulting model
     optimisation: Optimisation = Optimisation()
-    probe: Optimisation = Optimisation(epochs=0)  # of the head alone on frozen features, before the optimisation
+    probe: Optimisation = Optimisation(epochs=0)  # training of the head alone on frozen features, before `optimisation`
     data: Data = Data()
     network: Network = field(default_factory=Network)
     sight: Sight = Sight()

@@ -1,4 +1,4 @@
-"""Recipes on disk: TOML whose every key is known, with `key=value` overrides from the command line."""
+"""Recipe files: TOML with `key=value` overrides from the command line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ else:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe in `path` with `section.key=value` overrides applied, values written as in TOML.
+    """Read a recipe and apply `section.key=value` overrides, with values in TOML syntax.
 
-    Raises DataError for a file that is no recipe or a value out of bounds, and UnknownNameError for a key or a choice
-    that no recipe has.
+    Raises DataError for a file that is not a recipe or a value out of bounds, UnknownNameError for an unknown key or
+    choice.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -36,7 +36,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def recipe_of_run(folder: Path) -> Recipe:
-    """The recipe that a run was started with. Raises DataError for a folder that is none of a run."""
+    """The recipe that a run was started with. Raises DataError if the folder is not that of a run."""
     path = folder / RUN_RECIPE
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -56,7 +56,7 @@ def _apply(table: dict[str, Any], override: str) -> None:
     try:
         value = tomllib.loads(f"value = {written}")["value"]
     except ValueError:
-        value = written  # a bare word is a string: nobody quotes twice on a command line
+        value = written  # a bare word is a string, since nobody quotes twice on a command line
     *sections, last = key.strip().split(".")
     for section in sections:
         table = table.setdefault(section, {})

@@ -1,4 +1,4 @@
-"""The regressor's task for the loop: pictures, and the vectors of their prompts."""
+"""The regressor as a task for the training loop: pictures, and the vectors of their prompts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from unprompt.training.scores import scores
 
 @dataclass(frozen=True)
 class _Job:
-    """A training picture to make: which, laid over which other, and the numbers that its changes are drawn from."""
+    """A training picture to make: its index, that of a picture to overlay, and the seed of its augmentation."""
 
     picture: int
     other: int | None
@@ -43,7 +43,7 @@ class _Job:
 
 
 class RegressorTask:
-    """Fine-tunes the network, head and all, on augmented pictures."""
+    """Fine-tunes the network and its head on augmented pictures."""
 
     metric = "balanced"
 
@@ -51,7 +51,7 @@ class RegressorTask:
         self.recipe, self.seed = recipe, recipe.optimisation.seed
         if not recipe.sight.views:
             raise DataError("sight: views: expected one or more of whole, mirrored, middle, found none")
-        # The network first: what cannot be built is refused before an hour of reading pictures.
+        # The network comes first, so that errors in it show before an hour of reading pictures.
         self.model = build_network(recipe)
         if recipe.lora.rank:
             add_lora(self.model, recipe.lora)
@@ -90,12 +90,12 @@ class RegressorTask:
         return scores(model, self.validation, self.preprocessing, self.recipe.sight.views, self.loader)
 
     def identity(self) -> list[Any]:
-        """What features of the start weights depend on, beside the pictures."""
+        """What the features of the start weights depend on besides the pictures."""
         network = self.recipe.network
         return [network.name, network.weights, network.features, network.options, self.preprocessing.to_config()]
 
     def data_note(self) -> dict[str, Any]:
-        """What a card says of the data, and the scores of an answer that never changes."""
+        """The card's description of the data, and the scores of a constant answer."""
         data = {
             "training data": f"{self.recipe.data.train}: {self.train.described()}",
             "validation data": f"{self.recipe.data.validation}: {self.validation.described()}",
@@ -103,7 +103,7 @@ class RegressorTask:
         return {"data": data, "floor": self.train.mean_vector_scores(self.validation)}
 
     def _plan(self, order: npt.NDArray[np.intp], epoch: int, number: int, batch_size: int) -> list[_Job]:
-        """The jobs of one batch. MixGen lays its first pictures over their successors in it."""
+        """The jobs of one batch. For MixGen, its first pictures are overlaid with their successors."""
         chosen = order[number * batch_size : (number + 1) * batch_size]
         mixed = round(self.recipe.augmentation.mixgen * batch_size)
         return [
@@ -116,7 +116,7 @@ class RegressorTask:
         ]
 
     def _square(self, job: _Job) -> Pixels:
-        rng = np.random.default_rng(job.seed)  # of its own, so that no thread changes what another draws
+        rng = np.random.default_rng(job.seed)  # one per job, so that the result does not depend on the threads
         square = self._augmented(job.picture, rng)
         return square if job.other is None else overlay(square, self._augmented(job.other, rng))
 
@@ -144,9 +144,9 @@ class RegressorTask:
 
 
 def build_network(recipe: Recipe) -> RegressorNetwork:
-    """The network of a recipe with its start weights; the same whenever it is built.
+    """The network of a recipe with its start weights; the same on every call.
 
-    Raises UnknownNameError, DataError and ModelError for what cannot be built.
+    Raises UnknownNameError, DataError or ModelError if it cannot be built.
     """
     torch.manual_seed(recipe.optimisation.seed)
     network, head = recipe.network, recipe.head
@@ -164,6 +164,6 @@ def build_network(recipe: Recipe) -> RegressorNetwork:
 
 
 def preprocessing_of(sight: Sight, own: Preprocessing) -> Preprocessing:
-    """The network's own preprocessing, with what the recipe says otherwise. Raises ModelError for what cannot be."""
+    """The network's own preprocessing, with the recipe's changes. Raises ModelError if the result is invalid."""
     said = {key: value for key, value in asdict(sight).items() if value and key != "views"}
     return Preprocessing.from_config({**own.to_config(), **said})

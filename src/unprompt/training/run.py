@@ -1,4 +1,4 @@
-"""From a recipe to a trained run, and from a run to model folders."""
+"""Runs a recipe from start to end, and writes the model folders of a run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PUBLISHED = {"all-MiniLM-L6-v2": export_sentence_encoder, "clip-tokenizer": expo
 PROBE = "probe"
 """The folder of the first stage, inside the run's."""
 LOCK = ".lock"
-"""Held by the command that trains in the folder: two would write over each other's checkpoints."""
+"""Locked while a command trains in the folder: two would overwrite each other's checkpoints."""
 
 
 def train_recipe(
@@ -45,12 +45,12 @@ def train_recipe(
     report: Report = no_report,
     step: Step = SILENT,
 ) -> dict[str, float]:
-    """Trains in `folder`, going on where a killed run stopped; returns the best evaluation.
+    """Train in `folder`, resuming a killed run; returns the best evaluation.
 
-    A regressor's run ends with the model folders `best` and `last` in it. Under torchrun or accelerate several
-    processes train together. Paths in a recipe are relative to the folder that the command is called in. Raises
-    DataError, UnknownNameError, ModelError and MissingExtraError, before the first step wherever that can be known;
-    OutputBusyError where another command trains in the folder.
+    A regressor's run ends with the model folders `best` and `last` inside it. Under torchrun or accelerate, several
+    processes train together. Paths in a recipe are relative to the current folder. Raises DataError, UnknownNameError,
+    ModelError and MissingExtraError, before the first step if possible, and OutputBusyError if another command trains
+    in the folder.
     """
     recipe = read_recipe(recipe_path, overrides)
     with joined() as processes, contextlib.ExitStack() as stack:
@@ -65,7 +65,7 @@ def train_recipe(
 
 
 def _check_batches(recipe: Recipe, processes: Processes) -> None:
-    """Refuses batches that the processes cannot share evenly, or that come to one picture under a batch norm."""
+    """Raise DataError for batches that processes cannot share evenly, or with a single picture under a batch norm."""
     for name, options in (("probe", recipe.probe), ("optimisation", recipe.optimisation)):
         size, left_over = divmod(options.batch_size, processes.count)
         if options.epochs and left_over:
@@ -97,14 +97,14 @@ def _trained(recipe: Recipe, folder: Path, processes: Processes, report: Report,
 def _train_regressor(
     recipe: Recipe, folder: Path, processes: Processes, report: Report, step: Step
 ) -> dict[str, float]:
-    """Linear probing before fine-tuning: a random head would tear the backbone's features in its first steps.
+    """Train the head first, since a random head would destroy the backbone's features in its first steps.
 
     Source: Kumar et al., "Fine-tuning can distort pretrained features and underperform out-of-distribution" (2022).
     """
     with processes.first_alone():
         task = RegressorTask(recipe, folder, report, step)
     if recipe.optimisation.epochs:
-        task.steps(recipe.optimisation.batch_size)  # refuses too few pictures now, not after the probe
+        task.steps(recipe.optimisation.batch_size)  # raises for too few pictures now rather than after the probe
     if recipe.head.start:
         put_head(task.model, Path(recipe.head.start))
     if processes.is_first:
@@ -125,18 +125,18 @@ def _train_regressor(
 
 
 def write_models(recipe: Recipe, run: Path) -> None:
-    """Writes the model folders `best` and `last` of a regressor's run."""
+    """Write the model folders `best` and `last` of a regressor's run."""
     stage = best_weights(run).parent
     for name in (BEST, LAST):
         regressor_folder(recipe, run, stage / name, run / Path(name).stem)
 
 
 def export_model(source: str, folder: Path) -> ModelFolder:
-    """Writes the ONNX model folder of a run, or of something published (`all-MiniLM-L6-v2`, `clip-tokenizer`).
+    """Write the ONNX model folder of a run, or of something published (`all-MiniLM-L6-v2`, `clip-tokenizer`).
 
-    The folder is new, and gets the card of the run's best, or holds a model alone, which is replaced; its card stays.
-    Raises DataError where `source` is no
-    run with weights, MissingExtraError where a package is needed, ModelError where the folder holds anything else.
+    A new folder gets the card of the run's best weights; an existing one must hold a model, which is replaced while its
+    card stays. Raises DataError if `source` is not a run with weights, MissingExtraError if a package is missing,
+    ModelError if the folder holds anything else.
     """
     if source in PUBLISHED:
         export = PUBLISHED[source]
@@ -152,15 +152,15 @@ def export_model(source: str, folder: Path) -> ModelFolder:
 
 
 def best_weights(run: Path) -> Path:
-    """The best weights of a run's last stage. Raises DataError where it has come to none."""
+    """The best weights of a run's last stage. Raises DataError if it has none yet."""
     for path in (run / BEST, run / PROBE / BEST):
         if path.exists():
             return path
-    raise DataError(f"{run} holds no {BEST}; let its training come to the first evaluation")
+    raise DataError(f"{run} holds no {BEST}; let it train until its first evaluation")
 
 
 def gpu_count() -> int:
-    """How many GPUs there are to train on."""
+    """Number of GPUs available for training."""
     import torch
 
     return torch.cuda.device_count()

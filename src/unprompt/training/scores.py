@@ -1,4 +1,4 @@
-"""What a network scores on labelled pictures, by the way that prediction goes."""
+"""Scores of a network on labelled pictures, computed as for predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = 64
 def scores(
     network: nn.Module, pairs: Pairs, preprocessing: Preprocessing, views: Sequence[View], loader: Loader
 ) -> dict[str, float]:
-    """Mean cosines of a network's answers with the true vectors; see `Pairs.score`. An answer is the mean of views."""
+    """Mean cosines of a network's answers, each a mean over views, with the true vectors, as in `Pairs.score`."""
     total = torch.zeros(len(pairs.pictures), pairs.targets.shape[1])
     for view in views:
         batches = pixel_batches(pairs.pictures, preprocessing, loader, device_of(network), view)
@@ -36,7 +36,7 @@ def pixel_batches(
     device: torch.device,
     view: View = "whole",
 ) -> Iterator[Tensor]:
-    """One view of preprocessed pictures (batch, 3, size, size), in order."""
+    """Batches of one view of preprocessed pictures (batch, 3, size, size), in order."""
 
     def square(ref: ImageRef) -> Pixels:
         image = Image.fromarray(read_pixels(ref, preprocessing.resized_side))
@@ -47,5 +47,5 @@ def pixel_batches(
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where a network computes."""
+    """The device of a network."""
     return next(network.parameters()).device

@@ -1,4 +1,4 @@
-"""Model soup: the mean of several runs' weights, which often scores above the best of them at the cost of one.
+"""Model soup: the mean of several runs' weights, which often scores above the best of them at no extra cost.
 
 Source: Wortsman et al., "Model soups" (2022): the uniform and the greedy recipe.
 """
@@ -26,11 +26,11 @@ Weights = Mapping[str, Tensor]
 
 
 def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) -> ModelFolder:
-    """Writes the torch model folder with the mean of the runs' best weights.
+    """Write the torch model folder with the mean of the runs' best weights.
 
-    `greedy`: from the best run on, each is added only if the mean then scores no less on the validation data, which
-    thereby decides and no longer measures. Raises DataError where the runs are not of one network, ModelError where the
-    folder holds anything but a model.
+    `greedy`: starting from the best run, each run is added only if the mean then scores no less on the validation data,
+    whose score is thereby biased. Raises DataError if the runs have different networks, ModelError if the folder holds
+    anything but a model.
     """
     check_replaceable(folder)
     recipes = [recipe_of_run(run) for run in runs]
@@ -59,7 +59,7 @@ def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) ->
 
 
 def mean_weights(several: Sequence[Weights]) -> dict[str, Tensor]:
-    """The mean of each number, counters such as batch norm's taken from the first."""
+    """The mean of each number; counters, such as batch norm's, are taken from the first."""
     return {
         name: torch.stack([weights[name] for weights in several]).mean(dim=0) if value.is_floating_point() else value
         for name, value in several[0].items()
@@ -72,7 +72,7 @@ def _greedy(
     taste: Callable[[Weights], dict[str, float]],
     report: Report,
 ) -> tuple[list[int], dict[str, float]]:
-    """The places of the runs whose mean is best, and its score."""
+    """The indices of the chosen runs, and the score of their mean."""
     alone = [taste(each) for each in weights]
     order = sorted(range(len(weights)), key=lambda place: -alone[place]["balanced"])
     chosen, score = order[:1], alone[order[0]]
@@ -99,7 +99,7 @@ def _check_alike(runs: Sequence[Path], recipes: Sequence[Recipe]) -> None:
 
 
 def _card(recipe: Recipe, runs: Sequence[Path], chosen_from: int, score: Mapping[str, float]) -> str:
-    """The card of a soup of these runs; `chosen_from` how many, 0 where there was no choice."""
+    """The card of a soup of these runs; `chosen_from` is the number of candidates, 0 if all were taken."""
     how = f", chosen from {chosen_from} greedily on the validation data" if chosen_from else ""
     lines = [f"- `{run}`" for run in runs]
     numbers = [f"| {key} | {value:.4f} |" for key, value in score.items()]

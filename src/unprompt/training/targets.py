@@ -1,4 +1,4 @@
-"""Vectors of training texts, computed once and kept beside the run."""
+"""Vectors of training texts, computed once and stored in the run's folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TEXTS_AT_A_TIME = 4096
 
 
 def target_vectors(texts: Sequence[str], cache: Path) -> npt.NDArray[np.float32]:
-    """Unit vectors (len(texts), 384) of texts; kept in `cache` under the hash of the texts, so a killed run goes on.
+    """Unit vectors (len(texts), 384), stored in `cache` under the hash of the texts.
 
-    Raises DataError where there are no texts.
+    Raises DataError if there are no texts.
     """
     if not texts:
         raise DataError("there are no texts to learn from")

@@ -1,8 +1,9 @@
-"""A head that learns without pictures: from CLIP's vector of a text to MiniLM's vector of the same text.
+"""A head trained without pictures, from CLIP's vector of a text to MiniLM's vector of the same text.
 
-CLIP puts pictures and texts into one space, so the head then reads CLIP's vector of a picture. The two kinds lie apart
-in that space; noise on the texts bridges some of it. Sources: the competition's write-ups, which start the heads of
-their picture models so; Nukrai et al., "Text-only training for image captioning using noise-injected CLIP" (2022).
+CLIP maps pictures and texts into one space, so the head can then be applied to CLIP's vector of a picture. In that
+space the two are apart; noise on text vectors bridges part of the gap. Sources: the competition's write-ups, which
+initialise the heads of their picture models this way; Nukrai et al., "Text-only training for image captioning using
+noise-injected CLIP" (2022).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from unprompt.training.texts import read_texts
 
 
 class TextHeadTask:
-    """Trains the head on texts; the image network under it is only carried along."""
+    """Trains the head on texts; the image network below it stays unchanged."""
 
     metric = "text"
 
@@ -43,7 +44,7 @@ class TextHeadTask:
         held_out = set(read_texts([Path(recipe.text_head.validation)]))
         texts = [text for text in read_texts([Path(path) for path in recipe.text_head.texts]) if text not in held_out]
         if not texts:
-            raise DataError("text_head: every text to learn from is one of the validation's")
+            raise DataError("text_head: expected texts that are not in the validation set, found none; add some")
         self.train = self._vectors(texts)
         if self.train[0].shape[1] != self.model.backbone.size:
             raise DataError(
@@ -75,7 +76,7 @@ class TextHeadTask:
         return -1 if parameter.startswith("backbone.") else 0
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """The mean cosine on held-out texts; on pictures, `unprompt evaluate` says what the head is worth."""
+        """The mean cosine on held-out texts; for pictures, use `unprompt evaluate`."""
         assert isinstance(model, RegressorNetwork)
         features, targets = self.validation
         predicted = model.project(torch.from_numpy(features).to(device_of(model))).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Texts to learn from, as files hold them."""
+"""Training texts, read from files."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ PLAIN = ".txt"
 
 
 def read_texts(paths: Sequence[Path]) -> list[str]:
-    """The distinct texts of files, normalised: a line each of a .txt, prompts and captions of any other data set.
+    """The distinct, normalised texts in files: the lines of .txt files, the prompts and captions of other data sets.
 
-    Raises DataError where there is none, or a record is of no use.
+    Raises DataError if there are no texts, or if a record cannot be used.
     """
     found = dict.fromkeys(normalise(text) for path in paths for text in _texts(path))
     found.pop("", None)
     if not found:
-        raise DataError(f"there are no texts to learn from in {', '.join(map(str, paths))}")
+        raise DataError(f"expected texts to learn from in {', '.join(map(str, paths))}, found none; check the files")
     return list(found)
 
 
 def normalise(text: str) -> str:
-    """Lower case and single blanks: MiniLM is uncased, so its vectors cannot say more. Lone surrogates are no text."""
+    """The text in lower case (MiniLM is uncased), with single spaces and without lone surrogates."""
     return " ".join(text.lower().split()).encode("utf-8", "replace").decode("utf-8")
 
 
@@ -41,7 +41,7 @@ def _texts(path: Path) -> Iterator[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        # Not splitlines(): it would also cut a prompt at U+2028 and the like.
+        # Not splitlines(), which would also split prompts at U+2028 and the like.
         return path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"expected a text file at {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, written whole or not at all."""
+"""Weights on disk, as safetensors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def put_start_weights(network: nn.Module, path: Path) -> None:
-    """Fills a network from a file with the network's own names. Raises DataError where it holds anything else."""
+    """Fill a network from a file with the network's own names. Raises DataError if it holds anything else."""
     state = read_weights(path)
     if faults := differences(network.state_dict(), state):
         raise DataError(f"{path} holds the weights of another network: {faults}")
@@ -36,7 +36,7 @@ def put_start_weights(network: nn.Module, path: Path) -> None:
 
 
 def put_head(network: nn.Module, run: Path) -> None:
-    """Gives a network the head of another run's best weights. Raises DataError where there is none that fits."""
+    """Copy the head of another run's best weights into a network. Raises DataError if there is none that fits."""
     path = run / "best.safetensors"
     try:
         weights = load_file(path)
