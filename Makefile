@@ -28,7 +28,7 @@ wheel: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate_cli.py --check
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # What CI has time for: two to three minutes on two cores. FUZZ_SEED=2 makes other inputs.
 FUZZ_INPUTS ?= 100000
