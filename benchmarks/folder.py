@@ -38,7 +38,7 @@ from unprompt.models.regressors.onnx import session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import find_model
 from unprompt.output.journal import Journal
-from unprompt.output.lines import to_json
+from unprompt.output.jsonl import to_json
 from unprompt.output.records import to_record
 from unprompt.prediction import Prediction
 from unprompt.presets import load_preset

@@ -1,11 +1,11 @@
-"""Files and folders that take their place whole, and locks that end with the process that has them.
+"""Files and folders that are replaced as a whole, and locks that end with the process that holds them.
 
-After a kill or a power cut, a file or folder that unprompt puts in place as a whole is the old one or the new one,
-never a part; what it writes answer by answer keeps every answer after a kill, and may lose its last seconds in a power
-cut, which may also leave a new sidecar empty.
+For all commands, a file or folder that unprompt replaces as a whole is either the old one or the new one after a kill
+or a power cut, never a part. A file that is written answer by answer keeps every answer after a kill; a power cut may
+lose its last seconds and leave a new sidecar empty.
 
-So what takes a place is on the disk before it does. With `sync=False` it waits for the disk only where it replaces
-something: what is replaced may be somebody's only copy, what is new can be computed again.
+So everything is on the disk before it gets its name. With `sync=False`, only what replaces something waits for the
+disk: the old file may be somebody's only copy, but a new one can be computed again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOS
 _LOCKED = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
 _BUFFER_BYTES = 1 << 16
 _LONGEST_NAME_BYTES = 120
-"""Of a file beside which one called .NAME.part can lie on every file system; some end at 143."""
+"""Longer names are hashed in the names of temporary files: some file systems allow 143 bytes only."""
 
 
 class OutputBusyError(DataError):
@@ -48,9 +48,9 @@ class OutputFullError(DataError):
 
 @contextlib.contextmanager
 def write_errors(path: FilePath, then: str | None = None) -> Iterator[None]:
-    """Make an OSError inside, but for a broken pipe, a DataError that says `path` cannot be written and what to do.
+    """Turn an OSError, but not a broken pipe, into a DataError that says that `path` cannot be written and what to do.
 
-    `then` is what to do; by default the reason says that. Raises OutputFullError where there is no space left.
+    `then` is what to do; by default it follows from the reason. Raises OutputFullError if no space is left.
     """
     try:
         yield
@@ -75,7 +75,7 @@ def _advice(path: str, error: OSError) -> str:
 
 
 class LockedFile(io.FileIO):
-    """A file to read and write, unbuffered; `write` takes every byte, and its errors are those of `write_errors`.
+    """An unbuffered file whose `write` writes every byte, and whose errors say what to do, as `write_errors` does.
 
     `shown` is the path that messages name.
     """
@@ -94,12 +94,12 @@ class LockedFile(io.FileIO):
         return size
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Cut the file off at `size`; by default where the next byte would be written."""
+        """Cut the file off at `size`; by default at its current position."""
         with write_errors(self.shown):
             return super().truncate(size)
 
     def check_not_deleted(self) -> None:
-        """Raises DataError where the file has no name any more: what was written to it is lost when it is closed."""
+        """Raises DataError if the file has been deleted: what was written to it is lost when it is closed."""
         status = os.fstat(self.fileno())
         if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
             raise DataError(
@@ -108,10 +108,10 @@ class LockedFile(io.FileIO):
 
 
 def open_locked(path: FilePath) -> LockedFile:
-    """A file, made where it is missing, that no other process can open in this way until it is closed.
+    """Open a file, or create it, so that no other process can open it in this way until it is closed.
 
-    What it holds stays. A pipe or a device is opened for writing alone and without a lock; a file system without locks
-    goes without. Raises OutputBusyError; DataError where it cannot be opened.
+    Its content is kept. A pipe or a device is opened for writing only, and without a lock, as are files on file systems
+    that have no locks. Raises OutputBusyError, or DataError if it cannot be opened.
     """
     path = os.fspath(path)
     with write_errors(path):
@@ -125,7 +125,7 @@ def _open_locked(path: str, shown: str) -> LockedFile:
     file = LockedFile(path, "r+", shown)
     try:
         _lock(file.fileno(), shown)
-        # Whoever had the lock until now may have moved the file away, and we would write to that one.
+        # The process that held the lock until now may have renamed the file, and we would write to that one.
         if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
             raise OutputBusyError(shown)
     except FileNotFoundError as error:
@@ -142,7 +142,7 @@ def _open_or_make(path: str, flags: int) -> int:
 
 
 def _lock(descriptor: int, shown: str) -> None:
-    """Keep other processes out until the file is closed, or this process ends, however it ends."""
+    """Lock out other processes until the file is closed or this process ends, however it ends."""
     try:
         _system_lock(descriptor)
     except OSError as error:
@@ -173,13 +173,13 @@ else:
 
 
 class PendingFile:
-    """A file that grows beside its place, as .NAME.part, until `replace` puts it there; `file` is what to write to.
+    """A file that grows beside its final place, as .NAME.part, until `replace` puts it there; write to its `file`.
 
-    What a kill leaves is taken up by whoever writes there next. Where another process is writing there at this moment,
-    one that is `alone` raises OutputBusyError; any other goes on under a name of its own, and the last to end stays.
-    The mode of the file that is replaced is kept; a symbolic link is itself replaced, never followed.
+    The next writer of the same file reuses what a kill leaves. If another process is writing the same file right now,
+    the default is to use a temporary name of its own, and the last to finish wins; with `alone`, OutputBusyError is
+    raised. The mode of a replaced file is kept; a symbolic link is itself replaced, never followed.
 
-    Raises DataError where it cannot be written, as do its methods and `file`. Idea: PendingFile of google/renameio.
+    Raises DataError if it cannot be written, as do its methods and `file`. Source of the idea: google/renameio.
     """
 
     def __init__(self, path: FilePath, *, sync: bool = True, alone: bool = False) -> None:
@@ -189,7 +189,7 @@ class PendingFile:
         self.file: BinaryIO = io.BufferedWriter(raw, _BUFFER_BYTES)
 
     def replace(self) -> None:
-        """Put what was written in its place."""
+        """Put the file in its place."""
         with write_errors(self._path):
             self.file.flush()
             mode = _mode(self._path)
@@ -202,13 +202,13 @@ class PendingFile:
             os.replace(self._part, self._path)
             if self._sync:
                 _sync_names(os.path.dirname(self._path))
-            self.file.close()  # the lock goes only after the name: others would empty the file
+            self.file.close()  # which unlocks it: before the renaming, another writer could empty it
 
     def discard(self) -> None:
-        """Forget what was written, and leave what lies in its place."""
+        """Delete what was written; the old file stays."""
         with contextlib.suppress(OSError):
             os.unlink(self._part)
-        with contextlib.suppress(OSError, DataError):  # closing writes what is left
+        with contextlib.suppress(OSError, DataError):  # closing flushes the buffer
             self.file.close()
 
 
@@ -229,7 +229,7 @@ def _open_part(path: str, *, alone: bool) -> tuple[LockedFile, str]:
 
 
 def _beside(path: str, ending: str) -> str:
-    """The path of a hidden file of this ending beside a file or folder, the same at each call."""
+    """The path of the hidden file with this ending beside a file or folder."""
     folder, name = os.path.split(path)
     if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
         name = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
@@ -237,7 +237,7 @@ def _beside(path: str, ending: str) -> str:
 
 
 def _mode(path: str) -> int | None:
-    """The permissions of a file; None where none lies there."""
+    """The permissions of a file; None if there is none."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -247,9 +247,9 @@ def _mode(path: str) -> int | None:
 
 @contextlib.contextmanager
 def replacing_file(path: FilePath, *, sync: bool = True, alone: bool = False) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of `path` when the block ends well and is gone when it does not.
+    """A file to write to, which replaces `path` when the block ends, and is deleted if the block raises.
 
-    `PendingFile` says what it does meanwhile, what `sync` and `alone` mean, and what is raised.
+    For `sync`, `alone` and the errors raised, see `PendingFile`.
     """
     pending = PendingFile(path, sync=sync, alone=alone)
     try:
@@ -261,19 +261,19 @@ def replacing_file(path: FilePath, *, sync: bool = True, alone: bool = False) ->
 
 
 def replace_file(path: FilePath, data: bytes, *, sync: bool = True) -> None:
-    """Put `data` in the place of what `path` holds. Raises DataError, and leaves the old file and nothing else."""
+    """Replace a file, or create it. Raises DataError, and then leaves the old file and nothing else."""
     with replacing_file(path, sync=sync) as file:
         file.write(data)
 
 
 def create_file(path: FilePath, data: bytes) -> bool:
-    """Write a file unless there is one; whether it did. Of several processes or machines at once, one does.
+    """Create a file unless it exists; returns whether it did. Of several processes or machines, only one does.
 
-    Raises DataError where it cannot be written.
+    Raises DataError if it cannot be written.
     """
     path = os.fspath(path)
     with write_errors(path):
-        new = _beside(path, f"{os.urandom(16).hex()}.part")  # nobody's lock holds on every machine
+        new = _beside(path, f"{os.urandom(16).hex()}.part")  # no lock holds across machines
         try:
             with _open_locked(new, path) as file:
                 file.write(data)
@@ -285,7 +285,7 @@ def create_file(path: FilePath, data: bytes) -> bool:
 
 
 def _link(new: str, path: str) -> bool:
-    """Give a file another name, unless something has that."""
+    """Give a file a second name, unless that name is taken."""
     try:
         os.link(new, path)
     except FileExistsError:
@@ -299,7 +299,7 @@ def _link(new: str, path: str) -> bool:
 
 
 def put_in_place(new: FilePath, path: FilePath) -> None:
-    """Give a whole, closed file, which nobody else writes to, the place of `path`. Raises OSError."""
+    """Replace `path` by a finished, closed file that nobody else writes to. Raises OSError."""
     _sync(new)
     os.replace(new, path)
     _sync_names(os.path.dirname(path))
@@ -307,10 +307,10 @@ def put_in_place(new: FilePath, path: FilePath) -> None:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder, which takes the place of the folder `path` when the block ends well.
+    """An empty folder to write to, which replaces the folder `path` when the block ends, and is deleted if it raises.
 
-    A kill leaves the old one. Between two renamings that is `surviving_folder(path)`, and the next call puts it back.
-    Raises DataError where no folder can be made there.
+    A kill leaves the old folder: between the two renamings it is at `surviving_folder(path)`, and the next call puts it
+    back. Raises DataError if no folder can be made there.
     """
     path = path.resolve()
     new, old = Path(_beside(str(path), "new")), _old(path)
@@ -334,7 +334,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def surviving_folder(path: Path) -> Path:
-    """Where a folder is that `replacing_folder` writes: in its place, or beside it after a kill at that moment."""
+    """Where a folder that `replacing_folder` writes is: at `path`, or beside it after a kill between two renamings."""
     old = _old(path.resolve())
     return old if old.is_dir() and not path.exists() else path
 
@@ -344,7 +344,7 @@ def _old(path: Path) -> Path:
 
 
 def sync_tree(folder: Path) -> None:
-    """Have a folder on the disk with all that is in it. Raises OSError."""
+    """Wait until a folder and everything in it is on the disk. Raises OSError."""
     for parent, _folders, files in os.walk(folder):
         for name in files:
             _sync(os.path.join(parent, name))
@@ -360,7 +360,7 @@ def _sync(path: FilePath) -> None:
 
 
 def _sync_names(folder: FilePath) -> None:
-    """Have the names in a folder on the disk, where the system knows how."""
+    """Wait until the names in a folder are on the disk, on systems that can."""
     if sys.platform == "win32":
         return
     with contextlib.suppress(OSError):  # some network file systems do not

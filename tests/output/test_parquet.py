@@ -13,8 +13,8 @@ from full_disks import largest_file
 
 from unprompt.durable import OutputBusyError
 from unprompt.errors import DataError, MissingExtraError
+from unprompt.output.formats import open_writer
 from unprompt.output.parquet import GROUP_ROWS, ParquetWriter
-from unprompt.output.writers import open_writer
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra [parquet]")
 

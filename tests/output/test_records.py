@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from unprompt.output.lines import to_json
+from unprompt.output.jsonl import to_json
 from unprompt.output.records import metadata_record, to_record
 from unprompt.output.text import metadata_lines, prompt_line, score_lines
 from unprompt.prediction import Candidate, Failure, Prediction, Term, Vote, WrittenPrompt

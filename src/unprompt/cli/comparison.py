@@ -37,7 +37,7 @@ def compare_runs(scoring: Scoring, a: str, b: str, *, json: str | None) -> None:
     from unprompt.datasets.outputs import check_unread
     from unprompt.evaluation.comparison import compare
     from unprompt.output.documents import check_apart, check_writable, write_document
-    from unprompt.output.lines import to_json
+    from unprompt.output.jsonl import to_json
 
     _check(scoring, a, b)
     if json is not None:

@@ -37,7 +37,7 @@ def finish(
 def write_json(counts: dict[str, Any], path: str | None) -> None:
     """Writes the counts where a path is given. Raises DataError."""
     from unprompt.output.documents import write_document
-    from unprompt.output.lines import to_json
+    from unprompt.output.jsonl import to_json
 
     if path is not None:
         write_document(path, to_json(counts, indent=2) + "\n")

@@ -127,7 +127,7 @@ def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
     from unprompt.evaluation.scoring import Outcome, Scored
     from unprompt.evaluation.weights import Ballots
     from unprompt.output.documents import write_document
-    from unprompt.output.lines import to_json
+    from unprompt.output.jsonl import to_json
 
     unprompter = scoring.load(preset)
     highlights = Highlights() if outputs.html is not None else None
@@ -174,7 +174,7 @@ def _recording(path: str | None) -> Iterator[Hear]:
         return
     from unprompt.evaluation.results import result_record
     from unprompt.output.files import open_continued
-    from unprompt.output.lines import JsonlWriter
+    from unprompt.output.jsonl import JsonlWriter
 
     with open_continued(path) as file:
         writer = JsonlWriter(file)

@@ -7,23 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-
-class Format(str, Enum):
-    """How answers are written."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-class RecordFormat(str, Enum):
-    """How records that fit no table are written."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
+from unprompt.output.formats import FORMATS, find_format
 
 
 class Existing(str, Enum):
@@ -33,6 +17,13 @@ class Existing(str, Enum):
     OVERWRITE = "overwrite"
     APPEND = "append"
     PREPEND = "prepend"
+
+
+def _known_format(name: str | None) -> str | None:
+    """Raises UnknownNameError; PluginError if it is another package's and cannot be imported."""
+    if name is not None:
+        find_format(name)
+    return name
 
 
 Paths: TypeAlias = Annotated[
@@ -76,18 +67,20 @@ OutputFile: TypeAlias = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to standard output.")
 ]
 OutputFormat: TypeAlias = Annotated[
-    RecordFormat | None,
+    str | None,
     typer.Option(
         "--format",
+        callback=_known_format,
         metavar="text|json|jsonl",
         help="How answers are written. Left out: by the ending of --output FILE, else text.",
     ),
 ]
 AnswerFormat: TypeAlias = Annotated[
-    Format | None,
+    str | None,
     typer.Option(
         "--format",
-        metavar="text|json|jsonl|csv|parquet",
+        callback=_known_format,
+        metavar="|".join(FORMATS),
         help="How answers are written. Left out: by the ending of --output FILE, else text.",
     ),
 ]

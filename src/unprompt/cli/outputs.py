@@ -8,15 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unprompt.cli.options import Existing, Format
-from unprompt.cli.terminal import format_of, quiet_pipe, say
+from unprompt.cli.options import Existing
+from unprompt.cli.terminal import quiet_pipe, say
 from unprompt.errors import DataError, PictureError
+from unprompt.output.formats import find_format, format_of, open_writer
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
     from unprompt.output.files import ContinuedFile
+    from unprompt.output.formats import Writer
     from unprompt.output.journal import Journal
-    from unprompt.output.lines import Writer
     from unprompt.output.phrasing import Phrasing
     from unprompt.output.sidecars import Sidecars
     from unprompt.output.vectors import VectorFile
@@ -33,7 +34,7 @@ class OutputOptions:
     `alone` is the one source whose line of text needs no name in front of it, `words` whether texts say anything.
     """
 
-    format: Format | None
+    format: str | None
     output: str | None
     sidecar: bool
     existing: Existing
@@ -58,6 +59,11 @@ class OutputOptions:
             )
         if self.sidecar and not self.words:
             raise DataError("sidecars hold sentences; leave out --no-text, or say with --template what they hold")
+        if self.resume and not self._format_resumes:
+            raise DataError(
+                f"expected a format that --resume can continue, found {self.record_format}, which cannot be; leave out "
+                "--resume, or choose another --format"
+            )
         if self.resume and not self.can_resume:
             raise DataError("--resume needs a place for its journal: -o FILE, --vectors FILE, or --sidecar with -o DIR")
 
@@ -74,6 +80,8 @@ class OutputOptions:
         """The path of the journal; None where nothing lasts that it could lie beside."""
         if self.sidecar:
             return None if self.output is None else os.path.join(self.output, JOURNAL_OF_SIDECARS)
+        if not self._format_resumes:
+            return None
         place = self.output or self.vectors
         # A link may lead from where no journal can be, as /dev/stdout does.
         return None if place is None or _is_stream(place) else os.path.realpath(place) + JOURNAL_SUFFIX
@@ -84,6 +92,15 @@ class OutputOptions:
         if self.format is not None or (self.output is not None and not self.sidecar):
             return True
         return not self.sidecar and (self.vectors is None or self.words)
+
+    @property
+    def record_format(self) -> str:
+        """The name of the format of the records."""
+        return format_of(self.format, None if self.sidecar else self.output)
+
+    @property
+    def _format_resumes(self) -> bool:
+        return not self.writes_records or find_format(self.record_format).can_resume
 
     @property
     def can_resume(self) -> bool:
@@ -164,7 +181,7 @@ class Outputs:
 
     def write(self, ref: ImageRef, answer: Prediction | Failure) -> Prediction | Failure:
         """Write one answer; what comes back is the answer, or why it could not be written."""
-        from unprompt.output.lines import to_json
+        from unprompt.output.jsonl import to_json
         from unprompt.output.records import to_record
         from unprompt.prediction import Failure
 
@@ -201,7 +218,6 @@ def opened(options: OutputOptions, phrasing: Phrasing | None) -> Iterator[Output
     from unprompt.output.sidecars import Sidecars
     from unprompt.output.text import prompt_line
     from unprompt.output.vectors import VectorFile
-    from unprompt.output.writers import open_writer
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(quiet_pipe())
@@ -214,11 +230,10 @@ def opened(options: OutputOptions, phrasing: Phrasing | None) -> Iterator[Output
         if options.sidecar:
             sidecars = Sidecars(options.output, options.existing.value)
         if options.writes_records:
-            output = None if options.sidecar else options.output
             records = stack.enter_context(
                 open_writer(
-                    format_of(options.format, output).value,
-                    output,
+                    options.record_format,
+                    None if options.sidecar else options.output,
                     lambda record: prompt_line(record, named=record["source"] != options.alone),
                     resume=options.resume,
                     text=phrasing is not None,
@@ -230,7 +245,7 @@ def opened(options: OutputOptions, phrasing: Phrasing | None) -> Iterator[Output
 
 def remark_on_vectors(options: OutputOptions, *, no_text: bool) -> None:
     """Says that vectors were asked for and go nowhere."""
-    as_text = not options.sidecar and format_of(options.format, options.output) is Format.TEXT
+    as_text = not options.sidecar and options.record_format == "text"
     if as_text and options.vectors is None and (no_text or options.embedding):
         say("unprompt: vectors are not written as text; add --format jsonl")
 

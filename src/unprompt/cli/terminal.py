@@ -6,18 +6,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from unprompt.cli.options import Format, RecordFormat
 from unprompt.errors import EXIT_FINE, DataError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unprompt.output.lines import Line, Writer
+    from unprompt.output.formats import Line, Writer
     from unprompt.prediction import Failure
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -80,22 +78,15 @@ def fits(table: Table) -> bool:
     return needed <= (console.width if sys.stdout.isatty() else _UNBOUNDED)
 
 
-def format_of(format: Format | RecordFormat | None, output: str | None) -> Format:
-    """The format that was asked for or, where none was, the one that the file's ending says."""
-    ending = Path(output or "").suffix.lower().removeprefix(".")
-    known = {choice.value for choice in Format}
-    return Format(format.value) if format else Format(ending) if ending in known else Format.TEXT
-
-
 @contextlib.contextmanager
-def writing(format: RecordFormat | None, output: str | None, line: Line) -> Iterator[Writer]:
+def writing(format: str | None, output: str | None, line: Line) -> Iterator[Writer]:
     """A writer to the file `output` or to standard output. What was written is kept, whatever happens inside.
 
     Raises DataError where the file cannot be written.
     """
-    from unprompt.output.writers import open_writer
+    from unprompt.output.formats import format_of, open_writer
 
-    with quiet_pipe(), open_writer(format_of(format, output).value, output, line) as writer:
+    with quiet_pipe(), open_writer(format_of(format, output), output, line) as writer:
         yield writer
 
 

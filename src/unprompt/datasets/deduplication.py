@@ -16,7 +16,7 @@ from unprompt.datasets.near_pairs import Indices, NearPairs, Pairs
 from unprompt.datasets.outputs import OutputPlace
 from unprompt.datasets.vectors import VectorStore
 from unprompt.durable import replacing_file
-from unprompt.output.lines import to_json
+from unprompt.output.jsonl import to_json
 from unprompt.progress import Advance, Step, no_advance
 
 

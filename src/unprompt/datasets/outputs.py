@@ -25,7 +25,7 @@ from unprompt.errors import DataError, PictureError
 from unprompt.images.formats import format_of
 from unprompt.images.metadata.cleaning import tidy
 from unprompt.images.ref import ARCHIVE_SUFFIXES
-from unprompt.output.lines import to_json
+from unprompt.output.jsonl import to_json
 
 RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"
 

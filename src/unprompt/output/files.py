@@ -24,9 +24,9 @@ def check_no_picture(path: str) -> None:
 
 
 def plain_place(path: str, what: str) -> str:
-    """Where a file that is replaced whole is put: a link stays, and what it points to is replaced.
+    """The path of the file that a whole new one replaces: a link is kept, and the file that it points to is replaced.
 
-    `what` says what the file is for. Raises DataError for a picture, and for something else than a plain file.
+    `what` says what the file is for. Raises DataError for a picture, and for anything but a plain file.
     """
     check_no_picture(path)
     place = os.path.realpath(path)

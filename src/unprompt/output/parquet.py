@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from unprompt.durable import PendingFile
-from unprompt.errors import DataError, MissingExtraError
+from unprompt.errors import DataError, needing
 from unprompt.output.files import plain_place
+from unprompt.output.formats import Format
+from unprompt.output.jsonl import escaped
 from unprompt.output.records import Record
-from unprompt.output.tables import table_columns, table_row, without_surrogates
+from unprompt.output.tables import table_columns, table_row
 from unprompt.prediction import EMBEDDING_SIZE
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 8_000_000
 """A row group is written when it has so many rows or so much in them; until then it is in memory."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ParquetWriter:
@@ -29,11 +34,9 @@ class ParquetWriter:
     """
 
     def __init__(self, path: str, *, text: bool = False, embedding: bool = False) -> None:
-        try:
+        with needing("parquet", "a parquet file"):
             import pyarrow
             from pyarrow import parquet
-        except ImportError as error:
-            raise MissingExtraError("a parquet file", "parquet") from error
         self._path = plain_place(path, "parquet")
         columns = (*table_columns(text=text, embedding=embedding), "candidates", "votes")
         types = {"similarity": pyarrow.float64(), "embedding": pyarrow.list_(pyarrow.float32(), EMBEDDING_SIZE)}
@@ -100,4 +103,16 @@ class ParquetWriter:
 
 
 def _readable(cell: Any) -> Any:
-    return without_surrogates(cell) if isinstance(cell, str) else cell
+    """The cell with lone surrogates, as in file names that are no UTF-8, escaped as JSON escapes them."""
+    # Most texts have none, and encoding finds that out faster than a pattern.
+    try:
+        if isinstance(cell, str):
+            cell.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub(escaped, cell)
+    return cell
+
+
+FORMAT = Format(
+    file=lambda path, options: ParquetWriter(path, text=options.text, embedding=options.embedding), resumes=True
+)

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from unprompt.display import printable
-from unprompt.output.records import Record
+from unprompt.output.formats import Format, Line, Stream
+
+if TYPE_CHECKING:
+    from unprompt.output.records import Record
+
+
+class TextWriter:
+    """What `line` makes of a record, on a line or several; None writes nothing."""
+
+    def __init__(self, stream: Stream, line: Line) -> None:
+        self._stream = stream
+        self._line = line
+
+    def write(self, record: Record) -> None:
+        """Write the record's line, if it has one."""
+        if (line := self._line(record)) is not None:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing follows the last line."""
 
 
 def prompt_line(record: Record, *, named: bool) -> str | None:
@@ -31,3 +53,6 @@ def metadata_lines(record: Record) -> str | None:
 def score_lines(record: Record) -> str:
     """A cosine, a tab and a prompt a line."""
     return "\n".join(f"{score['similarity']:.4f}\t{printable(score['text'])}" for score in record["scores"])
+
+
+FORMAT = Format(stream=lambda stream, options: TextWriter(stream, options.line))

@@ -13,7 +13,7 @@ from unprompt.display import printable
 from unprompt.durable import open_locked
 from unprompt.errors import DataError
 from unprompt.output.files import Releasable, open_continued
-from unprompt.output.lines import to_json
+from unprompt.output.jsonl import to_json
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 _DTYPE = np.dtype("<f4")

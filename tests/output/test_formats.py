@@ -1,4 +1,4 @@
-"""Records to streams and files: whole JSON and tables, flushed as they come."""
+"""Formats: whole JSON and tables, flushed as they come, to streams and files; and those of other packages."""
 
 import csv
 import io
@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from foreign_packages import install
 from full_disks import largest_file
 
 from unprompt.durable import OutputBusyError
-from unprompt.errors import DataError
-from unprompt.output.lines import to_json
-from unprompt.output.writers import open_writer, writer
+from unprompt.errors import DataError, PluginError, UnknownNameError
+from unprompt.output import formats
+from unprompt.output.formats import GROUP, Stream, Writer, WriterOptions, find_format, format_of, open_writer
+from unprompt.output.jsonl import to_json
+from unprompt.plugins import find_plugins
 
 RECORDS: list[dict[str, Any]] = [{"source": "a.png", "n": 1}, {"source": "b.png", "error": {}}]
 
@@ -35,9 +38,15 @@ def line(record: dict[str, Any]) -> str | None:
     return None if "error" in record else record["source"]
 
 
-def written(format: Any, records: list[dict[str, Any]]) -> str:
+def opened_to(stream: Stream, format: str, **columns: bool) -> Writer:
+    open_stream = find_format(format).stream
+    assert open_stream is not None
+    return open_stream(stream, WriterOptions(line, **columns))
+
+
+def written(format: str, records: list[dict[str, Any]], **columns: bool) -> str:
     stream = io.StringIO()
-    opened = writer(format, stream, line)
+    opened = opened_to(stream, format, **columns)
     for record in records:
         opened.write(record)
     opened.close()
@@ -61,7 +70,7 @@ def test_text_is_what_the_record_says() -> None:
 @pytest.mark.parametrize("format", ["text", "json", "jsonl", "csv"])
 def test_each_record_is_flushed(format: Any) -> None:
     stream = Watched()
-    opened = writer(format, stream, line)
+    opened = opened_to(stream, format)
     opened.write({"source": "a.png", "prompt": ""})
     assert "a.png" in stream.flushed[-1]
 
@@ -97,12 +106,7 @@ COLUMNS = "source,prompt,origin,similarity,tool,negative_prompt,settings,missing
 
 
 def table(records: list[dict[str, Any]], **columns: bool) -> str:
-    stream = io.StringIO()
-    opened = writer("csv", stream, line, **columns)
-    for record in records:
-        opened.write(record)
-    opened.close()
-    return stream.getvalue()
+    return written("csv", records, **columns)
 
 
 def test_csv() -> None:
@@ -160,8 +164,6 @@ def test_a_row_of_metadata() -> None:
 
 
 def test_parquet_is_no_stream() -> None:
-    with pytest.raises(DataError, match="-o FILE"):
-        writer("parquet", io.StringIO(), line)
     with pytest.raises(DataError, match="-o FILE"), open_writer("parquet", None, line):
         pass
 
@@ -224,7 +226,7 @@ def test_a_file_ends_where_it_could_not_be_written(tmp_path: Path) -> None:
 
 def test_standard_output_is_flushed_and_stays_open() -> None:
     code = (
-        "import sys; from unprompt.output.writers import open_writer\n"
+        "import sys; from unprompt.output.formats import open_writer\n"
         "for format in ('jsonl', 'csv', 'json', 'text'):\n"
         "    with open_writer(format, None, lambda record: record['prompt']) as opened:\n"
         "        opened.write({'source': 'a', 'prompt': 'p'})\n"
@@ -235,3 +237,160 @@ def test_standard_output_is_flushed_and_stays_open() -> None:
     assert json.loads(jsonl) == json.loads(array)[0] == {"source": "a", "prompt": "p"}
     assert table == f"{COLUMNS}\na,p,,,,,,,,\n"
     assert text == "p\n"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that packages can be installed into."""
+    folder = tmp_path / "site"
+    monkeypatch.syspath_prepend(str(folder))
+    find_plugins.cache_clear()
+    yield folder
+    find_plugins.cache_clear()
+
+
+WRITERS = """
+from pathlib import Path
+from unprompt.output.formats import Format
+
+class Sources:
+    def __init__(self, stream, options):
+        self.stream, self.options = stream, options
+
+    def write(self, record):
+        self.stream.write(f"{record['source']} {self.options.text} {self.options.line(record)}\\n")
+        self.stream.flush()
+
+    def close(self):
+        self.stream.write("end\\n")
+        self.stream.flush()
+
+class Count:
+    def __init__(self, path, options):
+        self.path, self.count = Path(path), 0
+
+    def write(self, record):
+        self.count += 1
+
+    def close(self):
+        self.path.write_text(str(self.count))
+
+class Kept(Count):
+    def break_off(self):
+        self.path.write_text("broken off")
+
+STREAM, FILE, KEPT = Format(stream=Sources), Format(file=Count), Format(file=Kept, resumes=True)
+"""
+
+
+def test_a_format_of_another_package_writes_to_streams_and_files(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(site, "foreign-formats", {"foreign_streams.py": WRITERS}, {GROUP: {"src": "foreign_streams:STREAM"}})
+    with open_writer("src", None, line, text=True) as opened:
+        opened.write(RECORDS[0])
+    assert capsys.readouterr().out == "a.png True a.png\nend\n"
+    assert find_format("src").can_resume
+    path = tmp_path / "answers.src"
+    whole = written_to(path, "src", RECORDS)
+    assert whole == "a.png False a.png\nb.png False None\nend\n"
+    path.write_text(whole[:20])
+    assert written_to(path, "src", RECORDS, resume=True) == whole
+
+
+def test_a_format_of_another_package_writes_a_file_of_its_own(site: Path, tmp_path: Path) -> None:
+    names = {"count": "foreign_files:FILE", "kept": "foreign_files:KEPT"}
+    install(site, "foreign-formats", {"foreign_files.py": WRITERS}, {GROUP: names})
+    assert (find_format("count").can_resume, find_format("kept").can_resume) == (False, True)
+    path = tmp_path / "answers"
+    assert written_to(path, "count", RECORDS) == "2"
+
+    def interrupted() -> Iterator[dict[str, Any]]:
+        yield RECORDS[0]
+        raise KeyboardInterrupt
+
+    for name, resume, found in [("count", False, "1"), ("count", True, "1"), ("kept", True, "broken off")]:
+        with pytest.raises(KeyboardInterrupt):
+            written_to(path, name, interrupted(), resume=resume)
+        assert path.read_text() == found
+    with (
+        pytest.raises(DataError, match=r"expected a file for count, found a stream; name one: -o FILE\.count"),
+        open_writer("count", None, line),
+    ):
+        pass
+    with pytest.raises(DataError, match=r"cannot write .*/nowhere/a: No such file or directory; expected an existing"):
+        written_to(tmp_path / "nowhere" / "a", "count", [])
+
+
+def test_a_format_is_known_by_its_ending(site: Path) -> None:
+    names = dict.fromkeys(("md", "csv", "txt"), "foreign_endings:FORMAT")
+    install(site, "foreign-formats", {}, {GROUP: names})
+    endings = {"a.jsonl": "jsonl", "A.CSV": "csv", "a.MD": "md", "a.txt": "text", "a": "text", "a.log": "text"}
+    assert {path: format_of(None, path) for path in endings} == endings
+    assert format_of("json", "a.md") == "json"
+    assert format_of(None, None) == "text"
+
+
+def test_nobody_waits_for_other_packages_who_names_a_format_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked_up(group: str) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(formats, "find_plugins", looked_up)
+    for name in formats.FORMATS:
+        assert find_format(format_of(None, f"a.{name}")).can_resume
+    assert [format_of(None, path) for path in ("a.txt", "answers", None)] == ["text"] * 3
+
+
+def test_a_format_that_nobody_has(site: Path) -> None:
+    install(site, "foreign-formats", {}, {GROUP: {"markdown": "foreign_formats:FORMAT"}})
+    for name, meant in (("jsn", "json"), ("markdwn", "markdown")):
+        with pytest.raises(UnknownNameError, match=f"unknown format '{name}'; did you mean '{meant}'"):
+            find_format(name)
+
+
+BROKEN = """
+from unprompt.output.formats import Format
+
+class Writer:
+    def __init__(self, target, options):
+        self.fail("open")
+
+    def write(self, record):
+        self.fail("write")
+
+    def close(self):
+        self.fail("close")
+
+    def fail(self, when):
+        if when == "{when}":
+            raise KeyError(when)
+"""
+
+
+@pytest.mark.parametrize("kind", ["stream", "file"])
+@pytest.mark.parametrize("when", ["open", "write", "close"])
+def test_a_fault_of_another_package_names_it(site: Path, tmp_path: Path, kind: str, when: str) -> None:
+    module = f"foreign_{kind}_{when}"
+    code = BROKEN.replace("{when}", when) + f"FORMAT = Format({kind}=Writer)\n"
+    install(site, "foreign-formats", {f"{module}.py": code}, {GROUP: {"bad": f"{module}:FORMAT"}}, "2.1")
+    with pytest.raises(PluginError) as caught:
+        written_to(tmp_path / "a.bad", "bad", RECORDS)
+    assert str(caught.value) == (
+        f"expected {module}:FORMAT of the package foreign-formats 2.1 to work as unprompt.outputs 'bad', "
+        f"found KeyError: '{when}'; update the package or uninstall it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("FORMAT = 1", "TypeError: it is a int, not a Format"),
+        ("from unprompt.output.formats import Format; FORMAT = Format()", "TypeError: expected either `stream` or"),
+        ("import a_module_that_nobody_has", "ModuleNotFoundError: No module named 'a_module_that_nobody_has'"),
+    ],
+)
+def test_what_is_no_format_names_its_package(site: Path, code: str, found: str) -> None:
+    module = f"foreign_{abs(hash(code))}"
+    install(site, "foreign-formats", {f"{module}.py": code}, {GROUP: {"bad": f"{module}:FORMAT"}})
+    with pytest.raises(PluginError, match=f"of the package foreign-formats 1.0 to work as .*, found {found}"):
+        find_format("bad")

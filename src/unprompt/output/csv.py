@@ -1,0 +1,52 @@
+"""Answers as a csv table."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING, Any
+
+from unprompt.output.formats import Format, Stream
+from unprompt.output.jsonl import escaped
+from unprompt.output.tables import json_cell, table_columns, table_row
+
+if TYPE_CHECKING:
+    from unprompt.output.records import Record
+
+_NO_CELL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What no cell of a csv file may hold: some readers stop at it, and a terminal would obey it."""
+
+
+class CsvWriter:
+    """A header, and a row a record, quoted as RFC 4180 says; a line ends with a line feed alone.
+
+    Line ends within a cell become line feeds; other control characters and lone surrogates are escaped as in JSON.
+    A cell that begins with = + - @ stays as it is, although a spreadsheet may take it for a formula: a file for
+    programs must say what was answered, and prompts do begin so. Import it into a spreadsheet as text.
+    """
+
+    def __init__(self, stream: Stream, columns: tuple[str, ...]) -> None:
+        self._stream, self._columns = stream, columns
+        self._rows = csv.writer(stream, lineterminator="\n")
+        self._rows.writerow(columns)
+        stream.flush()
+
+    def write(self, record: Record) -> None:
+        """Write the record's row."""
+        row = table_row(record)
+        self._rows.writerow([_cell(row[column]) for column in self._columns])
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing follows the last row."""
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return _NO_CELL.sub(escaped, value.replace("\r\n", "\n"))
+    return json_cell(value) if isinstance(value, list) else value
+
+
+FORMAT = Format(
+    stream=lambda stream, options: CsvWriter(stream, table_columns(text=options.text, embedding=options.embedding))
+)

@@ -1,0 +1,190 @@
+"""The formats that answers are written in, by name: the built-in ones, and those of other packages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from unprompt.durable import write_errors
+from unprompt.errors import DataError, PluginError, UnknownNameError, UnpromptError
+from unprompt.plugins import Plugin, find_plugins
+
+if TYPE_CHECKING:
+    from unprompt.output.records import Record
+
+FORMATS = ("text", "json", "jsonl", "csv", "parquet")
+"""The built-in ones. A name is also the ending of the format's files, and the module in this folder that has it."""
+
+GROUP = "unprompt.outputs"
+"""The entry points of other packages' formats. Their names are endings too; none replaces a built-in format."""
+
+_OTHER_ENDINGS_OF_TEXT = ("", "txt")
+
+Line: TypeAlias = "Callable[[Record], str | None]"
+"""How "text" shows a record; None for a record that it leaves out."""
+
+
+class Stream(Protocol):
+    """What a format writes text to."""
+
+    def write(self, text: str, /) -> int:
+        """Take text."""
+
+    def flush(self) -> None:
+        """Pass on the text taken so far."""
+
+
+class Writer(Protocol):
+    """Writes one record after the other. Closing it leaves the stream open."""
+
+    def write(self, record: Record) -> None:
+        """Write one record and flush it."""
+
+    def close(self) -> None:
+        """Write what follows the last record; called after an interruption too."""
+
+
+class FileWriter(Writer, Protocol):
+    """A writer that opens its own file."""
+
+    def break_off(self) -> None:
+        """Close the file after an interrupted run with --resume; the next such run writes all records again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """What a writer may need to know besides the records.
+
+    `line` returns what "text" shows of a record; `text` and `embedding` say whether records have these keys.
+    """
+
+    line: Line
+    text: bool = False
+    embedding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a format opens a writer: `stream` opens one that writes text to a stream, `file` one that writes to a path.
+
+    A resumed run writes all records again. The stream leaves its file unchanged up to the first difference; for `file`,
+    `resumes` says whether the format may be written again.
+    """
+
+    stream: Callable[[Stream, WriterOptions], Writer] | None = None
+    file: Callable[[str, WriterOptions], FileWriter] | None = None
+    resumes: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.stream is None) == (self.file is None):
+            raise TypeError("expected either `stream` or `file`")
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether --resume continues its files."""
+        return self.stream is not None or self.resumes
+
+
+def format_of(name: str | None, output: str | None) -> str:
+    """The name of the format: `name` or, by default, the ending of the file if that is one, else "text"."""
+    if name is not None:
+        return name
+    ending = os.path.splitext(output or "")[1].lower().removeprefix(".")
+    if ending in FORMATS or (ending not in _OTHER_ENDINGS_OF_TEXT and ending in find_plugins(GROUP)):
+        return ending
+    return "text"
+
+
+def find_format(name: str) -> Format:
+    """The format of that name. Raises UnknownNameError, or PluginError if a package's format cannot be imported."""
+    if name in FORMATS:
+        format: Format = pkgutil.resolve_name(f"unprompt.output.{name}:FORMAT")
+        return format
+    plugins = find_plugins(GROUP)
+    if name not in plugins:
+        raise UnknownNameError("format", name, [*FORMATS, *plugins])
+    return _blamed(plugins[name].load(Format), plugins[name])
+
+
+@contextlib.contextmanager
+def open_writer(
+    name: str, output: str | None, line: Line, *, resume: bool = False, text: bool = False, embedding: bool = False
+) -> Iterator[Writer]:
+    """A writer to the file `output`, or to standard output if that is None; it is closed when the block ends or raises.
+
+    With `resume`, the file keeps its content up to the first difference: see `ContinuedFile`. The other arguments are
+    those of `WriterOptions`.
+
+    Raises OutputBusyError, DataError if the file cannot be written, MissingExtraError, PluginError.
+    """
+    format, options = find_format(name), WriterOptions(line, text, embedding)
+    if format.file is not None:
+        if output is None:
+            raise DataError(f"expected a file for {name}, found a stream; name one: -o FILE.{name}")
+        yield from _written_to_file(format.file(output, options), resume=resume)
+    elif format.stream is not None:
+        if output is None:
+            with contextlib.closing(format.stream(sys.stdout, options)) as writer:
+                yield writer
+        else:
+            yield from _continued(format.stream, output, options, resume=resume)
+
+
+def _written_to_file(writer: FileWriter, *, resume: bool) -> Iterator[Writer]:
+    try:
+        yield writer
+    except BaseException:
+        with contextlib.suppress(PluginError):  # the first error counts
+            writer.break_off() if resume else writer.close()
+        raise
+    writer.close()
+
+
+def _continued(
+    stream: Callable[[Stream, WriterOptions], Writer], output: str, options: WriterOptions, *, resume: bool
+) -> Iterator[Writer]:
+    from unprompt.output.files import open_continued
+
+    with open_continued(output, fresh=not resume) as file:
+        writer = stream(file, options)
+        try:
+            yield writer
+        except BaseException:
+            # Closing in the middle of a replay would cut off the rest of the old file.
+            if not file.replaying:
+                with contextlib.suppress(PluginError):
+                    writer.close()
+            raise
+        writer.close()
+
+
+def _blamed(format: Format, plugin: Plugin) -> Format:
+    """The format of another package, whose faults are reported as that package's and not as ours."""
+
+    def guarded(make: Any) -> Any:
+        return make and (lambda target, options: _GuardedWriter(lambda: make(target, options), _guard(plugin, target)))
+
+    return Format(guarded(format.stream), guarded(format.file), format.resumes)
+
+
+@contextlib.contextmanager
+def _guard(plugin: Plugin, target: Stream | str) -> Iterator[None]:
+    """Around code of a package that writes to a stream or to a path."""
+    said = write_errors(target) if isinstance(target, str) else contextlib.nullcontext()
+    with said, plugin.blamed(may_raise=(UnpromptError, OSError)):
+        yield
+
+
+class _GuardedWriter:
+    """A writer of another package, with a guard around each call."""
+
+    def __init__(self, make: Callable[[], Any], guard: contextlib.ContextDecorator) -> None:
+        writer = guard(make)()
+        self.write = guard(lambda record: writer.write(record))
+        self.close = guard(lambda: writer.close())
+        self.break_off = guard(lambda: getattr(writer, "break_off", writer.close)())
