@@ -12,7 +12,7 @@ def printable(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the advice to developers that libraries put below it."""
+    """The first line of an error's message: below it, libraries give advice to developers."""
     return printable(next(iter(str(error).splitlines()), type(error).__name__))
 
 

@@ -28,11 +28,11 @@ def in_order(
     *,
     is_full: Callable[[list[Result]], bool] | None = None,
 ) -> Generator[Result, None, None]:
-    """The result of `work` for each item, in the order of the items, while the pool works on the next ones.
+    """Yield the result of `work` for each item, in order, while the pool works on later items.
 
-    At most `ahead` results wait; fewer where `is_full` says of those that are ready that they take too much memory.
-    What `items` or `work` raises is raised in its place, after the results of all items before it. Closing the
-    generator cancels what has not begun.
+    At most `ahead` results wait; fewer if `is_full` returns true for the results that are ready. An error from `items`
+    or `work` is raised in its place, after the results of all earlier items. Closing the generator cancels the work
+    that has not started.
     """
     waiting: deque[Future[Result]] = deque()
     try:
@@ -48,11 +48,11 @@ def in_order(
 
 
 def _begun(pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Future[Result]]:
-    """A future for each item; where the items break off, one more that raises their error."""
+    """Yield a future for each item; if `items` raises an error, the last future raises it."""
     try:
         for item in items:
             yield pool.submit(work, item)
-    except Exception as error:  # whatever the items raise is the caller's to see
+    except Exception as error:  # of any kind: the caller's generator may raise what it wants
         broken: Future[Result] = Future()
         broken.set_exception(error)
         yield broken

@@ -35,7 +35,7 @@ _BATCHES = 2
 _log = logging.getLogger(__name__)
 
 _Read: TypeAlias = "Picture | Prediction | Failure"
-"""What became of a picture that was read: it is looked at, or answered already."""
+"""A picture for the models, or its answer, if that is known already."""
 
 _Item = TypeVar("_Item")
 
@@ -141,7 +141,7 @@ class Unprompter:
                 read_metadata=not ignore_metadata,
                 known=answers.get,
             )
-            # What is known already may have had another name.
+            # A copy that was answered before may have had another name.
             return replace(item, source=ref.source) if isinstance(item, Prediction) else item
 
         decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
@@ -248,7 +248,7 @@ def _is_full(waiting: Sequence[_Read], batch_size: int) -> bool:
 
 
 def _until_error(items: Iterable[_Item], errors: list[Exception]) -> Iterator[_Item]:
-    """The items; the error that ends them, if one does, is noted: what came before it is answered first."""
+    """Yield the items. If an error ends them, append it to `errors`: the items before it are answered first."""
     try:
         yield from items
     except Exception as error:

@@ -87,7 +87,7 @@ class TorchCaptioner:
         Meanwhile they are in main memory or, if that is the device's memory, on disk.
         """
         with self._lock:
-            self._batches.begin_anew()
+            self._batches.reset()
             self._writer.unload()
 
     def _captions(self, pictures: Sequence[Picture]) -> list[str]:

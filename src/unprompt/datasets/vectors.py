@@ -16,6 +16,7 @@ import numpy.typing as npt
 from unprompt.display import printable
 from unprompt.durable import LockedFile, OutputBusyError, open_locked, write_errors
 from unprompt.errors import DataError
+from unprompt.models.store.registry import cache_folder
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.progress import Advance, no_advance
 from unprompt.text.fingerprints import fingerprint
@@ -36,7 +37,7 @@ _BATCH = 16  # larger batches exceed a core's cache and are slower
 
 def default_cache() -> Path:
     """The folder where vectors are cached: `unprompt/vectors` in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unprompt" / "vectors"
+    return cache_folder("vectors")
 
 
 class VectorStore:

@@ -1,4 +1,4 @@
-"""Pictures decoded ahead of whoever looks at them, in order, a few at a time."""
+"""Pictures decoded in threads ahead of their use, in order and with bounded memory."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from unprompt.images.ref import ImageRef
 from unprompt.threads import in_order
 
 PIXELS_LIMIT_MB = 64
-"""Decoded pictures that wait, and a batch, are bounded by their memory as well: large ones may come together."""
+"""Limit on the memory of the decoded pictures that wait, and of a batch: several large ones may come together."""
 
 Read = TypeVar("Read")
-"""A picture, or what stands in its place."""
+"""A picture, or what is returned in its place."""
 
 
 def read_ahead(
     refs: Iterable[ImageRef], read: Callable[[ImageRef], Read], *, threads: int, ahead: int
 ) -> Generator[Read, None, None]:
-    """What `read` gives for each picture, in order; threads read the next ones meanwhile.
+    """Yield what `read` returns for each picture, in order, while threads read later ones.
 
-    At most `ahead` wait; fewer where they take more than `PIXELS_LIMIT_MB`. What `refs` or `read` raises is raised in
-    its place.
+    At most `ahead` results wait, fewer if they take more than `PIXELS_LIMIT_MB`. An error from `refs` or `read` is
+    raised in its place.
     """
     with ThreadPoolExecutor(threads, "unprompt-decode") as pool:
         yield from in_order(pool, read, refs, ahead, is_full=takes_too_much)

@@ -58,7 +58,7 @@ class EmbeddedPair:
 
     def score_continuations(self, asked: Sequence[Continuations]) -> list[npt.NDArray[np.float32]]:
         encode = self._sentences.encode
-        return [one.cosines_of_whole(encode, count_clip_tokens, CLIP_CONTENT_TOKENS) for one in asked]
+        return [one.score_texts(encode, count_clip_tokens, CLIP_CONTENT_TOKENS) for one in asked]
 
     def unload(self) -> None:
         """Do nothing: it runs on the CPU."""

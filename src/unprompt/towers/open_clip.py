@@ -130,9 +130,9 @@ class OpenClipTowers:
         with self._loading:
             if not self._is_given:
                 self._model.unload()
-            self._batches.begin_anew()
+            self._batches.reset()
             if "_texts" in vars(self):
-                self._texts.batches.begin_anew()
+                self._texts.batches.reset()
 
     def _bring(self) -> nn.Module:
         """The model, on its device."""

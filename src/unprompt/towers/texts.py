@@ -141,7 +141,7 @@ class WholeTexts:
 
     def score(self, asked: Sequence[Continuations]) -> list[Vector]:
         """Cosines as in `TwoTower.score_continuations`."""
-        return [one.cosines_of_whole(self.encode, self._tokens.count, self._tokens.longest) for one in asked]
+        return [one.score_texts(self.encode, self._tokens.count, self._tokens.longest) for one in asked]
 
     def _lengths(self, tokens: Tensor) -> Tensor:
         """Number of tokens (texts,) that the tower must read, given tokens (texts, context_length)."""

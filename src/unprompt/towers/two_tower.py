@@ -39,7 +39,7 @@ class Continuations:
             cosines[list(fitting)] = vectors @ self.image
         return cosines
 
-    def cosines_of_whole(self, encode: EncodeTexts, count_tokens: Callable[[str], int], longest: int) -> Vector:
+    def score_texts(self, encode: EncodeTexts, count_tokens: Callable[[str], int], longest: int) -> Vector:
         """Cosines (terms,) from a tower that encodes each text as a whole and reads at most `longest` tokens of it."""
         texts = [self.prefix + JOINT + term for term in self.terms]
         limit = min(self.limit, longest)

@@ -52,7 +52,7 @@ LARGEST_LOSS = 0.002
 CHECKED = 200
 """Number of validation pictures on which that is measured."""
 
-_TRAINED = {"licence": "see the model card", "origin": "trained by unprompt; see the model card"}
+_LICENCE, _ORIGIN = "see the model card", "trained by unprompt; see the model card"
 
 
 class MeanPooled(nn.Module):
@@ -176,7 +176,7 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         "architecture": "sentence_decoder",
         "max_length": options.max_length,
         "licence": "MIT",
-        "origin": "trained by unprompt; see the model card",
+        "origin": _ORIGIN,
         "score": _score(weights),
     }
     words = editing_words(weights.with_name(WORDS).read_text(encoding="utf-8").split())
@@ -206,7 +206,8 @@ def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder
         "architecture": recipe.network.name,
         "preprocessing": preprocessing.to_config(),
         "views": list(recipe.sight.views),
-        **_TRAINED,
+        "licence": _LICENCE,
+        "origin": _ORIGIN,
         "score": _score(weights),
     }
     return write_config(folder, config, ["model.onnx"])
@@ -235,8 +236,8 @@ def save_trained(
         name=recipe.name,
         preprocessing=preprocessing,
         views=recipe.sight.views,
-        licence=_TRAINED["licence"],
-        origin=_TRAINED["origin"],
+        licence=_LICENCE,
+        origin=_ORIGIN,
         score=score,
         card=card,
     )

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from unprompt.errors import DataError
+from unprompt.models.networks.device import best_device
 
 LONGEST_WAIT = timedelta(hours=12)
 """The other processes wait while the first reads the data and evaluates."""
@@ -89,7 +90,7 @@ def joined() -> Iterator[Processes]:
     """This process among those started by torchrun or accelerate, or alone."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Processes(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        yield Processes(0, 1, best_device())
         return
     on_gpu = torch.cuda.is_available()
     device = torch.device("cpu")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from unprompt.display import printable
 from unprompt.errors import DataError, ModelError
+from unprompt.models.store.registry import cache_folder
 from unprompt.progress import Advance, no_advance
 from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary import vector_file
@@ -30,7 +30,7 @@ _PARTS = 64  # parts of a list, at most: each is an open file until the list is 
 
 def default_cache() -> Path:
     """The folder where vectors of terms are cached: `unprompt/terms` in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unprompt" / "terms"
+    return cache_folder("terms")
 
 
 @dataclass(frozen=True, eq=False)

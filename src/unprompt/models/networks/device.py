@@ -1,4 +1,4 @@
-"""Networks on a device: moved there and back, and asked in batches that fit (torch)."""
+"""Networks on a device: moved there and back, and run in batches that fit into its memory (torch)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Sliceable(Protocol):
-    """A list, an array or a tensor."""
+    """A sequence, an array or a tensor."""
 
     def __len__(self) -> int: ...
 
@@ -38,7 +38,7 @@ def best_device() -> torch.device:
 
 @contextlib.contextmanager
 def room_for(what: str, ways: str | None = None) -> Iterator[None]:
-    """Raises NoRoomError where the device runs out of memory in the block; `what` and `ways` stand in its message."""
+    """Turn an out-of-memory error of the device into NoRoomError, with `what` and `ways` in its message."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -46,11 +46,11 @@ def room_for(what: str, ways: str | None = None) -> Iterator[None]:
 
 
 class OnDevice(Generic[Held]):
-    """A network, or what has one: loaded when it is first asked for, on its device until others need the room there.
+    """A network, or an object that contains one: loaded on first use, and on its device until it is unloaded.
 
-    `load` reads the weights for a device, `network_of` gives the module that is to be moved, `device` is a GPU where
-    there is one by default. On the CPU, where weights that wait take the room of others, what `forgets` is loaded
-    again. May be used by several threads at once.
+    `load` reads the weights for a device; `network_of` returns the module that is moved. The default device is a GPU if
+    there is one. With `forgets`, unloading on the CPU drops the weights, and the next use loads them again. `name` and
+    `ways` appear in the message of NoRoomError. Safe to use from several threads.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class OnDevice(Generic[Held]):
         self._lock = threading.RLock()
 
     def load(self) -> Held:
-        """It, wherever it is. Raises NoRoomError, and what its `load` raises."""
+        """Return it wherever it is; the first call loads it. Raises NoRoomError, and what the given `load` raises."""
         with self._lock:
             if self.held is None:
                 with room_for(self._name, self._ways):
@@ -79,7 +79,7 @@ class OnDevice(Generic[Held]):
             return self.held
 
     def bring(self) -> Held:
-        """It, on its device. Raises as `load` does."""
+        """Return it, on its device. Raises as `load` does."""
         with self._lock:
             held = self.load()
             if not self._has_moved:
@@ -89,7 +89,7 @@ class OnDevice(Generic[Held]):
             return held
 
     def unload(self) -> None:
-        """Makes what room it can on the device: the weights wait in main memory until they are asked for again."""
+        """Free memory on the device: the weights move to main memory until the next use."""
         with self._lock:
             self._has_moved = False
             if self._forgets and self.device.type == "cpu":
@@ -100,11 +100,12 @@ class OnDevice(Generic[Held]):
 
 
 class ShrinkingBatches:
-    """Computes rows in batches that are halved, now and from then on, when the device has no room for one.
+    """Computes rows in batches; when the device runs out of memory, the batches are halved, in later calls as well.
 
-    The first time, `tell` is told. A batch takes `size` rows or, of rows that are not alike, as many as `fitting` says;
-    a row is called `what` in messages, and `ways` are what the user may do. Raises NoRoomError where there is no room
-    for one row; whoever asks again has made room, so that begins with whole batches.
+    A batch has `size` rows. Where rows differ in size, `fitting(rows, size)` returns how many of the first rows go into
+    a batch, at least one. `what` names a row in messages, `ways` says what the user can do, and `tell` receives a
+    message when batches are halved for the first time. Raises NoRoomError if a single row does not fit; the next call
+    then starts with full batches, because the caller has made room.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class ShrinkingBatches:
         self._has_told = False
 
     def __call__(self, rows: Rows, compute: Callable[[Rows], Result]) -> Iterator[Result]:
-        """What `compute` makes of each batch, in the order of the rows."""
+        """Yield the result of `compute` for each batch, in the order of the rows."""
         at = 0
         while at < len(rows):
             batch: Rows = rows[at : at + self._fitting(rows[at:], self.size)]
@@ -130,15 +131,15 @@ class ShrinkingBatches:
                 found = compute(batch)
             except torch.OutOfMemoryError as error:
                 if len(batch) == 1:
-                    self.begin_anew()
+                    self.reset()
                     raise NoRoomError(f"one {self._what}", self._ways) from error
                 self._shrink(batch)
             else:
                 at += len(batch)
                 yield found
 
-    def begin_anew(self) -> None:
-        """There may be more room than before: the next batch is a whole one."""
+    def reset(self) -> None:
+        """Go back to full batches, because there may be more room than before."""
         self.size = self._first
 
     def _shrink(self, tried: Rows) -> None:

@@ -32,7 +32,7 @@ class TorchEngine:
 
     def unload(self) -> None:
         """See `Engine`. The weights wait in main memory."""
-        self._batches.begin_anew()
+        self._batches.reset()
         self._network.unload()
 
     def _compute(self, pixels: npt.NDArray[np.float32]) -> Vector:

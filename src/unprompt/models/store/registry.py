@@ -16,10 +16,13 @@ LOCAL = "local:"
 
 def models_folder() -> Path:
     """The user's models folder: $UNPROMPT_MODELS, or `unprompt/models` in the user's cache."""
-    if chosen := os.environ.get("UNPROMPT_MODELS"):
-        return Path(chosen)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "unprompt" / "models"
+    chosen = os.environ.get("UNPROMPT_MODELS")
+    return Path(chosen) if chosen else cache_folder("models")
+
+
+def cache_folder(name: str) -> Path:
+    """The folder `unprompt/NAME` in the user's cache: $XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unprompt" / name
 
 
 def find_model(name: str) -> ModelFolder:
