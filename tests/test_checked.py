@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
@@ -280,6 +281,16 @@ def test_a_lone_fault_is_raised_as_it_is() -> None:
     with pytest.raises(UnknownNameError) as raised:
         faults.raise_any()
     assert raised.value is fault
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    place: Path
+
+
+def test_an_annotation_that_cannot_be_read_is_a_mistake_of_the_programmer() -> None:
+    with pytest.raises(TypeError, match=r"the field place is annotated as .*Path"):
+        read(Unreadable, {"place": "here"}, WHERE)
 
 
 def test_what_is_no_fault_of_the_user_is_not_collected() -> None:

@@ -1,9 +1,11 @@
 """Configuration, read into dataclasses: the one place where keys, types and bounds are checked.
 
-A field's annotation says what its value may be: a text, a number, true or false, `Literal` choices, a tuple, a
-`Mapping` of texts to values, another dataclass, `X | None`, or any of these as `Annotated[X, Bounds(...)]`. A field
-without a default must be there; a key without a field is a fault, unless the dataclass has `other_keys = True`. What no
-annotation can say, such as one number being less than another, is checked by the `__post_init__` of the dataclass.
+A field's annotation says which values it takes: `str`, `int`, `float`, `bool`, `Any`, `Literal` of texts, a tuple of
+one type, `Mapping[str, X]`, another dataclass, `X | None`, or one of these with limits, as in
+`Annotated[int, Bounds(1, 64)]`. Annotations are evaluated, so the names in them must be imported at run time.
+
+A field without a default is required. A key without a field is a fault, unless the dataclass sets `other_keys = True`.
+What no annotation can say, such as one number being less than another, belongs in the `__post_init__`.
 """
 
 from __future__ import annotations
@@ -29,18 +31,18 @@ _WORDS: Mapping[Any, tuple[str, str]] = {
     float: ("a number", "numbers"),
     bool: ("true or false", "true or false"),
 }
-"""What a user calls a value of a type, and several."""
+"""The words for one value of a type and for several, in messages."""
 
 _WHOLE_LIMIT = 1 << 63
-"""TOML promises whole numbers below it. Longer ones may have thousands of digits, which Python refuses to show."""
+"""TOML promises 64 bits. Larger numbers may have thousands of digits, which Python refuses to print."""
 
 _LONGEST_SHOWN = 100
-"""Characters of a wrong value that a message repeats."""
+"""The number of characters of a wrong value that a message repeats."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """From which to which value a number may go; one of the two may itself be excluded."""
+    """The smallest and the largest value of a number; `exclusive` names the one that is itself excluded."""
 
     least: float
     most: float = math.inf
@@ -60,7 +62,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Length:
-    """How many characters a text may have."""
+    """The largest number of characters of a text."""
 
     most: int
 
@@ -73,7 +75,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A regular expression that the whole of a text matches, and what that means in `words`."""
+    """A regular expression that a whole text must match; `words` say the same in messages."""
 
     expression: str
     words: str
@@ -86,9 +88,9 @@ class Pattern:
 
 
 class Faults:
-    """Collects what is wrong with one file, so that a user hears of all of it at once.
+    """Collects the faults of one file, so that they are reported together.
 
-    Each `with faults:` block ends at its first error, which is kept; `raise_any` raises what was kept.
+    A `with faults:` block ends at its first UnpromptError, which is kept; `raise_any` raises everything that was kept.
     """
 
     def __init__(self) -> None:
@@ -104,9 +106,9 @@ class Faults:
         return False
 
     def raise_any(self, error: type[UnpromptError] = DataError) -> None:
-        """Raises a lone fault as it is, several as one `error`; an `error` other than DataError takes a lone one too.
+        """Raise several faults as one `error`. A single fault is raised as it is, unless `error` is not DataError.
 
-        Does nothing where no fault was found.
+        Does nothing if there are no faults.
         """
         if len(self._errors) == 1 and error is DataError:
             raise self._errors[0]
@@ -115,10 +117,10 @@ class Faults:
 
 
 def read(kind: type[Kind], table: object, where: str, *, error: type[UnpromptError] = DataError) -> Kind:
-    """The dataclass `kind` that a parsed table (TOML, JSON) holds; `where` names the table in messages.
+    """Read a parsed TOML or JSON table into the dataclass `kind`; `where` names the table in messages.
 
-    Raises one `error` that says every fault of the table: keys that are unknown or missing, values of another type or
-    out of bounds. A lone unknown name is an UnknownNameError where no other `error` is asked for.
+    Raises one `error` that lists every fault of the table: unknown keys, missing keys, values of a wrong type or out of
+    bounds. With the default `error`, a single unknown name is an UnknownNameError.
     """
     return _read((kind,), table, where, error)[0]  # type: ignore[no-any-return]
 
@@ -131,13 +133,13 @@ def read_both(
     *,
     error: type[UnpromptError] = DataError,
 ) -> tuple[Kind, Other]:
-    """Two dataclasses whose keys lie in one table, such as what all kinds of members have and the options of one."""
+    """Read one table into two dataclasses, as `read` does: what all kinds of members have, and the options of one."""
     one, other = _read((first, second), table, where, error)
     return one, other
 
 
 def check(instance: object) -> None:
-    """The same for a dataclass that was made in Python; for its `__post_init__`. Raises as `read` does."""
+    """Check the fields of a dataclass that was created in Python. Called by its `__post_init__`; raises like `read`."""
     faults = Faults()
     kind: Any = type(instance)
     for name, hint in _hints(kind).items():
@@ -147,7 +149,7 @@ def check(instance: object) -> None:
 
 
 def shown(value: Any) -> str:
-    """A wrong value as a message repeats it: on one line and of bounded length."""
+    """A wrong value for a message: one line of bounded length."""
     if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
         return f"{len(value):,} characters"
     try:
@@ -187,7 +189,7 @@ def _read(kinds: Iterable[Any], table: object, where: str, error: type[UnpromptE
 def _made(kind: type, values: Mapping[str, Any], where: str) -> Any:
     try:
         return kind(**{name: values[name] for name in _hints(kind) if name in values})
-    except UnpromptError as error:  # of its own rules, which do not know where the values come from
+    except UnpromptError as error:  # raised by its __post_init__, which does not know the file
         raise DataError(f"{where}: {error}") from error
 
 
@@ -207,7 +209,7 @@ def _needed(kind: type) -> list[str]:
 
 
 def _value(hint: Any, value: Any, key: str, where: str) -> Any:
-    """The value as its field declares it. Raises DataError, or UnknownNameError for a choice that there is not."""
+    """The value, converted to the type of its field. Raises DataError, or UnknownNameError for an unknown choice."""
     try:
         return _fitted(hint, value, key, where)
     except (ValueError, OverflowError):
@@ -216,7 +218,7 @@ def _value(hint: Any, value: Any, key: str, where: str) -> Any:
 
 
 def _fitted(hint: Any, value: Any, key: str, where: str) -> Any:
-    """Raises ValueError or OverflowError for a value that is not what is wanted, and UnpromptError for one within."""
+    """The converted value. Raises ValueError or OverflowError if it does not fit, UnpromptError for faults inside."""
     origin = get_origin(hint)
     if origin is Annotated:
         found = _fitted(hint.__origin__, value, key, where)
@@ -228,10 +230,12 @@ def _fitted(hint: Any, value: Any, key: str, where: str) -> Any:
         return _choice(hint, value, key, where)
     if origin is tuple:
         return _entries(hint, value, key, where)
-    if origin is not None:
+    if origin is Mapping:
         return _mapping(hint, value, key, where)
     if dataclasses.is_dataclass(hint):
         return _section(hint, value, f"[{key}] of {where}")
+    if hint not in (*_WORDS, Any):
+        raise TypeError(f"the field {key} is annotated as {hint}, which unprompt.checked does not read")
     return value if hint is Any else _plain(hint, value)
 
 
@@ -241,7 +245,7 @@ def _require(fits: bool) -> None:
 
 
 def _plain(kind: type, value: Any) -> Any:
-    """A text or a number of that type; whole numbers pass for others, true and false for none."""
+    """A text, a number or a bool. A whole number is accepted as a float, a bool is not accepted as a number."""
     _require(kind is bool or not isinstance(value, bool))
     if kind is float and isinstance(value, int):
         value = float(value)
@@ -259,7 +263,7 @@ def _choice(hint: Any, value: Any, key: str, where: str) -> Any:
 
 
 def _entries(hint: Any, value: Any, key: str, where: str) -> tuple[Any, ...]:
-    """A list as a tuple; the entries are all of one type."""
+    """A list, converted to a tuple; all entries have one type."""
     kind, *others = get_args(hint)
     _require(isinstance(value, (list, tuple)) and (others == [...] or len(value) == 1 + len(others)))
     if not dataclasses.is_dataclass(kind):
@@ -274,14 +278,14 @@ def _entries(hint: Any, value: Any, key: str, where: str) -> tuple[Any, ...]:
 
 
 def _mapping(hint: Any, value: Any, key: str, where: str) -> Mapping[str, Any]:
-    """A table whose keys may be any, and whose values are all of one type."""
+    """A table with arbitrary keys; all values have one type."""
     _require(isinstance(value, Mapping))
     kind = get_args(hint)[1]
     faults = Faults()
     found = {}
     for name, inner in value.items():
         with faults:
-            found[name] = _value(kind, inner, f"{key}.{printable(name)}", where)
+            found[name] = _value(kind, inner, f"{key}.{printable(str(name))}", where)
     faults.raise_any()
     return found
 
@@ -299,7 +303,7 @@ def _of_optional(hint: Any) -> Any:
 
 
 def _wanted(hint: Any, many: bool = False) -> str:
-    """What a value should have been, in the words of a message."""
+    """The values that an annotation allows, in words."""
     origin = get_origin(hint)
     if origin is Annotated:
         return f"{_wanted(hint.__origin__, many)} {' and '.join(map(str, hint.__metadata__))}"

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from unprompt.checked import read
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,14 +42,13 @@ class PublishedModel:
     also: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    models: tuple[PublishedModel, ...]
+
+
 @functools.cache
 def published_models() -> Mapping[str, PublishedModel]:
     """All that are known, by name."""
-    table = tomllib.loads(_TABLE.read_text(encoding="utf-8"))
-    models = [_model(entry) for entry in table["models"]]
+    models = read(_Table, tomllib.loads(_TABLE.read_text(encoding="utf-8")), _TABLE.name).models
     return {model.name: model for model in models}
-
-
-def _model(entry: Mapping[str, Any]) -> PublishedModel:
-    files = tuple(PublishedFile(tuple(file["names"]), file["about_mb"]) for file in entry["files"])
-    return PublishedModel(**{**entry, "files": files, "also": tuple(entry.get("also", ()))})
