@@ -38,7 +38,8 @@ def _sections(command: Command, path: str) -> Iterator[str]:
     shown = [parameter for parameter in command.get_params(context) if not getattr(parameter, "hidden", False)]
     arguments = [parameter for parameter in shown if parameter.param_type_name == "argument"]
     options = [parameter for parameter in shown if parameter.param_type_name == "option"]
-    children = [child for child in getattr(command, "commands", {}).values() if not child.hidden]
+    names = command.list_commands(context) if hasattr(command, "list_commands") else []
+    children = [child for name in names if not (child := command.get_command(context, name)).hidden]
 
     yield f"## `{path}`\n"
     if command.help:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+NO_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+"""Line ends and other control characters, which no line holds."""
+
 
 def printable(text: str) -> str:
     """The text with everything escaped that a terminal would obey or refuse: control characters, lone surrogates."""
@@ -25,3 +30,8 @@ def duration(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def one_line(text: str) -> str:
+    """The text with line ends and other control characters as spaces, and none around it."""
+    return NO_LINE.sub(" ", text).strip()

@@ -274,7 +274,7 @@ def test_what_one_alone_has_is_said(unprompt: Unprompt, preset: Path, labelled: 
     b = results(unprompt, labelled, preset, tmp_path / "b.jsonl", "--limit", "3")
     run = unprompt("evaluate", "--compare", a, b)
     assert run.code == 0
-    assert "3 pictures are compared; 1 that A alone has and 0 that B alone has are left out" in run.err
+    assert "3 pictures are compared; 1 that only A has and 0 that only B has are not" in run.err
 
 
 def test_a_file_against_itself(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_comparisons_that_cannot_be(unprompt: Unprompt, preset: Path, labelled: 
     other.write_text(a.read_text().replace('"name": "', '"name": "x'))
     refused = [
         ([preset, preset], "expected a data set on which to compare presets"),
-        ([labelled, "--compare", a, a], "leave the data set out"),
+        ([labelled, "--compare", a, a], "two results files are compared as they are"),
         (["--compare", a, other], "found none that both have"),
         (["--compare", a, labelled], "expected a result of `unprompt evaluate --results`"),
         (["--compare", a, tmp_path / "none.jsonl"], "expected a file, found none"),

@@ -338,7 +338,7 @@ def test_an_interrupt_keeps_what_is_finished(unprompt: Unprompt, models: Path, p
         thread.join()
         signal.signal(signal.SIGTERM, before)
     assert run.code == 130
-    assert "finished shards are kept, the same line goes on" in run.err
+    assert "finished shards are kept" in run.err
     assert len(checked_pairs(folder)[0]) in range(10, 120, 5)
     assert unprompt(*arguments).code == 0
     assert len(checked_pairs(folder)[0]) == 120

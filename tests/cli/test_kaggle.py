@@ -102,7 +102,7 @@ def test_a_broken_picture(unprompt: Unprompt, pictures: Path, tmp_path: Path) ->
     assert verdict.endswith("is not written: 1 of 5 pictures failed; mend them, or add --fill mean, and use --resume")
     assert path.read_text() == "an old one"
 
-    assert "go on with --resume" in unprompt(*submit, "--fill", "mean").err
+    assert "--resume" in unprompt(*submit, "--fill", "mean").err
     model.write_bytes(b"damaged")  # whoever needs it now computes again what is known
     run = unprompt(*submit, "--fill", "mean", "--resume")
     assert run.code == 0
@@ -149,7 +149,7 @@ def test_pictures_that_the_sample_lacks(unprompt: Unprompt, preset: Path, pictur
     sample, path = tmp_path / "sample.csv", tmp_path / "s.csv"
     write_submission(sample, [("4", np.zeros(384, np.float32))])
     run = unprompt("kaggle", "submit", pictures, "-o", path, "--like", sample, "--preset", preset)
-    assert run.err.startswith("unprompt: 4 pictures that the sample lacks are left out\n")
+    assert run.err.splitlines()[0] == "unprompt: skipped 4 pictures that the sample lacks"
     assert read_submission(path).images == ("4",)
 
 
@@ -174,7 +174,7 @@ def test_a_submit_that_was_broken_off_goes_on(
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert err.startswith("unprompt: interrupted: ")
-        assert err.endswith("what was answered is kept; go on with --resume\n")
+        assert err.endswith("what was answered is kept; continue with --resume\n")
         assert not part.exists()
     refused = unprompt(*options, "-o", path)
     assert (refused.code, "--resume" in refused.err) == (2, True)

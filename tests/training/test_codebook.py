@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from unprompt.answer.codebook import VECTORS, Codebook
-from unprompt.cli.steps import Steps
+from unprompt.cli.progress import Steps
 from unprompt.datasets.vectors import VectorStore
 from unprompt.errors import DataError, ModelError
 from unprompt.models.store.folder import CARD, ModelFolder, write_config

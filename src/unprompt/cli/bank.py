@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from unprompt.cli.options import ClipModel, ClipWeights, Offline, Quiet, SkipBad
-from unprompt.cli.steps import Steps
+from unprompt.cli.options import ClipOptions, Offline, Quiet, SkipBad, TextThreads, option_groups
+from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError
-from unprompt.models.store.hub_cache import go_offline
-from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.bank.building import Counts
@@ -28,47 +26,40 @@ BankFolder: TypeAlias = Annotated[Path, typer.Argument(metavar="BANK", help="The
 
 @app.callback()
 def bank() -> None:
-    """Build banks of prompts, index and verify them."""
+    """Build banks of prompts, index them and verify them."""
 
 
 @app.command()
+@option_groups
 def build(
+    *,
     prompts: Annotated[
         list[str],
         typer.Argument(
             metavar="PROMPTS...",
-            help="A .txt with a prompt a line, or pictures with their prompts as 'unprompt data' reads them.",
+            help="A .txt with one prompt per line, or pictures with their prompts as 'unprompt data' reads them.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BANK", help="The folder of the bank.")],
-    clip: ClipModel = "embedded",
-    weights: ClipWeights = HUB,
-    threads: Annotated[
-        int,
-        typer.Option(
-            "--threads", metavar="N", min=0, help="Threads that encode prompts by all-MiniLM-L6-v2; 0 is one a core."
-        ),
-    ] = 0,
+    clip: ClipOptions,
+    threads: TextThreads = 0,
     skip_bad: SkipBad = False,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
     """Build a bank of prompts.
 
-    Each different prompt is kept once, with its vector by the model and that of all-MiniLM-L6-v2. A run that was
-    stopped goes on when the same line is given again. Models of open_clip need the extra [torch].
+    Each distinct prompt is kept once, with its vector by the --clip model and its vector by all-MiniLM-L6-v2. To
+    continue a run that was stopped, give the same line again. Models of open_clip need the extra [torch].
     """
     from unprompt.bank.building import Counts, build_bank
     from unprompt.datasets.prompts import PromptSource
-    from unprompt.towers.opening import open_towers
 
-    if offline:
-        go_offline()
     sources = [PromptSource(name, skip_bad=skip_bad) for name in prompts]
     counts = Counts()
-    with _locked(output, "wait for it, or choose another -o", "goes on"):
-        towers = open_towers(clip, weights=weights, threads=threads)
+    with _locked(output, "wait for it, or choose another -o", "continues"):
         texts = (entry.prompt for source in sources for entry in source.entries())
+        towers = clip.towers(threads)
         built = build_bank(texts, output, towers, threads=threads, counts=counts, step=Steps(quiet=quiet))
     if not quiet:
         _say_built(output, len(built), counts, sources)
@@ -78,19 +69,18 @@ def build(
 def index(
     bank: BankFolder,
     threads: Annotated[
-        int, typer.Option("--threads", metavar="N", min=0, help="Threads that make the index; 0 is one a core.")
+        int, typer.Option("--threads", metavar="N", min=0, help="Threads that make the index; 0: one per core.")
     ] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make the index by which a large bank is searched with --approximate.
+    """Make the index by which --approximate searches a large bank.
 
-    It takes half the room of the vectors, and minutes for millions of prompts. One that is there is made anew. Needs
+    It takes half the space of the vectors, and minutes for millions of prompts. An existing index is made anew. Needs
     the extra [index]; searching does not.
     """
     from unprompt.bank.bank import Bank
     from unprompt.bank.index import LEAST, too_small
     from unprompt.bank.indexing import build_index
-    from unprompt.display import printable
 
     opened = Bank.open(bank)
     if len(opened) < LEAST:
@@ -98,7 +88,7 @@ def index(
     with _locked(bank, "wait for it", "begins anew"):
         made = build_index(opened, Steps(quiet=quiet), threads)
     if not quiet:
-        say(f"unprompt: {printable(str(bank))} has an index of {len(opened):,} prompts in {made.config.lists:,} lists")
+        say(f"{bank} has an index of {len(opened):,} prompts in {made.config.lists:,} lists")
 
 
 @app.command()
@@ -108,7 +98,6 @@ def verify(bank: BankFolder, quiet: Quiet = False) -> None:
     from unprompt.bank.bank import verify as verify_bank
     from unprompt.bank.index import has_index, read_index_config, verify_index
     from unprompt.bank.layout import read_config
-    from unprompt.display import printable
 
     config = read_config(bank)
     with Steps(quiet=quiet)("verifying", sum(file.size for file in config.files.values()), "bytes") as advance:
@@ -121,17 +110,14 @@ def verify(bank: BankFolder, quiet: Quiet = False) -> None:
             verify_index(opened, advance)
         told = ", with an index"
     if not quiet:
-        say(
-            f"unprompt: {printable(str(bank))} is whole: {config.prompts:,} prompts, "
-            f"compared by {printable(config.makers.model)}{told}"
-        )
+        say(f"{bank} is whole: {config.prompts:,} prompts, compared by {config.makers.model}{told}")
 
 
 @contextlib.contextmanager
 def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
-    """Keeps others from building in a folder; says what to do after Ctrl-C, or where the disk is full.
+    """Keeps others from building in a folder; says what to do after Ctrl-C or when the disk is full.
 
-    `otherwise` is what to do where others do, `again` what the same line does when it is given once more.
+    `otherwise` is what to do if another process builds there, `again` what the same line does if given again.
     """
     from unprompt.display import printable
     from unprompt.durable import OutputBusyError, open_locked, write_errors
@@ -147,7 +133,7 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
             with write_errors(folder, f"mend that, and the same line {again}"):
                 yield
         except KeyboardInterrupt:
-            say(f"unprompt: interrupted; the same line {again}")
+            say(f"interrupted; the same line {again}")
             raise
         finally:
             with contextlib.suppress(OSError):
@@ -156,7 +142,6 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
 
 def _say_built(folder: Path, kept: int, counts: Counts, sources: list[PromptSource]) -> None:
     from unprompt.bank.layout import LONGEST_PROMPT
-    from unprompt.display import printable
 
     left_out = {
         "copies": counts.copies,
@@ -166,4 +151,4 @@ def _say_built(folder: Path, kept: int, counts: Counts, sources: list[PromptSour
     }
     told = ", ".join(f"{count:,} {what}" for what, count in left_out.items() if count)
     rest = f"; left out: {told}" if told else ""
-    say(f"unprompt: {kept:,} of {counts.read:,} prompts are in {printable(str(folder))}{rest}")
+    say(f"{kept:,} of {counts.read:,} prompts are in {folder}{rest}")

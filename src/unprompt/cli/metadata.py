@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def metadata(paths: Paths, format: OutputFormat = None, output: OutputFile = None) -> None:
     """Show what generators wrote into the files.
 
-    The tool, the prompt, the negative prompt and the settings. Nothing is predicted, and a picture in which nothing is
-    written is no error.
+    Shows the tool, the prompt, the negative prompt and the settings. Nothing is predicted; a picture in which nothing
+    is written is no error.
     """
     from unprompt.images.sources import image_refs
     from unprompt.output.records import failure_record, metadata_record
@@ -41,7 +41,7 @@ def metadata(paths: Paths, format: OutputFormat = None, output: OutputFile = Non
 
 
 def _read(ref: ImageRef) -> WrittenPrompt | Failure | None:
-    """What is written, even where the pixels are damaged; a Failure for what is no picture at all."""
+    """What is written, even if the pixels are damaged; a Failure for what is no picture at all."""
     from unprompt.images import metadata as door
     from unprompt.images.decode import decode
     from unprompt.prediction import Failure

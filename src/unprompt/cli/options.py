@@ -1,22 +1,59 @@
-"""Options that several commands share: one thing, one spelling, one help text."""
+"""Options that several commands share: one thing, one spelling, one help text; alone, or in groups."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated, TypeAlias
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_origin
 
 import typer
 
+from unprompt.models.store.weights import HUB
 from unprompt.output.formats import FORMATS, find_format
 
+if TYPE_CHECKING:
+    from unprompt.images.decode import Picture
+    from unprompt.images.ref import ImageRef
+    from unprompt.images.web.limits import WebLimits
+    from unprompt.prediction import Failure
+    from unprompt.towers.two_tower import TwoTower
+    from unprompt.vocabulary.vocabulary import Vocabulary
 
-class Existing(str, Enum):
-    """What becomes of a sidecar that is there."""
 
-    SKIP = "skip"
-    OVERWRITE = "overwrite"
-    APPEND = "append"
-    PREPEND = "prepend"
+def option_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of its groups in place of each parameter that is a group.
+
+    A group is a dataclass whose fields are options or groups; a field that is neither keeps its default.
+    """
+
+    @functools.wraps(command)
+    def flat(**given: Any) -> None:
+        _call(command, given)
+
+    flat.__signature__ = inspect.Signature(list(_options(command)))  # type: ignore[attr-defined]
+    return flat
+
+
+def _options(of: Any) -> Iterator[inspect.Parameter]:
+    """The options of a command or a group, in order, those of its groups included."""
+    hints: dict[str, object] = inspect.get_annotations(of, eval_str=True)
+    for parameter in inspect.signature(of).parameters.values():
+        hint = hints[parameter.name]
+        if dataclasses.is_dataclass(hint):
+            yield from _options(hint)
+        elif get_origin(hint) is Annotated:
+            yield parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _call(of: Any, given: dict[str, Any]) -> Any:
+    """Runs a command, or makes a group, with the options that were given."""
+    hints = inspect.get_annotations(of, eval_str=True)
+    values = {name: given[name] for name in hints if name in given}
+    groups = {name: _call(hint, given) for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    return of(**{**values, **groups})
 
 
 def _known_format(name: str | None) -> str | None:
@@ -26,45 +63,70 @@ def _known_format(name: str | None) -> str | None:
     return name
 
 
+def split_names(names: list[str] | None) -> list[str] | None:
+    """Names that were given one by one, or several with commas between them."""
+    parts = [part.strip() for name in names or () for part in name.split(",")]
+    return [part for part in parts if part] or None
+
+
+def _go_offline(wanted: bool) -> bool:
+    """At once: the hub's library looks at HF_HUB_OFFLINE when it is imported, and never again."""
+    if wanted:
+        from unprompt.models.store.hub_cache import go_offline
+
+        go_offline()
+    return wanted
+
+
 Paths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH",
-        help="Pictures, folders, tars, 'patterns*.png', http(s) addresses, @LIST with a name a line; - is standard "
-        "input: a picture or a list.",
+        help="Pictures, folders, tar files, 'patterns*.png', http(s) addresses, or @LIST, a file with one name per "
+        "line; - reads a picture or a list from standard input.",
     ),
 ]
 PresetName: TypeAlias = Annotated[
-    str, typer.Option("--preset", metavar="NAME|FILE", help="Which models answer: a preset's name, or a .toml file.")
+    str, typer.Option("--preset", metavar="NAME|FILE", help="The preset that answers: its name, or a .toml file.")
 ]
 Threads: TypeAlias = Annotated[
     int,
     typer.Option(
-        "--threads", metavar="N", min=0, help="Threads of each model, and as many that decode; 0 is one a core."
+        "--threads", metavar="N", min=0, help="Threads per model, and as many to decode pictures; 0: one per core."
     ),
+]
+TextThreads: TypeAlias = Annotated[
+    int,
+    typer.Option("--threads", metavar="N", min=0, help="Threads that encode and compare prompts; 0: one per core."),
 ]
 BatchSize: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        "--batch-size", metavar="N", min=1, help="Pictures that are collected before the models look at them."
-    ),
+    int, typer.Option("--batch-size", metavar="N", min=1, help="Pictures to collect before the models see them.")
 ]
-Offline: TypeAlias = Annotated[bool, typer.Option("--offline", help="Never download anything.")]
+Offline: TypeAlias = Annotated[bool, typer.Option("--offline", callback=_go_offline, help="Never download anything.")]
 AllowMissing: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--allow-missing",
-        help="Go on without the members whose models are not here and cannot be downloaded first; each record says "
-        "which and why.",
+        help="Answer without members whose models are not here and cannot be downloaded; each record names them and "
+        "says why.",
     ),
 ]
-NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict vectors alone, no sentences.")]
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors stay.")]
+NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict only vectors, no sentences.")]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress and no notes; errors are still shown.")
+]
 SkipBad: TypeAlias = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out records that cannot be used, instead of ending with an error.")
+    bool, typer.Option("--skip-bad", help="Skip records that cannot be used instead of stopping with an error.")
+]
+Resume: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Continue where an earlier run with the same output stopped; answers are kept in a journal beside it.",
+    ),
 ]
 OutputFile: TypeAlias = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to standard output.")
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of standard output.")
 ]
 OutputFormat: TypeAlias = Annotated[
     str | None,
@@ -72,7 +134,7 @@ OutputFormat: TypeAlias = Annotated[
         "--format",
         callback=_known_format,
         metavar="text|json|jsonl",
-        help="How answers are written. Left out: by the ending of --output FILE, else text.",
+        help="How answers are written. Default: by the ending of --output FILE, else text.",
     ),
 ]
 AnswerFormat: TypeAlias = Annotated[
@@ -81,119 +143,140 @@ AnswerFormat: TypeAlias = Annotated[
         "--format",
         callback=_known_format,
         metavar="|".join(FORMATS),
-        help="How answers are written. Left out: by the ending of --output FILE, else text.",
+        help="How answers are written. Default: by the ending of --output FILE, else text.",
     ),
 ]
-Sidecar: TypeAlias = Annotated[
-    bool, typer.Option("--sidecar", help="Write a .txt beside each picture, or under -o DIR with the tree kept.")
+JsonFile: TypeAlias = Annotated[
+    str | None, typer.Option("--json", metavar="OUT", help="Also write the numbers to OUT as JSON.")
 ]
-ExistingSidecar: TypeAlias = Annotated[
-    Existing,
-    typer.Option(
-        "--existing", metavar="skip|overwrite|append|prepend", help="What becomes of a sidecar that is there."
-    ),
+Licence: TypeAlias = Annotated[
+    str, typer.Option("--licence", metavar="NAME", help="Licence of the texts or weights, if you know it.")
 ]
-OutputPlace: TypeAlias = Annotated[
+TermCache: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE|DIR",
-        help="Write there instead of to standard output; with --sidecar, the folder that the sidecars go to.",
-    ),
-]
-Failures: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--failures", metavar="FILE.jsonl", help="Also write what failed there; @FILE.jsonl tries it again."),
-]
-Resume: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--resume", help="Go on where an earlier run with this output stopped; answers stay in a journal beside it."
-    ),
-]
-FailFast: TypeAlias = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first picture that fails.")]
-Template: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--template",
-        metavar="TEXT",
-        help="What a text says: {prompt}, {negative_prompt}, {name}, {folder}, {source}, {tool}, {origin}, "
-        "{similarity}, {style}, or a setting of the file such as {seed}.",
-    ),
-]
-PixelLimit: TypeAlias = Annotated[
-    float, typer.Option("--pixel-limit-mp", metavar="N", min=0, help="Megapixels above which a picture is refused.")
-]
-MemoryLimit: TypeAlias = Annotated[
-    float,
-    typer.Option(
-        "--memory-limit-mb", metavar="N", min=1, help="Megabytes; a picture that takes more to decode is refused."
-    ),
-]
-AllowPrivateUrls: TypeAlias = Annotated[
-    bool, typer.Option("--allow-private-urls", help="Also read addresses of this machine and of private networks.")
-]
-UrlTimeout: TypeAlias = Annotated[
-    float, typer.Option("--url-timeout-s", metavar="N", min=0.1, help="Seconds that one address may take in all.")
-]
-UrlLimit: TypeAlias = Annotated[
-    float, typer.Option("--url-limit-mb", metavar="N", min=0.001, help="Megabytes above which an address is refused.")
-]
-VocabularySources: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--vocabulary",
-        metavar="NAME|DIR|FILE",
-        help="Lists of terms: unprompt (the default), clip-interrogator where that package is installed, a folder of "
-        ".txt files, or one file. May be given several times; the lists are joined.",
+        "--cache", metavar="DIR", help="Folder for the vectors of terms. Default: unprompt/terms in the user's cache."
     ),
 ]
 
 
-def split_names(names: list[str] | None) -> list[str] | None:
-    """Names that were given one by one, or several with commas between them."""
-    parts = [part.strip() for name in names or () for part in name.split(",")]
-    return [part for part in parts if part] or None
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions:
+    """Which pictures are read, and within what limits."""
+
+    paths: Paths
+    pixel_limit_mp: Annotated[
+        float, typer.Option("--pixel-limit-mp", metavar="N", min=0, help="Refuse pictures of more megapixels.")
+    ] = 100.0
+    memory_limit_mb: Annotated[
+        float,
+        typer.Option(
+            "--memory-limit-mb", metavar="N", min=1, help="Refuse pictures that take more megabytes to decode."
+        ),
+    ] = 180.0
+    url_timeout_s: Annotated[
+        float, typer.Option("--url-timeout-s", metavar="N", min=0.1, help="Seconds that one address may take in all.")
+    ] = 30.0
+    url_limit_mb: Annotated[
+        float, typer.Option("--url-limit-mb", metavar="N", min=0.001, help="Refuse addresses of more megabytes.")
+    ] = 64.0
+    allow_private_urls: Annotated[
+        bool,
+        typer.Option("--allow-private-urls", help="Also read addresses of this machine and of private networks."),
+    ] = False
+    offline: Offline = False
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What one picture may have and take, as `decode` names it."""
+        return {"pixel_limit_mp": self.pixel_limit_mp, "memory_limit_mb": self.memory_limit_mb}
+
+    @property
+    def web(self) -> WebLimits:
+        """What may be fetched."""
+        from unprompt.images.web.limits import WebLimits
+
+        return WebLimits(
+            self.url_timeout_s, self.url_limit_mb, allow_private=self.allow_private_urls, offline=self.offline
+        )
+
+    def refs(self) -> Iterator[ImageRef]:
+        """The pictures that the paths name, in order."""
+        from unprompt.images.sources import image_refs
+
+        return image_refs(self.paths, web=self.web)
+
+    def decoded(self, shorter_side: int | None) -> Iterator[Picture | Failure]:
+        """Each picture's pixels, without what its file says about its prompt."""
+        from unprompt.images.decode import decode
+
+        for ref in self.refs():
+            yield decode(ref, shorter_side=shorter_side, read_metadata=False, **self.limits)
 
 
-Without: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--without",
-        metavar="LIST,...",
-        callback=split_names,
-        help="Lists of the vocabulary to leave out, such as artists,sites; with the artists go the flavors that name "
-        "one.",
-    ),
-]
-Exclude: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--exclude",
-        metavar="FILE",
-        help="Words and phrases, one a line: no term stays in which one of them stands as whole words.",
-    ),
-]
-ClipModel: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--clip",
-        metavar="NAME",
-        help="The model that compares: embedded, or one of open_clip such as ViT-L-14.openai.",
-    ),
-]
-ClipWeights: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--weights", metavar="FILE", help="Its weights, a safetensors file. Left out: those of the hub or its cache."
-    ),
-]
-CacheFolder: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--cache",
-        metavar="DIR",
-        help="Where vectors of terms are kept. Left out: unprompt/terms in the user's cache.",
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class ClipOptions:
+    """The model that compares pictures with texts."""
+
+    clip: Annotated[
+        str,
+        typer.Option(
+            "--clip",
+            metavar="NAME",
+            help="The model that compares pictures with texts: embedded, or one of open_clip such as ViT-L-14.openai.",
+        ),
+    ] = "embedded"
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Weights of that model, a safetensors file. Default: from the hub or its cache.",
+        ),
+    ] = HUB
+
+    def towers(self, threads: int) -> TwoTower:
+        """The model, opened. Raises as `open_towers` does."""
+        from unprompt.towers.opening import open_towers
+
+        return open_towers(self.clip, weights=self.weights, threads=threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocabularyOptions:
+    """The terms that pictures are compared with."""
+
+    vocabulary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vocabulary",
+            metavar="NAME|DIR|FILE",
+            help="Lists of terms: unprompt (the default), clip-interrogator if that package is installed, a folder of "
+            ".txt files, or one file. May be repeated; the lists are joined.",
+        ),
+    ] = None
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            metavar="LIST,...",
+            callback=split_names,
+            help="Lists of the vocabulary to leave out, such as artists,sites. Without artists, flavors that name an "
+            "artist go too.",
+        ),
+    ] = None
+    exclude: Annotated[
+        str | None,
+        typer.Option(
+            "--exclude",
+            metavar="FILE",
+            help="Words and phrases, one per line. Terms in which one of them stands as whole words are left out.",
+        ),
+    ] = None
+
+    def load(self) -> Vocabulary:
+        """The vocabulary. Raises as `load_vocabulary` does."""
+        from unprompt.vocabulary.vocabulary import UNPROMPT, load_vocabulary
+
+        sources = self.vocabulary or (UNPROMPT,)
+        return load_vocabulary(sources, without=self.without or (), exclude=self.exclude)

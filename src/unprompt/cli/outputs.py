@@ -1,4 +1,4 @@
-"""Where the answers of one run go: records, vectors, sidecars, failures, and the journal to go on from."""
+"""Where the answers of one run go: records, vectors, sidecars, failures, and the journal to continue from."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from unprompt.cli.options import Existing
+import typer
+
+from unprompt.cli.options import AnswerFormat, Resume
 from unprompt.cli.terminal import quiet_pipe, say
 from unprompt.errors import DataError, PictureError
 from unprompt.output.formats import find_format, format_of, open_writer
+from unprompt.output.sidecars import EXISTING, Existing
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
@@ -27,33 +30,67 @@ JOURNAL_SUFFIX = ".journal"
 JOURNAL_OF_SIDECARS = ".unprompt.journal"
 
 
-@dataclass(frozen=True)
-class OutputOptions:
-    """What the user asked for.
+def _unless_dash(output: str | None) -> str | None:
+    return None if output == "-" else output  # as other tools have it
 
-    `alone` is the one source whose line of text needs no name in front of it, `words` whether texts say anything.
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Where the answers go, and how they are written.
+
+    Only `predict` has `vectors` and `embedding`; `words` says whether texts say anything.
     """
 
-    format: str | None
-    output: str | None
-    sidecar: bool
-    existing: Existing
-    vectors: str | None
-    failures: str | None
-    embedding: bool
-    resume: bool
-    alone: str | None
-    words: bool
+    format: AnswerFormat = None
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            callback=_unless_dash,
+            help="Write to FILE instead of standard output; with --sidecar, the folder for the sidecars.",
+        ),
+    ] = None
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar", help="Write a .txt beside each picture or, with -o DIR, in the same folder tree under DIR."
+        ),
+    ] = False
+    existing: Annotated[
+        Existing,
+        typer.Option("--existing", metavar="|".join(EXISTING), help="What becomes of a sidecar that exists already."),
+    ] = "skip"
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            metavar="TEXT",
+            help="What a text says: {prompt}, {negative_prompt}, {name}, {folder}, {source}, {tool}, {origin}, "
+            "{similarity}, {style}, or a setting from the file such as {seed}.",
+        ),
+    ] = None
+    failures: Annotated[
+        str | None,
+        typer.Option(
+            "--failures", metavar="FILE.jsonl", help="Also write failures to FILE.jsonl; @FILE.jsonl tries them again."
+        ),
+    ] = None
+    resume: Resume = False
+    vectors: str | None = None
+    embedding: bool = False
+    words: bool = True
 
-    def check(self) -> None:
-        """Raises DataError where two options cannot go together."""
+    def check(self, paths: Sequence[str]) -> None:
+        """Raises DataError where two options cannot go together, or a list that is read would be written meanwhile."""
         if self.sidecar and self.output and os.path.exists(self.output) and not os.path.isdir(self.output):
             raise DataError(
                 f"expected a folder for the sidecars, found the file {self.output}; with --sidecar, -o names a folder"
             )
-        if self.existing is not Existing.SKIP and not self.sidecar:
+        if self.existing != "skip" and not self.sidecar:
             raise DataError("--existing says what becomes of sidecars; add --sidecar")
-        if self.sidecar and self.vectors is not None and self.existing is Existing.SKIP:
+        if self.sidecar and self.vectors is not None and self.existing == "skip":
             raise DataError(
                 "a picture that is skipped has no vector; with --vectors, --sidecar needs --existing overwrite"
             )
@@ -66,14 +103,11 @@ class OutputOptions:
             )
         if self.resume and not self.can_resume:
             raise DataError("--resume needs a place for its journal: -o FILE, --vectors FILE, or --sidecar with -o DIR")
-
-    def check_lists(self, paths: Sequence[str]) -> None:
-        """Raises DataError where a list that is read would be written meanwhile."""
+        order = self.vectors and os.path.splitext(self.vectors)[0] + ".sources.jsonl"
+        written = {os.path.realpath(path) for path in (self.output, self.failures, order) if path}
         for path in paths:
-            order = self.vectors and os.path.splitext(self.vectors)[0] + ".sources.jsonl"
-            for written in filter(None, (self.output, self.failures, order)):
-                if path.startswith("@") and os.path.realpath(path[1:]) == os.path.realpath(written):
-                    raise DataError(f"expected another file to write than the list that is read, found {path} for both")
+            if path.startswith("@") and os.path.realpath(path[1:]) in written:
+                raise DataError(f"expected another file to write than the list that is read, found {path} for both")
 
     @property
     def journal(self) -> str | None:
@@ -104,8 +138,14 @@ class OutputOptions:
 
     @property
     def can_resume(self) -> bool:
-        """Whether a next run can go on: by a journal, or because sidecars that are there are skipped."""
-        return self.journal is not None or (self.sidecar and self.existing is Existing.SKIP)
+        """Whether a next run can continue: by a journal, or because sidecars that exist are skipped."""
+        return self.journal is not None or (self.sidecar and self.existing == "skip")
+
+    def remark_on_vectors(self, *, no_text: bool) -> None:
+        """Says that vectors were asked for and go nowhere."""
+        as_text = not self.sidecar and self.record_format == "text"
+        if as_text and self.vectors is None and (no_text or self.embedding):
+            say("vectors are not written as text; add --format jsonl")
 
 
 @contextlib.contextmanager
@@ -131,7 +171,9 @@ def kept_answers(
     with contextlib.ExitStack() as leaving:
         leaving.callback(_leave, journal)
         if not options.resume and not journal.is_empty():
-            raise DataError(f"answers of an earlier run are in {path}; go on with --resume, or delete it to start anew")
+            raise DataError(
+                f"answers of an earlier run are in {path}; continue it with --resume, or delete it to start anew"
+            )
         yield journal
         if not options.resume:
             journal.close_and_remove()
@@ -147,107 +189,96 @@ def _leave(journal: Journal) -> None:
     journal.close()
 
 
+@dataclass(frozen=True)
 class Outputs:
     """Takes each answer as it comes, and writes all that was asked for."""
 
-    def __init__(
-        self,
-        options: OutputOptions,
-        phrasing: Phrasing | None,
-        *,
-        records: Writer | None,
-        sidecars: Sidecars | None,
-        vectors: VectorFile | None,
-        failures: ContinuedFile | None,
-    ) -> None:
-        self._embedding = options.embedding
-        self._phrasing = phrasing
-        self._records = records
-        self._sidecars = sidecars
-        self._vectors = vectors
-        self._failures = failures
+    phrasing: Phrasing | None
+    embedding: bool
+    records: Writer | None
+    sidecars: Sidecars | None
+    vectors: VectorFile | None
+    failures: ContinuedFile | None
 
     def wanted(self, ref: ImageRef) -> ImageRef | None:
-        """The picture, or None where its sidecar is there already; one that fails where it cannot have any."""
+        """The picture; None where its sidecar exists and is kept; one that fails where it cannot have a sidecar."""
+        if self.sidecars is None:
+            return ref
         from unprompt.images.files import Unavailable
         from unprompt.images.ref import ImageRef
 
-        if self._sidecars is None:
-            return ref
         try:
-            return ref if self._sidecars.wanted(ref) else None
+            return ref if self.sidecars.wanted(ref) else None
         except PictureError as error:
             return ImageRef(ref.source, Unavailable(error.kind, str(error)))
 
     def write(self, ref: ImageRef, answer: Prediction | Failure) -> Prediction | Failure:
-        """Write one answer; what comes back is the answer, or why it could not be written."""
+        """Writes one answer; returns it, or why it could not be written."""
         from unprompt.output.jsonl import to_json
         from unprompt.output.records import to_record
         from unprompt.prediction import Failure
 
-        record = to_record(answer, embedding=self._embedding)
+        record = to_record(answer, embedding=self.embedding)
         if not isinstance(answer, Failure):
-            text = self._phrasing(record) if self._phrasing else record["prompt"]
-            if self._sidecars is not None:
+            text = self.phrasing(record) if self.phrasing else record["prompt"]
+            if self.sidecars is not None:
                 try:
-                    self._sidecars.write(ref, text)
+                    self.sidecars.write(ref, text)
                 except PictureError as error:
                     answer = Failure(ref.source, error.kind, str(error))
                     record = to_record(answer)
         if isinstance(answer, Failure):
-            if self._failures is not None:
-                self._failures.write(to_json(record) + "\n")
-                self._failures.flush()
+            if self.failures is not None:
+                self.failures.write(to_json(record) + "\n")
+                self.failures.flush()
         else:
-            if self._vectors is not None:
-                self._vectors.write(answer.source, answer.vector)
-            if self._phrasing is not None:
+            if self.vectors is not None:
+                self.vectors.write(answer.source, answer.vector)
+            if self.phrasing is not None:
                 record["text"] = text
-        if self._records is not None:
-            self._records.write(record)
+        if self.records is not None:
+            self.records.write(record)
         return answer
 
 
 @contextlib.contextmanager
-def opened(options: OutputOptions, phrasing: Phrasing | None) -> Iterator[Outputs]:
+def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None) -> Iterator[Outputs]:
     """All outputs, open; closed at the end with what was written, whatever happens inside.
+
+    `alone` is the only source, whose line of text needs no name in front of it.
 
     Raises DataError where one cannot be written; nothing was changed then but what was opened before it.
     """
-    from unprompt.output.files import open_continued
-    from unprompt.output.sidecars import Sidecars
     from unprompt.output.text import prompt_line
-    from unprompt.output.vectors import VectorFile
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(quiet_pipe())
         records = sidecars = vectors = failures = None
         # The only one that another run may be writing although nobody else has the journal: what follows is emptied.
         if options.vectors is not None:
+            from unprompt.output.vectors import VectorFile
+
             vectors = stack.enter_context(VectorFile(options.vectors, resume=options.resume))
         if options.failures is not None:
+            from unprompt.output.files import open_continued
+
             failures = stack.enter_context(open_continued(options.failures, fresh=not options.resume))
         if options.sidecar:
-            sidecars = Sidecars(options.output, options.existing.value)
+            from unprompt.output.sidecars import Sidecars
+
+            sidecars = Sidecars(options.output, options.existing)
         if options.writes_records:
             records = stack.enter_context(
                 open_writer(
                     options.record_format,
                     None if options.sidecar else options.output,
-                    lambda record: prompt_line(record, named=record["source"] != options.alone),
+                    lambda record: prompt_line(record, named=record["source"] != alone),
                     resume=options.resume,
                     text=phrasing is not None,
                     embedding=options.embedding,
                 )
             )
-        yield Outputs(options, phrasing, records=records, sidecars=sidecars, vectors=vectors, failures=failures)
-
-
-def remark_on_vectors(options: OutputOptions, *, no_text: bool) -> None:
-    """Says that vectors were asked for and go nowhere."""
-    as_text = not options.sidecar and options.record_format == "text"
-    if as_text and options.vectors is None and (no_text or options.embedding):
-        say("unprompt: vectors are not written as text; add --format jsonl")
+        yield Outputs(phrasing, options.embedding, records, sidecars, vectors, failures)
 
 
 def _is_stream(path: str) -> bool:

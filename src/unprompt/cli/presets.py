@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.terminal import fits, quiet_pipe, say_fault, show
+from unprompt.cli.terminal import fits, quiet_pipe, say, show
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -58,4 +58,4 @@ def show_preset(
     with quiet_pipe():
         print(*([] if fits(table) else needs_lines(parts)), summary(needs), sep="\n", flush=True)
     for line in [*ways(needs), *(part.fault for part in parts if part.fault)]:
-        say_fault(line)
+        say(line)

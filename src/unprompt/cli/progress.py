@@ -1,4 +1,4 @@
-"""How far a run is: a bar where people look, lines in a log elsewhere, and a summary at the end."""
+"""How far the work is: a bar on a terminal, a line now and then in a log, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+import typer
 
 from unprompt.cli.terminal import say
 from unprompt.display import duration
+from unprompt.errors import EXIT_INTERRUPTED
+from unprompt.progress import Advance, no_advance
 
 if TYPE_CHECKING:
     from unprompt.prediction import Failure, Prediction
@@ -18,12 +22,18 @@ if TYPE_CHECKING:
 FIRST_LINE_S = 10.0
 NEXT_LINES_S = 30.0
 
+_BAR_S = 0.1
+"""A million records are read in the time that rich needs for as many updates of a bar."""
+
+_Count: TypeAlias = "tuple[int, int | None]"
+"""What is done, and out of how many; None: nobody knows."""
+
 
 class Tally:
-    """What became of the pictures so far. `total` is None until somebody has counted."""
+    """What became of the pictures so far. `total` is None until somebody has counted them."""
 
-    def __init__(self) -> None:
-        self.total: int | None = None
+    def __init__(self, total: int | None = None) -> None:
+        self.total = total
         self.answered = self.written = self.failed = self.skipped = 0
         self._pictures_named = False
         self._start = time.monotonic()
@@ -32,16 +42,6 @@ class Tally:
     def done(self) -> int:
         """Pictures that need no more work."""
         return self.answered + self.failed + self.skipped
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._start
-
-    @property
-    def rate(self) -> float:
-        """Pictures a second, skipped ones left out."""
-        return (self.answered + self.failed) / max(self.elapsed_s, 1e-6)
 
     def add(self, answer: Prediction | Failure) -> None:
         """Counts one answer."""
@@ -61,24 +61,58 @@ class Tally:
 
     def line(self) -> str:
         """How far it is, how fast, and how long it will take."""
-        of = f" of {self.total:,}" if self.total is not None else ""
-        parts = [f"{self.done:,}{of} pictures", f"{self.rate:.1f}/s"]
-        if self.total is not None and self.rate > 0:
-            parts.append(f"{duration((self.total - self.done) / self.rate)} left")
-        return ", ".join([*parts, *self._failures()])
+        return ", ".join([_pace(self.done, self.total, "pictures", self._rate), *self._failures()])
 
-    def summary(self) -> str:
-        """What became of all pictures, in one line."""
-        parts = [f"{self.answered:,} answered"]
+    def summary(self, *, answered: str = "answered", skipped: str = "skipped", failed: str = "failed") -> str:
+        """What became of all pictures, in one line, in the words of the command."""
+        parts = [f"{self.answered:,} {answered}"]
         if self.written:
-            parts[0] += f" ({self.written:,} by what the file says)"
+            parts[0] += f" ({self.written:,} from the file itself)"
         if self.skipped:
-            parts.append(f"{self.skipped:,} skipped")
-        parts += self._failures()
-        return f"{self.done:,} pictures in {duration(self.elapsed_s)}, {self.rate:.1f}/s: {', '.join(parts)}"
+            parts.append(f"{self.skipped:,} {skipped}")
+        parts += self._failures(failed)
+        took = f"{duration(self._elapsed_s)}, {self._rate:.1f}/s"
+        return f"{self.total or self.done:,} pictures in {took}: {', '.join(parts)}"
 
-    def _failures(self) -> list[str]:
-        return [f"{self.failed:,} failed"] if self.failed else []
+    @property
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._start
+
+    @property
+    def _rate(self) -> float:
+        """Pictures per second, without skipped ones."""
+        return (self.answered + self.failed) / max(self._elapsed_s, 1e-6)
+
+    def _failures(self, failed: str = "failed") -> list[str]:
+        return [f"{self.failed:,} {failed}"] if self.failed else []
+
+
+class Steps:
+    """Shows one step of the work after the other on standard error; nothing if `quiet`."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    @contextlib.contextmanager
+    def __call__(self, name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
+        """Begins a step; the callback takes how many more of its things are done."""
+        if self._quiet:
+            yield no_advance
+            return
+        start_s, so_far = time.monotonic(), 0
+
+        def line() -> str:
+            rate = so_far / max(time.monotonic() - start_s, 1e-6)
+            return f"{name}: {_pace(so_far, total, what, rate)}"
+
+        with _bar_or_lines(line, lambda: (so_far, total)) as show:
+
+            def advance(done: int) -> None:
+                nonlocal so_far
+                so_far += done
+                show()
+
+            yield advance
 
 
 @contextlib.contextmanager
@@ -89,7 +123,7 @@ def counted(paths: Sequence[str], tally: Tally) -> Iterator[None]:
     stop = threading.Event()
 
     def run() -> None:
-        # What cannot be counted is not known, which costs no more than the time that is left.
+        # What cannot be counted stays unknown, which costs no more than the time that is left.
         with contextlib.suppress(Exception):
             tally.total = count(paths, stop)
 
@@ -101,36 +135,69 @@ def counted(paths: Sequence[str], tally: Tally) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def shown(tally: Tally, *, bar: bool) -> Iterator[Callable[[], None]]:
-    """A function to call after each picture: it moves the bar on or, without a terminal, says a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines(tally)
-    elif bar:
-        with _bar(tally) as advance:
-            yield advance
-    else:
+def shown(tally: Tally, *, quiet: bool = False, bar: bool = True) -> Iterator[Callable[[], None]]:
+    """A callback for after each picture, which shows the tally. Without a `bar`, a terminal shows nothing."""
+    if quiet or (sys.stderr.isatty() and not bar):
         yield lambda: None
+    else:
+        with _bar_or_lines(tally.line, lambda: (tally.done, tally.total)) as show:
+            yield show
 
 
-def _lines(tally: Tally) -> Callable[[], None]:
-    due_s = FIRST_LINE_S
+@contextlib.contextmanager
+def interruptible(tally: Tally, kept: str) -> Iterator[None]:
+    """After Ctrl-C, says how far it was and what is `kept`. Raises typer.Exit then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"interrupted: {tally.line()}{kept and f'; {kept}'}")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _pace(done: int, total: int | None, what: str, rate: float) -> str:
+    """12, 30, "pictures", 3.1 -> "12 of 30 pictures, 3.1/s, 5.8 s left"."""
+    of = f" of {total:,}" if total is not None else ""
+    speed = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.1f}"
+    left = f", {duration((total - done) / rate)} left" if total is not None and rate > 0 else ""
+    return f"{done:,}{of} {what}, {speed}/s{left}"
+
+
+@contextlib.contextmanager
+def _bar_or_lines(line: Callable[[], str], count: Callable[[], _Count]) -> Iterator[Callable[[], None]]:
+    """A callback for after each thing that is done, which moves a bar on a terminal, or else says a line when due."""
+    if sys.stderr.isatty():
+        with _bar(line, count) as move:
+            yield _when_due(move, 0.0, _BAR_S)
+    else:
+        yield _when_due(lambda: say(line()), FIRST_LINE_S, NEXT_LINES_S)
+
+
+def _when_due(show: Callable[[], None], first_s: float, next_s: float) -> Callable[[], None]:
+    """Calls `show` no earlier than in `first_s` seconds, and then no more often than every `next_s`."""
+    due_s = time.monotonic() + first_s
 
     def advance() -> None:
         nonlocal due_s
-        if tally.elapsed_s >= due_s:
-            due_s = tally.elapsed_s + NEXT_LINES_S
-            say(f"unprompt: {tally.line()}")
+        now_s = time.monotonic()
+        if now_s >= due_s:
+            due_s = now_s + next_s
+            show()
 
     return advance
 
 
 @contextlib.contextmanager
-def _bar(tally: Tally) -> Iterator[Callable[[], None]]:
+def _bar(line: Callable[[], str], count: Callable[[], _Count]) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}", markup=False))
     # Redirected, standard output would end up in standard error.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
-        task = progress.add_task("looking for pictures", total=None)
-        yield lambda: progress.update(task, completed=tally.done, total=tally.total, description=tally.line())
+        task = progress.add_task(line(), total=None)
+
+        def move() -> None:
+            done, total = count()
+            progress.update(task, completed=done, total=total, description=line())
+
+        yield move

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unprompt.cli.terminal import quiet_pipe
+from unprompt.cli.terminal import add_row, new_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,29 +16,16 @@ if TYPE_CHECKING:
 
 
 def report_table(report: Report, preset: str) -> Table:
-    """The groups, the whole, and each member alone."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from unprompt.display import printable
-
-    title = f"Mean cosine with the true prompt, preset {escape(printable(preset))}"
-    table = Table("", title=title, title_justify="left")
-    for heading in ("n", "vector", "95 %", "text", "95 %"):
-        table.add_column(heading, justify="right")
+    """The groups, all pictures, and each member alone."""
+    headings = ("n", "vector", "95 %", "text", "95 %")
+    table = new_table("", *headings, right=headings, title=f"Mean cosine with the true prompt, preset {preset}")
     for name, group in report["groups"].items():
-        table.add_row(escape(printable(name)), str(group["n"]), *_cells(group["vector"]), *_cells(group["text"]))
+        add_row(table, name, group["n"], *_cells(group["vector"]), *_cells(group["text"]))
     table.add_section()
-    table.add_row("all", str(report["n"]), *_cells(report["vector"]), *_cells(report["text"]))
+    add_row(table, "all", report["n"], *_cells(report["vector"]), *_cells(report["text"]))
     for name, mean in report["members"].items():
-        table.add_row(f"  {escape(printable(name))} alone", "", *_cells(mean), "", "")
+        add_row(table, f"  {name} alone", "", *_cells(mean), "", "")
     return table
-
-
-def show_line(line: str) -> None:
-    """A line to standard output, below a table."""
-    with quiet_pipe():
-        print(line, flush=True)
 
 
 def intervals_line(report: Report) -> str:
@@ -61,18 +48,12 @@ def _interval(mean: dict[str, float | None], sign: str = "") -> str:
 
 def weights_table(fit: Fit, preset: Preset) -> Table:
     """Each member's weight in the preset and as it was fitted."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from unprompt.display import printable
-
-    table = Table("", title="Weights of the members", title_justify="left")
-    for heading in ("now", "fitted", "over the folds"):
-        table.add_column(heading, justify="right")
+    headings = ("now", "fitted", "over the folds")
+    table = new_table("", *headings, right=headings, title="Weights of the members")
     for member in preset.members:
         low, high = fit.spread[member.name]
         weights = f"{member.weight:.4f}", f"{fit.weights[member.name]:.4f}", f"{low:.4f} to {high:.4f}"
-        table.add_row(escape(printable(member.name)), *weights)
+        add_row(table, member.name, *weights)
     return table
 
 
@@ -89,19 +70,13 @@ def judgement(fit: Fit, preset: Preset) -> str:
 
 
 def comparison_table(comparison: Comparison, what: str) -> Table:
-    """The groups and the whole; `what` is "vector" or "text"."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from unprompt.display import printable
-
-    table = Table("", title=f"Mean cosine with the true prompt, {what}", title_justify="left")
-    for heading in ("n", "A", "B", "A - B", "95 %", "A is better"):
-        table.add_column(heading, justify="right")
+    """The groups and all pictures; `what` is "vector" or "text"."""
+    headings = ("n", "A", "B", "A - B", "95 %", "A is better")
+    table = new_table("", *headings, right=headings, title=f"Mean cosine with the true prompt, {what}")
     for name, group in comparison["groups"].items():
-        table.add_row(escape(printable(name)), *_compared(group, what))
+        add_row(table, name, *_compared(group, what))
     table.add_section()
-    table.add_row("all", *_compared(comparison, what))
+    add_row(table, "all", *_compared(comparison, what))
     return table
 
 

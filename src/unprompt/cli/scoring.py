@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from unprompt.cli.progress import Tally, shown
+from unprompt.cli.options import AllowMissing, BatchSize, NoText, Offline, Quiet, Threads
+from unprompt.cli.progress import Tally, interruptible, shown
 from unprompt.cli.terminal import say, say_failure
-from unprompt.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from unprompt.evaluation.report import Report
@@ -21,19 +21,30 @@ if TYPE_CHECKING:
 Hear: TypeAlias = "Callable[[Outcome], None]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """What to score, and how. `by` is the field whose values are scored apart."""
+    """What to score, and how."""
 
-    dataset: str
-    by: str | None
-    limit: int | None
-    text: bool
-    batch_size: int
-    threads: int
-    offline: bool
-    quiet: bool
-    allow_missing: bool
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help="Pictures with their prompts: a .jsonl, .csv or .parquet file, WebDataset tars, a folder of these, or "
+            "hub:OWNER/NAME. Omitted only to compare two results files.",
+        ),
+    ] = ""
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="FIELD", help="Also score each value of this field separately.")
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Score only the first N records.")
+    ] = None
+    allow_missing: AllowMissing = False
+    batch_size: BatchSize = 8
+    threads: Threads = 0
+    no_text: NoText = False
+    offline: Offline = False
+    quiet: Quiet = False
 
     def load(self, preset: str) -> Unprompter:
         """The unprompter of a preset. Raises as `unprompt.unprompter.load` does."""
@@ -41,8 +52,8 @@ class Scoring:
 
         return load(preset, threads=self.threads, offline=self.offline, allow_missing=self.allow_missing)
 
-    def run(self, unprompter: Unprompter, *heard: Hear, kept: str | None = None) -> Report:
-        """The report; `heard` hear of each picture, and failures are said at the end.
+    def run(self, unprompter: Unprompter, *callbacks: Hear, kept: str | None = None) -> Report:
+        """The report; each callback takes each outcome. Failures are said as they come, and counted at the end.
 
         After Ctrl-C it says how far it came, and that what was computed is in the file `kept`. Raises typer.Exit then,
         and what `unprompt.evaluation.report.evaluate` raises.
@@ -50,41 +61,37 @@ class Scoring:
         from unprompt.evaluation.report import evaluate
 
         tally = Tally()
-        try:
-            with self._watched(tally) as advance:
+        with interruptible(tally, f"their scores are in {kept}" if kept else ""), self._watched(tally) as advance:
 
-                def hear(outcome: Outcome, total: int) -> None:
-                    for each in heard:
-                        each(outcome)
-                    advance(outcome, total)
+            def hear(outcome: Outcome, total: int) -> None:
+                for callback in callbacks:
+                    callback(outcome)
+                advance(outcome, total)
 
-                report = evaluate(
-                    unprompter,
-                    self.dataset,
-                    by=self.by,
-                    limit=self.limit,
-                    text=self.text,
-                    batch_size=self.batch_size,
-                    heard=hear,
-                )
-        except KeyboardInterrupt:
-            say(f"unprompt: interrupted: {tally.line()}{f'; their scores are in {kept}' if kept else ''}")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            report = evaluate(
+                unprompter,
+                self.dataset,
+                by=self.by,
+                limit=self.limit,
+                text=not self.no_text,
+                batch_size=self.batch_size,
+                heard=hear,
+            )
         if tally.failed:
             rest = "the scores are of the others" if tally.failed < tally.done else "there is nothing to score"
-            say(f"unprompt: {tally.failed:,} of {tally.done:,} pictures failed; {rest}")
+            say(f"{tally.failed:,} of {tally.done:,} pictures failed; {rest}")
         return report
 
     @contextlib.contextmanager
     def _watched(self, tally: Tally) -> Iterator[Callable[[Outcome, int], None]]:
         from unprompt.prediction import Failure
 
-        with shown(tally, bar=True) if not self.quiet else contextlib.nullcontext(lambda: None) as show_progress:
+        with shown(tally, quiet=self.quiet) as show:
 
             def advance(outcome: Outcome, total: int) -> None:
                 tally.total = total
                 tally.add(outcome.answer)
-                show_progress()
+                show()
                 if isinstance(outcome.answer, Failure):
                     say_failure(outcome.answer)
 

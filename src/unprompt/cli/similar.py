@@ -10,21 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import (
-    AllowPrivateUrls,
-    MemoryLimit,
-    Offline,
-    OutputFile,
-    OutputFormat,
-    Paths,
-    PixelLimit,
-    Threads,
-    UrlLimit,
-    UrlTimeout,
-)
+from unprompt.cli.options import OutputFile, OutputFormat, PictureOptions, Threads, option_groups
 from unprompt.cli.terminal import return_memory, say_failure, writing
 from unprompt.errors import EXIT_SOME_FAILED
-from unprompt.models.store.hub_cache import go_offline
 from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
@@ -42,65 +30,47 @@ _SEARCHED = 64
 """Pictures for which the bank is read once."""
 
 
+@option_groups
 def similar(
-    paths: Paths,
+    *,
     bank: Annotated[Path, typer.Option("--bank", metavar="BANK", help="The folder of a bank: see 'unprompt bank'.")],
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Prompts of each picture.")] = 10,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Prompts per picture.")] = 10,
     weights: Annotated[
         str,
         typer.Option(
             "--weights",
             metavar="FILE",
-            help="Weights of the bank's model, a safetensors file. Left out: those of the hub or its cache.",
+            help="Weights of the bank's model, a safetensors file. Default: from the hub or its cache.",
         ),
     ] = HUB,
     approximate: Annotated[
-        bool, typer.Option("--approximate", help="Search by the index of the bank: see 'unprompt bank index'.")
+        bool, typer.Option("--approximate", help="Search by the bank's index: see 'unprompt bank index'.")
     ] = False,
     format: OutputFormat = None,
     output: OutputFile = None,
     threads: Threads = 0,
-    pixel_limit_mp: PixelLimit = 100.0,
-    memory_limit_mb: MemoryLimit = 180.0,
-    url_timeout_s: UrlTimeout = 30.0,
-    url_limit_mb: UrlLimit = 64.0,
-    allow_private_urls: AllowPrivateUrls = False,
-    offline: Offline = False,
+    pictures: PictureOptions,
 ) -> None:
     """Find the prompts of a bank that are most like a picture.
 
-    A line each: the cosine in the space of the bank's model, a tab, the prompt; where there are several pictures, with
-    the path and a tab in front. Every prompt of the bank is compared; with --approximate some are, which is quicker for
-    single pictures and misses some. What a file says about its prompt is not looked at.
+    Prints one line per prompt: the cosine in the space of the bank's model, a tab, the prompt; with several pictures,
+    the path and a tab come first. Every prompt of the bank is compared; --approximate compares some of them, which is
+    faster for single pictures and misses a few. A prompt that the file itself holds is ignored.
     """
     from unprompt.bank.bank import Bank
     from unprompt.bank.index import Index
-    from unprompt.images.decode import decode
-    from unprompt.images.sources import image_refs, may_be_many
-    from unprompt.images.web.limits import WebLimits
+    from unprompt.images.sources import may_be_many
     from unprompt.output.records import failure_record, scores_record
     from unprompt.prediction import Failure
     from unprompt.towers.opening import open_towers
 
-    if offline:
-        go_offline()
     return_memory()
     opened = Bank.open(bank)
     searched = Index.open(opened) if approximate else opened
     towers = open_towers(opened.config.makers.model, weights=weights, threads=threads)
     opened.check_model(towers)
-    web = WebLimits(url_timeout_s, url_limit_mb, allow_private=allow_private_urls, offline=offline)
-    decoded = (
-        decode(
-            ref,
-            shorter_side=towers.shorter_side,
-            pixel_limit_mp=pixel_limit_mp,
-            memory_limit_mb=memory_limit_mb,
-            read_metadata=False,
-        )
-        for ref in image_refs(paths, web=web)
-    )
-    several = len(paths) > 1 or may_be_many(paths[0])
+    decoded = pictures.decoded(towers.shorter_side)
+    several = len(pictures.paths) > 1 or may_be_many(pictures.paths[0])
     failed = False
     with writing(format, output, functools.partial(_lines, named=several)) as writer:
         for source, found in _found(decoded, opened, searched, towers, top):

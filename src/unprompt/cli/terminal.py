@@ -1,15 +1,16 @@
-"""Where the command line speaks: data to standard output or a file, messages and bars to standard error."""
+"""Where the command line speaks: data to standard output or a file, messages to standard error."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import typer
 
+from unprompt.display import printable
 from unprompt.errors import EXIT_FINE, DataError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _UNBOUNDED = 1000  # columns
 def return_memory() -> None:
     """Asks the C library to give large blocks back at once: with pictures of all sizes it would keep 30 to 90 MB.
 
-    glibc alone knows the call; others are left as they are.
+    Only glibc knows the call; other C libraries are left as they are.
     """
     import ctypes
 
@@ -36,24 +37,43 @@ def return_memory() -> None:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
 
 
-def say(message: str) -> None:
-    """A line to standard error; nobody may be reading there, which is no reason to stop."""
+def say(message: object) -> None:
+    """A line to standard error, whatever is in the message; that nobody reads there is no reason to stop."""
     with contextlib.suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
-
-
-def say_fault(fault: object) -> None:
-    """One line for what is wrong with something of the user's, whose names and values may come from anywhere."""
-    from unprompt.display import printable
-
-    say(f"unprompt: {printable(str(fault))}")
+        print(f"unprompt: {printable(str(message))}", file=sys.stderr, flush=True)
 
 
 def say_failure(failure: Failure) -> None:
     """One line for a picture that got no answer."""
-    from unprompt.display import printable
+    say(f"{failure.source}: {failure.message}")
 
-    say(f"unprompt: {printable(failure.source)}: {printable(failure.message)}")
+
+def print_lines(*lines: str) -> None:
+    """Lines to standard output. Raises as `quiet_pipe` does."""
+    with quiet_pipe():
+        print(*lines, sep="\n", flush=True)
+
+
+def new_table(*headings: str, right: Collection[str] = (), title: str = "", header: bool = True) -> Table:
+    """A table; the columns in `right` are right-aligned, as numbers are."""
+    from rich.table import Table
+
+    table = Table(title=cell(title) or None, title_justify="left", show_header=header)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left")
+    return table
+
+
+def add_row(table: Table, *values: object) -> None:
+    """A row of a table, each value as its text."""
+    table.add_row(*map(cell, values))
+
+
+def cell(value: object) -> str:
+    """Text without markup and control characters: names and configs come from elsewhere."""
+    from rich.markup import escape
+
+    return escape(printable(str(value)))
 
 
 def show(table: Table) -> None:

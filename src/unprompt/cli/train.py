@@ -12,33 +12,33 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.steps import Steps
+from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERRUPTED, needing
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to train, on what, and how.")],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to train, on which data, and how.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Values in place of the recipe's, such as optimisation.epochs=3."),
+        typer.Argument(metavar="KEY=VALUE", help="Values that replace the recipe's, such as optimisation.epochs=3."),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FOLDER", help="The run's folder. Left out: runs/ and the recipe's name."
+            "--output", "-o", metavar="FOLDER", help="The run's folder. Default: runs/NAME, with the recipe's name."
         ),
     ] = None,
     processes: Annotated[
         int,
-        typer.Option("--processes", metavar="N", min=0, help="Processes that train together; 0 is one a GPU."),
+        typer.Option("--processes", metavar="N", min=0, help="Processes that train together; 0: one per GPU."),
     ] = 0,
 ) -> None:
     """Train a model by a recipe.
 
-    Needs the extra [torch]. Started again on the folder of a run that was stopped, it goes on where that was. On
-    several GPUs one process trains on each; torchrun and accelerate may start them as well. The best scores are
-    printed at the end; `unprompt models export` makes a model of the run that needs no torch.
+    Needs the extra [torch]. The same line continues a run that was stopped. On several GPUs, one process trains on
+    each; torchrun and accelerate may start them too. The best scores are printed at the end; `unprompt models export`
+    makes a model of the run that needs no torch.
     """
     folder = output or Path("runs") / recipe.stem
     run = training()
@@ -61,8 +61,8 @@ def training() -> ModuleType:
 def _together(count: int, folder: Path) -> None:
     """Runs this very command in several processes on this machine, which find each other as torchrun's would.
 
-    The first speaks to the terminal, each other one to a log in `folder`. Raises typer.Exit with the exit code of one
-    that fails, and ends the others.
+    The first writes to the terminal, each other one to a log in `folder`. If one fails, ends the others and raises
+    typer.Exit with its exit code.
     """
     import socket
     import subprocess
@@ -90,7 +90,7 @@ def _together(count: int, folder: Path) -> None:
                 processes[0].wait(timeout=10)
             rank, code = next((rank, process.poll()) for rank, process in enumerate(processes) if process.poll())
             if rank:
-                say(f"unprompt: process {rank} failed; {_log_of(folder, rank)} says why")
+                say(f"process {rank} failed; {_log_of(folder, rank)} says why")
             raise typer.Exit(code if code and code > 0 else EXIT_INTERRUPTED)
 
 

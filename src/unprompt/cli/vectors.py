@@ -1,4 +1,4 @@
-"""Vectors of prompts that commands keep on disk: where, and what becomes of them after Ctrl-C."""
+"""Vectors of prompts that commands keep on disk: where, and what is said of them after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from unprompt.cli.terminal import say
 if TYPE_CHECKING:
     from unprompt.datasets.vectors import VectorStore
 
-Cache: TypeAlias = Annotated[
+VectorCache: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--cache",
         metavar="FOLDER",
-        help="Where vectors of prompts are kept, 776 bytes each. Left out: unprompt/vectors in the user's cache.",
+        help="Folder for the vectors of prompts, 776 bytes each. Default: unprompt/vectors in the user's cache.",
     ),
 ]
 
 
 @contextlib.contextmanager
 def kept_vectors(cache: Path | None, threads: int) -> Iterator[VectorStore]:
-    """The vectors that are kept; after Ctrl-C, with a word that they are. Raises DataError."""
+    """The vectors that are kept, as is said after Ctrl-C. Raises DataError."""
     from unprompt.datasets.vectors import VectorStore, default_cache
 
     with VectorStore(cache or default_cache(), threads) as store:
         try:
             yield store
         except KeyboardInterrupt:
-            say("unprompt: interrupted; the vectors that were made are kept, and the same line goes on")
+            say("interrupted; the vectors that were made are kept, and the same line continues")
             raise

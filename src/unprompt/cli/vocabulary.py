@@ -8,22 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import (
-    CacheFolder,
-    ClipModel,
-    ClipWeights,
-    Exclude,
-    Offline,
-    Quiet,
-    Threads,
-    VocabularySources,
-    Without,
-)
-from unprompt.cli.steps import Steps
-from unprompt.cli.terminal import quiet_pipe, say, show
+from unprompt.cli.options import ClipOptions, Offline, Quiet, TermCache, Threads, VocabularyOptions, option_groups
+from unprompt.cli.progress import Steps
+from unprompt.cli.terminal import add_row, new_table, print_lines, say, show
 from unprompt.errors import EXIT_FINE, DataError, UnknownNameError
-from unprompt.models.store.hub_cache import go_offline
-from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
     from unprompt.vocabulary.category import Category
@@ -41,19 +29,20 @@ def vocabulary() -> None:
 
 
 @app.command("list")
+@option_groups
 def list_terms(
+    *,
     name: Annotated[
-        str | None, typer.Argument(metavar="LIST", help="Print the terms of this list, one a line. Left out: a table.")
+        str | None,
+        typer.Argument(metavar="LIST", help="Print the terms of this list, one per line. Default: a table of all."),
     ] = None,
-    vocabulary: VocabularySources = None,
-    without: Without = None,
-    exclude: Exclude = None,
+    vocabulary: VocabularyOptions,
 ) -> None:
     """List the lists of a vocabulary, or the terms of one of them.
 
-    Count is how many terms of a list mode classic takes; no prompt has more than the limit.
+    In the table, count is how many terms of a list --mode classic takes, limit the most of them that any prompt has.
     """
-    chosen = _chosen(vocabulary, without, exclude)
+    chosen = vocabulary.load()
     if name is None:
         _show_lists(chosen)
     else:
@@ -64,9 +53,9 @@ def list_terms(
 def check(
     paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE", help="Lists, or folders of .txt files.")],
 ) -> None:
-    """Read lists as they would be used, and say what was dropped and why.
+    """Read lists as they would be used, and say what is dropped and why.
 
-    Exit code 2 where a list cannot be used.
+    The exit code is 2 if a list cannot be used.
     """
     from unprompt.vocabulary.term_files import read_terms, term_files
 
@@ -86,59 +75,44 @@ def check(
 
 
 @app.command()
+@option_groups
 def build(
-    clip: ClipModel = "embedded",
-    weights: ClipWeights = HUB,
-    vocabulary: VocabularySources = None,
-    without: Without = None,
-    exclude: Exclude = None,
-    cache: CacheFolder = None,
+    *,
+    clip: ClipOptions,
+    vocabulary: VocabularyOptions,
+    cache: TermCache = None,
     threads: Threads = 0,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
     """Make the vectors of all terms ahead, so that no later run waits for them.
 
-    What is there already is not made anew, and a run that was stopped goes on. Models of open_clip need the extra
-    [torch].
+    Existing vectors are not made anew, and the same line continues a run that was stopped. Models of open_clip need the
+    extra [torch].
     """
-    from unprompt.display import printable
-    from unprompt.towers.opening import open_towers
     from unprompt.vocabulary.tables import TermTables, default_cache
 
-    if offline:
-        go_offline()
-    chosen = _chosen(vocabulary, without, exclude)
+    chosen = vocabulary.load()
     folder = Path(cache) if cache else default_cache()
     _check_writable(folder)
-    tables = TermTables(open_towers(clip, weights=weights, threads=threads), folder)
+    tables = TermTables(clip.towers(threads), folder)
     steps = Steps(quiet=quiet)
     for category in chosen.categories:
         with steps(f"encoding {category.name}", len(category.terms), "terms") as advance:
             tables.table(category, advance)
     if not quiet:
         total = sum(len(category.terms) for category in chosen.categories)
-        say(f"unprompt: the vectors of {total:,} terms are kept in {printable(str(folder))}")
-
-
-def _chosen(sources: list[str] | None, without: list[str] | None, exclude: str | None) -> Vocabulary:
-    from unprompt.vocabulary.vocabulary import UNPROMPT, load_vocabulary
-
-    return load_vocabulary(sources or (UNPROMPT,), without=without or (), exclude=exclude)
+        say(f"the vectors of {total:,} terms are kept in {folder}")
 
 
 def _show_lists(vocabulary: Vocabulary) -> None:
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("list", no_wrap=True)
-    for heading in ("terms", "count", "limit", "weights"):
-        table.add_column(heading, justify="right")
-    table.add_column("begins with")
+    numbers = ("terms", "count", "limit", "weights")
+    table = new_table("list", *numbers, "begins with", right=numbers)
+    table.columns[0].no_wrap = True
     for category in vocabulary.categories:
-        numbers = (f"{len(category.terms):,}", str(category.count), str(category.limit or "-"))
         first = ", ".join(category.terms[:_FIRST_TERMS])
-        table.add_row(_plain(category.name), *numbers, f"{len(category.weights) or '-'}", _plain(first))
+        cells = (category.count, category.limit or "-", len(category.weights) or "-", first)
+        add_row(table, category.name, f"{len(category.terms):,}", *cells)
     show(table)
 
 
@@ -146,8 +120,7 @@ def _print_terms(vocabulary: Vocabulary, name: str) -> None:
     category = vocabulary.category(name)
     if category is None:
         raise UnknownNameError("list", name, (each.name for each in vocabulary.categories))
-    with quiet_pipe():
-        print(*(_line(category, term) for term in category.terms), sep="\n", flush=True)
+    print_lines(*(_line(category, term) for term in category.terms))
 
 
 def _line(category: Category, term: str) -> str:
@@ -159,34 +132,24 @@ def _line(category: Category, term: str) -> str:
 def _show_check(file: TermFile) -> None:
     from unprompt.display import printable
 
-    with quiet_pipe():
-        kept = len(file.category.terms)
-        print(f"{printable(str(file.path))}: {kept:,} kept, {file.dropped_count:,} dropped")
-        for dropped in file.dropped:
-            print(f"  line {dropped.line:,}: {dropped.reason}: {printable(dropped.text)}")
-        if more := file.dropped_count - len(file.dropped):
-            print(f"  and {more:,} more", flush=True)
+    kept, more = len(file.category.terms), file.dropped_count - len(file.dropped)
+    print_lines(
+        f"{printable(str(file.path))}: {kept:,} kept, {file.dropped_count:,} dropped",
+        *(f"  line {dropped.line:,}: {dropped.reason}: {printable(dropped.text)}" for dropped in file.dropped),
+        *([f"  and {more:,} more"] if more else []),
+    )
 
 
 def _say_error(error: DataError) -> int:
-    """Says it; the exit code that the command ends with after all."""
-    say(f"unprompt: {error}")
+    """Says it; returns the exit code that the command ends with after all."""
+    say(error)
     return error.exit_code
 
 
 def _check_writable(folder: Path) -> None:
-    """Raises DataError where vectors could not be kept: elsewhere that is no reason to stop, here it is all."""
+    """Raises DataError if vectors could not be kept: elsewhere that is no reason to stop, here it is the purpose."""
     from unprompt.durable import write_errors
 
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-
-
-def _plain(text: str) -> str:
-    """A cell without markup."""
-    from rich.markup import escape
-
-    from unprompt.display import printable
-
-    return escape(printable(text))

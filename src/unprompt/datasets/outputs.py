@@ -22,9 +22,8 @@ from unprompt.datasets.tables import METADATA_NAMES
 from unprompt.display import printable
 from unprompt.durable import replacing_file, write_errors
 from unprompt.errors import DataError, PictureError
-from unprompt.images.formats import format_of
+from unprompt.images.formats import ARCHIVE_SUFFIXES, format_of
 from unprompt.images.metadata.cleaning import tidy
-from unprompt.images.ref import ARCHIVE_SUFFIXES
 from unprompt.output.jsonl import to_json
 
 RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"

@@ -22,7 +22,8 @@ from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.images.decode import decode
 from unprompt.images.folders import matching
-from unprompt.images.ref import ARCHIVE_SUFFIXES, ImageRef
+from unprompt.images.formats import ARCHIVE_SUFFIXES
+from unprompt.images.ref import ImageRef
 from unprompt.prediction import Failure
 from unprompt.progress import Advance, no_advance
 from unprompt.threads import core_count, in_order

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from unprompt.errors import PictureError
 from unprompt.images.files import Bytes, Unavailable, changed, check_size, opened, picture_bytes, stamp
-from unprompt.images.formats import HEAD_SIZE, PICTURE_SUFFIXES, format_of
-from unprompt.images.ref import ARCHIVE_SUFFIXES, ImageRef, relative_name
+from unprompt.images.formats import ARCHIVE_SUFFIXES, HEAD_SIZE, PICTURE_SUFFIXES, format_of
+from unprompt.images.ref import ImageRef, relative_name
 
 if TYPE_CHECKING:
     import threading

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from unprompt.images.formats import PICTURE_SUFFIXES
-from unprompt.images.ref import ARCHIVE_SUFFIXES
+from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
 
 _WANTED = (*PICTURE_SUFFIXES, *ARCHIVE_SUFFIXES)
 _ANY_DEPTH = "**"

@@ -11,6 +11,8 @@ PICTURE_SUFFIXES = frozenset(
 )
 """What makes a file in a folder or an archive a picture. A file that is named outright may be called anything."""
 
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+
 HEAD_SIZE = 16
 """How many bytes are enough to know a format by."""
 

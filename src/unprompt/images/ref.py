@@ -23,9 +23,6 @@ Input: TypeAlias = Union[str, "os.PathLike[str]", bytes, Image.Image, Pixels, "I
 STANDARD_INPUT = "-"
 
 
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-
-
 _SEPARATORS = re.compile(f"[{re.escape(os.sep + (os.altsep or ''))}]")
 
 

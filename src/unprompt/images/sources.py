@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from unprompt.images.files import Bytes, LocalFile, Unavailable
+from unprompt.images.formats import ARCHIVE_SUFFIXES
 from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
-from unprompt.images.ref import ARCHIVE_SUFFIXES, STANDARD_INPUT, ImageRef, Input, relative_name
+from unprompt.images.ref import STANDARD_INPUT, ImageRef, Input, relative_name
 
 if TYPE_CHECKING:
     import threading

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
 from unprompt.checked import Bounds, check
-from unprompt.prediction import Term
+
+if TYPE_CHECKING:
+    from unprompt.prediction import Term
 
 Mode: TypeAlias = Literal["best", "fast", "classic", "published", "caption", "negative"]
 MODES: tuple[Mode, ...] = get_args(Mode)

@@ -9,8 +9,8 @@ from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.images.files import LocalFile
 from unprompt.images.folders import pictures_below
-from unprompt.images.formats import PICTURE_SUFFIXES
-from unprompt.images.ref import ARCHIVE_SUFFIXES, ImageRef
+from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
+from unprompt.images.ref import ImageRef
 
 _FEW = 5
 

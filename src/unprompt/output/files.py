@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from unprompt.display import printable
 from unprompt.durable import LockedFile, open_locked, write_errors
 from unprompt.errors import DataError
-from unprompt.images.formats import PICTURE_SUFFIXES
-from unprompt.images.ref import ARCHIVE_SUFFIXES
+from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from typing_extensions import Self

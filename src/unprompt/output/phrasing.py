@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from unprompt.display import printable
+from unprompt.display import NO_LINE, one_line, printable
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.ref import STANDARD_INPUT
 from unprompt.output.records import Record
 from unprompt.text.tokenizers import count_clip_tokens, cut_to_tokens
 
-_NO_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NAME = re.compile(r"\w[\w -]*")
 _MISTYPED = 0.8
 """How like the name of a field another name is (difflib's ratio) that must be meant for it, and not for a setting."""
@@ -26,11 +25,6 @@ _EMPTY = "\0"
 """Stands where a field was empty, until the commas around it are gone; one line of text never holds it."""
 
 _STYLE_SETTINGS = ("style", "styles")
-
-
-def one_line(text: str) -> str:
-    """The text with line ends and other control characters as spaces, and none around it."""
-    return _NO_LINE.sub(" ", text).strip()
 
 
 class Phrasing:
@@ -55,7 +49,7 @@ class Phrasing:
         max_tokens: int | None = None,
     ) -> None:
         self._template = _parsed(template) if template is not None else [("", "prompt")]
-        self._before, self._after = _NO_LINE.sub(" ", prefix), _NO_LINE.sub(" ", suffix)
+        self._before, self._after = NO_LINE.sub(" ", prefix), NO_LINE.sub(" ", suffix)
         self._replacements = replacements
         self._max_tokens = max_tokens
         if any(not old for old, _ in replacements):
@@ -116,7 +110,7 @@ def _parsed(template: str) -> list[tuple[str, str | None]]:
     for literal, field, spec, conversion in parts:
         if field is not None and (spec or conversion or not _NAME.fullmatch(field.strip()) or field.isdecimal()):
             raise DataError(f"expected a plain name between braces, found {printable(template)}; {_BRACES}")
-        parsed.append((_NO_LINE.sub(" ", literal), None if field is None else _known(_folded(field))))
+        parsed.append((NO_LINE.sub(" ", literal), None if field is None else _known(_folded(field))))
     if all(field is None for _, field in parsed):
         raise DataError(f"expected a template with a field, such as {{prompt}}, found none in {printable(template)}")
     return parsed

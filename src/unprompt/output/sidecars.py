@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from unprompt.display import printable
+from unprompt.display import one_line, printable
 from unprompt.durable import OutputFullError, replace_file, write_errors
 from unprompt.errors import DataError, PictureError
-from unprompt.images.ref import ImageRef
-from unprompt.output.phrasing import one_line
 
-Existing = Literal["skip", "overwrite", "append", "prepend"]
+if TYPE_CHECKING:
+    from unprompt.images.ref import ImageRef
+
+Existing: TypeAlias = Literal["skip", "overwrite", "append", "prepend"]
+EXISTING: tuple[Existing, ...] = get_args(Existing)
 
 SIDECAR_LIMIT_BYTES = 1_000_000
 """A sidecar that is added to is read whole."""

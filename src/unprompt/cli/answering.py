@@ -1,0 +1,132 @@
+"""Answering many pictures: what `predict` and `interrogate` share, from their options to the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from unprompt.cli.interrupts import Interrupts
+from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
+from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened
+from unprompt.cli.progress import Steps, Tally, counted, interruptible, shown
+from unprompt.cli.terminal import say, say_failure
+from unprompt.errors import EXIT_FINE, EXIT_SOME_FAILED, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from unprompt.images.ref import ImageRef
+    from unprompt.output.phrasing import Phrasing
+    from unprompt.prediction import Failure, Prediction
+    from unprompt.unprompter import Unprompter
+
+FEW = 8
+"""Pictures named one by one that need neither a bar nor a summary."""
+
+Answer: TypeAlias = "Prediction | Failure"
+Predict: TypeAlias = "Callable[[Iterable[ImageRef]], Generator[Answer, None, None]]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweringOptions:
+    """Which pictures are answered, where the answers go, and how the run goes."""
+
+    outputs: OutputOptions
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first picture that fails.")] = False
+    batch_size: BatchSize = 8
+    threads: Threads = 0
+    pictures: PictureOptions
+    quiet: Quiet = False
+
+
+def answer(
+    options: AnsweringOptions,
+    unprompter: Unprompter,
+    phrasing: Phrasing | None,
+    *,
+    text: bool = True,
+    top: int = 5,
+    ignore_metadata: bool = False,
+) -> int:
+    """Answers all pictures, those that an interrupted run answered from its journal; returns the exit code."""
+    unprompter.prepare(Steps(quiet=options.quiet))
+    model = unprompter.identity(text=text)
+    with kept_answers(options.outputs, model, text=text, top=top, ignore_metadata=ignore_metadata) as answers:
+        predict = functools.partial(
+            unprompter.predict,
+            batch_size=options.batch_size,
+            ignore_metadata=ignore_metadata,
+            text=text,
+            top=top,
+            answers=answers,
+            **options.pictures.limits,
+        )
+        return _answer_all(options, predict, phrasing)
+
+
+def _answer_all(options: AnsweringOptions, predict: Predict, phrasing: Phrasing | None) -> int:
+    """Reads, answers, writes and counts each picture; shows how far it is and what became of all in the end."""
+    from unprompt.prediction import Failure
+
+    paths, tally = options.pictures.paths, Tally()
+    watched = not options.quiet and _are_many(paths)
+    advice = "; continue with --resume" if options.outputs.can_resume else ""
+    with (
+        interruptible(tally, f"what was answered is kept{advice}"),
+        Interrupts() as interrupts,
+        opened(options.outputs, phrasing, paths[0] if len(paths) == 1 else None) as outputs,
+        _shown(options, tally) if watched else contextlib.nullcontext(lambda: None) as advance,
+    ):
+        for ref, answer in interrupts.between(_answers(options.pictures, predict, outputs, tally)):
+            written = outputs.write(ref, answer)
+            tally.add(written)
+            advance()
+            if isinstance(written, Failure):
+                say_failure(written)
+                if options.fail_fast:
+                    raise typer.Exit(EXIT_SOME_FAILED)
+    if watched and tally.done > 1:
+        say(tally.summary())
+    if tally.found_nothing:
+        return EXIT_USAGE
+    return EXIT_SOME_FAILED if tally.failed else EXIT_FINE
+
+
+def _answers(
+    pictures: PictureOptions, predict: Predict, outputs: Outputs, tally: Tally
+) -> Generator[tuple[ImageRef, Answer], None, None]:
+    """Each answer with what it answers: `predict` keeps the order, so whatever it took first is answered first."""
+    taken: deque[ImageRef] = deque()
+
+    def refs() -> Iterator[ImageRef]:
+        for found in pictures.refs():
+            ref = outputs.wanted(found)
+            if ref is None:
+                tally.skipped += 1
+            else:
+                taken.append(ref.emptied())
+                yield ref
+
+    with contextlib.closing(predict(refs())) as answers:
+        for answer in answers:
+            yield taken.popleft(), answer
+
+
+@contextlib.contextmanager
+def _shown(options: AnsweringOptions, tally: Tally) -> Iterator[Callable[[], None]]:
+    # Lines that come one by one to a terminal are progress enough, and a bar would run through them.
+    to_terminal = options.outputs.output is None and not options.outputs.sidecar and sys.stdout.isatty()
+    with counted(options.pictures.paths, tally), shown(tally, bar=not to_terminal) as advance:
+        yield advance
+
+
+def _are_many(paths: Sequence[str]) -> bool:
+    """Whether these can stand for more pictures than one waits for without asking how far it is."""
+    from unprompt.images.sources import may_be_many
+
+    return len(paths) > FEW or any(map(may_be_many, paths))
