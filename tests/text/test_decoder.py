@@ -81,9 +81,10 @@ def test_models_that_are_no_decoders(tmp_path: Path) -> None:
     config = {**other.config, "max_length": 8}
     with pytest.raises(ModelError, match=r"linear\.tiny is no decoder: expected an input 'past'"):
         Decoder(write_config(other.path, config, ["model.onnx", "tokenizer.json"]), 1)
-    config = {key: value for key, value in words.config.items() if key != "max_length"}
-    with pytest.raises(ModelError, match=r"max_length in config\.json"):
-        Decoder(write_config(words.path, config, ["model.onnx", "tokenizer.json"]), 1)
+    for longest in ({}, {"max_length": "eight"}):
+        config = {key: value for key, value in words.config.items() if key != "max_length"} | longest
+        with pytest.raises(ModelError, match=r"a whole number max_length in config\.json"):
+            Decoder(write_config(words.path, config, ["model.onnx", "tokenizer.json"]), 1)
 
 
 @pytest.mark.torch

@@ -41,13 +41,14 @@ class Decoder:
         self._tokenizer = Tokenizer.from_file(str(folder.file("tokenizer.json")))
         vocabulary = self._tokenizer.get_vocab()
         cache = next((entry.shape for entry in self._session.get_inputs() if entry.name == "past"), None)
-        if cache is None or not {START, END} <= vocabulary.keys() or "max_length" not in folder.config:
+        longest = folder.config.get("max_length")
+        if cache is None or not {START, END} <= vocabulary.keys() or type(longest) is not int:
             raise ModelError(
                 f"model {folder.name} is no decoder: expected an input 'past' in model.onnx, "
-                f"the tokens {START} and {END} in tokenizer.json, and max_length in config.json"
+                f"the tokens {START} and {END} in tokenizer.json, and a whole number max_length in config.json"
             )
         self._start, self._end = vocabulary[START], vocabulary[END]
-        self._longest = int(folder.config["max_length"])
+        self._longest = longest
         self._depth, self._heads, self._head_width = cache[0], cache[3], cache[5]
 
     @cached_property
