@@ -1,6 +1,8 @@
 """The reference of the command line says what the code does."""
 
+import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from enum import Enum
@@ -78,3 +80,19 @@ def test_page_is_up_to_date(root: Path) -> None:
     command = [sys.executable, root / "docs" / "generate_cli.py", "--check"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_the_map_names_files_that_exist(root: Path) -> None:
+    source = root / "src" / "unprompt"
+    named = re.findall(r"`([\w/*]+(?:\.py|\.toml|/))`", (root / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert len(named) > 50
+    assert [name for name in named if not any(source.glob(name.rstrip("/"))) and not (root / name).exists()] == []
+
+
+def test_every_folder_says_what_is_in_it_and_what_to_open_first(root: Path) -> None:
+    for path in sorted((root / "src" / "unprompt").rglob("*/__init__.py")):
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        named = re.findall(r"`([\w/*]+\.py)`", said)
+        assert 4 <= len(said.splitlines()) <= 12, path
+        assert "Open it first" in said or "first." in said, path
+        assert [name for name in named if not any(path.parent.glob(name))] == [], path

@@ -6,7 +6,8 @@
     for answer in model.predict(["a.png", "pictures/"]):
         print(answer.source, answer)
 
-The names below are imported when they are first used, so that `import unprompt` costs nothing.
+The names below are imported when they are first used, so that `import unprompt` costs nothing. `unprompter.py` is the
+way from pictures to predictions; docs/architecture.md is the map of the code.
 """
 
 from __future__ import annotations

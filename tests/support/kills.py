@@ -5,7 +5,7 @@ still be there; when a run at last ends by itself, its files must equal the unbr
 tables). The table says what the kills met: "early" before anything was answered, "answering" while new answers came,
 "again" while answers of earlier runs were written once more (or before that), "late" when all was answered.
 
-python tests/cli/kills.py [--kills 20] [--pictures 300] [--signal KILL] [--preset FILE|NAME] [--seed 0] [CASE...]
+python tests/support/kills.py [--kills 20] [--pictures 300] [--signal KILL] [--preset FILE|NAME] [--seed 0] [CASE...]
 """
 
 from __future__ import annotations

@@ -1,1 +1,7 @@
-"""Generation of pairs by a text-to-image model: from prompts to a folder of shards."""
+"""Pairs made by a text-to-image model: from prompts to a folder of shards.
+
+- `shards.py` is the whole way: claim a shard, draw it, write it. Open it first.
+- `plan.py` divides prompts into shards; `claims.py` lets several machines share them.
+- `painter.py` draws batches with the pipeline that `pipeline.py` loads.
+- `settings.py` is what all machines have to agree on.
+"""
