@@ -37,7 +37,7 @@ def parts_of(preset: Preset) -> list[Part]:
         name = spec.name if spec.name == spec.kind else f"{spec.name} ({spec.kind})"
         weight = f"{spec.weight:.4f}"
         try:
-            parts.append(Part(name, weight, needs_of(spec)))
+            parts.append(Part(name, weight, needs_of(spec), spec.model))
         except UnpromptError as error:
             parts.append(Part(name, weight, (), spec.model, f"{spec.name}: {error}"))
     steps = [Part("codebook", "", codebook_needs(preset)), Part("wording", "", wording_needs(preset))]
@@ -54,8 +54,8 @@ def needs_table(parts: Iterable[Part]) -> Table:
         table.add_column(heading)
     for part in parts:
         head = (part.name, part.weight)
-        unknown = [(part.model, "-", "-", "-", "unknown", "-", "-")] if part.fault else []
-        for row in [*_rows(part.needs), *unknown]:
+        no_files = (part.model, "-", "-", "-", "unknown" if part.fault else "-", "-", "-")
+        for row in _rows(part.needs) or [no_files]:
             table.add_row(*map(plain, (*head, *row)))
             head = ("", "")
         table.add_section()
@@ -71,8 +71,8 @@ def needs_lines(parts: Sequence[Part]) -> Iterator[str]:
     size_width = max((len(_size(file)) for file in files), default=0)
     for part in parts:
         yield printable(f"{part.name}, weight {part.weight}" if part.weight else part.name)
-        if part.fault:
-            yield printable(f"  {part.model}: unknown")
+        if not part.needs:
+            yield printable(f"  {part.model}: {'unknown' if part.fault else 'no files'}")
         for need in part.needs:
             yield printable(f"  {need.name}, licence: {need.licence}" if need.licence else f"  {need.name}")
             for place, inside in itertools.groupby(need.files, lambda file: file.place.parent):
