@@ -1,15 +1,15 @@
 """A preset: which members vote with which weights, and what words the answer. A TOML file, read and checked.
 
     description = "..."              # one line, for people
-    requires = ["torch"]             # extras that must be installed; may be left out
-    take_turns = true                # members leave the device after their votes; left out: where it has no room
+    requires = ["torch"]             # optional: extras that must be installed
+    take_turns = true                # optional: one member at a time on the GPU; default: only if it lacks room
 
     [[members]]                      # one or more
     kind = "regressor"
     model = "vit_tiny_patch16_224.unprompt"
     weight = 1.0                     # positive; the weights of all members are brought to a sum of 1
-    name = "regressor"               # by which votes are known; left out: the kind
-    views = ["whole", "mirrored"]    # averaged; left out: those that the model's config names
+    name = "regressor"               # of its votes; default: the kind
+    views = ["whole", "mirrored"]    # whose vectors are averaged; default: those that the model's config names
 
     [[members]]
     kind = "interrogator"
@@ -27,10 +27,10 @@
     model = "ofa-large-caption"      # a captioner's name, or local:FOLDER
     suffix = ", masterpiece"
 
-    [wording]                        # left out: the answer is the member's text that is nearest to the fused vector
+    [wording]                        # default: the answer is the member's text that is nearest to the fused vector
     decoder = "sentence_decoder.unprompt"
 
-    [codebook]                       # left out: the vector of an answer is the fused one
+    [codebook]                       # default: the vector of an answer is the fused one
     model = "prompt_codebook.unprompt"
     share = 0.3                      # what it counts in the vector of an answer, 0 to 1
     sharpness = 20                   # how far the nearest of it outweigh the others, above 0
@@ -87,8 +87,8 @@ class CodebookSpec:
 class Preset:
     """A checked preset. The weights of its members sum to 1; `identity` is a short hash of `text`, which is TOML.
 
-    `take_turns`: no two members are asked at once, and each leaves the device after its votes; without it they begin to
-    where the device has no room.
+    With `take_turns` one member is asked at a time and leaves the device after its votes. Otherwise the members do so
+    only once the device has no room for all of them.
     """
 
     name: str
@@ -145,7 +145,8 @@ def preset_names() -> tuple[str, ...]:
 def load_preset(name_or_file: str | Path) -> Preset:
     """The preset of that name, or in that file, whose name must end in .toml.
 
-    Raises UnknownNameError (preset, key or member kind, with the nearest known one) or DataError.
+    Raises UnknownNameError with the nearest known name where the preset, a key or a member kind is unknown, PluginError
+    where another package's kind is broken, and DataError for everything else and for several faults at once.
     """
     path = preset_path(name_or_file)
     try:
