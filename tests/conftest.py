@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 
 # Before numpy, onnxruntime or torch is imported: they read it once. Two threads on busy cores are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -8,9 +9,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from unprompt.towers.embedded import EmbeddedPair
+
+# A shell that runs a script starts `command &` deaf to SIGINT, and what the tests start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +47,11 @@ def shared(root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data folder {folder}: set UNPROMPT_SHARED to where it is")
     return folder
+
+
+@pytest.fixture(scope="session")
+def towers() -> "EmbeddedPair":
+    """The embedded pair, loaded once."""
+    from unprompt.towers.embedded import EmbeddedPair
+
+    return EmbeddedPair(1)

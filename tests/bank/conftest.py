@@ -23,11 +23,6 @@ def prompts(count: int) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def towers() -> EmbeddedPair:
-    return EmbeddedPair(1)
-
-
-@pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory, towers: EmbeddedPair) -> Bank:
     """A bank of 300 prompts; not to be changed."""
     return build_bank(prompts(300), tmp_path_factory.mktemp("banks") / "small", towers, threads=1)

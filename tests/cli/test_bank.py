@@ -1,6 +1,7 @@
 """`unprompt bank` and `unprompt similar`, with the embedded pair."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import tiny_models
 from kills import COMMAND
 
 from unprompt.bank.bank import Bank
+from unprompt.bank.building import build_bank
 from unprompt.images.decode import Picture, decode
 from unprompt.images.sources import image_refs
 from unprompt.towers.embedded import EmbeddedPair
 
 Unprompt = Callable[..., Any]
+Nearest = Callable[[Path], list[tuple[float, str]]]
 
 THINGS = ("a red fox", "an old ship", "a lighthouse", "a bowl of ramen", "an astronaut")
 PLACES = ("in deep snow", "at night", "by the sea", "on the moon")
@@ -33,10 +36,15 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, towers: EmbeddedPair) -> Path:
+    return build_bank(PROMPTS, tmp_path_factory.mktemp("built") / "bank", towers, threads=1).folder
+
+
 @pytest.fixture
-def bank(unprompt: Unprompt, tmp_path: Path, text: Path) -> Path:
-    assert unprompt("bank", "build", text, "-o", tmp_path / "bank", "--threads", 1, "-q").code == 0
-    return tmp_path / "bank"
+def bank(built: Path, tmp_path: Path) -> Path:
+    """A bank that may be changed."""
+    return Path(shutil.copytree(built, tmp_path / "bank"))
 
 
 @pytest.fixture
@@ -44,13 +52,18 @@ def pictures(tmp_path: Path) -> list[Path]:
     return tiny_models.pictures(tmp_path / "pictures", 3)
 
 
-def nearest(path: Path) -> list[tuple[float, str]]:
+@pytest.fixture(scope="module")
+def nearest(towers: EmbeddedPair) -> Nearest:
     """All prompts by their cosine with a picture."""
-    picture = decode(next(iter(image_refs([str(path)]))))
-    assert isinstance(picture, Picture)
-    pair = EmbeddedPair(1)
-    cosines = pair.encode_texts(PROMPTS) @ pair.encode_images([picture])[0]
-    return [(float(cosines[row]), PROMPTS[row]) for row in np.argsort(-cosines)]
+    texts = towers.encode_texts(PROMPTS)
+
+    def of(path: Path) -> list[tuple[float, str]]:
+        picture = decode(next(iter(image_refs([str(path)]))))
+        assert isinstance(picture, Picture)
+        cosines = texts @ towers.encode_images([picture])[0]
+        return [(float(cosines[row]), PROMPTS[row]) for row in np.argsort(-cosines)]
+
+    return of
 
 
 def parsed(lines: list[str]) -> list[tuple[float, str]]:
@@ -90,13 +103,15 @@ def test_verify(unprompt: Unprompt, bank: Path) -> None:
     assert "sentences.f16 has another sha256 than its config says; copy it again" in run.err
 
 
-def test_similar_to_one_picture(unprompt: Unprompt, bank: Path, pictures: list[Path]) -> None:
+def test_similar_to_one_picture(unprompt: Unprompt, bank: Path, pictures: list[Path], nearest: Nearest) -> None:
     run = unprompt("similar", pictures[0], "--bank", bank, "--top", 4)
     assert (run.code, run.err) == (0, "")
     assert_near(parsed(run.out.splitlines()), nearest(pictures[0])[:4])
 
 
-def test_similar_to_several_pictures(unprompt: Unprompt, bank: Path, pictures: list[Path], tmp_path: Path) -> None:
+def test_similar_to_several_pictures(
+    unprompt: Unprompt, bank: Path, pictures: list[Path], nearest: Nearest, tmp_path: Path
+) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     run = unprompt("similar", pictures[0], tmp_path / "broken.png", *pictures[1:], "--bank", bank, "--top", 2)
     assert run.code == 3
@@ -108,7 +123,9 @@ def test_similar_to_several_pictures(unprompt: Unprompt, bank: Path, pictures: l
 
 
 @pytest.mark.parametrize("format", ["json", "jsonl"])
-def test_similar_as_records(unprompt: Unprompt, bank: Path, pictures: list[Path], tmp_path: Path, format: str) -> None:
+def test_similar_as_records(
+    unprompt: Unprompt, bank: Path, pictures: list[Path], nearest: Nearest, tmp_path: Path, format: str
+) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     run = unprompt("similar", tmp_path / "broken.png", pictures[1], "--bank", bank, "--format", format)
     assert run.code == 3
@@ -157,24 +174,32 @@ def test_nothing_to_build_of(unprompt: Unprompt, tmp_path: Path) -> None:
         assert "check the path" in run.err or "expected a data set at" in run.err
 
 
+PORTION = 16
+BUILD = f"import sys; from unprompt.bank import building; building._PORTION = {PORTION}; " + COMMAND[2]
+"""The command, which keeps what it has after a few prompts rather than a thousand."""
+
+
 def build_command(text: Path, folder: Path) -> list[str]:
-    return [*COMMAND, "bank", "build", str(text), "-o", str(folder), "--threads", "1", "-q"]
+    return [sys.executable, "-c", BUILD, "bank", "build", str(text), "-o", str(folder), "--threads", "1", "-q"]
 
 
-@pytest.mark.slow
+def many(path: Path, count: int) -> Path:
+    path.write_text("".join(f"{PROMPTS[number % 20]} {number}\n" for number in range(count)))
+    return path
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_a_build_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    text = tmp_path / "many.txt"
-    text.write_text("".join(f"{PROMPTS[number % 20]} {number}\n" for number in range(2600)))
+    text = many(tmp_path / "many.txt", 200)
     subprocess.run(build_command(text, tmp_path / "whole"), check=True)
     killed = tmp_path / "killed"
     for portions in (1, 2):
         with subprocess.Popen(build_command(text, killed)) as run:
-            wait_for(run, killed, portions * 1024)
+            wait_for(run, killed, portions * PORTION)
             run.send_signal(signal.SIGKILL)
         assert run.returncode == -signal.SIGKILL
         assert not (killed / "config.json").exists()
-    assert _rows(killed) >= 2 * 1024
+    assert _rows(killed) >= 2 * PORTION
     subprocess.run(build_command(text, killed), check=True)
     for path in (tmp_path / "whole").iterdir():
         assert (killed / path.name).read_bytes() == path.read_bytes()
@@ -185,13 +210,12 @@ def test_a_build_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_only_one_builds_a_bank_at_a_time(unprompt: Unprompt, tmp_path: Path) -> None:
-    text = tmp_path / "many.txt"
-    text.write_text("".join(f"{PROMPTS[number % 20]} {number}\n" for number in range(100_000)))
+    text = many(tmp_path / "many.txt", 20_000)  # some minutes of work
     with subprocess.Popen(build_command(text, tmp_path / "bank"), stderr=subprocess.PIPE, text=True) as run:
         wait_for(run, tmp_path / "bank", 1)
         second = unprompt("bank", "build", text, "-o", tmp_path / "bank")
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate()
+        _, said = run.communicate(timeout=60)
     assert second.code == 2
     assert f"another unprompt builds {tmp_path / 'bank'}; wait for it, or choose another -o" in second.err
     assert run.returncode == 130

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are tho
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("many"), 120)
+    return make_pictures(tmp_path_factory.mktemp("many"), 80)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pictures(tmp_path_factory.mktemp("few"), 12)
 
 
-@pytest.fixture
-def proof(tmp_path: Path, pictures: Path, preset: Path) -> Proof:
-    return Proof(tmp_path, pictures, ("--preset", str(preset), "--no-text"))
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory: pytest.TempPathFactory, pictures: Path, preset: Path) -> Proof:
+    return Proof(tmp_path_factory.mktemp("proof"), pictures, ("--preset", str(preset), "--no-text"))
 
 
 def case_of(name: str) -> Case:

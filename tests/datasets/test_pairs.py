@@ -229,7 +229,7 @@ def test_damage_is_a_fault_and_never_another_error(tmp_path: Path, rows: list[Re
     whole = source.read_bytes()
     place = st.integers(0, len(whole) - 1) | st.integers(max(0, len(whole) - 1000), len(whole) - 1)
 
-    @settings(max_examples=150)
+    @settings(max_examples=60)
     @given(st.lists(st.tuples(place, st.binary(max_size=4), st.integers(0, 4)), min_size=1, max_size=4))
     def damage(changes: list[tuple[int, bytes, int]]) -> None:
         data = whole

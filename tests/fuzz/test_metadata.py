@@ -25,19 +25,19 @@ TEXTS = st.text(st.characters(exclude_categories=()), max_size=300)  # lone surr
 KEYWORDS = st.sampled_from(["parameters", "prompt", "Comment", "sd-metadata", "invokeai_metadata", "Dream"])
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=200)  # `make fuzz` makes 100,000 of them
 @given(st.integers(0, 2**62))
 def test_damaged_and_hostile_files(index):
     check_metadata(make("metadata", 0, index))
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(KEYWORDS, TEXTS)
 def test_any_text_under_a_known_name(keyword, value):
     check_metadata(png(text("Software", "NovelAI"), itext(keyword, value)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.sampled_from([jpeg_exif, webp_exif, bytes]), st.sampled_from([0x010F, 0x0110, 0x9286]), st.binary(max_size=300)
 )
@@ -45,16 +45,16 @@ def test_any_bytes_under_a_known_tag(wrap, tag, value):
     check_metadata(wrap(directory({tag: value})))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_any_bytes_as_comment_and_xmp(value):
     check_metadata(jpeg((0xFE, value), (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + value)))
 
 
 @pytest.mark.parametrize("name", seeds.metadata())
-def test_cut_off_at_every_byte(name):
+def test_cut_off_and_damaged_throughout(name):
     for file in seeds.metadata()[name]:
-        for end in range(0, len(file), 1 + len(file) // 400):
+        for end in range(0, len(file), 1 + len(file) // 60):
             check_metadata(file[:end])
             check_metadata(mend_checksums(file[:end] + b"\xff" + file[end + 1 :]))
 

@@ -51,7 +51,12 @@ class Ended:
 
     def raw(self) -> list[str]:
         """What was sent to a terminal and should not have been, with what stands around it."""
-        return [text[max(0, at - 40) : at + 20] for text in (self.out, self.err) for at in _places(text)]
+        return raw(self.out, self.err)
+
+
+def raw(*texts: str) -> list[str]:
+    """What must not be sent to a terminal, with what stands around it."""
+    return [text[max(0, at - 40) : at + 20] for text in texts for at in _places(text)]
 
 
 def run(*arguments: object, cwd: Path | None = None) -> Ended:

@@ -222,7 +222,7 @@ def _linked() -> Iterator[_File]:
 
 def _talking(size: Size) -> Iterator[_File]:
     for number, data in enumerate(contents.told_at_length(size.text_megabytes)):
-        yield _written(f"talking/long {number}.png", data, ANSWERED)
+        yield _written(f"heavy/told {number}.png", data, ANSWERED)
     for number, data in enumerate(contents.told_escapes()):
         yield _written(f"talking/escapes {number}.png", data, ANSWERED)
     for number, name in enumerate(ODD_NAMES):

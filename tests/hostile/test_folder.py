@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hostile import command, contents
 from hostile.folder import FULL, ODD_NAMES, SMALL, Outcomes, build, changing, is_hostile, may_be_unseen
 
+from unprompt.cli.main import main
 from unprompt.display import printable
 from unprompt.errors import EXIT_FINE, EXIT_SOME_FAILED
 from unprompt.images.decode import Picture, decode
@@ -47,19 +49,27 @@ def test_good_ones_are_answered_and_bad_ones_named(small: tuple[Path, dict[str, 
 
 @pytest.mark.parametrize("format", ["text", "json", "jsonl", "csv"])
 def test_no_format_sends_what_a_terminal_obeys(
-    small: tuple[Path, dict[str, Outcomes]], preset: Path, format: str
+    small: tuple[Path, dict[str, Outcomes]],
+    preset: Path,
+    format: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     folders = [small[0] / name for name in ("talking", "odd names", "broken")]
-    run = command.run(*folders, "--preset", preset, "--no-text", "--format", format)
-    assert run.code == EXIT_SOME_FAILED
-    assert run.raw() == []
+    options = ["--preset", str(preset), "--no-text", "--format", format]
+    monkeypatch.setattr(sys, "argv", ["unprompt", *map(str, folders), *options])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == EXIT_SOME_FAILED
+    out, err = capfd.readouterr()
+    assert command.raw(out, err) == []
     count = sum(len(os.listdir(folder)) for folder in folders)
     if format == "json":
-        assert len(json.loads(run.out)) == count
+        assert len(json.loads(out)) == count
     elif format == "jsonl":
-        assert len([json.loads(line) for line in run.out.splitlines()]) == count
+        assert len([json.loads(line) for line in out.splitlines()]) == count
     elif format == "csv":
-        assert len(list(csv.DictReader(io.StringIO(run.out)))) == count
+        assert len(list(csv.DictReader(io.StringIO(out)))) == count
 
 
 def test_odd_names_may_be_given_outright(small: tuple[Path, dict[str, Outcomes]], preset: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -19,14 +21,21 @@ TERMS = (
 
 
 @pytest.fixture(scope="module")
-def towers() -> EmbeddedPair:
-    pair = EmbeddedPair(1)
-    pair.shortlist = None  # every term is scored in full
+def towers(towers: EmbeddedPair) -> EmbeddedPair:
+    """The embedded pair, which here scores every term in full."""
+    pair = copy.copy(towers)
+    pair.shortlist = None
     return pair
 
 
+@pytest.fixture(scope="module")
+def vectors(towers: EmbeddedPair) -> Callable[[str], Vector]:
+    """The vector of a text, encoded by itself and once."""
+    return functools.cache(lambda text: towers.encode_texts([text])[0])
+
+
 def rules(
-    *, at_least: int = 8, at_most: int = 32, tokens: int = 75, away: bool = False, limits: dict[str, int] | None = None
+    *, at_least: int = 3, at_most: int = 5, tokens: int = 75, away: bool = False, limits: dict[str, int] | None = None
 ) -> Rules:
     return Rules("chain", at_least, at_most, tokens, away, limits or {})
 
@@ -41,14 +50,13 @@ def candidates(
     ]  # fmt: skip
 
 
-def obvious_chain(towers: EmbeddedPair, image: Vector, start: str, sign: int, at_least: int, at_most: int) -> str:
+def obvious_chain(
+    vectors: Callable[[str], Vector], image: Vector, start: str, sign: int, at_least: int, at_most: int
+) -> str:
     left = list(TERMS)
-    known: dict[str, float] = {}
 
     def cosine(text: str) -> float:
-        if text not in known:
-            known[text] = sign * float(towers.encode_texts([text])[0] @ image)
-        return known[text]
+        return sign * float(vectors(text) @ image)
 
     if not start:
         start = max(left, key=cosine)
@@ -82,11 +90,18 @@ def images(towers: EmbeddedPair) -> Vector:
 @pytest.mark.parametrize("away", [False, True])
 @pytest.mark.parametrize("start", ["a picture", ""])
 @pytest.mark.parametrize("at_least", [0, 4])
-def test_it_is_the_obvious_chain(towers: EmbeddedPair, images: Vector, away: bool, start: str, at_least: int) -> None:
-    chosen = rules(at_least=at_least, at_most=5, away=away)
+def test_it_is_the_obvious_chain(
+    towers: EmbeddedPair,
+    vectors: Callable[[str], Vector],
+    images: Vector,
+    away: bool,
+    start: str,
+    at_least: int,
+) -> None:
+    chosen = rules(at_least=at_least, at_most=4, away=away)
     found = grow(towers, images, [start] * 3, [candidates(towers, image) for image in images], chosen)
     sign = -1 if away else 1
-    expected = [obvious_chain(towers, image, start, sign, at_least, 5) for image in images]
+    expected = [obvious_chain(vectors, image, start, sign, at_least, 4) for image in images]
     assert [sentence.text for sentence in found] == expected
 
 
@@ -114,12 +129,11 @@ def test_stages_gains_and_cosines_belong_together(towers: EmbeddedPair, images: 
 
 def test_nothing_is_longer_than_the_limit(towers: EmbeddedPair, images: Vector) -> None:
     for tokens in (1, 2, 5, 9):
+        chosen = rules(tokens=tokens, at_least=32, at_most=32)
         for start in ("a picture", ""):
             if towers.count_tokens(start) > tokens:
                 continue
-            (found,) = grow(
-                towers, images[:1], [start], [candidates(towers, images[0])], rules(tokens=tokens, at_least=32)
-            )
+            (found,) = grow(towers, images[:1], [start], [candidates(towers, images[0])], chosen)
             assert towers.count_tokens(found.text) <= tokens
 
 
@@ -131,9 +145,9 @@ def test_where_no_term_fits_the_start_stays(towers: EmbeddedPair, images: Vector
 
 
 def test_no_more_terms_of_a_list_than_its_limit(towers: EmbeddedPair, images: Vector) -> None:
+    chosen = rules(at_least=32, at_most=32, limits={"even": 1, "odd": 2})
     for start in ("a picture", ""):
-        offered = candidates(towers, images[1])
-        (found,) = grow(towers, images[1:2], [start], [offered], rules(at_least=32, limits={"even": 1, "odd": 2}))
+        (found,) = grow(towers, images[1:2], [start], [candidates(towers, images[1])], chosen)
         categories = [term.category for term in found.terms]
         assert categories.count("even") <= 1
         assert categories.count("odd") <= 2
@@ -151,7 +165,7 @@ def test_a_weight_brings_a_term_forward_or_holds_it_back(towers: EmbeddedPair, i
 
 
 def test_a_shortlist_scores_the_most_promising_alone(towers: EmbeddedPair, images: Vector) -> None:
-    short = EmbeddedPair(1)
+    short = copy.copy(towers)
     short.shortlist = len(TERMS)
     offered = [candidates(towers, image) for image in images]
     whole = grow(short, images, ["a picture"] * 3, offered, rules())

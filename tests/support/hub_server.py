@@ -12,7 +12,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -133,3 +136,25 @@ def dead_address() -> Iterator[str]:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{unheard.getsockname()[1]}"
+
+
+def ask_hub_at(address: str, home: Path, patch: pytest.MonkeyPatch, *, offline: bool = False) -> None:
+    """Let this process ask that hub and keep what comes below `home`.
+
+    The hub's library takes all of it from HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE, but once, as it is imported.
+    """
+    from huggingface_hub import constants
+
+    from unprompt.models.store import hub_download
+
+    patch.setenv("HF_HUB_OFFLINE", str(int(offline)))
+    for name, value in {
+        "ENDPOINT": address,
+        "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_HUB_OFFLINE": offline,
+        "HF_HUB_DISABLE_XET": True,
+    }.items():
+        patch.setattr(constants, name, value)
+    patch.setattr(hub_download, "_PAUSE_S", 0.0)

@@ -29,6 +29,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 COMMAND = (sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())")
+"""The command line in a process of its own."""
+
 WORDS = "{name} of {folder}: {prompt}"
 """A text for runs without sentences."""
 
@@ -77,6 +79,7 @@ class Proof:
 
     def __init__(self, place: Path, pictures: Path, options: Sequence[str]) -> None:
         self._place, self._pictures, self._options = place, pictures, tuple(options)
+        self._unbroken: dict[str, tuple[Files, float]] = {}
 
     def command(self, case: Case, *more: str) -> list[str]:
         """The whole command line of a case."""
@@ -95,7 +98,12 @@ class Proof:
         return folder
 
     def unbroken(self, case: Case) -> tuple[Files, float]:
-        """The files of a run that nobody disturbs, and its seconds."""
+        """The files of a run that nobody disturbs, and its seconds; each case is run once."""
+        if case.name not in self._unbroken:
+            self._unbroken[case.name] = self._run(case)
+        return self._unbroken[case.name]
+
+    def _run(self, case: Case) -> tuple[Files, float]:
         folder = self.begin(case, "unbroken")
         start = time.monotonic()
         run = subprocess.run(self.command(case), cwd=folder, capture_output=True, text=True, check=False)

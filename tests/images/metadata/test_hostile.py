@@ -205,14 +205,14 @@ SIGNATURES = st.sampled_from(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(SIGNATURES, st.binary(max_size=300))
 @example(b"\0\0\0\x20ftypavif", b"")
 def test_random_bytes_after_a_signature(signature, body):
     find(signature + body)
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(
     st.sampled_from(
         ["parameters", "prompt", "Comment", "sd-metadata", "invokeai_metadata", "Dream", "XML:com.adobe.xmp"]
