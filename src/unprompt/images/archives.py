@@ -1,7 +1,7 @@
-"""The pictures in a tar, plain or gzipped, as WebDataset packs its shards; nothing is ever unpacked to disk.
+"""The pictures in a tar, plain or gzipped, such as a WebDataset shard; nothing is unpacked to disk.
 
-The standard library's tarfile recurses for each extended header, reads as much as a header claims, follows sizes below
-zero, and takes damage for the end. Here every step is bounded, and takes a third of the time.
+The standard library's tarfile recurses for each extended header, reads as much as a header claims, accepts negative
+sizes, and mistakes damage for the end of the archive. This reader bounds every step and takes a third of the time.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 UNPACKED_LIMIT_MB = 16
-"""A picture in a gzipped tar is held from its turn in the stream until it is decoded, and some wait together."""
+"""Limit on one picture in a gzipped tar: it stays in memory until it is decoded, together with others that wait."""
 
 SKIPPED_LIMIT_MB = 512
-"""How much of a gzipped tar is passed over in search of the next picture: a few seconds of unpacking."""
+"""How much of a gzipped tar is unpacked in search of the next picture: a few seconds of work."""
 
 TEXT_LIMIT = 1 << 20
-"""Bytes of a text beside a picture; prompts with all that a generator knows take some thousands."""
+"""Bytes of a text file beside a picture; a prompt with all of its settings takes a few thousand."""
 
 _BLOCK = 512
 _CHUNK = 1 << 16
-_HEADER_LIMIT = 1 << 20  # bytes of an extended header; names and times need some hundreds
+_HEADER_LIMIT = 1 << 20  # bytes of an extended header; names and times need a few hundred
 
 # Kinds of member.
 _REGULAR = (b"0", b"\0", b"7")
@@ -50,7 +50,7 @@ _SPARSE = b"GNU.sparse."
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A file in a plain tar: `size` bytes at `offset`. `archive_stamp` tells whether the tar was written to since."""
+    """A file in a plain tar: `size` bytes at `offset`. `archive_stamp` shows whether the tar has changed since."""
 
     path: str
     offset: int
@@ -63,7 +63,7 @@ class TarMember:
         return self.size / 1_000_000
 
     def read(self) -> bytes:
-        """The member's bytes.
+        """Read the member's bytes.
 
         Raises PictureError: not-found, unreadable, not-a-picture, too-large, changed.
         """
@@ -77,10 +77,11 @@ class TarMember:
 
 
 def members(path: str, below: str = "", *, skipped_limit_mb: float = SKIPPED_LIMIT_MB) -> Iterator[ImageRef]:
-    """The pictures in a tar, in its order, called ARCHIVE/MEMBER; hidden ones, links and sparse files are left out.
+    """Yield the pictures in a tar, in order, named ARCHIVE/MEMBER; hidden files, links and sparse files are omitted.
 
-    Those of a plain tar are read at their turn, in any order; those of a gzipped one are unpacked as it is walked. An
-    archive that is broken gives what comes before, then fails by its own name. `below` is the folder for `ImageRef`.
+    Members of a plain tar can be read later and in any order; those of a gzipped tar are unpacked during the
+    iteration. A broken archive yields the pictures before the damage, then one that fails under the archive's own
+    name. `below` is the folder that goes in front of `ImageRef.below`.
     """
     folder = "/".join(part for part in (below, _stem(path)) if part)
     try:
@@ -93,9 +94,9 @@ def members(path: str, below: str = "", *, skipped_limit_mb: float = SKIPPED_LIM
 def files(
     path: str, texts: frozenset[str] = frozenset(), *, skipped_limit_mb: float = SKIPPED_LIMIT_MB
 ) -> Iterator[tuple[str, TarMember | Bytes | Unavailable]]:
-    """The names and contents of a tar's pictures, as `members` gives them, and of its files with the suffixes `texts`.
+    """Yield name and content of each picture in a tar, and of each file whose suffix is in `texts`.
 
-    Texts are read as the tar is walked. Raises PictureError where it cannot be read, or not to its end.
+    Texts are read during the iteration. Raises PictureError if the tar cannot be read, or not to its end.
     """
     with opened(path) as file:
         stream = _stream(file, skipped_limit_mb)
@@ -105,7 +106,7 @@ def files(
 
 
 def count_members(path: str, stop: threading.Event | None = None) -> int | None:
-    """How many pictures `members` would give; None for a gzipped tar, and once `stop` is set."""
+    """Count the pictures that `members` would yield; None for a gzipped tar, or once `stop` is set."""
     total = 0
     try:
         with opened(path) as file:
@@ -129,15 +130,15 @@ def _stem(path: str) -> str:
 
 
 class _Stream(Protocol):
-    """A tar's bytes, forwards."""
+    """A tar's bytes, read from front to back."""
 
     position: int
 
     def read(self, size: int) -> bytes:
-        """So many bytes, fewer at the end."""
+        """Read `size` bytes, or fewer at the end."""
 
     def skip_to(self, position: int) -> None:
-        """Go on from there. Raises PictureError (truncated)."""
+        """Move forward to `position`. Raises PictureError (truncated)."""
 
 
 def _stream(file: io.BufferedReader, skipped_limit_mb: float = SKIPPED_LIMIT_MB) -> _Plain | _Gzipped:
@@ -145,7 +146,7 @@ def _stream(file: io.BufferedReader, skipped_limit_mb: float = SKIPPED_LIMIT_MB)
 
 
 class _Plain:
-    """An uncompressed tar: what nobody needs is jumped over."""
+    """An uncompressed tar; skipping is a seek."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
@@ -159,19 +160,19 @@ class _Plain:
 
     def skip_to(self, position: int) -> None:
         if position >= self._stamp[0] + _BLOCK:  # the last block need not be full
-            raise _truncated("one that ends early")
-        # From where it stands: the buffer is kept if the place is in it, as with a million small files.
+            raise _truncated()
+        # A relative seek keeps the buffer if the target lies in it, as it does in tars of small files.
         self._file.seek(position - self.position, os.SEEK_CUR)
         self.position = position
 
     def content(self, path: str, member: _Member) -> TarMember | Unavailable:
         if self.position + member.size > self._stamp[0]:
-            raise _truncated("one that ends early")
+            raise _truncated()
         return TarMember(path, self.position, member.size, self._stamp)
 
 
 class _Gzipped:
-    """A gzipped tar: unpacked as it is read, and never far in one go."""
+    """A gzipped tar, unpacked as it is read; the distance between two pictures is limited."""
 
     def __init__(self, file: io.BufferedReader, skipped_limit_mb: float) -> None:
         self._file = io.BufferedReader(_Unpacked(file), _CHUNK)
@@ -191,7 +192,7 @@ class _Gzipped:
         while self.position < position and self.read(min(position - self.position, _CHUNK)):
             pass
         if position - self.position >= _BLOCK:  # the last block need not be full
-            raise _truncated("one that ends early")
+            raise _truncated()
 
     def content(self, path: str, member: _Member) -> Bytes | Unavailable:
         try:
@@ -202,15 +203,13 @@ class _Gzipped:
             if error.kind == "truncated":
                 raise
             return Unavailable(error.kind, str(error))
-        data = head + self.read(member.size - len(head))
-        if len(data) < member.size:
-            raise _truncated("one that ends early")
+        data = head + _read_exactly(self, member.size - len(head))
         self._content_end = self.position
         return Bytes(data)
 
 
 class _Unpacked(io.RawIOBase):
-    """What a gzip file holds. gzip.GzipFile reads a long name in the header byte by byte, which takes minutes."""
+    """The decompressed bytes of a gzip file. gzip.GzipFile can take minutes for a long name in the gzip header."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         super().__init__()
@@ -222,7 +221,7 @@ class _Unpacked(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
-        """Fill the buffer in part; 0 at the end. Raises PictureError (truncated), OSError."""
+        """Fill a part of the buffer; 0 means the end. Raises PictureError (truncated), OSError."""
         view = memoryview(buffer)
         while not (data := self._inflated(len(view))) and not self._ended():
             pass
@@ -240,13 +239,13 @@ class _Unpacked(io.RawIOBase):
         return data
 
     def _ended(self) -> bool:
-        """Fetch more to unpack; whether there is none, after what pads the end."""
+        """Fetch more compressed bytes; true if only padding is left."""
         self._packed = self._packed or self._file.read1(_CHUNK)
         if not self._inflate.eof:
             if not self._packed:
-                raise _truncated("one that ends early")
+                raise _truncated()
         elif self._packed.strip(b"\0"):
-            self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # one gzip file behind another
+            self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # another gzip stream follows
         else:
             return True
         return False
@@ -254,7 +253,7 @@ class _Unpacked(io.RawIOBase):
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A regular file in a tar, whose data comes next."""
+    """A regular file in a tar; the stream stands at its data."""
 
     name: str
     size: int
@@ -276,15 +275,12 @@ def _text_content(stream: _Stream, member: _Member) -> Bytes | Unavailable:
     if member.size > TEXT_LIMIT:
         found = f"found one of {member.size:,}"
         return Unavailable("too-large", f"expected a text of at most {TEXT_LIMIT:,} bytes, {found}; shorten it")
-    data = stream.read(member.size)
-    if len(data) < member.size:
-        raise _truncated("one that ends early")
-    return Bytes(data)
+    return Bytes(_read_exactly(stream, member.size))
 
 
 @dataclass(slots=True)
 class _Header:
-    """What one header says: `size` is that of the data behind it."""
+    """What one header says; `size` is the size of the data that follows it."""
 
     name: str
     kind: bytes
@@ -301,7 +297,7 @@ class _Extension:
 
 
 def _regular_files(stream: _Stream) -> Iterator[_Member]:
-    """The regular files of a tar; the stream stands at the data of each when it is given.
+    """Yield the regular files of a tar, each while the stream stands at its data.
 
     Raises PictureError (truncated, unreadable).
     """
@@ -328,7 +324,7 @@ def _regular_files(stream: _Stream) -> Iterator[_Member]:
 
 
 def _header(block: bytes, stream: _Stream) -> _Header:
-    """A header (POSIX.1-2008, pax, "ustar Interchange Format"; what GNU tar adds). Raises PictureError."""
+    """Parse a header (POSIX.1-2008, pax, "ustar Interchange Format", with GNU tar's additions). Raises PictureError."""
     size = _number(block[124:136]) if len(block) == _BLOCK and _is_whole(block) else None
     if size is None and len(block) == stream.position:
         found = f"data that begins with {block[:12]!r}"
@@ -338,21 +334,21 @@ def _header(block: bytes, stream: _Stream) -> _Header:
     name, prefix, kind = block[:100].partition(b"\0")[0], b"", block[156:157]
     if block.startswith(b"ustar\0", 257):
         prefix = block[345:500].partition(b"\0")[0]
-    if kind == b"\0" and name.endswith(b"/"):  # a folder, before there was a kind for it
+    if kind == b"\0" and name.endswith(b"/"):  # how old tars mark a folder
         kind = b"5"
     return _Header(_text(prefix + b"/" + name if prefix else name), kind, size)
 
 
 def _is_whole(block: bytes) -> bool:
-    """Whether the checksum is right. It is of the header with blanks in the checksum's own place."""
+    """Whether the checksum is right; it counts its own field as blanks."""
     written = _number(block[148:156])
     total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
-    # Some old writers took bytes for signed numbers.
+    # Some old writers summed signed bytes.
     return written == total or written == total - 256 * sum(byte > 127 for byte in block)
 
 
 def _number(field: bytes) -> int | None:
-    """A number in octal digits or, past their reach, in bytes; None where it is neither."""
+    """Parse a number in octal digits or, if too large for them, in binary; None if it is neither."""
     if field[0] in (0x80, 0xFF):
         return int.from_bytes(field[1:], "big") if field[0] == 0x80 else -1
     try:
@@ -362,17 +358,14 @@ def _number(field: bytes) -> int | None:
 
 
 def _extended(stream: _Stream, header: _Header) -> bytes:
-    """What an extended header holds."""
+    """Read the data of an extended header."""
     if header.size > _HEADER_LIMIT:
         raise _truncated(f"one with a header of {header.size:,} bytes")
-    data = stream.read(header.size)
-    if len(data) < header.size:
-        raise _truncated("one that ends early")
-    return data
+    return _read_exactly(stream, header.size)
 
 
 def _extend(extension: _Extension, records: bytes) -> None:
-    """Adds the records of a pax header, "LENGTH KEY=VALUE" with a line end, to what is known of the next member."""
+    """Add the records of a pax header, lines of "LENGTH KEY=VALUE", to what is known about the next member."""
     position = 0
     while found := _RECORD_LENGTH.match(records, position):
         end = position + int(found[1])
@@ -389,19 +382,23 @@ def _extend(extension: _Extension, records: bytes) -> None:
 
 
 def _skip_sparse_map(stream: _Stream, block: bytes) -> int:
-    """How long the blocks are between the header of an old GNU sparse file and its data."""
+    """Skip the map between the header of an old GNU sparse file and its data; returns the map's size."""
     start, more = stream.position, block[482]
     while more:
-        block = stream.read(_BLOCK)
-        if len(block) < _BLOCK:
-            raise _truncated("one that ends early")
-        more = block[504]
+        more = _read_exactly(stream, _BLOCK)[504]
     return stream.position - start
+
+
+def _read_exactly(stream: _Stream, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise _truncated()
+    return data
 
 
 def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _truncated(found: str) -> PictureError:
+def _truncated(found: str = "one that ends early") -> PictureError:
     return PictureError("truncated", f"expected a whole tar, found {found}; fetch or make it again")

@@ -1,4 +1,4 @@
-"""What decoding a picture takes, told by its header: memory, and what would take minutes."""
+"""What decoding a picture would cost in memory and time, estimated before it is decoded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from unprompt.errors import PictureError
 
-# Bytes a pixel that Pillow and the formats' own libraries hold at once, measured at 50 to 100 megapixels. Pillow keeps
-# 4 of any colour picture; WebP and AVIF have copies beside it.
+# Peak bytes per pixel of Pillow and the format's own library, measured at 50 to 100 megapixels. Pillow keeps 4 for any
+# colour picture; libwebp and libavif make copies.
 _BYTES_A_PIXEL = {"WEBP": 16.2, "AVIF": 11.5}
 _BYTES_A_PIXEL_ELSE = 4.6
 
-# Outside the pixels of a JPEG a marker is FF and anything but 00 and FF; inside, FF00 and FFD0 to FFD7 are pixels.
+# A JPEG marker is FF followed by anything but 00 and FF; among the pixels, FF00 and FFD0 to FFD7 are data.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _WITHOUT_LENGTH = b"\x01\xd8"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
@@ -25,17 +25,20 @@ _SEPARATE_PLANES = 2
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """What keeps a small file from taking minutes."""
+    """Limits that keep a small file from taking minutes to decode."""
 
     jpeg_scans: int = 100  # encoders write about ten, libtiff stops here, and each may cost as much as a picture
-    jpeg_fill_bytes: int = 1_000_000  # that say nothing before the markers; Pillow steps over them one at a time
-    bmp_runs_mp: float = 16.0  # Pillow unpacks the run lengths of a BMP in Python, 0.1 s a megapixel
-    png_runs: int = 100_000  # stretches of chunks that the pixels need, between chunks that they do not
+    jpeg_fill_bytes: int = 1_000_000  # fill bytes before markers; Pillow skips them one at a time
+    bmp_runs_mp: float = 16.0  # Pillow decodes a run-length encoded BMP in Python, 0.1 s per megapixel
+    png_runs: int = 100_000  # runs of chunks that the pixels need, each between chunks that they do not need
     reads: int = 1_000_000  # half a second; the largest file in the smallest pieces that encoders write takes a tenth
 
 
 def memory_mb(image: ImageFile.ImageFile, drafted: int = 1) -> float:
-    """Memory that decoding takes beside the file's own bytes, roughly; a JPEG's is `drafted` times smaller each way."""
+    """Estimate the memory that decoding takes, without the file's own bytes.
+
+    `drafted` is the factor by which a JPEG is reduced in each direction while it is decoded.
+    """
     pixels_mp = image.width * image.height / 1_000_000
     needed = pixels_mp * _BYTES_A_PIXEL.get(image.format or "", _BYTES_A_PIXEL_ELSE) / drafted**2
     if isinstance(image, JpegImagePlugin.JpegImageFile) and image.info.get("progressive"):
@@ -46,7 +49,7 @@ def memory_mb(image: ImageFile.ImageFile, drafted: int = 1) -> float:
 
 
 def check_time(image: ImageFile.ImageFile, data: bytes, limits: TimeLimits) -> None:
-    """Refuses the few kinds of file that are small and take minutes. Raises PictureError (too-large)."""
+    """Refuse the few kinds of small file that take minutes to decode. Raises PictureError (too-large)."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         _check_scans(data, limits)
     compressed = image.format == "BMP" and image.tile and image.tile[0].codec_name == "bmp_rle"
@@ -70,8 +73,9 @@ def _check_scans(data: bytes, limits: TimeLimits) -> None:
 
 
 def _scans(data: bytes, limit: int) -> tuple[int, int]:
-    """How many scans a JPEG has before its end, one past the limit at most, and how many bytes fill the space before
-    its markers. What follows the end, such as the film of a moving photo, is not looked at.
+    """Count the scans of a JPEG, up to one past the limit, and the fill bytes before its markers.
+
+    What follows the end of the picture, such as the video of a motion photo, is ignored.
     """
     scans = fill = position = 0
     while scans <= limit and (marker := _MARKER.search(data, position)):
@@ -87,14 +91,14 @@ def _scans(data: bytes, limit: int) -> tuple[int, int]:
 
 
 def _coefficient_bytes(image: JpegImagePlugin.JpegImageFile) -> float:
-    """A progressive JPEG's coefficients, 2 bytes each, are all held, however small the picture comes out."""
+    """Bytes per pixel of a progressive JPEG's coefficients, which are all held even if the picture is reduced."""
     sampling = [(across, down) for _id, across, down, _table in image.layer]
     widest, highest = max(across for across, _ in sampling), max(down for _, down in sampling)
     return 2 * sum(across * down for across, down in sampling) / (widest * highest)
 
 
 def _part_mb(image: TiffImagePlugin.TiffImageFile) -> float:
-    """What libtiff unpacks at once: a tile or a strip, whatever is left of it inside the picture."""
+    """The memory of one tile or strip, which libtiff decodes whole, even beyond the edge of the picture."""
     tags = image.tag_v2
     width, height = tags.get(_TILE_WIDTH), tags.get(_TILE_LENGTH)
     if width is None or height is None:

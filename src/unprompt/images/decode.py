@@ -1,6 +1,6 @@
-"""A file's bytes -> upright RGB pixels on white, or the reason why there are none.
+"""Decodes a picture file into upright RGB pixels on white, or says why it cannot.
 
-Colour profiles are not applied: models were trained on pixels as they stand in the file.
+Colour profiles are not applied: models were trained on the pixels as stored in the file.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from unprompt.images.room import Room
 from unprompt.prediction import Failure, WrittenPrompt
 
 MEMORY_LIMIT_MB = 180.0
-"""Memory that decoding one picture may take: a PNG of 39 megapixels, a WebP of 11, nearly any JPEG."""
+"""Memory that decoding one picture may take: enough for a PNG of 39 megapixels, a WebP of 11, nearly any JPEG."""
 
 TIME_LIMITS = TimeLimits()
 
 _FILES_MB = 64
-"""Files that are held while they are decoded, in all threads together; a larger one is read alone."""
+"""Limit on the files held in memory by all decoding threads together; a larger file is read alone."""
 
 
 class _File(io.BytesIO):
-    """A picture's file with a limit on the reads: Pillow walks over blocks and filling a step at a time."""
+    """A picture's file with a limit on the number of reads: Pillow skips blocks and fill bytes one read at a time."""
 
     def __init__(self, data: bytes, reads_limit: int) -> None:
         super().__init__(data)
         self._reads_limit = self._reads_left = reads_limit
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As in BytesIO. Raises PictureError (too-large) past the limit."""
+        """Read like BytesIO. Raises PictureError (too-large) past the limit."""
         self._reads_left -= 1
         if self._reads_left < 0:
             raise _too_fragmented(self._reads_limit)
@@ -61,7 +61,7 @@ class _File(io.BytesIO):
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
-    """A TIFF whose size is ours to judge: Pillow's own warns, or raises, once more while loading."""
+    """A TIFF without Pillow's own size check, which would warn or raise again while loading."""
 
     def load_prepare(self) -> None:
         if self._im is None:
@@ -69,8 +69,8 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
-# The classes are called directly. Image.open would hold each picture against the process-wide MAX_IMAGE_PIXELS, and a
-# library can neither change that nor silence its warning without touching other threads.
+# The classes are called directly: Image.open checks each picture against the process-wide MAX_IMAGE_PIXELS, and a
+# library cannot change that, or silence its warning, without affecting other threads.
 _FORMATS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -91,10 +91,10 @@ Known = TypeVar("Known")
 class Picture:
     """A decoded picture.
 
-    `pixels` (height, width, 3) uint8 RGB, upright, on white; reduced where the file is far larger than was asked for.
-    `size` (width, height) is the file's own, as a viewer shows it. `format` is "PNG", "JPEG", "WEBP", "GIF", "BMP",
-    "TIFF" or "AVIF", None where there was no file. `sha256` (hex) is of the file's bytes or, without a file, of the
-    text "width height " and the full-size RGB pixels. `written` is the prompt that the file itself holds.
+    `pixels` is (height, width, 3) uint8 RGB, upright, on white, and reduced if the file is far larger than requested.
+    `size` (width, height) is the full size as a viewer shows it. `format` is "PNG", "JPEG", "WEBP", "GIF", "BMP",
+    "TIFF" or "AVIF", or None without a file. `sha256` (hex) is the hash of the file's bytes or, without a file, of the
+    text "width height " followed by the full-size RGB pixels. `written` is the prompt stored in the file's metadata.
     """
 
     source: str
@@ -115,14 +115,14 @@ def decode(
     read_metadata: bool = True,
     known: Callable[[str], Known | None] | None = None,
 ) -> Picture | Known | Failure:
-    """Read one picture; never raises for what a file holds.
+    """Read and decode one picture; a bad file gives a Failure, never an exception.
 
-    `shorter_side` is how many pixels the model needs: the shorter side of a larger picture is reduced to no less; None
-    keeps every pixel. `pixel_limit_mp`, in millions of pixels, and `memory_limit_mb`, beside the file itself, are held
-    against the header, and `time_limits` against the file's outline, before anything is decoded. `known` is asked by
-    the picture's sha256 first; what it gives is given in the picture's place, and nothing is decoded. The kinds of
-    Failure are those of PictureError. Safe to call from many threads: the large pictures are then decoded one at a
-    time.
+    `shorter_side` is the number of pixels that the model needs: a larger picture is reduced, but its shorter side stays
+    at least this long; None keeps every pixel. Before anything is decoded, the header is checked against
+    `pixel_limit_mp` (millions of pixels) and `memory_limit_mb` (without the file itself), and the structure of the file
+    against `time_limits`. `known` is called first with the picture's sha256; if it returns anything but None, that is
+    the result, and nothing is decoded. The kinds of Failure are those of PictureError. Safe to call from many threads;
+    large pictures then wait for each other.
     """
     limits = _Limits(pixel_limit_mp, memory_limit_mb, time_limits)
     try:
@@ -142,7 +142,7 @@ def decode(
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What a picture may cost."""
+    """Limits on what decoding a picture may cost."""
 
     pixels_mp: float
     memory_mb: float
@@ -171,7 +171,7 @@ _FILES = Room(_FILES_MB)
 
 
 def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tuple[Pixels, tuple[int, int], str]:
-    """The pixels, upright and reduced, the size (width, height) of the whole picture, and the format."""
+    """Return the upright, reduced pixels, the full size (width, height), and the format."""
     name = format_of(data)
     with _broken_data(name):
         needed = _bare_png(data, limits.time.png_runs) if name == "PNG" else data
@@ -180,7 +180,7 @@ def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tupl
         limits.check_pixels(size)
         check_time(image, data, limits.time)
         factor = _reduction(size, shorter_side)
-        drafted = _draft_factor(size, factor) if name == "JPEG" else 1  # the others have no cheaper way to be smaller
+        drafted = _draft_factor(size, factor) if name == "JPEG" else 1  # only JPEG can be decoded at a reduced size
         needed_mb = memory_mb(image, drafted)
         limits.check_memory(needed_mb)
         with _ROOM.taken(needed_mb):
@@ -189,7 +189,7 @@ def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tupl
             orientation = orientation_of(image)
             pixels = upright(lying, orientation)
         if drafted == 1:
-            size = image.size  # Pillow turns a TIFF while loading it
+            size = image.size  # Pillow rotates a TIFF while loading it
         return pixels, size[::-1] if exchanges_sides(orientation) else size, name
 
 
@@ -200,11 +200,11 @@ def _decode_memory(
     limits: _Limits,
     known: Callable[[str], Known | None] | None,
 ) -> Picture | Known:
-    """A picture that the caller holds. One that Pillow opened from a file may still be undecoded, and broken."""
+    """Convert a picture that the caller holds in memory."""
     image = _from_array(content) if isinstance(content, np.ndarray) else content
     limits.check_pixels(image.size)
     with _broken_data(image.format or "picture"):
-        if isinstance(image, ImageFile.ImageFile):  # it may still be undecoded
+        if isinstance(image, ImageFile.ImageFile):  # opened from a file, it may still be undecoded
             limits.check_memory(memory_mb(image))
         rgb = upright(rgb_pixels(image, image.size, image.size), orientation_of(image))
         sha256 = hashlib.sha256(f"{rgb.shape[1]} {rgb.shape[0]} ".encode() + rgb.tobytes()).hexdigest()
@@ -236,9 +236,9 @@ def _broken_data(name: str) -> Iterator[None]:
         raise PictureError(
             "too-large", f"expected a {name} that fits into memory, found more; save it smaller"
         ) from error
-    # Seen in 190,000 damaged files: OSError, SyntaxError, ValueError, RuntimeError, AssertionError. Pillow expects
-    # EOFError, IndexError, KeyError, TypeError, OverflowError and struct.error of its decoders besides. Each format
-    # has its own, and one forgotten would stop a batch; so this is all of them.
+    # Seen in 190,000 damaged files: OSError, SyntaxError, ValueError, RuntimeError, AssertionError. Pillow also
+    # expects EOFError, IndexError, KeyError, TypeError, OverflowError and struct.error from its decoders. A kind that
+    # is forgotten here would stop a whole batch, so all are caught.
     except Exception as error:
         detail = printable(str(error)) or type(error).__name__
         raise PictureError(
@@ -249,10 +249,10 @@ def _broken_data(name: str) -> Iterator[None]:
 
 
 def _bare_png(data: bytes, runs_limit: int) -> bytes:
-    """The PNG with only the chunks that its pixels depend on.
+    """Keep only the PNG chunks that the pixels depend on.
 
-    Pillow unpacks text and colour profiles while opening, and gives up on a picture whose text is long or damaged. A
-    viewer shows it all the same, and generators write long texts.
+    While opening, Pillow unpacks text and colour profiles, and refuses a picture if its text is long or damaged.
+    Viewers show such a picture, and generators write long texts.
     """
     whole = memoryview(data)
     kept, start, position, name = [], 0, len(_PNG_SIGNATURE), b""
@@ -279,7 +279,7 @@ def _too_fragmented(limit: int) -> PictureError:
 
 
 def _reduction(size: tuple[int, int], shorter_side: int | None) -> int:
-    """By how much both sides shrink: 8, 4, 2 or 1, as JPEG's own scaling does."""
+    """The factor by which both sides shrink: 8, 4, 2 or 1, the factors of JPEG's own scaling."""
     if shorter_side is None:
         return 1
     return next((factor for factor in (8, 4, 2) if min(size) >= factor * shorter_side), 1)
@@ -290,10 +290,10 @@ def _reduced(size: tuple[int, int], factor: int) -> tuple[int, int]:
 
 
 def _draft_factor(size: tuple[int, int], factor: int) -> int:
-    """What a JPEG's own scaling may do of a reduction.
+    """The share of a reduction that JPEG's own scaling may do.
 
-    Where a side leaves a rest, the last column or row stands for less than the others, which stretches the picture.
-    Then half of the reduction is left to averaging, which knows how wide the picture is.
+    If a side is not a multiple of the factor, the scaled last column or row covers less than the others, which would
+    stretch the picture. Then averaging, which knows the exact size, does the last factor of 2.
     """
     if factor == 1 or size[0] % factor == 0 == size[1] % factor:
         return factor

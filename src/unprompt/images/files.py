@@ -1,4 +1,4 @@
-"""Files and bytes that hold one picture; what cannot be had is refused before it costs memory."""
+"""Files and bytes that hold one picture; what cannot be read is refused before it costs memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from unprompt.errors import PictureError
 from unprompt.images.formats import HEAD_SIZE, format_of
 
 FILE_LIMIT_MB = 128
-"""A file is read whole (its hash and its metadata need every byte), so its size bounds the memory."""
+"""Limit on a picture's file, which is read whole because its hash and its metadata need every byte."""
 
-# The name may have become a pipe or a terminal since it was looked at. Windows has neither flag.
+# The name may have become a pipe or a terminal since it was checked. Windows has neither flag.
 _HARMLESS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
@@ -27,17 +27,17 @@ class LocalFile:
 
     @property
     def size_mb(self) -> float:
-        """The file's size; 0 where there is none, which reading it explains."""
+        """The file's size; 0 if there is no such file, and reading it then says why."""
         try:
             return os.path.getsize(self.path) / 1_000_000
         except (OSError, ValueError):
             return 0.0
 
     def read(self) -> bytes:
-        """The file's bytes.
+        """Read the file's bytes.
 
-        Raises PictureError: not-found, unreadable, not-a-picture (by the first bytes, before the rest is read),
-        too-large, changed (written to meanwhile).
+        Raises PictureError: not-found, unreadable, not-a-picture (judged by the first bytes, before the rest is read),
+        too-large, changed (written to while it was read).
         """
         with opened(self.path) as file:
             before = os.fstat(file.fileno())
@@ -56,40 +56,40 @@ class Bytes:
 
     @property
     def size_mb(self) -> float:
-        """Nothing that is still to be read."""
+        """0: nothing is left to read."""
         return 0.0
 
     def read(self) -> bytes:
-        """The bytes. Raises PictureError (too-large)."""
+        """Return the bytes. Raises PictureError (too-large)."""
         check_size(len(self.data))
         return self.data
 
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """What was named and cannot be had; it fails when it is read, in its place among the others."""
+    """A picture that was named but cannot be read; it fails at its place among the others."""
 
     kind: str
     message: str
 
     @property
     def size_mb(self) -> float:
-        """There is nothing to read."""
+        """0: there is nothing to read."""
         return 0.0
 
     def read(self) -> bytes:
-        """Raises PictureError, always."""
+        """Always raise PictureError."""
         raise PictureError(self.kind, self.message)
 
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[io.BufferedReader]:
-    """A regular file, open for reading. What goes wrong, here or inside the block, is a PictureError.
+    """Open a regular file for reading; errors of the system, also those inside the block, become a PictureError.
 
     Raises PictureError: not-found, unreadable.
     """
     with file_errors():
-        # Opening a pipe waits and opening a device may do things, so the kind is asked first, and of what was opened.
+        # Opening a pipe blocks and opening a device may have effects, so the kind is checked both before and after.
         check_regular(os.stat(path).st_mode)
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _HARMLESS)) as file:
             check_regular(os.fstat(file.fileno()).st_mode)
@@ -111,18 +111,18 @@ def file_errors() -> Iterator[None]:
 
 
 def picture_bytes(file: io.BufferedReader, size: int) -> bytes:
-    """`size` bytes from where the file stands, fewer at its end.
+    """Read `size` bytes from the current position, or fewer at the end of the file.
 
-    Raises PictureError (not-a-picture) before more than the first bytes are read.
+    Raises PictureError (not-a-picture) after the first bytes, before the rest is read.
     """
-    head = file.read(min(HEAD_SIZE, size)) or b""  # None: a file of the system that has nothing to say yet
+    head = file.read(min(HEAD_SIZE, size)) or b""  # None: a system file without data yet
     format_of(head)
     file.seek(-len(head), os.SEEK_CUR)
     return file.read(size)
 
 
 def check_regular(mode: int) -> None:
-    """Raises PictureError (unreadable) for folders, pipes, sockets and devices."""
+    """Raise PictureError (unreadable) for folders, pipes, sockets and devices."""
     if stat.S_ISREG(mode):
         return
     if stat.S_ISDIR(mode):
@@ -133,7 +133,7 @@ def check_regular(mode: int) -> None:
 
 
 def check_size(size: int, limit_mb: int = FILE_LIMIT_MB) -> None:
-    """Raises PictureError (too-large). `size` is in bytes."""
+    """Raise PictureError (too-large) if `size`, in bytes, is past the limit."""
     if size > limit_mb * 1_000_000:
         raise PictureError(
             "too-large",
@@ -142,12 +142,12 @@ def check_size(size: int, limit_mb: int = FILE_LIMIT_MB) -> None:
 
 
 def stamp(status: os.stat_result) -> tuple[int, int]:
-    """What differs after a file was written to: its size and its time, in ns."""
+    """A file's size and modification time in ns, which show whether it was written to."""
     return status.st_size, status.st_mtime_ns
 
 
 def changed(what: str) -> PictureError:
-    """The error for what was written to while it was read."""
+    """The error for a file that was written to while it was read."""
     return PictureError(
         "changed", f"expected {what} at rest, found one that changed while it was read; run again when it is written"
     )

@@ -1,4 +1,4 @@
-"""The files below a folder, all or by a pattern, in natural order: 2.png before 10.png."""
+"""The files below a folder, or those that match a pattern, in natural order: 2.png before 10.png."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ _WILDCARD = re.compile(r"[*?\[]")
 _NUMBER = re.compile("[0-9]{2,}")
 
 _Places: TypeAlias = tuple[int, ...]
-"""Which segments of a pattern the names in one folder are held against; "**" makes it several."""
+"""Indexes of the pattern parts that the names in one folder are matched against; "**" makes it several."""
 
 
 def pictures_below(folder: str, *, in_order: bool = True) -> Iterator[tuple[str, str]]:
-    """The pictures and tars below a folder: the path of each, and the same below the folder, with "/".
+    """Yield the path of each picture and tar below a folder, and its path relative to the folder, with "/".
 
-    Folders are entered in their place among the files. Hidden files and folders, and folders behind links, are left
-    out; the folder itself may be a link. A folder that cannot be listed is given by its own path. While one folder is
-    listed, its names are held, and while they are sorted a key for each.
+    Subfolders are entered in their place among the files. Hidden files and folders and linked folders are omitted, but
+    the folder itself may be a link. A folder that cannot be listed is yielded as a path of its own. Memory holds the
+    names of one folder at a time and, while they are sorted, a key for each.
     """
     return _walk(folder, _Pattern([_ANY_DEPTH]), in_order)
 
 
 def matching(pattern: str, *, in_order: bool = True) -> Iterator[tuple[str, str]]:
-    """The files that a pattern matches: the path of each, and the same below the pattern's fixed leading folders.
+    """Yield the path of each file that a pattern matches, and its path relative to the pattern's fixed leading folders.
 
-    `*`, `?` and `[...]` match within one name, `**` any number of folders, though none behind links. A hidden name is
-    matched only where its part of the pattern begins with a dot. Where the last part has no suffix (`*`, `**`), only
-    pictures and tars are given.
+    `*`, `?` and `[...]` match within one name, `**` any number of folders except linked ones. A hidden name matches
+    only if its part of the pattern begins with a dot. If the last part has no suffix (`*`, `**`), only pictures and
+    tars match.
     """
     root, parts = _split(pattern)
     return _walk(root, _Pattern(parts), in_order) if os.path.isdir(root or os.curdir) else iter(())
 
 
 def _split(pattern: str) -> tuple[str, list[str]]:
-    """The fixed leading folders as they are written, and the parts from the first one with a wildcard."""
+    """Split off the fixed leading folders, as written, from the parts that start with the first wildcard."""
     first = _WILDCARD.search(pattern)
-    assert first is not None  # what has none is no pattern
+    assert first is not None  # a pattern has a wildcard
     if os.altsep:
         pattern = pattern.replace(os.altsep, os.sep)
     cut = pattern.rfind(os.sep, 0, first.start()) + 1
@@ -63,13 +63,13 @@ class _Pattern:
         self.start = self._at_any_depth([0])
 
     def takes(self, name: str, places: _Places) -> bool:
-        """Whether a file of this name is meant."""
+        """Whether a file of this name matches."""
         if not (self._any_suffix or name.lower().endswith(_WANTED)):
             return False
         return self._last in places and self._fits(name, self._last)
 
     def inside(self, name: str, places: _Places, *, linked: bool) -> _Places:
-        """What the names in the folder `name` are held against; nothing where it is not to be entered."""
+        """The places for the names in the folder `name`; empty if it is not to be entered."""
         deeper: set[int] = set()
         for place in places:
             if self._parts[place] == _ANY_DEPTH:
@@ -86,7 +86,7 @@ class _Pattern:
         return part == "*" or self._matches[place](os.path.normcase(name)) is not None
 
     def _at_any_depth(self, places: Iterable[int]) -> _Places:
-        """The places, and what follows those that may stand for no folder at all."""
+        """The places, together with those after each "**", which also matches no folder at all."""
         found: set[int] = set()
         for place in places:
             found.add(place)
@@ -98,7 +98,7 @@ class _Pattern:
 
 @dataclass(slots=True)
 class _Folder:
-    """A folder whose entries are being given; `entries` is None until it is listed."""
+    """A folder whose entries are being yielded; `entries` is None until it is listed."""
 
     path: str
     below: str
@@ -113,7 +113,7 @@ def _walk(root: str, pattern: _Pattern, in_order: bool) -> Iterator[tuple[str, s
         if folder.entries is None:
             folder.entries, whole = _entries(folder, pattern, in_order)
             if not whole:
-                # One closed folder must not stop the rest: it goes on as a name, and fails when it is read.
+                # A folder without permission must not stop the rest: it is yielded as a path and fails when read.
                 yield folder.path, folder.below
         if not folder.entries:
             stack.pop()
@@ -130,10 +130,10 @@ def _walk(root: str, pattern: _Pattern, in_order: bool) -> Iterator[tuple[str, s
 
 
 def _entries(folder: _Folder, pattern: _Pattern, in_order: bool) -> tuple[list[str], bool]:
-    """What is wanted in one folder, the last first, and whether the folder could be listed to its end.
+    """Return the matching entries of one folder, last first, and whether the folder could be listed to its end.
 
-    A folder's name ends in "/", that of one behind a link in "//". A key to sort by stands before each name, with a NUL
-    between them: one string a name is the least that can be held.
+    A folder's name ends in "/", that of a linked folder in "//". In order, a sort key and a NUL precede each name: one
+    string per name takes the least memory.
     """
     found: list[str] = []
     whole = True
@@ -159,16 +159,16 @@ def _entries(folder: _Folder, pattern: _Pattern, in_order: bool) -> tuple[list[s
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a loop: it fails when it is read, and must not hide its neighbours
+    except OSError:  # a link that leads to itself: it fails when it is read, and must not hide its neighbours
         return False
 
 
 def _natural_order(name: str) -> str:
-    """A key that puts 2.png before 10.png, whatever the case; what is left equal is settled by the plain name."""
+    """A key that puts 2.png before 10.png and ignores case; the plain name breaks ties."""
     return _NUMBER.sub(_by_length, name.casefold())
 
 
 def _by_length(number: re.Match[str]) -> str:
-    """The number behind its length, so that texts compare as numbers do. One digit needs no length."""
+    """The number after its length, so that texts compare as numbers do; a single digit needs no length."""
     digits = number[0].lstrip("0") or "0"
     return chr(ord("9") + len(digits)) + digits if len(digits) > 1 else digits

@@ -1,4 +1,4 @@
-"""Which picture format some data is in, told by its first bytes, and what picture files are called."""
+"""Picture formats, recognised by their first bytes, and the suffixes of picture files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from unprompt.errors import PictureError
 PICTURE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
 )
-"""What makes a file in a folder or an archive a picture. A file that is named outright may be called anything."""
+"""Suffixes by which pictures are found in folders and archives. A file that is named itself may have any suffix."""
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 HEAD_SIZE = 16
-"""How many bytes are enough to know a format by."""
+"""The number of first bytes that are enough to recognise a format."""
 
-_Place: TypeAlias = tuple[int, tuple[bytes, ...]]  # where in the file one of these stands
+_Place: TypeAlias = tuple[int, tuple[bytes, ...]]  # an offset in the file, and the signatures allowed there
 
-# The same that Pillow's plugins accept, without importing them: refusing a file must cost next to nothing.
+# What Pillow's plugins accept, without importing them: refusing a file must cost next to nothing.
 _SIGNATURES: dict[str, tuple[_Place, ...]] = {
     "PNG": ((0, (b"\x89PNG\r\n\x1a\n",)),),
     "JPEG": ((0, (b"\xff\xd8\xff",)),),
@@ -34,7 +34,7 @@ _ARCHIVES = (b"\x1f\x8b", b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
 
 
 def format_of(head: bytes) -> str:
-    """The name of the format: "PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF" or "AVIF". A file's own name says nothing.
+    """The name of the format, by content alone: "PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF" or "AVIF".
 
     `head` is the first HEAD_SIZE bytes or more. Raises PictureError (not-a-picture).
     """

@@ -1,4 +1,4 @@
-"""Lists of pictures: names a line or between NULs, JSON lines, CSV; from a file, a pipe or standard input."""
+"""Lists of pictures: names one per line or separated by NULs, JSON lines or CSV; from a file, a pipe or stdin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unprompt.images.formats import HEAD_SIZE, format_of
 from unprompt.images.ref import STANDARD_INPUT, ImageRef, relative_name
 
 LINE_LIMIT = 1 << 20
-"""Bytes. A name is far shorter; an answer of ours, with all that a file says, may come near."""
+"""Bytes. A name is far shorter; a record written by unprompt, with all of a file's metadata, may come near."""
 
 _CHUNK = 1 << 16
 _FIRST_LINE = re.compile(rb"[^\n\0]*")
@@ -27,16 +27,16 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 Entry: TypeAlias = str | ImageRef
-"""A line that is read as an argument would be, or what is settled already."""
+"""A line to read like an argument of the command line, or a picture that needs no further look-up."""
 
 
 def listed(path: str) -> Iterator[Entry]:
-    """What a list file names, while it is read; a pipe will do.
+    """Yield the entries of a list file or pipe while it is read.
 
-    A line is a name as on the command line, or a JSON object: its `file_name` lies below the list's folder (Hugging
-    Face's metadata.jsonl), its `source` is a name as on the command line (an answer or a failure of ours). A .csv has
-    a column of either name. Names are separated by NULs where the first 64 KiB hold one. What is wrong with a line
-    fails in its place, and so does the list itself.
+    A line is a name as on the command line, or a JSON object: its `file_name` is relative to the list's folder (Hugging
+    Face's metadata.jsonl), its `source` is a name as on the command line (a record written by unprompt). A .csv has a
+    column of either name. Names are separated by NULs if the first 64 KiB contain one. A bad line, or a bad list, is
+    yielded as a picture that fails when it is read.
     """
     try:
         with file_errors():
@@ -54,7 +54,7 @@ def listed(path: str) -> Iterator[Entry]:
 
 
 def standard_input() -> Iterator[Entry]:
-    """The picture, or what the list names, that comes on standard input: told apart by the first bytes."""
+    """Yield the picture, or the entries of the list, on standard input; the first bytes tell which it is."""
     name = STANDARD_INPUT
     stream = getattr(sys.stdin, "buffer", None)
     lines = _Lines(io.BytesIO() if stream is None else stream)
@@ -64,10 +64,10 @@ def standard_input() -> Iterator[Entry]:
             expected = "expected a picture or a list of pictures on standard input, found nothing"
             yield _failed(name, "no-pictures", f"{expected}; check the command before the |")
         elif _is_picture(head):
-            # One byte past the limit tells too much from just enough.
+            # One byte past the limit shows that the picture is too large.
             yield ImageRef(name, Bytes(lines.rest(FILE_LIMIT_MB * 1_000_000 + 1)))
         elif _CONTROL.search(_first_line(head)):
-            yield ImageRef(name, Bytes(head))  # nothing that could be a list: decoding it says why
+            yield ImageRef(name, Bytes(head))  # neither a picture nor a list: decoding it says why
         else:
             yield from _or_nothing(_entries(lines, name), name)
     except PictureError as error:
@@ -75,16 +75,16 @@ def standard_input() -> Iterator[Entry]:
 
 
 def may_be_read_twice(path: str) -> bool:
-    """Whether reading the list takes nothing away from who reads it next."""
+    """Whether reading the list leaves it intact for the next reader."""
     try:
-        # A name such as /dev/stdin may share its place in a file with standard input.
+        # A name such as /dev/stdin may share its file position with standard input.
         return stat.S_ISREG(os.stat(path).st_mode) and not path.startswith(("/dev/stdin", "/dev/fd/"))
     except (OSError, ValueError):
         return True
 
 
 class _Lines:
-    """The lines of a stream as they arrive, or its names between NULs."""
+    """The lines of a stream as they arrive, or its names separated by NULs."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
@@ -92,7 +92,7 @@ class _Lines:
         self._ended = False
 
     def head(self) -> bytes:
-        """The first bytes, enough to tell a picture and to hold the end of the first line; at most about 64 KiB."""
+        """The first bytes, enough to recognise a picture and to contain the first line; at most about 64 KiB."""
         while not self._ended and len(self._buffer) < _CHUNK:
             if len(self._buffer) >= HEAD_SIZE and len(_first_line(self._buffer)) < len(self._buffer):
                 break
@@ -100,17 +100,17 @@ class _Lines:
         return self._buffer
 
     def rest(self, limit: int) -> bytes:
-        """Everything, as it came, up to so many bytes."""
+        """Read everything, unsplit, up to `limit` bytes."""
         with file_errors():
             return self._buffer + self._stream.read(max(limit - len(self._buffer), 0))
 
     @property
     def separator(self) -> bytes:
-        """What ends a line."""
+        """The byte that ends a line."""
         return b"\0" if b"\0" in self.head() else b"\n"
 
     def __iter__(self) -> Iterator[bytes | None]:
-        """Each line without its end; None for one past the limit."""
+        """Yield each line without its end; None for a line past the limit."""
         separator = self.separator
         self._buffer = self._buffer.removeprefix(_BOM)
         too_long = False
@@ -136,7 +136,7 @@ class _Lines:
 
 
 def _open(path: str) -> io.BufferedReader:
-    """A list to read. Raises PictureError (unreadable) for what would never end or holds no bytes, OSError."""
+    """Open a list. Raises OSError, and PictureError (unreadable) for a folder or a device."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise PictureError("unreadable", "expected a list file, found a folder; give it without the @")
@@ -152,7 +152,7 @@ def _is_picture(head: bytes) -> bool:
         name = format_of(head)
     except PictureError:
         return False
-    # A list may begin with BMW.png. In a bitmap these four are reserved, and zero.
+    # A list may begin with BMW.png. In a bitmap these four bytes are reserved, and zero.
     return name != "BMP" or head[6:10] == bytes(4)
 
 
@@ -162,7 +162,7 @@ def _first_line(head: bytes) -> bytes:
 
 
 def _or_nothing(entries: Iterable[Entry], name: str) -> Iterator[Entry]:
-    """The same, or one that fails where there are none: a list without an answer must show."""
+    """Yield the entries, or one that fails if there are none: an empty list must not pass unnoticed."""
     empty = True
     for entry in entries:
         empty = False
@@ -199,7 +199,7 @@ def _from_json(line: bytes, name: str, number: int) -> Entry:
 
 
 def _named_by(file_name: object, source: object, list_name: str) -> Entry | None:
-    """What a record names: a file below the list's folder, or what an argument would name."""
+    """The entry that a record names: a file below the list's folder, or a name as on the command line."""
     if isinstance(file_name, str) and file_name:
         path = os.path.join(os.path.dirname(list_name), file_name)
         return ImageRef(path, LocalFile(path), relative_name(file_name))

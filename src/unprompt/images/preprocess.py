@@ -1,4 +1,4 @@
-"""Pixels -> the tensor that one model expects, by the rules that travel with its weights."""
+"""Turns pixels into the tensor that a model expects, by the rules stored with its weights."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from unprompt.errors import ModelError
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 View: TypeAlias = Literal["whole", "mirrored", "middle"]
-"""One way to look at a picture; a model may average what it sees in several."""
+"""One way to look at a picture; a model may average its outputs over several views."""
 
 VIEWS: tuple[View, ...] = get_args(View)
 
 _MIDDLE_SHARE = 0.875
-"""Of the side that the view of the middle keeps: the share that ImageNet models have always been tested with."""
+"""The share of the side that the "middle" view keeps: the customary centre crop in tests of ImageNet models."""
 _LONGEST_ASPECT = 64
-"""Beyond this ratio only the middle is resized: a file of 1 x 65,000 pixels would unfold to gigabytes."""
+"""Beyond this aspect ratio only the middle is resized: 1 x 65,000 pixels would grow to gigabytes."""
 
 LARGEST_INPUT = 4096
-"""Pixels: no image network sees more of a side."""
+"""Pixels per side: no image network takes more."""
 
 _LEAST_CROP_SHARE = 0.25
-"""No model crops more; the smaller the share, the larger the picture that is resized and thrown away."""
+"""No model crops more; the smaller the share, the more resized pixels are thrown away."""
 
 AboveZero: TypeAlias = Annotated[float, Bounds(0, exclusive="least")]
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a model wants to see a picture; a part of its config.json.
+    """How a model expects its input; a part of its config.json.
 
-    `input_size` is the side of the square in pixels. "shortest" brings the shorter side to it and crops the middle,
-    "squash" brings both sides to it. With a `crop_share` below 1 the picture is made larger than the square by so much
-    that the square is this share of the side (timm's crop_pct). `mean` and `std` are for red, green, blue, on the scale
-    of 0 to 1.
+    `input_size` is the side of the square in pixels. `resize` "shortest" resizes the shorter side to it and crops the
+    middle, "squash" resizes both sides to it. With a `crop_share` below 1 the picture is resized to a larger size, of
+    which the square keeps this share of each side (timm's crop_pct). `mean` and `std` are for red, green and blue, on a
+    scale of 0 to 1.
     """
 
     input_size: Annotated[int, Bounds(1, LARGEST_INPUT)]
@@ -55,11 +55,11 @@ class Preprocessing:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """Read what `to_config` writes. Raises ModelError at a key that is missing, unknown or of no use."""
+        """Read what `to_config` writes. Raises ModelError if a key is missing, unknown or has a bad value."""
         return read(cls, config, "the model's preprocessing", error=ModelError)
 
     def to_config(self) -> dict[str, Any]:
-        """The same as a JSON object; a crop share of 1 goes without saying."""
+        """Return a JSON object; a crop share of 1 is omitted."""
         config = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         if self.crop_share == 1:
             del config["crop_share"]
@@ -67,11 +67,11 @@ class Preprocessing:
 
     @property
     def resized_side(self) -> int:
-        """To how many pixels the shorter side ("squash": both sides) is brought before the square is cut out."""
+        """The pixels to which the shorter side ("squash": both sides) is resized before the square is cropped."""
         return math.floor(self.input_size / self.crop_share)
 
     def of_view(self, view: View) -> Preprocessing:
-        """The same for one view of the picture: that of the middle sees less of it."""
+        """The preprocessing for one view; the middle view has a smaller crop share."""
         return replace(self, crop_share=_MIDDLE_SHARE * self.crop_share) if view == "middle" else self
 
 
@@ -83,19 +83,19 @@ PUBLISHED_VIT = Preprocessing(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
-"""What the ViT member of the published ensemble sees: torchvision's Resize(224), ToTensor and Normalize by ImageNet.
+"""The input of the published ensemble's ViT: torchvision's Resize(224), ToTensor and Normalize with ImageNet's values.
 
-It was shown square pictures alone and crops nothing; where a picture is not square, ours is its middle.
+There it was given square pictures only and nothing was cropped; of other pictures, unprompt takes the middle.
 """
 
 
 def preprocess(
     pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing, view: View = "whole"
 ) -> npt.NDArray[np.float32]:
-    """(height, width, 3) uint8 RGB -> (3, input_size, input_size) float32, contiguous.
+    """Convert (height, width, 3) uint8 RGB to (3, input_size, input_size) float32, contiguous.
 
-    The same numbers as torchvision's Resize, CenterCrop, ToTensor and Normalize give for a Pillow picture, which is
-    what timm and open_clip evaluate with.
+    The numbers equal those of torchvision's Resize, CenterCrop, ToTensor and Normalize for a Pillow picture, with which
+    timm and open_clip evaluate.
     """
     square = fit_square(Image.fromarray(pixels), preprocessing, view)
     channels = np.asarray(square).transpose(2, 0, 1).astype(np.float32, order="C")  # (3, size, size)
@@ -106,7 +106,7 @@ def preprocess(
 
 
 def fit_square(image: Image.Image, preprocessing: Preprocessing, view: View = "whole") -> Image.Image:
-    """The picture, or one view of it, as the square of `input_size` that the model sees, before it is normalised."""
+    """Resize and crop one view of a picture to the model's square of `input_size`, not yet normalised."""
     if view == "mirrored":
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     preprocessing = preprocessing.of_view(view)
@@ -118,11 +118,11 @@ def fit_square(image: Image.Image, preprocessing: Preprocessing, view: View = "w
 
 
 def within_aspect(image: Image.Image) -> Image.Image:
-    """The picture; of a very long one the middle, which is all that the crop of a square could touch."""
+    """Crop a very long picture to its middle, the only part that a square crop can touch."""
     shorter, longer = sorted(image.size)
     if longer <= _LONGEST_ASPECT * shorter:
         return image
-    # Evenly many pixels go from both ends, so that the middle stays where it was.
+    # Both ends lose the same number of pixels, so that the middle stays where it was.
     spare = (longer - _LONGEST_ASPECT * shorter) // 2
     if image.width > image.height:
         return image.crop((spare, 0, image.width - spare, image.height))
@@ -130,7 +130,7 @@ def within_aspect(image: Image.Image) -> Image.Image:
 
 
 def _shortest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The shorter side at `resized_side`; rounded as torchvision rounds."""
+    """Resize the shorter side to `resized_side`, rounding as torchvision does."""
     image = within_aspect(image)
     side = preprocessing.resized_side
     shorter, longer = sorted(image.size)
@@ -140,7 +140,7 @@ def _shortest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
 
 
 def _middle_square(image: Image.Image, side: int) -> Image.Image:
-    """The middle, rounded as torchvision rounds."""
+    """Crop the middle, rounding as torchvision does."""
     left, top = round((image.width - side) / 2), round((image.height - side) / 2)
     return image.crop((left, top, left + side, top + side))
 

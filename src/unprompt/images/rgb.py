@@ -1,6 +1,6 @@
-"""Any picture that Pillow has opened -> RGB pixels on white, as large as asked for.
+"""Converts any picture that Pillow has opened to RGB pixels on white, at a given size.
 
-It goes a strip at a time: beside what Pillow holds of the picture, only a strip and the result need memory.
+It works strip by strip: beside Pillow's own copy of the picture, only one strip and the result need memory.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin
 
 _STRIP_PIXELS = 2**20
 
-# What lays an array (height, width, 3) upright, by the picture's EXIF orientation: rows and columns exchanged or not,
-# then the steps along rows and along columns.
+# How to turn an array (height, width, 3) upright, by EXIF orientation: whether to transpose rows and columns, then the
+# step along the rows and along the columns.
 _UPRIGHT = {
     2: (False, 1, -1),
     3: (False, -1, -1),
@@ -32,7 +32,7 @@ _Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """Rows of the result, and the stretch of the picture (in its rows, with fractions) that they show."""
+    """Rows of the result, and the fractional rows of the picture, `top` to `bottom`, that they show."""
 
     rows: slice
     top: float
@@ -40,11 +40,11 @@ class _Strip:
 
 
 def rgb_pixels(image: Image.Image, covered: tuple[float, float], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """The upper left part `covered` (width, height) of a picture as pixels of that size: (height, width, 3) uint8.
+    """Scale the upper left part `covered` (width, height) of a picture to `size`: (height, width, 3) uint8.
 
-    Each pixel of the result is the mean of those that it covers. Raises what Pillow raises for broken data.
+    Each pixel of the result is the mean of the pixels that it covers. Raises what Pillow raises for broken data.
     """
-    # Read before loading, which empties the list. Only a GIF's frame may cover less than the picture.
+    # Read before loading, which empties `tile`. Only a GIF's frame may cover less than the picture.
     frame = image.tile[0][1] if isinstance(image, GifImagePlugin.GifImageFile) and image.tile else None
     image.load()
     white_level = _white_level(image)
@@ -64,7 +64,7 @@ def rgb_pixels(image: Image.Image, covered: tuple[float, float], size: tuple[int
 
 
 def upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
-    """The pixels as a viewer shows them, by the EXIF orientation, 1 to 8."""
+    """Turn the pixels upright, as a viewer shows them, by EXIF orientation, 1 to 8."""
     if orientation not in _UPRIGHT:
         return pixels
     exchanged, down, right = _UPRIGHT[orientation]
@@ -73,15 +73,15 @@ def upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.u
 
 
 def exchanges_sides(orientation: int) -> bool:
-    """Whether width and height change places when a picture is laid upright."""
+    """Whether turning a picture upright swaps width and height."""
     return orientation in _UPRIGHT and _UPRIGHT[orientation][0]
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8. Once a TIFF is loaded, Pillow has turned it and says 1."""
+    """The EXIF orientation, 1 to 8. For a loaded TIFF it is 1, since Pillow has already turned the picture."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # damaged EXIF says nothing, and viewers show such a picture as it lies
+    except Exception:  # viewers ignore damaged EXIF, too
         return 1
     return value if isinstance(value, int) else 1
 
@@ -95,7 +95,7 @@ def _strips(covered: tuple[float, float], size: tuple[int, int]) -> Iterator[_St
 
 
 def _framed(rgb: Image.Image, frame: _Box) -> Image.Image:
-    """White around the frame."""
+    """Paint everything outside the frame white."""
     inside = (max(frame[0], 0), max(frame[1], 0), min(frame[2], rgb.width), min(frame[3], rgb.height))
     if inside == (0, 0, *rgb.size):
         return rgb
@@ -106,7 +106,7 @@ def _framed(rgb: Image.Image, frame: _Box) -> Image.Image:
 
 
 def _on_white(image: Image.Image, white_level: float) -> Image.Image:
-    """Any mode -> RGB, with white where the picture is transparent."""
+    """Convert any mode to RGB, with white for transparency."""
     if _is_deep(image):
         return _eight_bits(image, white_level).convert("RGB")
     if image.mode == "LAB":
@@ -122,12 +122,12 @@ def _on_white(image: Image.Image, white_level: float) -> Image.Image:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether a pixel is one number of more than 8 bits."""
+    """Whether a pixel is a single number of more than 8 bits."""
     return image.mode in ("F", "I") or image.mode.startswith("I;16")
 
 
 def _eight_bits(image: Image.Image, white_level: float) -> Image.Image:
-    """16 or 32 bits a pixel -> 8, scaled; Pillow's own conversion clips at 255."""
+    """Scale 16 or 32 bits per pixel to 8; Pillow's own conversion clips at 255."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=np.inf, neginf=0)  # (height, width)
     grey = np.rint(values * (255 / white_level)).clip(0, 255).astype(np.uint8)
     if (transparent := image.info.get("transparency")) is not None:
@@ -136,7 +136,7 @@ def _eight_bits(image: Image.Image, white_level: float) -> Image.Image:
 
 
 def _white_level(image: Image.Image) -> float:
-    """The value that means white. Where the mode leaves it open: the lowest customary one that nothing exceeds."""
+    """The value that means white; if the mode does not define it, the lowest customary one that no pixel exceeds."""
     if not _is_deep(image):
         return 255.0
     if image.mode.startswith("I;16"):
@@ -153,9 +153,9 @@ def _brightest(image: Image.Image, strip: _Strip) -> float:
 
 
 def _from_lab(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms  # rare, and loads a library of its own
+    from PIL import ImageCms  # rarely needed, and loads another library
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert converted is not None  # only a conversion in place gives none
+    assert converted is not None  # only an in-place conversion returns None
     return converted

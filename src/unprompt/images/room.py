@@ -1,4 +1,4 @@
-"""Memory that several threads share."""
+"""A memory budget shared by several threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 class Room:
-    """So much memory for all: who needs more than is left waits, and who needs more than all of it works alone."""
+    """A memory budget: a thread that needs more than is left waits; one that needs more than all of it runs alone."""
 
     def __init__(self, limit_mb: float) -> None:
         self._limit = _bytes(limit_mb)
@@ -17,7 +17,7 @@ class Room:
 
     @contextlib.contextmanager
     def taken(self, needed_mb: float) -> Iterator[None]:
-        """Holds memory while the block runs; waits until there is some. Not to be nested."""
+        """Reserve memory while the block runs, after waiting until there is enough. Must not be nested."""
         needed = min(_bytes(needed_mb), self._limit)
         with self._changed:
             self._changed.wait_for(lambda: self._taken + needed <= self._limit)
@@ -31,5 +31,5 @@ class Room:
 
 
 def _bytes(megabytes: float) -> int:
-    """Whole, for a sum of fractions need not come back to 0, and whoever needs all the room would wait for ever."""
+    """Whole bytes: sums of fractions may not return to 0, and a thread that needs everything would wait for ever."""
     return round(megabytes * 1_000_000)

@@ -1,7 +1,7 @@
 """What to read: files, folders, patterns, lists, archives, addresses, standard input, and pictures in memory.
 
-Nothing is opened before its turn, and nothing is kept of what was given, so a million pictures need no more memory
-than their names.
+Nothing is opened before its turn and nothing is kept afterwards, so a million pictures need no more memory than their
+names.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 
 def image_refs(inputs: Input | Iterable[Input], *, web: WebLimits | None = None) -> Iterator[ImageRef]:
-    """What to read, one picture at a time, in the order of the inputs.
+    """Yield the pictures to read, one at a time, in the order of the inputs.
 
-    A path or text is, in this order: "-" (standard input: a picture or a list, by its content); what exists by this
-    name; an address that begins with http:// or https://; "@" and a list file; a pattern with * ? [ or **; else a path
-    all the same. A folder stands for the pictures and tars below it, naturally sorted; hidden ones and folders behind
-    links are left out. A tar stands for the pictures in it. What has no name is called by its position among the
-    inputs, from 0.
+    A string or path is tried, in this order, as "-" (standard input: a picture or a list, by its content); an existing
+    file or folder; an address that begins with http:// or https://; "@" followed by a list file; a pattern with * ? [
+    or **; and else taken as a path. A folder stands for the pictures and tars below it, in natural order, without
+    hidden files and linked folders. A tar stands for the pictures in it. An input without a name is named after its
+    position, counted from 0.
 
-    What is named and cannot be had fails when it is read. Raises TypeError for what is no input at all.
+    A picture that cannot be read fails when it is read, not here. Raises TypeError for any other type of input.
     """
     for position, item in enumerate(_listed(inputs)):
         if isinstance(item, ImageRef):
@@ -60,25 +60,21 @@ def image_refs(inputs: Input | Iterable[Input], *, web: WebLimits | None = None)
 
 
 def count(inputs: Input | Iterable[Input], stop: threading.Event | None = None) -> int | None:
-    """How many pictures `image_refs` would give, without opening one.
+    """Count the pictures that `image_refs` would yield, without opening one.
 
-    None where that shows only while reading (standard input, pipes, compressed tars), where counting would use the
-    inputs up, and once `stop` is set. In a list, a name that ends like a picture counts as one, unseen.
+    None if the number is known only after reading (standard input, pipes, compressed tars), if counting would use up
+    the inputs, or once `stop` is set. A name in a list that ends in a picture's suffix counts as one, unchecked.
     """
     inputs = _listed(inputs)
     if isinstance(inputs, Iterator):
         return None
-    total = 0
-    for item in inputs:
-        number = _count_named(os.fsdecode(item), stop) if isinstance(item, (str, os.PathLike)) else 1
-        if number is None or (stop is not None and stop.is_set()):
-            return None
-        total += number
-    return total
+    return _total(
+        (_count_named(os.fsdecode(item), stop) if isinstance(item, (str, os.PathLike)) else 1 for item in inputs), stop
+    )
 
 
 def may_be_many(name: str) -> bool:
-    """Whether an argument may stand for more than one picture: all but files and addresses may."""
+    """Whether an argument may stand for more than one picture; only files and addresses cannot."""
     return _kind(name, in_list=False) not in ("file", "address")
 
 
@@ -89,7 +85,7 @@ def _listed(inputs: Input | Iterable[Input]) -> Iterable[Input]:
 
 
 def _kind(name: str, in_list: bool) -> _Kind:
-    """What an argument is. In a list there are no lists and no standard input: such names are files."""
+    """What an argument is. Inside a list, "-" and "@..." are names of files."""
     if name == STANDARD_INPUT and not in_list:
         return "standard input"
     try:
@@ -131,7 +127,7 @@ def _named(name: str, web: WebLimits | None, *, in_list: bool = False) -> Iterat
     elif kind == "address":
         yield _at_address(name, web)
     else:
-        # A list names files of one tree, and those of the same name must not share one output.
+        # A list names files of one tree; files of the same name in two folders must not share one output.
         yield ImageRef(name, LocalFile(name), relative_name(name if in_list else _base(name)))
 
 
@@ -163,7 +159,7 @@ def _files(found: Iterable[tuple[str, str]]) -> Iterator[ImageRef]:
 
 
 def _or_nothing(refs: Iterable[ImageRef], name: str, where: str, advice: str) -> Iterator[ImageRef]:
-    """The same, or one that fails where there are none: an argument without an answer must show."""
+    """Yield the pictures, or one that fails if there are none: no argument may pass unnoticed."""
     empty = True
     for ref in refs:
         empty = False
@@ -179,7 +175,7 @@ def _at_address(url: str, web: WebLimits | None) -> ImageRef:
 
     path = re.split("[?#]", url.partition("://")[2], maxsplit=1)[0]
     _host, _, below = path.partition("/")
-    shown = re.sub("//[^/?#]*@", "//***@", url)  # a password is refused, and must not be repeated
+    shown = re.sub("//[^/?#]*@", "//***@", url)  # a password is refused later and must not be shown
     return ImageRef(shown, WebAddress(url, web or WebLimits()), relative_name(below.rpartition("/")[2]))
 
 
@@ -189,7 +185,7 @@ def _base(path: str) -> str:
 
 def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = False) -> int | None:
     if in_list and name.lower().endswith(tuple(PICTURE_SUFFIXES)) and not _WILDCARD.search(name):
-        return 1  # asking the disk about a million names costs more than it tells
+        return 1  # checking a million names on disk takes too long
     kind = _kind(name, in_list)
     if kind == "standard input":
         return None
@@ -199,10 +195,7 @@ def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = Fal
         walk = pictures_below if kind == "folder" else matching
         return _count_files((path for path, _below in walk(name, in_order=False)), stop)
     if kind == "archive":
-        from unprompt.images.archives import count_members
-
-        number = count_members(name, stop)
-        return None if number is None else max(number, 1)
+        return _count_files([name], stop)
     if kind == "list":
         from unprompt.images.lists import listed, may_be_read_twice
 
@@ -211,25 +204,22 @@ def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = Fal
 
 
 def _count_files(paths: Iterable[str], stop: threading.Event | None) -> int | None:
-    total = 0
-    for path in paths:
-        if stop is not None and stop.is_set():
-            return None
-        number: int | None = 1
-        if path.lower().endswith(ARCHIVE_SUFFIXES):
-            from unprompt.images.archives import count_members
+    from unprompt.images.archives import count_members
 
-            number = count_members(path, stop)
-        if number is None:
-            return None
-        total += number
-    return max(total, 1)  # where nothing is, that is said
+    total = _total(
+        (count_members(path, stop) if path.lower().endswith(ARCHIVE_SUFFIXES) else 1 for path in paths), stop
+    )
+    return None if total is None else max(total, 1)  # an empty folder or tar gives one failure
 
 
 def _count_entries(entries: Iterable[str | ImageRef], stop: threading.Event | None) -> int | None:
+    return _total((_count_named(entry, stop, in_list=True) if isinstance(entry, str) else 1 for entry in entries), stop)
+
+
+def _total(numbers: Iterable[int | None], stop: threading.Event | None) -> int | None:
+    """The sum, or None if a number is unknown or `stop` is set."""
     total = 0
-    for entry in entries:
-        number = _count_named(entry, stop, in_list=True) if isinstance(entry, str) else 1
+    for number in numbers:
         if number is None or (stop is not None and stop.is_set()):
             return None
         total += number

@@ -1,10 +1,10 @@
 """The prompt that a generator wrote into the picture's file.
 
-- `reader.py` is the only door: it asks one reader after the other. Open it first.
-- `fields.py` collects the text fields of a file, with `exif.py`, `xmp.py` and `stealth.py` for hidden ones.
+- `reader.py` is the only entry: it tries one tool's reader after the other. Open it first.
+- `fields.py` extracts the texts of a file with `exif.py` and `xmp.py`; `stealth.py` finds those hidden in pixels.
 - `a1111.py`, `comfyui.py`, `invokeai.py` and so on: one reader for each tool.
-- `cleaning.py` takes weights and LoRA tags out of a prompt; `composing.py` puts a `WrittenPrompt` together.
-- `bounded_json.py` parses JSON from strangers within limits.
+- `cleaning.py` takes weights and LoRA tags out of a prompt; `composing.py` builds a `WrittenPrompt`.
+- `bounded_json.py` parses untrusted JSON within limits.
 """
 
 from __future__ import annotations

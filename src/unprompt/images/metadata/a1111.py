@@ -1,4 +1,4 @@
-"""AUTOMATIC1111's web UI and its kin: Forge, SD.Next, and whoever writes the same text.
+"""AUTOMATIC1111's web UI and its relatives: Forge, SD.Next, and other tools that write the same text.
 
 PNG text `parameters`; JPEG, WebP and AVIF: EXIF `UserComment`. The text is the prompt, then `Negative prompt: ...`,
 then a line `Steps: 20, Sampler: Euler a, ...` in which a value with commas is a JSON string.
@@ -19,24 +19,24 @@ from unprompt.prediction import WrittenPrompt
 _NEGATIVE = "Negative prompt:"
 _KEY = re.compile(r"\s*([A-Za-z][\w \-/.]{0,60}):\s*")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_FEWEST_SETTINGS = 3  # a last line with fewer is part of the prompt, as the web UI itself decides
+_FEWEST_SETTINGS = 3  # a last line with fewer is part of the prompt, as in the web UI itself
 _FORGE_VERSION = re.compile(r"f\d|neo\b|.*forge", re.IGNORECASE)
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The infotext under `parameters`, in `UserComment` or in a JPEG comment."""
+    """Read the infotext under `parameters`, in `UserComment` or in a JPEG comment."""
     written = _answer(fields, fields.text.get("parameters"))
     if written is not None:
         return written
     for text in (fields.exif.get("UserComment"), fields.text.get("Comment")):
-        # Cameras and editors write comments too: without settings or a negative prompt it is none of ours.
+        # Cameras and editors write comments too; without settings or a negative prompt it is no infotext.
         if text and (_NEGATIVE in text or re.search(r"(?:^|\n)Steps: ", text)):
             return _answer(fields, text)
     return None
 
 
 def split(text: str) -> tuple[str, str | None, dict[str, int | float | str]]:
-    """Prompt, negative prompt (None where there is none) and settings of an infotext."""
+    """Split an infotext into prompt, negative prompt (None if missing) and settings."""
     lines = text.replace("\r\n", "\n").strip().split("\n")
     end = _settings_start(lines)
     start = next((index for index, line in enumerate(lines[:end]) if line.lstrip().startswith(_NEGATIVE)), end)
@@ -45,13 +45,13 @@ def split(text: str) -> tuple[str, str | None, dict[str, int | float | str]]:
 
 
 def settings(text: str) -> dict[str, int | float | str]:
-    """`Steps: 20, Lora hashes: "a: b, c: d"` as a mapping; numbers are numbers, hashes stay texts."""
+    """Parse settings such as `Steps: 20, Lora hashes: "a: b, c: d"`; numbers become numbers, hashes stay texts."""
     found: dict[str, int | float | str] = {}
     position = 0
     while position < len(text):
         key = _KEY.match(text, position)
         start = key.end() if key else position
-        quoted = _QUOTED.match(text, start) if key else None  # scans to the end in vain at most once
+        quoted = _QUOTED.match(text, start) if key else None  # fails by scanning to the end at most once
         end = text.find(",", quoted.end() if quoted else start)
         end = len(text) if end < 0 else end
         if key:
@@ -65,19 +65,16 @@ def _answer(fields: Fields, text: str | None) -> WrittenPrompt | None:
     if not text or len(text) > LONGEST_PROMPT or bounded_json.parse_object(text):
         return None
     prompt, negative, found = split(text)
-    found |= {key: value for key, value in settings(_postprocessing(fields)).items() if key not in found}
-    # ComfyUI's savers for sites that know only this text write their graph beside it.
+    # The Extras tab writes `postprocessing`, such as an upscaling; it never contains a prompt.
+    added = settings(fields.text.get("postprocessing", "")[:LONGEST_PROMPT])
+    found |= {key: value for key, value in added.items() if key not in found}
+    # Some nodes of ComfyUI write this text for sites that read no other, beside their graph.
     tool = "ComfyUI" if '"class_type"' in fields.text.get("prompt", "") else _tool(found)
     return compose(tool, prompt, negative, found)
 
 
-def _postprocessing(fields: Fields) -> str:
-    """What the Extras tab added, such as an upscaling; it never holds a prompt."""
-    return fields.text.get("postprocessing", "")[:LONGEST_PROMPT]
-
-
 def _settings_start(lines: list[str]) -> int:
-    """The line where the settings begin; past the last where there are none."""
+    """The index of the line where the settings begin, or the number of lines if there are none."""
     for index in range(len(lines) - 1, -1, -1):
         if lines[index].lstrip().startswith("Steps: "):
             return index
@@ -88,14 +85,13 @@ def _settings_start(lines: list[str]) -> int:
 
 def _unquote(text: str) -> str:
     try:
-        value = json.loads(text)
+        return str(json.loads(text))
     except ValueError:
         return text.strip('"')
-    return str(value)
 
 
 def _tool(found: Mapping[str, int | float | str]) -> str:
-    """Who wrote it, where the settings say so."""
+    """The tool that the settings name, else AUTOMATIC1111."""
     version, app = str(found.get("Version", "")), str(found.get("App", ""))
     if app.lower().replace(" ", "").startswith("sd.next"):
         return "SD.Next"

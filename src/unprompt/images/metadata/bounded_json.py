@@ -1,4 +1,4 @@
-"""JSON from a stranger: size, depth and number of containers are bounded before the parser sees it."""
+"""Untrusted JSON: size, depth and number of containers are checked before the parser sees it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _CONTAINER_LIMIT = 100_000
 
 
 def parse(text: str | None) -> Any:
-    """The value that the text holds, or None where it is not JSON or goes past a limit.
+    """Parse JSON; None if the text is not JSON or exceeds a limit.
 
-    NaN and infinities become None, integers of more than 30 digits stay texts.
+    NaN and infinities become None, integers of more than 30 digits become texts.
     """
     if not text or not _within_limits(text):
         return None
@@ -26,7 +26,7 @@ def parse(text: str | None) -> Any:
 
 
 def parse_object(text: str | None) -> dict[str, Any]:
-    """The object that the text holds, or an empty one."""
+    """Parse a JSON object; an empty one if the text is anything else."""
     if not text or not text.lstrip("\ufeff \t\r\n").startswith("{"):
         return {}
     value = parse(text.strip("\ufeff \t\r\n\x00"))

@@ -1,6 +1,6 @@
-"""From the text that a tool wrote to a prompt that reads like one.
+"""Cleans a prompt as a tool wrote it: no control characters, weights or tags of models.
 
-Every pass is linear in the text's length: prompts come out of files from strangers.
+Every pass takes time linear in the length of the text, since prompts come from untrusted files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 _REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ESCAPE_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-# C0 and C1 but for white space, and the marks that turn the direction of writing: they could repaint a terminal line.
+# C0 and C1 except white space, and the marks that change the direction of text: they could alter a terminal's line.
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 _MODEL_TAGS = re.compile(r"<(?:lora|lyco|hypernet|hypernetwork|embed|embedding|wlr):[^<>]*>", re.IGNORECASE)
@@ -25,27 +25,27 @@ _WEIGHT = re.compile(r"\s*[+-]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})\s*")
 
 _TOKENS = re.compile(r"\\[\\()\[\]{}]|[()\[\]{}:|]|[^\\()\[\]{}:|]+|\\")
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
-_NESTING_LIMIT = 64  # deeper brackets stay as they are; the bound keeps joining their texts linear
+_NESTING_LIMIT = 64  # deeper brackets stay as they are, which keeps the joining of texts linear
 
 
 def tidy(text: str) -> str:
-    """The text on one line: no controls, terminal escapes or lone surrogates, white space runs as one space."""
+    """Put a text on one line, without controls, terminal escapes and lone surrogates; white space becomes one space."""
     text = _CONTROLS.sub("", _ESCAPE_SEQUENCES.sub("", mend(text)))
     return " ".join(text.split())
 
 
 def mend(text: str) -> str:
-    """The text with lone surrogates replaced, so that it can be written as UTF-8."""
+    """Replace lone surrogates, so that the text can be written as UTF-8."""
     return _SURROGATES.sub(_REPLACEMENT, text)
 
 
 def clean(raw: str) -> str:
-    """The prompt without the marks that steer a sampler.
+    """Remove the marks from a prompt that control the sampler.
 
-    Gone are model tags (`<lora:..>`), weights of AUTOMATIC1111 (`(word:1.2)`, `((word))`, `[word]`), of NovelAI
+    Removed are model tags (`<lora:..>`), weights of AUTOMATIC1111 (`(word:1.2)`, `((word))`, `[word]`), of NovelAI
     (`{word}`, `1.2::word::`) and of InvokeAI (`(word)1.2`, `word++`), escapes of brackets, `BREAK`, embeddings and
-    wildcards. Prompt editing `[a:b:0.5]` gives b, which the picture ends with; alternation `[a|b]` and choice `{a|b}`
-    give a.
+    wildcards. Prompt editing `[a:b:0.5]` becomes b, which applies until the end; alternation `[a|b]` and choice `{a|b}`
+    become a.
     """
     text = _MODEL_TAGS.sub(" ", tidy(raw))
     text = _WILDCARDS.sub(" ", _EMBEDDINGS.sub(" ", text))
@@ -56,7 +56,7 @@ def clean(raw: str) -> str:
 
 
 def differs(raw: str, prompt: str) -> bool:
-    """Whether cleaning took more out of the raw text than white space and idle commas."""
+    """Whether cleaning removed more from the raw text than white space and commas."""
     return _letters(tidy(raw)) != _letters(prompt)
 
 
@@ -66,13 +66,13 @@ def _letters(text: str) -> str:
 
 def _close_gaps(text: str) -> str:
     text = " ".join(text.split())
-    text = re.sub(r" ?,(?: ?,)*", ",", text)  # what stood between commas may be gone
+    text = re.sub(r" ?,(?: ?,)*", ",", text)  # the text between commas may have been removed
     return text.strip(" ,")
 
 
 @dataclass(slots=True)
 class _Group:
-    """An open bracket, or the whole text: parts between the separators `:` and `|` at this level."""
+    """An open bracket, or the whole text: its parts, and the separators `:` and `|` between them."""
 
     opener: str
     parts: list[list[str]] = field(default_factory=lambda: [[]])
@@ -86,7 +86,7 @@ class _Group:
         self.parts.append([])
 
     def text(self) -> str:
-        """What the group contributes to the prompt once its brackets are gone."""
+        """What the group contributes to the prompt without its brackets."""
         parts = ["".join(pieces) for pieces in self.parts]
         separators = self.separators
         if self.opener in ("[", "{") and "|" in separators:
@@ -99,7 +99,7 @@ class _Group:
 
 
 def _joined(parts: list[str], separators: list[str]) -> str:
-    """The first parts with their separators between them; there is one part more than separators."""
+    """Join the first parts, one more than there are separators."""
     return parts[0] + "".join(mark + part for mark, part in zip(separators, parts[1:], strict=False))
 
 
@@ -118,7 +118,7 @@ def _without_brackets(text: str) -> str:
             if mark == ")" and (weight := _INVOKEAI_GROUP.match(text, position)):
                 position = weight.end()
         elif mark in _CLOSERS and opened[_CLOSERS[mark]]:
-            continue  # closes a bracket that another kind still covers: both are marks, not words
+            continue  # closes a bracket outside one of another kind: both are marks, not words
         elif mark in ":|":
             stack[-1].separate(mark)
         else:

@@ -1,8 +1,8 @@
-"""ComfyUI: the executed graph as JSON, walked back from the sampler to the texts.
+"""ComfyUI: the executed graph as JSON, followed back from the sampler to the texts.
 
-PNG text `prompt`; WebP: EXIF tags whose text starts with `prompt:` (`Model`; some savers use others). A node is
+PNG text `prompt`; WebP: EXIF tags whose text starts with `prompt:` (`Model`; some nodes use others). A node is
 `{"class_type": .., "inputs": {name: value or [node id, output]}}`. There are thousands of node types, so inputs are
-told by their names, not by their nodes' types. Source: comfy_extras/nodes_images.py and nodes.py of ComfyUI.
+recognised by their names, not by the type of node. Source: comfy_extras/nodes_images.py and nodes.py of ComfyUI.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ Node = Mapping[str, Any]
 
 _NODE_LIMIT = 10_000
 _ANCESTOR_LIMIT = 1_000
-_DEPTH_LIMIT = 60  # nodes in a row; the walk recurses
+_DEPTH_LIMIT = 60  # nodes in a chain; the walk is recursive
 _JOINED_LIMIT_CHARS = 10 * LONGEST_PROMPT
 _EXIF_TAGS = ("Model", "Make", "ImageDescription", "UserComment")
 
-# Where a sampler's prompts come in, the likeliest first.
+# The inputs that bring a sampler its prompts, the likeliest first.
 _SAMPLER_INPUTS = ("positive", "guider", "conditioning", "cond1", "pipe", "basic_pipe")
 _TEXT_INPUT = re.compile(
     r"(?:populated_)?(?:text|string|str(?!ength)|prompt|value|wildcard|clip_[lg]|t5xxl|bert|mt5xl|llama)", re.IGNORECASE
 )
-_FINAL_TEXT_INPUT = "populated_text"  # a wildcard node keeps its template beside what it drew
-# Links that lead away from the words.
+_FINAL_TEXT_INPUT = "populated_text"  # a wildcard node also keeps its template
+# Links that lead to no text.
 _OTHER_INPUTS = re.compile(
     r"(?:model|clip$|clip_vision|vae|image|pixels|latent|samples|mask|control_net|controlnet|noise|sigmas|sampler)",
     re.IGNORECASE,
@@ -52,7 +52,7 @@ _SETTINGS = (
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The texts that reach the first sampler, with its settings."""
+    """Read the texts that reach the first sampler, with its settings."""
     entries = bounded_json.parse_object(_graph_text(fields))
     nodes = {
         key: node
@@ -77,7 +77,7 @@ def _graph_text(fields: Fields) -> str | None:
 
 
 def _samplers(nodes: Mapping[str, Node]) -> list[str]:
-    """The nodes that sample, at most ten: first passes (fed by no other sampler) before refiners and upscalers."""
+    """At most ten sampler nodes: first passes (fed by no other sampler) before refiners and upscalers."""
     takes_prompt = [key for key, node in nodes.items() if any(_link(node["inputs"].get(n)) for n in _SAMPLER_INPUTS)]
     named = [key for key in takes_prompt if "sampler" in nodes[key]["class_type"].lower()]
     samplers = named or [key for key in takes_prompt if {"positive", "guider"} & nodes[key]["inputs"].keys()]
@@ -86,7 +86,7 @@ def _samplers(nodes: Mapping[str, Node]) -> list[str]:
 
 
 def _ancestors(nodes: Mapping[str, Node], start: str, through: str = "") -> Iterator[str]:
-    """The nodes above a node, nearest first, itself left out; `through` names what its first links must contain."""
+    """Yield the nodes upstream of `start`, nearest first; the links of `start` must contain `through` in their name."""
     inputs = nodes[start]["inputs"]
     queue = deque(link for name, value in inputs.items() if through in name and (link := _link(value)))
     seen = {start}
@@ -100,7 +100,7 @@ def _ancestors(nodes: Mapping[str, Node], start: str, through: str = "") -> Iter
 
 
 def _settings(nodes: Mapping[str, Node], sampler: str) -> dict[str, Any]:
-    """Of each setting the value nearest to the sampler; custom samplers spread them over several nodes."""
+    """For each setting the value nearest to the sampler; custom samplers spread settings over several nodes."""
     found: dict[str, Any] = {}
     for key in (sampler, *_ancestors(nodes, sampler)):
         inputs = nodes[key]["inputs"]
@@ -115,17 +115,17 @@ def _settings(nodes: Mapping[str, Node], sampler: str) -> dict[str, Any]:
 
 
 def _link(value: Any) -> str | None:
-    """The node that an input comes from, or None where the input is a value of its own."""
+    """The node that an input links to, or None if the input is a plain value."""
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int)):
         return str(value[0])
     return None
 
 
 class _Walk:
-    """One walk up the graph, collecting the texts of one side.
+    """A walk upstream through the graph that collects the texts of one side.
 
-    Each node is visited once (its text is kept), so cycles end and shared nodes cost nothing. The characters that are
-    joined on the way are counted, since nodes that join a text with itself double it each time.
+    Each node is visited once and its text kept, so cycles end and shared nodes cost nothing. The number of joined
+    characters is limited, since a chain of nodes that join a text with itself doubles it each time.
     """
 
     def __init__(self, nodes: Mapping[str, Node], side: Side) -> None:
@@ -151,7 +151,7 @@ class _Walk:
         return next((self._text(inputs[name], 0) for name in names if name in inputs), "")
 
     def _text(self, value: Any, depth: int) -> str:
-        """The text of an input: its own, or that of the node which it links to."""
+        """The text of an input: its value, or the text of the node that it links to."""
         if isinstance(value, str):
             return value
         key = _link(value)
@@ -163,7 +163,7 @@ class _Walk:
         return self._texts[key]
 
     def _node_text(self, node: Node, depth: int) -> str:
-        if "zeroout" in node["class_type"].lower():  # Flux and SD3 graphs feed the negative side with nothing
+        if "zeroout" in node["class_type"].lower():  # Flux and SD3 graphs have an empty negative side
             return ""
         inputs = node["inputs"]
         names = self._text_inputs(inputs) or self._passed_inputs(inputs)
@@ -175,7 +175,7 @@ class _Walk:
         return ", ".join(_unrepeated(texts)) if separator is None else separator.join(texts)
 
     def _text_inputs(self, inputs: Mapping[str, Any]) -> list[str]:
-        """The names of the inputs that hold words for this side."""
+        """The names of the inputs that hold text for this side."""
         if isinstance(inputs.get(_FINAL_TEXT_INPUT), str):
             return [_FINAL_TEXT_INPUT]
         other = "negative" if self._side == "positive" else "positive"
@@ -188,13 +188,13 @@ class _Walk:
         return sided or [name for name in names if _TEXT_INPUT.match(name)]
 
     def _passed_inputs(self, inputs: Mapping[str, Any]) -> list[str]:
-        """The links that a node without words passes on: conditioning, or whatever a reroute carries."""
+        """The links that a node without text passes on: conditioning, or whatever a reroute carries."""
         names = [name for name, value in inputs.items() if _link(value) and not _OTHER_INPUTS.match(name)]
         return sorted(names, key=lambda name: name.endswith("_from"))  # conditioning_to comes before conditioning_from
 
 
 def _separator(inputs: Mapping[str, Any]) -> str | None:
-    """What a node that joins texts puts between them; None for a node that says nothing of the kind."""
+    """The separator of a node that joins texts, or None if it has no such input."""
     for name in ("delimiter", "separator"):
         value = inputs.get(name)
         if isinstance(value, str) and len(value) <= 20:
@@ -203,8 +203,8 @@ def _separator(inputs: Mapping[str, Any]) -> str | None:
 
 
 def _unrepeated(texts: list[str]) -> list[str]:
-    """The texts without those that a longer one holds: SDXL and Flux nodes get one prompt through two encoders."""
+    """Drop texts that another one contains: SDXL and Flux nodes get the same prompt for two encoders."""
     texts = list(dict.fromkeys(text.strip() for text in texts))
-    if len(texts) > 8:  # comparing each with each stays cheap
+    if len(texts) > 8:  # comparing all pairs would become slow
         return texts
     return [text for text in texts if not any(text != other and text in other for other in texts)]

@@ -1,4 +1,4 @@
-"""The way from what a reader found to a `WrittenPrompt`: one place that cleans, checks and bounds."""
+"""Builds a `WrittenPrompt` from what a reader found; the one place that cleans, checks and limits it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unprompt.images.metadata import cleaning
 from unprompt.prediction import WrittenPrompt
 
 LONGEST_PROMPT = 100_000
-"""Characters. The longest prompts in the wild have a few thousand; what is longer is not a prompt."""
+"""Characters. The longest real prompts have a few thousand; anything longer than this is not a prompt."""
 
 _SETTING_LIMIT = 100
 _VALUE_LIMIT_CHARS = 2_000
@@ -23,10 +23,9 @@ Scalar: TypeAlias = "str | int | float | bool"
 def compose(
     tool: str, prompt: object, negative: object = None, settings: Mapping[str, Any] | None = None
 ) -> WrittenPrompt | None:
-    """A reader's answer, or None where the prompt is not a text, says nothing or is too long.
+    """Build a reader's result; None if the prompt is not a text, is empty once cleaned, or is too long.
 
-    The negative prompt keeps its weights: it is there to be read, not embedded. Settings that are not single values
-    are left out.
+    The negative prompt keeps its weights: it is shown, not embedded. Settings that are not single values are omitted.
     """
     if not isinstance(prompt, str) or len(prompt) > LONGEST_PROMPT:
         return None
@@ -45,13 +44,13 @@ def compose(
 
 
 def without(entries: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """The entries but for those keys: what is left of an object of settings when the prompts are taken out."""
-    left_out = set(keys)
-    return {key: value for key, value in entries.items() if key not in left_out}
+    """Copy the entries without these keys, such as settings without the prompts."""
+    omitted = set(keys)
+    return {key: value for key, value in entries.items() if key not in omitted}
 
 
 def number(text: str) -> int | float | str:
-    """A setting's value as the number that it spells, or unchanged. `007` and `1e5` stay texts: they may be hashes."""
+    """Convert a setting's value to a number if it is one. `007` and `1e5` stay texts: they may be hashes."""
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _DECIMAL.fullmatch(text) else text

@@ -1,7 +1,7 @@
 """Draw Things: XMP `exif:UserComment` with JSON (`c` the prompt, `uc` the negative prompt), `CreatorTool` Draw Things.
 
-Where the JSON is missing, `dc:description` has the prompt, a line with a leading dash (the negative prompt) and
-AUTOMATIC1111's line of settings. Source: files of the app, as described in sd-prompt-reader and dtm.
+If the JSON is missing, `dc:description` holds the prompt, a line with a leading dash (the negative prompt) and a line
+of settings like AUTOMATIC1111's. Source: files of the app, as described in sd-prompt-reader and dtm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _TOOL = "Draw Things"
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The prompt from XMP, or from an EXIF `UserComment` with the same JSON."""
+    """Read the prompt from XMP, or from an EXIF `UserComment` with the same JSON."""
     for text in (fields.xmp.get("UserComment"), fields.exif.get("UserComment")):
         entries = bounded_json.parse_object(text)
         if isinstance(entries.get("c"), str) and ("uc" in entries or fields.xmp.get("CreatorTool") == _TOOL):

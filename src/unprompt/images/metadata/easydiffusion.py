@@ -1,7 +1,7 @@
 """Easy Diffusion (cmdr2's Stable Diffusion UI).
 
-PNG: one text chunk a setting; JPEG and WebP: EXIF `UserComment` with the same as JSON. The keys are the program's own
-(`negative_prompt`) or those of its interface (`Negative Prompt`).
+PNG: one text chunk per setting; JPEG and WebP: the same entries as JSON in EXIF `UserComment`. The keys are the
+program's internal ones (`negative_prompt`) or those of its interface (`Negative Prompt`).
 Source: ui/easydiffusion/utils/save_utils.py of easydiffusion, sdkit/utils/file_utils.py of sdkit.
 """
 
@@ -22,7 +22,7 @@ _SPELLINGS = (
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The prompt from the text chunks or from `UserComment`."""
+    """Read the prompt from the text chunks or from `UserComment`."""
     return _answer(fields.text) or _answer(bounded_json.parse_object(fields.exif.get("UserComment")))
 
 

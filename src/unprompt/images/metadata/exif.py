@@ -1,7 +1,7 @@
-"""The few EXIF tags that generators write into.
+"""The few EXIF tags that generators use.
 
-A TIFF directory is twelve bytes an entry, so it is read here: Pillow's reader warns and raises in many ways on broken
-data, and leaves the character codes of `UserComment` to the caller anyway.
+An entry of a TIFF directory is twelve bytes, easy to read by hand: Pillow's reader warns and raises in many ways on
+broken data, and leaves decoding the character codes of `UserComment` to the caller.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _VALUE_LIMIT_BYTES = 4 * 2**20
 
 
 def read(data: bytes) -> Mapping[str, str]:
-    """Texts by tag name out of a TIFF structure; empty where it is broken.
+    """Read texts by tag name from a TIFF structure; empty if it is broken.
 
-    The first directory and the EXIF directory are both searched, since Fooocus puts `UserComment` in the first.
+    Both the first directory and the EXIF directory are searched, since Fooocus puts `UserComment` in the first.
     """
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(data[:4])
     if order is None or len(data) < 8:
@@ -44,9 +44,9 @@ def read(data: bytes) -> Mapping[str, str]:
 
 
 def user_comment(body: bytes, order: str = ">") -> str:
-    """The text of a `UserComment`: eight bytes naming the character code, then the text.
+    """Decode a `UserComment`: eight bytes that name the character code, then the text.
 
-    `order` ("<" or ">") is the directory's byte order, used where a UNICODE text does not show its own: piexif
+    `order` ("<" or ">") is the directory's byte order, used if a UNICODE text does not show its own: piexif
     (AUTOMATIC1111) writes big-endian, ImageSharp (SwarmUI) little-endian. Source: EXIF 2.3, 4.6.5.
     """
     code, text = body[:8], body[8:]
@@ -54,7 +54,7 @@ def user_comment(body: bytes, order: str = ">") -> str:
         return _utf16(text, order)
     if code in (b"ASCII\x00\x00\x00", b"JIS\x00\x00\x00\x00\x00", bytes(8)):
         return _plain(text)
-    return _plain(body)  # many tools leave the code out
+    return _plain(body)  # many tools omit the code
 
 
 def _entries(data: bytes, order: str, offset: int) -> Iterator[tuple[int, int, int, bytes]]:
@@ -69,7 +69,7 @@ def _entries(data: bytes, order: str, offset: int) -> Iterator[tuple[int, int, i
 
 
 def _body(data: bytes, order: str, count: int, value: bytes) -> bytes:
-    """The entry's own bytes: inside it where they fit into four, else where it points to."""
+    """The value's bytes: up to four are stored in the entry, more at the offset that it holds."""
     if count <= 4:
         return value[:count]
     (start,) = struct.unpack(order + "I", value)
@@ -89,7 +89,7 @@ def _utf16(body: bytes, order: str) -> str:
         return body.decode("utf-16", "replace").rstrip("\x00")
     high_first, low_first = body[::2].count(0), body[1::2].count(0)  # Latin letters have a zero high byte
     if not high_first and not low_first and body.isascii():
-        return _plain(body)  # says UNICODE, is UTF-8
+        return _plain(body)  # UTF-8 in spite of its code
     if high_first != low_first:
         order = ">" if high_first > low_first else "<"
     return body.decode("utf-16-be" if order == ">" else "utf-16-le", "replace").rstrip("\x00")

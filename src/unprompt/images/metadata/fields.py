@@ -1,7 +1,7 @@
-"""The raw texts of a picture file, taken out of its container without decoding the picture.
+"""Extracts the raw texts from a picture file without decoding the picture.
 
-Chunks are walked by hand rather than by Pillow: its text limits raise, it stops at the pixels (some tools write after
-them), and a wrong checksum is no reason to lose a prompt.
+Chunks are read by hand, not by Pillow, which raises at its limits on text, stops at the pixels (some tools write after
+them), and rejects a wrong checksum, which is no reason to lose a prompt.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _TEXT_LIMIT_BYTES = 8 * 2**20
 _TEXT_CHUNK_LIMIT = 1_000
 _CHUNK_LIMIT = 100_000
 _BLOCK_LIMIT_BYTES = 2 * _TEXT_LIMIT_BYTES
-_TRIES = 8  # blocks of EXIF, and of XMP, that are looked into; a file has one of each
-_DEFLATE_RATIO = 1032  # the most that a byte of deflate can stand for
+_TRIES = 8  # blocks of EXIF, and of XMP, that are tried; a normal file has one of each
+_DEFLATE_RATIO = 1032  # the most bytes that one byte of deflate can decompress to
 _EXIF_HEADER = b"Exif\x00\x00"
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
 _XMP_KEYWORD = "XML:com.adobe.xmp"
@@ -32,10 +32,10 @@ _XMP_KEYWORD = "XML:com.adobe.xmp"
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Raw texts by name; the first of several with one name is kept.
+    """Raw texts by name; of several with the same name, the first.
 
-    `text` holds PNG text chunks by keyword (a JPEG comment is `Comment` here), `exif` the EXIF tags that generators
-    use by their standard names, `xmp` XMP properties by local name.
+    `text` holds PNG text chunks by keyword (a JPEG comment becomes `Comment`), `exif` the EXIF tags that generators use
+    by standard name, `xmp` XMP properties by local name.
     """
 
     text: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Fields:
 
 
 def extract(data: bytes) -> Fields:
-    """The raw texts in a picture file; empty for a format that is not known or has none."""
+    """Extract the raw texts of a picture file; empty for a format that is unknown or holds none."""
     if data.startswith(PNG_SIGNATURE):
         return _from_png(data)
     if data.startswith(b"\xff\xd8"):
@@ -59,14 +59,14 @@ def extract(data: bytes) -> Fields:
 
 
 def is_webp(data: bytes) -> bool:
-    """Whether the file calls itself WebP."""
+    """Whether the file begins like a WebP."""
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Type of each whole chunk, those after the pixels included, and where its body starts and ends.
+    """Yield type, start and end of the body of each complete chunk, including those after the pixels.
 
-    Checksums are not looked at.
+    Checksums are not verified.
     """
     position = len(PNG_SIGNATURE)
     for _ in range(_CHUNK_LIMIT):
@@ -80,7 +80,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and body of each whole RIFF chunk; of a vast text only its beginning, of other chunks 16 bytes."""
+    """Yield type and body of each complete RIFF chunk: the start of a very large text, 16 bytes of other chunks."""
     position = 12
     for _ in range(_CHUNK_LIMIT):
         if position + 8 > len(data):
@@ -93,7 +93,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def decode(body: bytes) -> str:
-    """UTF-8 where it is that, else Latin-1: PNG asks for Latin-1, but most tools write UTF-8 there."""
+    """Decode UTF-8 or else Latin-1: PNG specifies Latin-1, but most tools write UTF-8."""
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
@@ -101,12 +101,15 @@ def decode(body: bytes) -> str:
 
 
 def inflate(body: bytes, limit: int, *, wbits: int = zlib.MAX_WBITS) -> tuple[bytes | None, int]:
-    """The decompressed bytes, and how many were produced at most. None where broken, cut off or past the limit."""
+    """Decompress, and return the bytes and an upper bound of the work in bytes.
+
+    The bytes are None if the data is broken, cut off or decompresses to more than `limit`.
+    """
     stream = zlib.decompressobj(wbits)
     try:
         output = stream.decompress(body, max(1, limit))
     except zlib.error:
-        return None, min(limit, _DEFLATE_RATIO * len(body))  # what came out before the fault is not known
+        return None, min(limit, _DEFLATE_RATIO * len(body))  # how much came out before the error is unknown
     return (output if stream.eof else None), len(output)
 
 
@@ -130,7 +133,7 @@ def _from_png(data: bytes) -> Fields:
 
 
 def _text_chunk(kind: bytes, body: bytes, budget: int) -> tuple[str, str | None, int]:
-    """Keyword, text (None where broken or too large) and the bytes that it took from the budget."""
+    """Return keyword, text (None if broken or too large) and the bytes that it took from the budget."""
     name, _, rest = body.partition(b"\x00")
     keyword = name[:80].decode("latin-1")
     compressed = kind == b"zTXt"
@@ -160,7 +163,7 @@ def _from_jpeg(data: bytes) -> Fields:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and body of each segment before the pixels."""
+    """Yield marker and body of each segment before the pixels."""
     position = 2
     for _ in range(_TEXT_CHUNK_LIMIT):
         if position + 4 > len(data) or data[position] != 0xFF:
@@ -184,18 +187,18 @@ def _from_webp(data: bytes) -> Fields:
 
 
 def _from_avif(data: bytes) -> Fields:
-    # The EXIF item is known by TIFF's signature: the tables of items are long to walk, and Pillow's reader warns.
+    # The EXIF item is found by TIFF's signature: parsing the item tables takes much code, and Pillow's reader warns.
     starts = (signature.start() for signature in re.finditer(rb"II\*\x00|MM\x00\*", data))
     return Fields(exif=_read_exif(data[start : start + _BLOCK_LIMIT_BYTES] for start in starts))
 
 
 def _read_exif(blocks: Iterable[bytes]) -> Mapping[str, str]:
-    """The tags of the first block that has any."""
+    """The tags of the first block that has some."""
     found = (exif.read(block.removeprefix(_EXIF_HEADER)) for block in islice(blocks, _TRIES))
     return next(filter(None, found), {})
 
 
 def _read_xmp(blocks: Iterable[bytes]) -> Mapping[str, str]:
-    """The properties of the first block that has any."""
+    """The properties of the first block that has some."""
     found = (xmp.read(decode(block)) for block in islice(blocks, _TRIES))
     return next(filter(None, found), {})

@@ -21,7 +21,7 @@ _OWN_KEYS = frozenset({"base_model", "base_model_name", "performance", "Performa
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The prompt under `parameters` or in `UserComment`, in either scheme."""
+    """Read the prompt under `parameters` or in `UserComment`, in either scheme."""
     text = fields.text.get("parameters") or fields.exif.get("UserComment")
     if not text or len(text) > LONGEST_PROMPT:
         return None
@@ -31,13 +31,13 @@ def read(fields: Fields) -> WrittenPrompt | None:
     if not _says_fooocus(fields) and "Version: Fooocus" not in text:
         return None
     prompt, negative, settings = a1111.split(text)
-    # The prompt in front has styles and expansion in it; `Raw prompt` is what the user typed.
+    # The leading prompt includes styles and expansion; `Raw prompt` is what the user typed.
     typed, unwanted = settings.pop("Raw prompt", prompt), settings.pop("Raw negative prompt", negative)
     return compose("Fooocus", str(typed), unwanted, settings)
 
 
 def read_comment(fields: Fields) -> WrittenPrompt | None:
-    """The older JSON in `Comment`; to be asked after NovelAI, which writes JSON there too."""
+    """Read the older JSON in `Comment`; to be tried after NovelAI, which writes JSON there too."""
     entries = bounded_json.parse_object(fields.text.get("Comment"))
     if not (_OWN_KEYS | {"negative_prompt"}) & entries.keys():
         return None
@@ -51,7 +51,7 @@ def _answer(entries: dict[str, Any]) -> WrittenPrompt | None:
 
 
 def _first(entries: dict[str, Any], keys: tuple[str, ...]) -> str | None:
-    """The first text under these keys; `real_prompt` is a list of the prompts of a batch."""
+    """The first text under these keys; `real_prompt` is a list of a batch's prompts."""
     for key in keys:
         value = entries.get(key)
         if isinstance(value, list) and value:

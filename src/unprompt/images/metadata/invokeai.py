@@ -1,4 +1,4 @@
-"""InvokeAI in its three generations: `invokeai_metadata` (3 and later), `sd-metadata` (2), `Dream` (1, a command line).
+"""InvokeAI, three generations: `invokeai_metadata` (3 and later), `sd-metadata` (2), `Dream` (1, a command line).
 
 Source: invokeai/app/services/image_files of invoke-ai/InvokeAI for 3; sd-prompt-reader for 1 and 2.
 """
@@ -20,7 +20,7 @@ _SWITCH = re.compile(r"(?:^|\s)-([sSWHCA])\s{0,4}([^\s-]\S{0,60})")
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The prompt of the newest generation's entry that holds one."""
+    """Read the prompt, from the newest generation's entry that holds one."""
     return (
         _third(bounded_json.parse_object(fields.text.get("invokeai_metadata")))
         or _second(bounded_json.parse_object(fields.text.get("sd-metadata")))
@@ -48,7 +48,7 @@ def _second(entries: dict[str, Any]) -> WrittenPrompt | None:
 
 
 def _first(command: str) -> WrittenPrompt | None:
-    """`"a cat [blurry]" -s 50 -S 42 -W 512 -H 512 -C 7.5 -A k_lms`, with or without spaces after the letters."""
+    """Parse `"a cat [blurry]" -s 50 -S 42 -W 512 -H 512 -C 7.5 -A k_lms`; a space after the letters is optional."""
     if len(command) > LONGEST_PROMPT:
         return None
     command = command.strip()

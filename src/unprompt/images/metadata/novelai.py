@@ -1,7 +1,7 @@
 """NovelAI: `Software` = NovelAI, `Description` (the prompt) and `Comment` (JSON with prompt, `uc` and settings).
 
-PNG text, the same entries as JSON in a WebP's EXIF `UserComment`, or hidden in the alpha channel (see `stealth`). From
-version 4 on `v4_prompt` holds a caption for the scene and one for each character.
+They are PNG texts, JSON in a WebP's EXIF `UserComment`, or hidden in the alpha channel (see `stealth`). From version 4
+on, `v4_prompt` holds a caption for the scene and one for each character.
 Source: NovelAI/novelai-image-metadata.
 """
 
@@ -17,7 +17,7 @@ from unprompt.prediction import WrittenPrompt
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The prompt from the text chunks or from `UserComment`."""
+    """Read the prompt from the text chunks or from `UserComment`."""
     return _answer(fields.text) or _answer(bounded_json.parse_object(fields.exif.get("UserComment")))
 
 
@@ -36,7 +36,7 @@ def _answer(entries: Mapping[str, Any]) -> WrittenPrompt | None:
 
 
 def _captions(prompt: object) -> str:
-    """The captions of scene and characters in one line, as version 4 has them; empty for earlier versions."""
+    """Join version 4's captions of scene and characters; empty for earlier versions."""
     caption = prompt.get("caption") if isinstance(prompt, dict) else None
     if not isinstance(caption, dict):
         return ""

@@ -1,7 +1,7 @@
-"""Which tool wrote into a file, and what: the readers in their order.
+"""Reads the prompt that a generator wrote into a file, by trying the reader of each tool in order.
 
-Everything in a file is untrusted: sizes, depths and counts are bounded in the modules below, and broken data means
-"nothing found".
+Everything in a file is untrusted: the modules of this folder limit sizes, depths and counts, and broken data counts as
+nothing found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from unprompt.plugins import Plugin, find_plugins
 from unprompt.prediction import WrittenPrompt
 
 Reader: TypeAlias = Callable[[Fields], "WrittenPrompt | None"]
-"""What a tool wrote into these texts; None where they are none of that tool's. `compose` makes the answer."""
+"""Returns what a tool wrote into these texts, built by `compose`; None if that tool did not write them."""
 
 READERS = (
     "swarmui:read",
@@ -33,36 +33,36 @@ READERS = (
     "fooocus:read_comment",
     "drawthings:read",
 )
-"""Functions of the modules in this folder. The first that answers names the tool, so the order matters.
+"""Functions of the modules in this folder. The first that finds a prompt names the tool, so the order matters.
 
-`parameters` is looked at before `prompt` and `prompt` before `Comment`; the tools that put JSON of their own into
-`parameters` are asked before AUTOMATIC1111, whose text has no mark to know it by.
+`parameters` comes before `prompt`, and `prompt` before `Comment`. Tools that put their own JSON into `parameters` come
+before AUTOMATIC1111, whose text has no distinguishing mark.
 """
 
 GROUP = "unprompt.metadata"
-"""The entry points of other packages' readers, which are asked where none of ours finds a prompt."""
+"""The entry point group for readers of other packages, which are tried if no built-in one finds a prompt."""
 
 _faults: dict[str, PluginError] = {}
-"""The first fault of each package's readers."""
+"""The first error of each package's readers."""
 
 _log = logging.getLogger(__name__)
 
 
 def read(data: bytes) -> WrittenPrompt | None:
-    """What the generator wrote into a picture file, or None.
+    """Read what the generator wrote into a picture file; None if nothing is found.
 
-    `data` is the whole file: PNG, JPEG, WebP, TIFF or AVIF. Nothing is raised for any bytes. Control characters and
-    terminal escapes are gone from every text but `raw`, and runs of white space in the prompts are one space.
+    `data` is the whole file: PNG, JPEG, WebP, TIFF or AVIF. No bytes raise an exception. Every text but `raw` is free
+    of control characters and terminal escapes, and white space in the prompts is single spaces.
     """
     try:
         return find(data)
-    except Exception:  # a fault of ours in reading a hostile file must not cost the picture its prediction
+    except Exception:  # a bug in reading a hostile file must not cost the picture its prediction
         _log.debug("the metadata of a picture could not be read", exc_info=True)
         return None
 
 
 def find(data: bytes) -> WrittenPrompt | None:
-    """As `read`, without the net under it: whatever this raises is a fault of ours, and the tests look for it here."""
+    """Like `read`, but without catching exceptions: any that this raises is a bug, which the tests look for."""
     looked_at = []
     for fields in _places(data):
         if fields.text or fields.exif or fields.xmp:
@@ -70,7 +70,7 @@ def find(data: bytes) -> WrittenPrompt | None:
             if answer is not None:
                 return answer
             looked_at.append(fields)
-    if not looked_at:  # most pictures hold no text, or one of ours, and other packages take time to look up
+    if not looked_at:  # most pictures hold no text or a known one, and finding other packages takes time
         return None
     answers = (_foreign_answer(*foreign, fields) for fields in looked_at for foreign in _foreign_readers())
     return next((answer for answer in answers if answer is not None), None)
@@ -89,7 +89,7 @@ def _readers() -> tuple[Reader, ...]:
 
 @functools.cache
 def _foreign_readers() -> tuple[tuple[Plugin, Reader], ...]:
-    """Those of other packages that can be imported."""
+    """The readers of other packages that can be imported."""
     found = []
     for plugin in find_plugins(GROUP).values():
         try:
@@ -101,7 +101,7 @@ def _foreign_readers() -> tuple[tuple[Plugin, Reader], ...]:
 
 
 def _foreign_answer(plugin: Plugin, reader: Reader, fields: Fields) -> WrittenPrompt | None:
-    """What another package's reader finds; nothing where it fails."""
+    """What another package's reader finds; None if it fails."""
     try:
         with plugin.blamed(may_raise=()):
             answer: object = reader(fields)
@@ -114,6 +114,6 @@ def _foreign_answer(plugin: Plugin, reader: Reader, fields: Fields) -> WrittenPr
 
 
 def _warn(plugin: Plugin, error: PluginError) -> None:
-    """Says once that a package's reader fails; pictures are read by several threads."""
+    """Log a package's first error only, also when several threads read pictures."""
     if _faults.setdefault(plugin.package, error) is error:
         _log.warning("%s; what it cannot read counts as nothing found", printable(str(error)))

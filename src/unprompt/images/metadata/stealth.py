@@ -1,7 +1,7 @@
 """Texts hidden in the lowest bits of the pixels ("stealth pnginfo"), as NovelAI and a web UI extension write them.
 
-Bits run down each column, left to right: 15 bytes of magic, 32 bits of length in bits, then UTF-8 text, gzipped where
-the magic ends in "comp". Source: NovelAI/novelai-image-metadata, nai_meta.py, and sd_webui_stealth_pnginfo.
+The bits run down each column, left to right: 15 bytes of magic, 32 bits for the length in bits, then UTF-8 text,
+gzipped if the magic ends in "comp". Source: NovelAI/novelai-image-metadata, nai_meta.py, and sd_webui_stealth_pnginfo.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from unprompt.images.metadata.fields import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Generators make a few megapixels. Pillow needs 4 bytes a pixel for a PNG, but nearly 20 for a WebP.
+# Generators make a few megapixels. Pillow needs 4 bytes per pixel for a PNG, but nearly 20 for a WebP.
 PNG_PIXEL_LIMIT = 2**24
 WEBP_PIXEL_LIMIT = 2**22
 _TEXT_LIMIT_BYTES = 8 * 2**20
@@ -51,7 +51,7 @@ Pixels = npt.NDArray[np.uint8]
 def reveal(
     data: bytes, *, png_pixel_limit: int = PNG_PIXEL_LIMIT, webp_pixel_limit: int = WEBP_PIXEL_LIMIT
 ) -> Fields | None:
-    """The hidden texts of a PNG or WebP with an alpha channel, or None; a larger picture is not decoded."""
+    """Read the hidden texts of a PNG or WebP with an alpha channel; None if there are none or it is too large."""
     picture = _opened(data, png_pixel_limit, webp_pixel_limit)
     text = None if picture is None else _hidden_text(picture)
     if text is None:
@@ -63,7 +63,7 @@ def reveal(
 
 
 def _hidden_text(picture: Image) -> str | None:
-    """What the lowest bits of alpha or of colour spell after a magic, or None."""
+    """The text after a magic in the lowest bits of alpha or of colour, or None."""
     for channels in (_ALPHA, _COLOUR):
         head = _bytes(picture, channels, 0, _HEAD_BYTES)
         if len(head) < _HEAD_BYTES or (compressed := _MAGICS.get(head[:_MAGIC_BYTES])) is None:
@@ -79,7 +79,7 @@ def _hidden_text(picture: Image) -> str | None:
 
 
 def _bytes(picture: Image, channels: slice, start: int, count: int) -> bytes:
-    """`count` bytes from byte `start` on; fewer where the picture ends."""
+    """`count` hidden bytes from byte `start` on, or fewer at the end of the picture."""
     column_bits = picture.height * len(range(4)[channels])
     first, last = start * 8, (start + count) * 8
     left, right = first // column_bits, min(-(-last // column_bits), picture.width)
@@ -92,7 +92,7 @@ def _bytes(picture: Image, channels: slice, start: int, count: int) -> bytes:
 
 
 def _opened(data: bytes, png_pixel_limit: int, webp_pixel_limit: int) -> Image | None:
-    """The decoded picture, RGBA; None where nothing can be hidden in it, or where it is broken or too large."""
+    """Decode the picture to RGBA; None if it cannot hide anything, is broken or is too large."""
     from PIL.Image import DecompressionBombError
 
     try:
@@ -104,8 +104,8 @@ def _opened(data: bytes, png_pixel_limit: int, webp_pixel_limit: int) -> Image |
 
 
 def _opened_png(data: bytes, pixel_limit: int) -> Image | None:
-    # Eight bits, colour type RGBA, no interlacing: what generators write. The picture is decoded whole only if its top
-    # holds a magic, so a transparent picture of any other origin costs little.
+    # Generators write eight bits, colour type RGBA, no interlacing. The whole picture is decoded only if its top holds
+    # a magic, so other transparent pictures cost little.
     width, height, kind, _, interlaced = struct.unpack_from(">II2sHB", data.ljust(29, b"\0"), 16)
     if kind != b"\x08\x06" or interlaced or not 0 < width * height <= pixel_limit:
         return None
@@ -120,7 +120,7 @@ def _holds_magic(top: Image) -> bool:
 
 
 def _png_rows(data: bytes, width: int, rows: int) -> Image:
-    """The upper rows of a PNG. Text, profiles and animation are left out: Pillow warns of them, or raises."""
+    """Decode the upper rows of a PNG, without text, profiles and animation, for which Pillow may warn or raise."""
     from PIL.PngImagePlugin import PngImageFile
 
     header = struct.pack(">II5B", width, rows, 8, 6, 0, 0, 0)
@@ -142,7 +142,7 @@ def _png_rows(data: bytes, width: int, rows: int) -> Image:
 def _opened_webp(data: bytes, pixel_limit: int) -> Image | None:
     from PIL.WebPImagePlugin import WebPImageFile
 
-    # The header is asked first: Pillow reserves a canvas, warns or raises while opening.
+    # The header is checked first: while opening, Pillow allocates a canvas, warns or raises.
     kind, head = next(webp_chunks(data), (b"", b""))
     if not 0 < _clear_pixels(kind, head.ljust(10, b"\0")) <= pixel_limit:
         return None
@@ -154,7 +154,7 @@ def _opened_webp(data: bytes, pixel_limit: int) -> Image | None:
 
 
 def _clear_pixels(kind: bytes, head: bytes) -> int:
-    """How many pixels the first chunk of a WebP promises; none where it knows no transparency."""
+    """The number of pixels according to the first chunk of a WebP; 0 without transparency."""
     if kind == b"VP8X" and head[0] & 0x10:
         return (int.from_bytes(head[4:7], "little") + 1) * (int.from_bytes(head[7:10], "little") + 1)
     if kind == b"VP8L" and head[4] & 0x10:

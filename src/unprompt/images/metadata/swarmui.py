@@ -13,7 +13,7 @@ from unprompt.prediction import WrittenPrompt
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
-    """The prompt in `sui_image_params`."""
+    """Read the prompt in `sui_image_params`."""
     for text in (fields.text.get("parameters"), fields.exif.get("UserComment"), fields.exif.get("Model")):
         if not text or "sui_image_params" not in text:
             continue

@@ -1,4 +1,4 @@
-"""XMP properties as plain texts, by expat's events: no tree is built, and a document type is refused outright."""
+"""XMP properties as plain texts, read by expat's events: no tree is built, and a DOCTYPE is refused."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
 def read(document: str) -> Mapping[str, str]:
-    """Texts by the property's local name (`UserComment`, `CreatorTool`, ...); empty where the document is broken.
+    """Read texts by the property's local name (`UserComment`, `CreatorTool`, ...); empty if the document is broken.
 
-    Properties may be elements or attributes, and inside `rdf:Alt` lists the first text counts. Entities cannot expand:
-    a DOCTYPE is an error before any is declared.
+    Properties may be elements or attributes; of an `rdf:Alt` list, the first text counts. Entities cannot expand, since
+    a DOCTYPE is an error before any entity is declared.
     """
     document = document.strip("\x00\ufeff \t\r\n")
     if not document.startswith("<") or len(document) > _LIMIT_CHARS:
@@ -34,7 +34,7 @@ def read(document: str) -> Mapping[str, str]:
 
 
 class _RefusedError(Exception):
-    """The document holds what no generator writes."""
+    """The document contains something that no generator writes."""
 
 
 class _Properties:

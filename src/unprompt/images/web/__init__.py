@@ -1,7 +1,7 @@
 """Pictures at http(s) addresses, read within limits and only from public hosts.
 
-- `address.py` is a picture at an address; nothing is imported or connected before it is read. Open it first.
-- `download.py` reads it: redirects, time limit, size limit, content type.
+- `address.py` is a picture at an address; no import or connection happens before it is read. Open it first.
+- `download.py` fetches it: redirects, time limit, size limit, content type.
 - `connections.py` guards each connection, `addresses.py` says which IP addresses are public.
-- `limits.py` holds what one download may take.
+- `limits.py` holds the limits of one download.
 """

@@ -1,4 +1,4 @@
-"""Pictures at http(s) addresses. Nothing is imported or connected before one is read."""
+"""Pictures at http(s) addresses; no import or connection happens before one is read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class WebAddress:
 
     @property
     def size_mb(self) -> float:
-        """Not known before it is read."""
+        """0: not known before the download."""
         return 0.0
 
     def read(self) -> bytes:
-        """The file's bytes. Safe to call from many threads.
+        """Download the file's bytes. Safe to call from many threads.
 
         Raises PictureError: bad-url, forbidden-address, not-a-picture, not-found, offline, timeout, too-large,
         too-many-redirects, truncated, unreachable.
@@ -33,6 +33,6 @@ class WebAddress:
                 "expected to read from the web, found it forbidden (--offline or HF_HUB_OFFLINE); "
                 "allow it or give the picture as a file",
             )
-        from unprompt.images.web.download import download  # brings httpx, which most runs never need
+        from unprompt.images.web.download import download  # imports httpx, which most runs never need
 
         return download(self.url, self.limits)

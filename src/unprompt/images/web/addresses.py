@@ -1,7 +1,7 @@
-"""Which addresses of the network are public: those that a picture may come from.
+"""Which IP addresses are public, so that a picture may come from there.
 
 The tables are IANA's registries of special-purpose addresses (RFC 6890). The standard library's `is_global` follows
-them as well, but what it says differs between patch releases of Python.
+them as well, but its answers differ between patch releases of Python.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ IPAddress: TypeAlias = IPv4Address | IPv6Address
 _RESERVED_V4 = tuple(
     IPv4Network(network)
     for network in (
-        "0.0.0.0/8",  # this host: Linux connects to itself
+        "0.0.0.0/8",  # this host: Linux connects to localhost
         "10.0.0.0/8",  # private
         "100.64.0.0/10",  # behind a provider's NAT
         "127.0.0.0/8",  # loopback
-        "169.254.0.0/16",  # link-local, and there the metadata services of clouds
+        "169.254.0.0/16",  # link-local, including the metadata services of clouds
         "172.16.0.0/12",  # private
         "192.0.0.0/24",  # protocol assignments
         "192.0.2.0/24",  # documentation
@@ -32,7 +32,7 @@ _RESERVED_V4 = tuple(
     )
 )
 
-# Whatever lies outside is loopback, link-local, unique-local, multicast, IPv4 in disguise or not given out yet.
+# Everything outside is loopback, link-local, unique-local, multicast, embedded IPv4 or not assigned yet.
 _UNICAST_V6 = IPv6Network("2000::/3")
 _RESERVED_V6 = tuple(
     IPv6Network(network)
@@ -48,9 +48,9 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether an address is one of the public internet's, and no private, local, multicast or reserved one."""
+    """Whether an address belongs to the public internet, not to a private, local, multicast or reserved range."""
     if isinstance(address, IPv6Address) and address in _NAT64:
-        # Where a network has no IPv4 of its own, this is what every host that has nothing else resolves to.
+        # In an IPv6-only network, names of IPv4 hosts resolve to such addresses.
         address = IPv4Address(address.packed[-4:])
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _RESERVED_V4)

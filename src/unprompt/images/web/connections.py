@@ -1,8 +1,8 @@
-"""Connections that lead to allowed addresses alone, and end at a deadline.
+"""Connections to allowed addresses only, with a deadline.
 
-A name may stand for another address a moment after it was checked (DNS rebinding). So the guard stands where the
-connection is made: the name is looked up once, every answer is checked, and the connection goes to a checked number,
-with no further lookup. TLS and the Host header still speak of the name.
+A name may resolve to another address a moment after it was checked (DNS rebinding). So the check is part of making the
+connection: the name is looked up once, every answer is checked, and the connection goes to a checked IP address without
+a further lookup. TLS and the Host header still use the name.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from unprompt.images.web.addresses import IPAddress
 LookUp: TypeAlias = Callable[[str], Sequence[IPAddress]]
 
 LOOKUPS_AT_ONCE = 32
-"""How many threads may wait for the system's lookup: it cannot be stopped, so a slow one outlives its download."""
+"""How many threads may wait for a name lookup; one cannot be stopped, so a slow one outlives its download."""
 
 _lookup_slots = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
 
 
 def look_up(host: str) -> list[IPAddress]:
-    """All addresses that the system knows for a host name, best first; numbers stand for themselves."""
+    """Resolve a host name to all of its addresses, best first; an IP address resolves to itself."""
     answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [ip_address(socket_address[0]) for *_, socket_address in answers]
 
 
 class Deadline:
-    """A moment that ends a piece of work, `timeout_s` from now."""
+    """A point in time, `timeout_s` from now, at which the work must be done."""
 
     def __init__(self, timeout_s: float) -> None:
         self._end = time.monotonic() + timeout_s
 
     def left_s(self) -> float:
-        """The seconds that are left, more than 0. Raises httpcore.TimeoutException where none are."""
+        """The seconds left, more than 0. Raises httpcore.TimeoutException after the deadline."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise httpcore.TimeoutException("the deadline is over")
@@ -50,10 +50,10 @@ class Deadline:
 
 
 class GuardedNetwork(httpcore.NetworkBackend):
-    """The network as one download may see it: allowed addresses, until the deadline.
+    """A network backend for one download: it connects to allowed addresses only, until the deadline.
 
     Raises PictureError (forbidden-address, not-found, unreachable) while connecting, httpcore.TimeoutException at the
-    deadline. The timeouts that httpcore hands over are left aside, here and in the streams: they are not for the whole.
+    deadline. The `timeout` arguments of httpcore are ignored, here and in the streams: they limit a single step.
     """
 
     def __init__(self, deadline: Deadline, look_up: LookUp, is_allowed: Callable[[IPAddress], bool]) -> None:
@@ -70,10 +70,10 @@ class GuardedNetwork(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """A connection to the first address of the host that answers."""
+        """Connect to the first address of the host that answers."""
         untried = self._allowed_addresses(host)
         while True:
-            # An equal share of the time for each, so that one that swallows everything leaves some for the next.
+            # Each address gets an equal share of the time, so that one that never answers leaves some for the next.
             share_s = self._deadline.left_s() / len(untried)
             try:
                 stream = self._sockets.connect_tcp(str(untried.pop(0)), port, share_s, local_address, socket_options)
@@ -87,7 +87,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
                 return _TimedStream(stream, self._deadline)
 
     def _allowed_addresses(self, host: str) -> list[IPAddress]:
-        """The addresses of a host. One that is not allowed refuses them all: who mixes them is up to something."""
+        """The addresses of a host. A single forbidden one refuses the host: mixing them suggests an attack."""
         try:
             addresses = list(dict.fromkeys(self._look_up_in_time(host)))
         except OSError as error:
@@ -101,7 +101,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
         if not addresses:
             raise PictureError("not-found", f"expected a host, found none by the name {host!r}; check the address")
         if not all(map(self._is_allowed, addresses)):
-            # The number stays unsaid: a service's users need not learn what names mean inside its network.
+            # The IP address is not shown: users of a service should not learn how its network resolves names.
             raise PictureError(
                 "forbidden-address",
                 f"expected a public host, found {host!r}, which is at a private, local or reserved address; "
@@ -131,7 +131,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A connection on which no step may take longer than what is left until the deadline."""
+    """A connection on which every step ends by the deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
@@ -154,7 +154,7 @@ class _TimedStream(httpcore.NetworkStream):
         except httpcore.ConnectError as error:
             raise _unreachable(str(server_hostname), error) from error
         except httpcore.TimeoutException:
-            self.close()  # where no time was left to begin, nobody else does
+            self.close()  # if the time was over before it began, nobody else closes it
             raise
         return _TimedStream(secure, self._deadline)
 
@@ -163,7 +163,7 @@ class _TimedStream(httpcore.NetworkStream):
 
 
 def _unreachable(host: str, error: httpcore.ConnectError) -> PictureError:
-    """Why there is no connection, in the words of the system or of OpenSSL."""
+    """The error for a failed connection, with the reason from the system or OpenSSL."""
     cause = error.__cause__
     if isinstance(cause, ssl.SSLCertVerificationError):
         found = f"a certificate that cannot be trusted ({cause.verify_message})"

@@ -1,8 +1,8 @@
-"""One picture from the web, by plain GET: httpx reads the addresses, httpcore moves the bytes.
+"""Downloads one picture by a plain GET: httpx parses the addresses, httpcore transfers the bytes.
 
-Proxies of the environment are not used: a proxy would look the names up and connect in our place, where the guard of
-`connections` cannot see. There are no cookies, no credentials and no compression. Certificates are checked against
-the system's store (or SSL_CERT_FILE, SSL_CERT_DIR) and certifi's.
+Proxies from the environment are not used: a proxy would look up the names and connect itself, beyond the checks of
+`connections`. There are no cookies, no credentials and no compression. Certificates are checked against the system's
+store (or SSL_CERT_FILE, SSL_CERT_DIR) and certifi's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unprompt.images.web.connections import Deadline, GuardedNetwork, LookUp, lo
 from unprompt.images.web.limits import WebLimits
 
 URL_LIMIT = 8192
-"""The longest address that is asked for, in characters, once written in ASCII."""
+"""The longest address that is requested, in ASCII characters."""
 
 _OK = 200
 _GONE = frozenset({404, 410})
@@ -32,7 +32,7 @@ _BARE_BYTES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
 class _Tls(threading.local):
-    """Certificates take 30 ms to load, so they are kept; one set a thread, for httpcore writes to it as it connects."""
+    """The loaded certificates, kept because loading takes 30 ms; one set per thread, since httpcore writes to it."""
 
     def __init__(self) -> None:
         self.context = httpcore.default_ssl_context()
@@ -44,9 +44,10 @@ _tls = _Tls()
 def download(
     url: str, limits: WebLimits, *, look_up: LookUp = look_up, is_public: Callable[[IPAddress], bool] = is_public
 ) -> bytes:
-    """The body of a 200 answer that may be a picture. Raises PictureError, of the kinds of `WebAddress.read`.
+    """Return the body of a response with status 200 and a picture's content type.
 
-    `look_up` names a host's addresses, and `is_public` judges each, on every hop.
+    `look_up` resolves a host and `is_public` judges each of its addresses, again after every redirect. Raises
+    PictureError, of the kinds that `WebAddress.read` lists.
     """
     deadline = Deadline(limits.timeout_s)
     network = GuardedNetwork(deadline, look_up, _anything if limits.allow_private else is_public)
@@ -66,7 +67,7 @@ def download(
             "try again later or download it yourself",
         ) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        # What h11 says would quote the server.
+        # h11's own message would quote the server.
         raise PictureError(
             "unreachable",
             "expected an answer by HTTP, found a server that hangs up, speaks otherwise or sends 100 kB of headers; "
@@ -83,7 +84,7 @@ def _anything(address: IPAddress) -> bool:
 
 
 def _checked(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    """An address that may be asked for; a redirect's is relative to its `base`."""
+    """Parse and check an address; that of a redirect is relative to its `base`. Raises PictureError (bad-url)."""
     what = "an address" if base is None else "a redirect to one"
     try:
         url = httpx.URL(text) if base is None else base.join(text)
@@ -111,7 +112,7 @@ def _bad_url(found: str) -> PictureError:
 
 
 def _is_host(host: str) -> bool:
-    """Whether the lengths are those of DNS. Beyond them the codecs of socket and ssl raise errors of their own."""
+    """Whether the host keeps DNS's limits on lengths; past them, socket and ssl raise errors of other types."""
     return len(host) <= 253 and all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
 
 
@@ -127,13 +128,13 @@ def _redirected(url: httpx.URL, location: str) -> httpx.URL:
 
 
 def _core_url(url: httpx.URL) -> httpcore.URL:
-    """The address as httpcore takes it. The fragment is ours alone and stays behind."""
+    """Convert an address for httpcore, without the fragment, which is never sent."""
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
 def _request_headers(url: httpx.URL) -> list[tuple[bytes, bytes]]:
     return [
-        (b"Host", url.netloc),  # httpcore's own would lack the brackets around IPv6
+        (b"Host", url.netloc),  # httpcore's own lacks the brackets around an IPv6 address
         (b"User-Agent", _user_agent()),
         (b"Accept", b"image/*, */*;q=0.1"),
         (b"Accept-Encoding", b"identity"),
@@ -149,18 +150,18 @@ def _user_agent() -> bytes:
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:
-    """A header's value, "" where there is none; of several of one name, all."""
+    """A header's value; several of one name are joined by ", ", and a missing one is ""."""
     values = [value for key, value in response.headers if key.lower() == name]
     return b", ".join(values).decode("utf-8", errors="replace").strip()
 
 
 def _picture_bytes(response: httpcore.Response, limit: int) -> bytes:
-    """The body, held against what its headers say; `limit` in bytes. None of the server's words is repeated."""
+    """Read the body after checking the headers; `limit` is in bytes. Messages repeat no text of the server."""
     _check_status(response.status)
     _check_content(response)
     if int(_header(response, b"content-length") or 0) > limit:
         raise _too_large(limit)
-    body = io.BytesIO()  # a list of chunks would let a server of tiny chunks take many times their size
+    body = io.BytesIO()  # a list of tiny chunks would take many times their size
     try:
         for chunk in response.iter_stream():
             if body.tell() + len(chunk) > limit:

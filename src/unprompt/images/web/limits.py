@@ -1,4 +1,4 @@
-"""What reading one picture from the web may take."""
+"""Limits of one download."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WebLimits:
-    """What reading one picture from the web may take.
+    """Limits on the download of one picture.
 
-    `timeout_s` is for the whole of it: name lookup, redirects, body. `limit_mb` is in millions of bytes. Only public
-    addresses are connected to, unless `allow_private`. `offline`, or HF_HUB_OFFLINE=1, refuses every address.
+    `timeout_s` covers everything: name lookup, redirects and body. `limit_mb` is in millions of bytes. Unless
+    `allow_private` is set, only public addresses are connected to. `offline`, or HF_HUB_OFFLINE=1, refuses every
+    address.
     """
 
     timeout_s: float = 30.0
