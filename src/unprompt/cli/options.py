@@ -63,6 +63,10 @@ def _known_format(name: str | None) -> str | None:
     return name
 
 
+def _formats_from(start: str) -> list[str]:
+    return [name for name in FORMATS if name.startswith(start)]
+
+
 def split_names(names: list[str] | None) -> list[str] | None:
     """Names that were given one by one, or several with commas between them."""
     parts = [part.strip() for name in names or () for part in name.split(",")]
@@ -133,6 +137,7 @@ OutputFormat: TypeAlias = Annotated[
     typer.Option(
         "--format",
         callback=_known_format,
+        autocompletion=_formats_from,
         metavar="text|json|jsonl",
         help="How answers are written. Default: by the ending of --output FILE, else text.",
     ),
@@ -142,6 +147,7 @@ AnswerFormat: TypeAlias = Annotated[
     typer.Option(
         "--format",
         callback=_known_format,
+        autocompletion=_formats_from,
         metavar="|".join(FORMATS),
         help="How answers are written. Default: by the ending of --output FILE, else text.",
     ),

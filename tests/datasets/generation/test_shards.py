@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from full_disks import largest_file
 from PIL import Image
 
 from unprompt.datasets.generation.claims import Claims
@@ -176,6 +175,8 @@ def test_what_others_draw_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    from full_disks import largest_file  # not at the top: other processes import this file without tests/support
+
     with (
         largest_file(200),  # enough for the pictures, not for the metadata
         pytest.raises(DataError, match=r"cannot write .*: File too large; finished shards are kept"),
