@@ -1,7 +1,7 @@
-"""What other packages add: objects that they name in a group of entry points, such as `unprompt.members`.
+"""Plugins: objects that other packages offer through entry points, such as those of the group `unprompt.members`.
 
-Entry points are Python's own register of such objects: a package lists them in its pyproject.toml, and they are found
-wherever it is installed. Nothing of a package is imported before one of its names is asked for.
+A package lists its entry points in its pyproject.toml, and Python finds those of every installed package. A package is
+imported only when one of its plugins is used.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """An object that a package adds to one of our groups; `package` is that package's name and version."""
+    """An entry point of another package; `package` is that package's name and version."""
 
     entry: EntryPoint
     package: str
 
     def load(self, kind: type | None = None) -> Any:
-        """The object. Raises PluginError where it cannot be imported or, given a `kind`, is not of that class."""
+        """Import the object. Raises PluginError if that fails, or if it is not an instance of `kind`."""
         with self.blamed():
             found = self.entry.load()
             if kind is not None and not isinstance(found, kind):
@@ -38,7 +38,7 @@ class Plugin:
 
     @contextlib.contextmanager
     def blamed(self, *, may_raise: tuple[type[Exception], ...] = (UnpromptError,)) -> Iterator[None]:
-        """Around code of the package: whatever else it raises becomes a PluginError."""
+        """Run the package's code in this block: any exception but those of `may_raise` becomes a PluginError."""
         try:
             yield
         except may_raise:
@@ -52,9 +52,10 @@ class Plugin:
 
 @functools.cache
 def find_plugins(group: str) -> Mapping[str, Plugin]:
-    """What the installed packages add to a group, by name. Looked up once per process.
+    """Find the plugins of all installed packages in a group, by name; looked up once per process.
 
-    A package whose list cannot be read, and the second of two that use one name, are left out with a warning.
+    A warning is logged for a package whose entry points cannot be read, and for a name that two packages use, of which
+    the first wins.
     """
     from importlib.metadata import distributions
 
@@ -69,12 +70,12 @@ def find_plugins(group: str) -> Mapping[str, Plugin]:
 
 def _plugins_of(distribution: Distribution, group: str) -> list[Plugin]:
     try:
-        # Most packages add nothing to us: their lists are not parsed, nor is what else they say of themselves.
+        # Most packages have no plugin: neither their entry points nor their metadata are parsed.
         if f"[{group}]" not in (distribution.read_text("entry_points.txt") or ""):
             return []
         package = f"{distribution.metadata['Name']} {distribution.version}"
         return [Plugin(entry, package) for entry in distribution.entry_points if entry.group == group]
     except Exception as error:
-        place = getattr(distribution, "_path", "a package")  # its name may be what cannot be read
+        place = getattr(distribution, "_path", "a package")  # the package's name may be unreadable, too
         _log.warning("%s: the entry points of %s cannot be read: %s", group, place, error)
         return []

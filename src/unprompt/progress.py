@@ -1,4 +1,4 @@
-"""How far long work is: one kind of callback for everything that may take more than a few seconds."""
+"""Progress callbacks for all work that may take more than a few seconds."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
 Advance: TypeAlias = Callable[[int], None]
-"""Called with the number of things that are done since the last call."""
+"""Called with the number of items done since the last call."""
 
 Report: TypeAlias = Callable[[str], None]
-"""Called with a line that people should read."""
+"""Called with a line of text for the user."""
 
 
 class Step(Protocol):
-    """Shows one step of the work after the other, to whoever waits for it."""
+    """Shows the progress of one step of the work."""
 
     def __call__(self, name: str, total: int | None, what: str = "prompts") -> AbstractContextManager[Advance]:
-        """Begins the step `name`, which has `total` things of the kind `what`; None: nobody knows how many."""
+        """Begin the step `name` with `total` items of the kind `what`; None if the number is unknown."""
 
 
 def no_advance(done: int) -> None:
-    """Shows nothing."""
+    """An `Advance` that does nothing."""
 
 
 def no_report(line: str) -> None:
-    """Tells nobody."""
+    """A `Report` that does nothing."""
 
 
 @contextlib.contextmanager
@@ -35,4 +35,4 @@ def _silent(name: str, total: int | None, what: str = "prompts") -> Iterator[Adv
 
 
 SILENT: Step = _silent
-"""Shows nothing."""
+"""A step that shows nothing."""

@@ -1,4 +1,4 @@
-"""How many threads there may be, and work that they do ahead, handed on in order."""
+"""The number of usable cores, and work that a thread pool does ahead, with results in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 
 def core_count() -> int:
-    """The cores that this process may use, which a container may hold to fewer than the machine has."""
+    """The number of cores that this process may use, which a container may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -52,7 +52,7 @@ def _begun(pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iter
     try:
         for item in items:
             yield pool.submit(work, item)
-    except Exception as error:  # of any kind: the caller's generator may raise what it wants
+    except Exception as error:  # the caller's generator may raise anything
         broken: Future[Result] = Future()
         broken.set_exception(error)
         yield broken

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CaptionerOptions:
-    """Where the weights lie, if not in the hub's cache, and values of `CaptionSettings` in place of the model's own."""
+    """A folder of `weights`, by default in the hub's cache, and `CaptionSettings` that replace the model's own."""
 
     weights: str | None = None
     question: ShortText | None = None
@@ -36,16 +36,16 @@ class CaptionerOptions:
 
     @property
     def place(self) -> Path | None:
-        """Where the weights lie; None: in the hub's cache."""
+        """The folder of the weights; None for the hub's cache."""
         return None if self.weights is None else Path(self.weights)
 
     def changes(self) -> dict[str, Any]:
-        """The settings that are given."""
+        """The settings that replace the model's own."""
         return {name: value for name, value in asdict(self).items() if name != "weights" and value is not None}
 
 
 class CaptionerMember:
-    """Votes with a captioner's sentences; what it gives has no vector yet, nor a text where it finds no words."""
+    """Votes with a captioner's sentences: votes without a vector, and without a text if the caption is empty."""
 
     def __init__(self, captioner: TorchCaptioner, *, name: str, weight: float) -> None:
         self.name = name
@@ -54,7 +54,7 @@ class CaptionerMember:
 
     @classmethod
     def of(cls, spec: MemberSpec[CaptionerOptions], threads: int = 0) -> CaptionerMember:
-        """The member that a preset describes; torch has threads of its own. Raises as `open_caption_model` does."""
+        """Make the member that a preset describes; `threads` is unused. Raises what `open_caption_model` raises."""
         captioner = open_caption_model(spec.model, spec.options.changes(), weights=spec.options.place)
         return cls(captioner, name=spec.name, weight=spec.weight)
 
@@ -66,10 +66,10 @@ class CaptionerMember:
         return self.captioner.shorter_side
 
     def prepare(self, step: Step) -> None:
-        """Nothing takes long."""
+        """Nothing to prepare."""
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
-        """One sentence a picture."""
+        """Return one sentence per picture."""
         captions = self.captioner.captions(pictures)
         return [Vote(self.name, self._weight, texts=(caption,) if caption else ()) for caption in captions]
 

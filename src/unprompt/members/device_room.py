@@ -1,4 +1,4 @@
-"""Members on one device: all at once while it has room for them, one at a time when it has not."""
+"""Lets members share a device: all at once while they fit, otherwise one at a time."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 class Turns:
-    """Asks members for their votes, and to prepare for these; may be used by several threads at once.
+    """Calls members to prepare and to vote; safe to use from several threads.
 
-    All members stay loaded, and several may be asked at the same time, until one finds no room on the device. From then
-    on, or from the start where turns are `taken`, one is asked at a time and unloaded after its answer.
+    All members stay loaded and may run at the same time until one finds no room on the device. From then on, or from
+    the start if turns are `taken`, one runs at a time and is unloaded afterwards.
     """
 
     def __init__(self, members: Sequence[Member], *, taken: bool) -> None:
@@ -33,11 +33,11 @@ class Turns:
         self._changed = threading.Condition()
 
     def vote(self, member: Member, pictures: Sequence[Picture]) -> list[Vote]:
-        """The member's votes. Raises NoRoomError where it has no room though it is alone, and what its `vote` does."""
+        """Return the member's votes. Raises what its `vote` raises, and NoRoomError if it does not fit even alone."""
         return self._ask(member, lambda: member.vote(pictures))
 
     def prepare(self, member: Member, step: Step) -> None:
-        """Has the member prepare. Raises as `vote` does."""
+        """Have the member prepare. Raises as `vote` does."""
         self._ask(member, lambda: member.prepare(step))
 
     def _ask(self, member: Member, answer: Callable[[], _Answer]) -> _Answer:
@@ -50,12 +50,12 @@ class Turns:
                 self._take_turns(f"{member.name}: {error}")
             finally:
                 self._leave()
-        # Outside the handler, whose error holds on to what is on the device.
+        # Outside the handler, because its error keeps objects on the device alive.
         with self._alone():
             return self._answer_and_leave(member, answer)
 
     def _answer_and_leave(self, member: Member, answer: Callable[[], _Answer]) -> _Answer:
-        for other in self._members:  # they may have come before turns were taken
+        for other in self._members:  # they may have loaded before turns were taken
             other.unload()
         try:
             return answer()
@@ -72,7 +72,7 @@ class Turns:
                 _log.warning("%s; the members take turns on it from now on, which is slower", why)
 
     def _joins(self) -> bool:
-        """Whether the member may be asked beside others; it is counted then until it leaves."""
+        """Whether the member may run beside others; if so, it is counted until it leaves."""
         with self._changed:
             self._asked += not self.taken
             return not self.taken

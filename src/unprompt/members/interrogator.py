@@ -25,7 +25,10 @@ from unprompt.vocabulary.vocabulary import UNPROMPT, load_vocabulary
 
 @dataclass(frozen=True, slots=True)
 class InterrogatorOptions(Settings):
-    """How a text is put together, and what with: see `Interrogator.from_pretrained`; `cache` keeps lists' vectors."""
+    """The settings of an interrogation, and the arguments of `Interrogator.from_pretrained`.
+
+    `cache` is the folder for the vectors of the vocabulary's lists.
+    """
 
     weights: str = HUB
     caption: str = EMBEDDED
@@ -36,7 +39,7 @@ class InterrogatorOptions(Settings):
 
 
 class InterrogatorMember:
-    """Votes with the texts of an interrogator, and with the terms in them; what it gives has no vector yet."""
+    """Votes with the texts of an interrogator and the terms in them: votes without a vector."""
 
     def __init__(self, interrogator: Interrogator, settings: Settings, *, name: str, weight: float) -> None:
         self.name = name
@@ -46,7 +49,7 @@ class InterrogatorMember:
 
     @classmethod
     def of(cls, spec: MemberSpec[InterrogatorOptions], threads: int = 0) -> InterrogatorMember:
-        """The member that a preset describes. Raises as `Interrogator.from_pretrained` does."""
+        """Make the member that a preset describes. Raises what `Interrogator.from_pretrained` raises."""
         options = spec.options
         interrogator = Interrogator(
             open_towers(spec.model, weights=options.weights, threads=threads),
@@ -64,12 +67,12 @@ class InterrogatorMember:
         return self.interrogator.shorter_side
 
     def prepare(self, step: Step) -> None:
-        """The vectors of all lists, where the mode needs them."""
+        """Compute the vectors of all lists, if the mode needs them."""
         if self.settings.mode != "caption" or self.settings.negative:
             self.interrogator.prepare(step)
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
-        """One text a picture."""
+        """Return one text per picture."""
         return [
             Vote(
                 self.name,
@@ -88,7 +91,7 @@ class InterrogatorMember:
 
 
 def needs(spec: MemberSpec[InterrogatorOptions]) -> list[Need]:
-    """The two-tower model, the captioner, and the package whose lists are asked for; a user's own lists say more."""
+    """The two-tower model, the captioner, and the package with the original lists if they are used."""
     lists = [package_need("clip_interrogator", ORIGINAL, "MIT")] if ORIGINAL in spec.options.vocabulary else []
     return [*towers_needs(spec.model, spec.options.weights), *_caption_needs(spec.options.caption), *lists]
 

@@ -1,4 +1,4 @@
-"""The kinds of members by name: our own, and those that other packages add."""
+"""Finds kinds of members by name: built-in ones, and those of other packages."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ KINDS: Mapping[str, str] = {
     "neighbours": "unprompt.members.neighbours:KIND",
     "regressor": "unprompt.members.regressor:KIND",
 }
-"""Our own. Each is imported when a preset first names it: what one kind needs, the others do not wait for."""
+"""The built-in kinds. Each is imported only when a preset names it, because its own imports may take long."""
 
 GROUP = "unprompt.members"
-"""The entry points of other packages' kinds. None takes the place of one of ours."""
+"""The entry point group for kinds of other packages. A built-in kind cannot be replaced."""
 
 
 def find_kind(name: str, where: str = "a preset") -> MemberKind[Any]:
-    """The kind of that name; `where` tells in an error who asked.
+    """Find a kind by name; `where` says in an error where the name stands.
 
-    Raises UnknownNameError, and PluginError for a package whose kind cannot be imported or is none.
+    Raises UnknownNameError, and PluginError if another package's kind cannot be imported or is not a MemberKind.
     """
     if name in KINDS:
         kind: MemberKind[Any] = pkgutil.resolve_name(KINDS[name])
@@ -39,20 +39,20 @@ def find_kind(name: str, where: str = "a preset") -> MemberKind[Any]:
 
 
 def open_member(spec: MemberSpec[Any], threads: int = 0) -> Member:
-    """The member that a preset describes; nothing is loaded yet. Raises what its kind's `open` does."""
+    """Make the member that a preset describes; nothing is loaded yet. Raises what its kind's `open` raises."""
     return find_kind(spec.kind).open(spec, threads)
 
 
 def needs_of(spec: MemberSpec[Any]) -> Sequence[Need]:
-    """Each thing that a member needs on the disk.
+    """List what a member needs on disk.
 
-    Raises UnknownNameError for a model that nobody knows, MissingExtraError where only open_clip knows it.
+    Raises UnknownNameError for an unknown model, MissingExtraError if only open_clip could know it.
     """
     return find_kind(spec.kind).needs(spec)
 
 
 def _blamed(kind: MemberKind[Any], plugin: Plugin) -> MemberKind[Any]:
-    """The kind of another package, whose faults are told as that package's and not as ours."""
+    """Wrap a kind of another package, so that its errors name that package."""
 
     def open_member(spec: MemberSpec[Any], threads: int) -> Any:
         with plugin.blamed():
@@ -62,7 +62,7 @@ def _blamed(kind: MemberKind[Any], plugin: Plugin) -> MemberKind[Any]:
 
 
 class _Blamed:
-    """A member of another package."""
+    """A member of another package, whose errors name that package."""
 
     def __init__(self, member: Member, plugin: Plugin) -> None:
         self._member = member

@@ -1,4 +1,4 @@
-"""What every member of the ensemble can do, and what every kind of member says of itself."""
+"""The interface of a member of the ensemble, and the description of a kind of member."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ Options = TypeVar("Options")
 
 
 class Member(Protocol):
-    """One opinion about pictures. Made quickly; weights are loaded at the first vote."""
+    """Votes on pictures. Creating one is quick; its weights are loaded at the first vote."""
 
     name: str
-    """By which its votes are known."""
+    """The name under which its votes are recorded."""
 
     def identities(self) -> Mapping[str, str]:
-        """What it asks, models and lists, by name, each with a hash that changes with its content."""
+        """The models and lists that it uses: name -> a hash that changes with the content."""
 
     @property
     def shorter_side(self) -> int | None:
-        """How many pixels it needs to see; None: every one that the file has."""
+        """The shorter side, in pixels, that it needs of a picture; None for the full size."""
 
     def prepare(self, step: Step) -> None:
-        """Makes what takes minutes the first time and is kept then; `step` shows how far it is."""
+        """Compute what takes minutes the first time and is cached afterwards; `step` shows the progress."""
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
-        """One vote a picture, in their order; what else is in the batch changes nothing."""
+        """Return one vote per picture, in order; other pictures in the batch do not affect it."""
 
     def unload(self) -> None:
-        """Makes what room it can on the device, for the members after it; the next vote takes it again."""
+        """Free device memory; the next vote loads the weights again."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberSpec(Generic[Options]):
-    """One member of the ensemble. `weight` is its share of the vote, above 0 and at most 1; `options` its kind's."""
+    """A member as a preset describes it.
+
+    `weight` is its share of the vote, above 0 and at most 1; `options` is the options dataclass of its kind.
+    """
 
     name: str
     kind: str
@@ -50,11 +53,11 @@ class MemberSpec(Generic[Options]):
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The options of a kind that has none."""
+    """The options of a kind without options."""
 
 
 def no_needs(spec: MemberSpec[Options]) -> Sequence[Need]:
-    """The needs of a kind that has all it needs in its package."""
+    """The needs of a kind that needs no files beyond its own package."""
     return ()
 
 
@@ -62,10 +65,10 @@ def no_needs(spec: MemberSpec[Options]) -> Sequence[Need]:
 class MemberKind(Generic[Options]):
     """A kind of member.
 
-    `open` makes a member out of what a preset says and a number of threads (0: one a core); it loads and downloads
-    nothing, and raises an UnpromptError for what cannot work. `options` is a frozen dataclass whose annotations hold
-    the bounds of the options: see `unprompt.checked`. `needs` says what the member needs on the disk, as far as it can
-    be told without loading anything. A kind that `offers_texts` can do without a decoder in the preset.
+    `open` makes a member from its spec and a number of threads (0: one per core); it loads and downloads nothing, and
+    raises an UnpromptError for a spec that cannot work. `options` is a frozen dataclass whose annotations hold the
+    bounds of the options, as `unprompt.checked` reads them. `needs` lists what the member needs on disk, as far as is
+    known without loading anything. With a kind that `offers_texts`, a preset needs no decoder.
     """
 
     open: Callable[[MemberSpec[Options], int], Member]

@@ -1,4 +1,4 @@
-"""The neighbours: what the prompts of a bank that go best with a picture say together. Nothing is trained.
+"""The neighbours: the weighted mean of the prompts in a bank that are nearest to a picture, without any training.
 
 Source: the reference that ../shared/references/competition.md lists, k = 100 and weights of 1 / distance^6.
 """
@@ -30,15 +30,15 @@ from unprompt.towers.two_tower import TwoTower
 
 K, POWER = 100, 6.0
 OFFERED = 5
-"""Texts of a vote."""
+"""The number of texts in a vote."""
 
-_SAME = 1e-6  # a smaller distance is rounding
-_CANCELLED = 1e-6  # a mean this short points nowhere
+_SAME = 1e-6  # a smaller distance is a rounding error
+_CANCELLED = 1e-6  # a mean this short has no meaningful direction
 
 
 @dataclass(frozen=True, slots=True)
 class NeighboursOptions:
-    """The folder of the `bank`, `weights` of the model that it was built with, and how the bank is asked."""
+    """The folder of the `bank`, the `weights` of the model that it was built with, and how it is searched."""
 
     bank: str = ""
     weights: str = HUB
@@ -54,10 +54,10 @@ class NeighboursOptions:
 class Neighbours:
     """Votes with the weighted mean of the vectors of the `k` prompts nearest to a picture, and offers the nearest.
 
-    A prompt counts by 1 / distance^power. The distance is that of unit vectors as points, sqrt(2 - 2 cosine), which is
-    what searches for neighbours mean where nobody chose another; by the cosine distance, 1 - cosine, the same weights
-    have half the power. With the `index` of the bank it is looked at in part, and some of the nearest are missed.
-    Raises DataError at the first vote, or before it in `prepare`, where the bank was built with another model.
+    A prompt's weight is 1 / distance^power, with the Euclidean distance of unit vectors, sqrt(2 - 2 cosine), the usual
+    one in nearest-neighbour search; with the cosine distance, 1 - cosine, half the power gives the same weights. With
+    the bank's `index` only a part of it is searched, and some of the nearest are missed. Raises DataError in `prepare`
+    or at the first vote if the bank was built with another model.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Neighbours:
 
     @classmethod
     def of(cls, spec: MemberSpec[NeighboursOptions], threads: int = 0) -> Neighbours:
-        """The member that a preset describes. Raises as `Bank.open`, `Index.open` and `open_towers` do."""
+        """Make the member that a preset describes. Raises what `Bank.open`, `Index.open` and `open_towers` raise."""
         options = spec.options
         towers = open_towers(spec.model, weights=options.weights, threads=threads)
         bank = Bank.open(Path(options.bank))
@@ -94,15 +94,15 @@ class Neighbours:
         return self.towers.shorter_side
 
     def prepare(self, step: Step) -> None:
-        """Finds out whether bank and model belong together."""
+        """Check that the bank was built with this model."""
         self._check()
 
     def unload(self) -> None:
-        """The bank lies in main memory, and stays."""
+        """Free device memory; the bank is in main memory and stays there."""
         self.towers.unload()
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
-        """One vector a picture, and the texts nearest to it."""
+        """Return one vector per picture, and the texts nearest to the picture."""
         self._check()
         votes = []
         searched = self.bank if self.index is None else self.index
@@ -131,9 +131,9 @@ KIND = MemberKind(Neighbours.of, NeighboursOptions, needs, offers_texts=True)
 
 
 def weighted_mean(vectors: npt.NDArray[np.float64], similarities: npt.NDArray[np.float64], power: float) -> Vector:
-    """The mean (384,) of vectors (k, 384) whose cosines with a picture are given (k,), nearest first, of unit length.
+    """Average vectors (k, 384) by their cosines with a picture (k,), nearest first; returns a unit vector (384,).
 
-    The sum is numpy's own, row by row: a BLAS may add in another order on another machine.
+    The sum is numpy's own, row by row, since the order of additions in a BLAS depends on the machine.
     """
     distances = np.sqrt(np.maximum(2 - 2 * similarities, 0))
     distances = np.maximum(distances, _SAME)

@@ -1,4 +1,4 @@
-"""Which members of a preset can vote here, and why the others cannot."""
+"""Opens the members of a preset, and says which cannot vote and why."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from unprompt.models.store.needs import Need
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The members that vote, whose weights sum to 1, and by name why each of the others does not."""
+    """The members that vote, whose weights sum to 1, and the reason why each other one is `missing`, by name."""
 
     members: Sequence[Member]
     missing: Mapping[str, str]
 
 
 def open_members(specs: Sequence[MemberSpec[Any]], threads: int = 0, *, allow_missing: bool = False) -> Membership:
-    """The members of a preset; nothing is loaded yet and, without `allow_missing`, nothing downloaded.
+    """Open the members of a preset; nothing is loaded yet and, without `allow_missing`, nothing is downloaded.
 
-    One is missing where it needs an extra that is not installed, or something that is not here and that no download may
-    bring. With `allow_missing` a download brings the rest at once, and one whose download fails is missing as well.
-    Without it, and where all are missing, that is raised, of all at once: ModelError or MissingExtraError. Whatever
-    else is wrong is always raised: see `load_preset` and each member's `of`.
+    A member is missing if it needs an extra that is not installed, or a file that is absent and that no download may
+    provide. With `allow_missing`, other absent files are downloaded now, and a member whose download fails is missing
+    too. Without it, or if all are missing, one ModelError or MissingExtraError names every missing member. Other
+    errors, those of each member's `of`, are always raised.
     """
     members: dict[str, Member] = {}
     absent: dict[str, UnpromptError] = {}
@@ -55,8 +55,8 @@ def open_members(specs: Sequence[MemberSpec[Any]], threads: int = 0, *, allow_mi
 
 
 def _all_absent(absent: Mapping[str, UnpromptError], *, others: bool) -> UnpromptError:
-    """One error of all that are missing; `others` may go on without them."""
-    if len(absent) == 1 and not others:  # that of a command that knows no presets, it may be
+    """One error for all missing members; `others` says whether the rest could go on without them."""
+    if len(absent) == 1 and not others:  # possibly of a command without presets
         return next(iter(absent.values()))
     told = [f"the member {name}: {error}" for name, error in absent.items()]
     way = "'unprompt presets show' lists every file"
@@ -65,13 +65,16 @@ def _all_absent(absent: Mapping[str, UnpromptError], *, others: bool) -> Unpromp
 
 
 def _absence(spec: MemberSpec[Any]) -> UnpromptError | None:
-    """What a member lacks that nothing will bring by itself; None where there is no such thing."""
+    """The error for what a member lacks and the first picture will not download; None if it lacks nothing."""
     lacking = [need.absence() for need in needs_of(spec) if not need.is_here and not _is_fetched(need)]
     return _joined([str(error) for error in lacking], lacking) if lacking else None
 
 
 def _bring(specs: Sequence[MemberSpec[Any]]) -> dict[str, UnpromptError]:
-    """Downloads what these members lack; by name, why others still lack it. A hub out of reach is asked once."""
+    """Download what these members lack; returns, by name, the errors of those that still lack it.
+
+    Once the hub is out of reach, nothing more is requested from it.
+    """
     from unprompt.models.store.hub_download import OutOfReachError, bring_model, logged
 
     absent: dict[str, UnpromptError] = {}
@@ -84,17 +87,17 @@ def _bring(specs: Sequence[MemberSpec[Any]]) -> dict[str, UnpromptError]:
             if faults:
                 is_reached = not any(isinstance(fault, OutOfReachError) for fault in faults) and is_reached
                 absent[spec.name] = _joined([str(fault) for fault in faults], faults)
-                break  # what else it lacks would be downloaded for nothing
+                break  # other files of this member would be downloaded for nothing
     return absent
 
 
 def _is_fetched(need: Need) -> bool:
-    """Whether the first picture brings it."""
+    """Whether the first picture will download it."""
     return need.hub is not None and not is_offline()
 
 
 def _joined(sentences: Sequence[str], errors: Sequence[UnpromptError]) -> UnpromptError:
-    """One error that says all this; where one is alone it keeps its class, and so its HTTP status."""
+    """One error with all these sentences; a single error keeps its class, and so its HTTP status."""
     if len(errors) > 1:
         return ModelError("; ".join(sentences))
     errors[0].args = ("; ".join(sentences),)

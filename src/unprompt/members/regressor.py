@@ -20,13 +20,13 @@ from unprompt.progress import Step
 
 @dataclass(frozen=True, slots=True)
 class RegressorOptions:
-    """`views` of a picture, whose vectors are averaged, in place of those that the model's config names."""
+    """`views` of a picture whose vectors are averaged; default: those that the model's config names."""
 
     views: tuple[View, ...] | None = None
 
 
 class Regressor:
-    """Votes with the vectors of a picture encoder; it offers no texts. Raises as `PictureEncoder` does."""
+    """Votes with the vectors of a picture encoder, without texts. Raises what `PictureEncoder` raises."""
 
     def __init__(self, folder: ModelFolder, *, name: str, weight: float, threads: int = 0) -> None:
         self.name = name
@@ -36,9 +36,9 @@ class Regressor:
 
     @classmethod
     def of(cls, spec: MemberSpec[RegressorOptions], threads: int = 0) -> Regressor:
-        """The member that a preset describes.
+        """Make the member that a preset describes.
 
-        Raises UnknownNameError and ModelError as `find_model` does, MissingExtraError where only torch runs the model.
+        Raises UnknownNameError and ModelError as `find_model` does, MissingExtraError if the model needs torch.
         """
         folder = find_model(spec.model)
         if ONNX_WEIGHTS not in folder.config["files"]:
@@ -55,14 +55,14 @@ class Regressor:
         return self._encoder.shorter_side
 
     def prepare(self, step: Step) -> None:
-        """Nothing takes long."""
+        """Nothing to prepare."""
 
     def unload(self) -> None:
-        """Weights that no device holds stay where they are."""
+        """Free device memory; weights in main memory stay there."""
         self._encoder.unload()
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
-        """One vector a picture."""
+        """Return one vector per picture."""
         return [Vote(self.name, self._weight, vector=vector) for vector in self._encoder.encode(pictures)]
 
 

@@ -1,4 +1,4 @@
-"""The file's own word as a vote: where a prompt is written, it is the only one that counts."""
+"""The vote of a prompt in the picture's metadata, which replaces the votes of all members."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ NAME = "metadata"
 
 
 def written_vote(written: WrittenPrompt, vector: Vector) -> Vote:
-    """The vote of a written prompt, whose own unit vector (384,) is given."""
+    """Make the vote of a written prompt from its own unit vector (384,)."""
     return Vote(NAME, 1.0, vector=vector, texts=(written.prompt,))

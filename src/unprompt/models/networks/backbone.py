@@ -1,4 +1,4 @@
-"""What every image network offers to a head, whichever library it comes from (torch)."""
+"""An image network without a head, with the same interface for every library (torch)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Features = Literal["pooled", "tokens", "classes"]
 FEATURES: tuple[Features, ...] = ("pooled", "tokens", "classes")
 
 CLASS_FLOOR = 1e-4
-"""Added to class probabilities before the logarithm: below it, differences are noise."""
+"""Added to class probabilities before the logarithm, since differences below it are noise."""
 
 LARGEST_NETWORK = 10_000_000_000
-"""Parameters. The largest image tower that both libraries know has 4.5 billion (EVA02-E-14-plus)."""
+"""Parameters. The largest image tower in either library has 4.5 billion (EVA02-E-14-plus)."""
 
 
 class Backbone(nn.Module, ABC):
     """An image network without a head.
 
-    `name` is what it was built by, `features` the kind of them, `size` how many numbers they are, `class_size` how many
-    of these, at the end, are log probabilities of classes. `preprocessing` says which pixels it expects.
+    `name` is the name it was built by, `features` the kind of features and `size` their number; the last `class_size`
+    of them are log probabilities of classes. `preprocessing` describes the input pixels.
     """
 
     size: int
@@ -49,7 +49,7 @@ class Backbone(nn.Module, ABC):
         self._blocks, self._depth = self._count_blocks()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """pixels (batch, 3, input_size, input_size), preprocessed; returns features (batch, size), float32."""
+        """Map preprocessed pixels (batch, 3, input_size, input_size) to features (batch, size), float32."""
         return self._encode(pixels).float()
 
     @property
@@ -58,16 +58,16 @@ class Backbone(nn.Module, ABC):
         return self._depth
 
     def block_of(self, parameter: str) -> int:
-        """The block of a parameter: 0 if it lies in the first or before it, `depth` if it follows the last.
+        """The block of a parameter: 0 in or before the first block, `depth` after the last.
 
-        `parameter` is named as in `named_parameters`; KeyError for one that is not there.
+        `parameter` is a name from `named_parameters`; KeyError for any other.
         """
         return self._blocks[parameter]
 
     def checkpoint_gradients(self) -> None:
-        """Computes each block again in the backward pass in place of keeping it: less memory, a third more time.
+        """Recompute each block in the backward pass instead of storing it: less memory, a third more time.
 
-        Raises DataError where the network knows no such thing.
+        Raises DataError if the network does not support this.
         """
         try:
             self.network.set_grad_checkpointing(True)  # type: ignore[operator]
@@ -76,22 +76,22 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def resize(self, input_size: int) -> None:
-        """Makes it take pictures of another size. Raises DataError where it cannot."""
+        """Change the size of the pictures that it takes. Raises DataError if it cannot."""
 
     @abstractmethod
     def start_weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of what a file holds, what belongs to this network, under its own names; heads and text towers do not."""
+        """Select this network's own weights from a file's, without heads and text towers, under the network's names."""
 
     @abstractmethod
     def hub_weights(self) -> Mapping[str, Tensor]:
-        """The weights of its tag, at the native size, from the hub's cache or the hub. ModelError without."""
+        """Get the weights of its tag, at the native size, from the hub's cache or the hub. Raises ModelError."""
 
     @abstractmethod
     def _encode(self, pixels: Tensor) -> Tensor: ...
 
     @abstractmethod
     def _block_key(self, parameter: str) -> tuple[int, ...] | None:
-        """What orders the blocks, for a parameter of `network`; (): before the first one, None: after the last."""
+        """The sort key of a parameter's block in `network`: () before the first block, None after the last."""
 
     def _count_blocks(self) -> tuple[dict[str, int], int]:
         keys = {name: self._block_key(name) for name, _ in self.network.named_parameters()}
@@ -101,9 +101,9 @@ class Backbone(nn.Module, ABC):
 
 
 def measure(plan: Backbone) -> int:
-    """The number of features that a backbone on the device "meta" gives, where neither memory nor time is spent.
+    """Return the number of features of a backbone on the device "meta", which takes neither memory nor time.
 
-    Raises DataError where the network is too large or does not take pictures of its preprocessing's size.
+    Raises DataError if the network is too large or does not take pictures of its preprocessing's size.
     """
     parameters = sum(parameter.numel() for parameter in plan.parameters())
     if parameters > LARGEST_NETWORK:

@@ -1,4 +1,4 @@
-"""Image networks by name, without a head: from timm and open_clip (torch)."""
+"""Builds an image network without a head by its name in timm or open_clip (torch)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from unprompt.models.store.weights import HUB, RANDOM
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
-_LARGEST_NUMBER = 16_384  # of anything in options: wider than every network that there is
+_LARGEST_NUMBER = 16_384  # for any number in the options: wider than every existing network
 _DEEPEST = 256  # blocks, which take time to build even without memory
 _LONGEST_LIST = 16
 
@@ -36,17 +36,17 @@ def build_backbone(
     drop_path: float = 0.0,
     options: Mapping[str, Any] = NO_OPTIONS,
 ) -> Backbone:
-    """A network of timm or open_clip, `architecture` or `architecture.tag`; where both know a name, timm's is meant.
+    """Build a network of timm or open_clip by the name `architecture` or `architecture.tag`; timm's comes first.
 
-    `weights`: "random", "hub" (those of the tag, from the cache or, where the network is allowed, the hub), or the path
-    of a safetensors file or of a folder with one. `features`: "pooled", what the model itself pools (open_clip: the
-    projected embedding at unit length); "tokens", the class token and the mean of the patches; "classes", these and
-    the log probabilities of the model's own classes. `input_size` in pixels; None: what the model was made for.
+    `weights` is "random", "hub" (those of the tag, from the cache or, if downloads are allowed, the hub), or the path
+    of a safetensors file or of a folder with one. `features` is "pooled", the model's own pooling (open_clip: the
+    projected embedding at unit length); "tokens", the class token and the mean of the patches; or "classes", these and
+    the log probabilities of the model's own classes. `input_size` is in pixels, by default the model's native size.
     `options` are sizes that differ from the architecture's, such as depth and embed_dim in timm, embed_dim and
     vision_cfg in open_clip.
 
-    Raises UnknownNameError for a name or an option that is not known, DataError for what does not fit together,
-    ModelError for weights that cannot be had, MissingExtraError without the extra [torch].
+    Raises UnknownNameError for an unknown name or option, DataError if sizes or weights do not fit together, ModelError
+    if the weights are not available, MissingExtraError without the extra [torch].
     """
     plan = plan_backbone(name, features=features, input_size=input_size, drop_path=drop_path, options=options)
     backbone = type(plan)(name, features=features, drop_path=drop_path, options=plan.options)
@@ -69,7 +69,10 @@ def plan_backbone(
     drop_path: float = 0.0,
     options: Mapping[str, Any] = NO_OPTIONS,
 ) -> TimmBackbone | OpenClipBackbone:
-    """What `build_backbone` would build, on the device "meta": sizes and names without weights, at no cost."""
+    """Build the same network on the device "meta": sizes and names without weights, at no cost.
+
+    Parameters and errors are those of `build_backbone`.
+    """
     if features not in FEATURES:
         raise UnknownNameError("features", features, FEATURES)
     if input_size is not None and not 0 < input_size <= LARGEST_INPUT:
@@ -83,7 +86,7 @@ def plan_backbone(
 
 
 def _kind_of(name: str) -> type[TimmBackbone | OpenClipBackbone]:
-    """Which library knows the name. Raises UnknownNameError with near names of both."""
+    """Find the library that knows the name. Raises UnknownNameError with similar names from both."""
     cure_torchvision()
     try:
         import timm
@@ -118,7 +121,7 @@ def _timm_tags(architecture: str) -> list[str]:
 def _checked_options(
     name: str, options: Mapping[str, Any], kind: type[TimmBackbone | OpenClipBackbone]
 ) -> dict[str, Any]:
-    """Options of which nothing can be but a size: they come out of recipes and of folders from elsewhere."""
+    """Check that all options are sizes, since they come from recipes and untrusted model folders."""
     if kind is TimmBackbone:
         _check_sizes(name, options, timm_backbone.OPTIONS)
         return dict(options)
@@ -152,7 +155,7 @@ def _is_size(key: str, value: Any, largest: int) -> bool:
 
 
 def _is_timm_model(name: str) -> bool:
-    """Whether it is an architecture's plain name: timm takes others for addresses of the hub."""
+    """Whether it is the plain name of an architecture; timm would look up any other on the hub."""
     import timm
 
     return bool(timm.is_model(name))

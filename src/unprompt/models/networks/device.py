@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 
 def best_device() -> torch.device:
-    """A GPU where there is one, else the CPU."""
+    """A GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -102,10 +102,10 @@ class OnDevice(Generic[Held]):
 class ShrinkingBatches:
     """Computes rows in batches; when the device runs out of memory, the batches are halved, in later calls as well.
 
-    A batch has `size` rows. Where rows differ in size, `fitting(rows, size)` returns how many of the first rows go into
-    a batch, at least one. `what` names a row in messages, `ways` says what the user can do, and `tell` receives a
-    message when batches are halved for the first time. Raises NoRoomError if a single row does not fit; the next call
-    then starts with full batches, because the caller has made room.
+    A batch has `size` rows. If rows differ in size, `fitting(rows, size)` returns how many of the first rows go into a
+    batch, at least one. `what` names a row in messages, `ways` says what the user can do, and `tell` receives a message
+    when batches are halved for the first time. Raises NoRoomError if a single row does not fit; the next call then
+    starts with full batches, because the caller has made room.
     """
 
     def __init__(

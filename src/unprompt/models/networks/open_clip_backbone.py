@@ -1,4 +1,4 @@
-"""Image towers of open_clip: CLIP, SigLIP and CoCa. Their text towers are neither built nor kept."""
+"""Image towers of open_clip: CLIP, SigLIP and CoCa, without their text towers (torch)."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ VISION_OPTIONS = (
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 
 _NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
-"""The smallest text tower: open_clip builds none without one, and we drop it at once."""
+"""The smallest text tower: open_clip cannot build a model without one, so it is built and dropped."""
 
 TOWER = "visual."
-"""How a checkpoint of the whole model begins the names of its image tower."""
+"""The prefix of the image tower's names in a checkpoint of the whole model."""
 
 
 class OpenClipBackbone(Backbone):
-    """An image tower of open_clip. Raises DataError for options or features that the architecture does not have."""
+    """An image tower of open_clip. Raises DataError for options or features that the architecture does not support."""
 
     def __init__(self, name: str, *, features: Features, drop_path: float, options: Mapping[str, Any]) -> None:
         if features == "classes":
@@ -86,7 +86,7 @@ class OpenClipBackbone(Backbone):
             (patches,), (prefix,) = seen["image_intermediates"], seen["image_intermediates_prefix"]
             return torch.cat([prefix[:, 0].float(), patches.float().mean(dim=1)], dim=1)
         embedding = network(pixels)
-        if isinstance(embedding, tuple):  # CoCa's tower gives its tokens too
+        if isinstance(embedding, tuple):  # CoCa's tower also returns its tokens
             embedding = embedding[0]
         return F.normalize(embedding.float(), dim=-1)
 
@@ -100,13 +100,13 @@ class OpenClipBackbone(Backbone):
 
 
 def hub_checkpoint(name: str) -> dict[str, Tensor]:
-    """The weights of the whole model, text tower included. Raises ModelError where they cannot be had."""
+    """Read the weights of the whole model, including the text tower. Raises ModelError if they are not available."""
     architecture, _, tag = name.partition(".")
     return read_checkpoint(hub_weights(architecture, tag))
 
 
 def hub_weights(architecture: str, tag: str) -> Path:
-    """The file with the weights of the whole model. Raises ModelError where it cannot be had."""
+    """Find or download the file with the whole model's weights. Raises ModelError if it is not available."""
     name = f"{architecture}.{tag}".rstrip(".")
     repository, _, file = tag_config(architecture, tag).get("hf_hub", "").rpartition("/")
     if not repository:
@@ -115,12 +115,12 @@ def hub_weights(architecture: str, tag: str) -> Path:
 
 
 def _trunk(tower: nn.Module) -> nn.Module | None:
-    """The timm network inside a tower that is one."""
+    """The timm network inside a tower, or None."""
     return getattr(tower, "trunk", None)
 
 
 def native_side(tower: nn.Module) -> int:
-    """Of the pictures that an image tower was made for, in pixels."""
+    """The side, in pixels, of the pictures that an image tower was built for."""
     if trunk := _trunk(tower):
         return native_size(trunk)
     size: Any = tower.image_size
@@ -164,22 +164,22 @@ def _create(architecture: str, tag: str, drop_path: float, options: Mapping[str,
         sizes["embed_dim"] = options["embed_dim"]
     if "multimodal_cfg" in config:
         sizes["multimodal_cfg"] = _NO_TEXT
-    if tag and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's activation, which others left
+    if tag and tag_config(architecture, tag).get("quick_gelu"):  # OpenAI's activation, which later models dropped
         sizes["quick_gelu"] = True
-    # On "meta" where the caller is: open_clip would put it on the device that it is told.
+    # open_clip builds on the device that it is given, so the caller's "meta" must be passed on.
     device = torch.get_default_device()
     try:
         with quiet():
             model = open_clip.create_model(
                 architecture, load_weights=False, pretrained_text=False, device=device, **sizes
             )
-    except Exception as error:  # whatever a constructor makes of sizes that do not fit together
+    except Exception as error:  # constructors raise anything for sizes that do not fit together
         raise DataError(f"{architecture} cannot be built with {dict(options)}: {error}") from error
     return cast(nn.Module, model.visual)
 
 
 def tag_config(architecture: str, tag: str) -> dict[str, Any]:
-    """What open_clip knows of the weights: those of the tag or, without one, of the first that it lists."""
+    """open_clip's config of a tag's weights or, without a tag, of the first that it lists; empty without any."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(architecture)
@@ -188,7 +188,7 @@ def tag_config(architecture: str, tag: str) -> dict[str, Any]:
 
 
 def preprocessing_of(config: Mapping[str, Any], input_size: int) -> Preprocessing:
-    """How open_clip shows pictures to a model: by the config of its weights and, where that is silent, by default."""
+    """open_clip's preprocessing: from the config of the weights, and its defaults for what that omits."""
     from open_clip.transform import PreprocessCfg
 
     defaults = PreprocessCfg()
@@ -206,7 +206,7 @@ def preprocessing_of(config: Mapping[str, Any], input_size: int) -> Preprocessin
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without open_clip's warnings that weights are random, which would also set up logging for the whole process."""
+    """Silence open_clip's warnings about random weights, which would also set up logging for the whole process."""
     root, handler = logging.getLogger(), logging.NullHandler()
     disabled = logging.root.manager.disable
     root.addHandler(handler)

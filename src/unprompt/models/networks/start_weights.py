@@ -1,4 +1,4 @@
-"""Weights for a backbone to start from: a file with the network's own names, or the hub's (torch)."""
+"""Reads weights into a backbone, from a file or from the hub (torch)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unprompt.errors import DataError
 from unprompt.models.networks.backbone import Backbone
 
 OWN_PREFIX = "backbone.network."
-"""How the names of a backbone begin in the model folders that are written here."""
+"""The prefix of the backbone's names in the model folders that unprompt writes."""
 
 _TYPES = {
     "F64": torch.float64,
@@ -28,13 +28,13 @@ _TYPES = {
     "I8": torch.int8,
     "U8": torch.uint8,
 }
-"""By their names in a safetensors file; of the others nothing is computed here."""
+"""The types that networks use, by their names in a safetensors file."""
 
 _SHOWN = 4  # names in a message
 
 
 def find_weights(path: Path) -> Path:
-    """The safetensors file that `path` is or holds. Raises DataError where there is none, or more than one."""
+    """Find the safetensors file at `path` or in that folder. Raises DataError if there is none, or more than one."""
     if path.is_file():
         return path
     found = sorted(path.glob("*.safetensors")) if path.is_dir() else []
@@ -45,7 +45,7 @@ def find_weights(path: Path) -> Path:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """What a safetensors file holds. Raises DataError where it is none."""
+    """Read the tensors of a safetensors file. Raises DataError if it is not one."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -53,7 +53,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def read_shapes(path: Path) -> dict[str, Tensor]:
-    """What a safetensors file holds by its header alone: tensors without numbers, on the device "meta"."""
+    """Read the shapes in a safetensors file's header, as tensors on the device "meta". Raises DataError."""
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, it is no dict
@@ -66,10 +66,10 @@ def read_shapes(path: Path) -> dict[str, Tensor]:
 
 
 def put_weights(backbone: Backbone, state: Mapping[str, Tensor], where: str, input_size: int) -> None:
-    """Fills a backbone with a network's weights and makes it take pictures of `input_size`.
+    """Load a network's weights into a backbone and resize it to `input_size`.
 
-    The weights may be those of the native size, whose position embeddings are then interpolated, or of `input_size`.
-    Heads, classifiers and text towers in `state` are left out. Raises DataError where it holds anything else.
+    The weights may be for the native size, with position embeddings that are then interpolated, or for `input_size`.
+    Heads, classifiers and text towers in `state` are ignored. Raises DataError if it is not a state of this network.
     """
     own = {name.removeprefix(OWN_PREFIX): value for name, value in state.items() if name.startswith(OWN_PREFIX)}
     chosen = backbone.start_weights(own or state)
@@ -84,9 +84,9 @@ def put_weights(backbone: Backbone, state: Mapping[str, Tensor], where: str, inp
 
 
 def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """What is missing, too many, of another shape, no floating-point numbers or not finite; empty where nothing is.
+    """Describe what is missing, unknown, of another shape, not floating-point or not finite; empty if nothing is.
 
-    Numbers are looked at where all else is as expected, once; tensors on the device "meta" have none.
+    Values are checked only if everything else is right, and not on the device "meta".
     """
     both = {name: (value, found[name]) for name, value in expected.items() if name in found}
     return told_faults(
@@ -108,12 +108,12 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
 
 
 def told_faults(faults: Mapping[str, Sequence[str]]) -> str:
-    """Kinds of faults, each with the first names of what has it; empty where nothing has one."""
+    """Join the kinds of faults, each with the first names of what has it; empty without faults."""
     return "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
 
 
 def not_finite(state: Mapping[str, Tensor]) -> list[str]:
-    """The names of tensors in which a number is infinite or none."""
+    """The names of tensors that contain an infinite number or NaN."""
     return [name for name, value in state.items() if not _is_finite(value)]
 
 
@@ -123,10 +123,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _is_finite(value: Tensor) -> bool:
-    """A sum takes one pass over memory, and tells but for where it overflows."""
+    """Whether all numbers are finite. A finite sum proves it in one pass; only if it overflows, each is checked."""
     if value.is_meta or not value.is_floating_point():
         return True
-    if value.dtype.itemsize == 1:  # too short to be computed with
+    if value.dtype.itemsize == 1:  # torch cannot add up 8-bit floats
         value = value.float()
     wide = torch.promote_types(value.dtype, torch.float32)
     return bool(value.sum(dtype=wide).isfinite()) or bool(value.isfinite().all())

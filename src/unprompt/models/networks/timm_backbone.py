@@ -1,4 +1,4 @@
-"""Image networks of timm: ViT, Swin, VGG, ConvNeXt, EVA02 and whatever else it numbers the blocks of."""
+"""Image networks of timm: ViT, Swin, VGG, ConvNeXt, EVA02 and any other with numbered blocks (torch)."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ OPTIONS = (
     "reg_tokens",
     "window_size",
 )
-"""The arguments of timm's models that change sizes. Others name files to load: what is not listed is not passed on."""
+"""The arguments of timm's models that change sizes. Only these are passed on: others may name files to load."""
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 IMAGENET_CLASSES = 1000
 
 FOLLOWS = (99999,)
-"""timm's sign for "belongs to the group before": norms after the last block."""
+"""timm's marker for "belongs to the previous group", for norms after the last block."""
 
 
 class TimmBackbone(Backbone):
-    """A network of timm. Raises DataError for options or features that the architecture does not have."""
+    """A network of timm. Raises DataError for options or features that the architecture does not support."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class TimmBackbone(Backbone):
             raise ModelError(f"the hub has no weights of {self.name}; name a safetensors file that you have")
         names = [config["hf_hub_filename"]] if config.get("hf_hub_filename") else HUB_FILES
         hub_file(config["hf_hub_id"], names, self.name)
-        # timm itself knows which of its files still have names of old.
+        # timm itself converts files that have outdated names.
         return _create(self.name, self.features, 0.0, self.options, pretrained=True).state_dict()
 
     def _encode(self, pixels: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class TimmBackbone(Backbone):
         maps = network.forward_features(pixels)
         if self.features == "pooled":
             return cast(Tensor, network.forward_head(maps, pre_logits=True))
-        # What comes after the class token may be registers, which are no patches.
+        # Registers may follow the class token; they are not patches.
         tokens: Tensor = maps.float()  # (batch, prefix + patches, width)
         parts = [tokens[:, 0], tokens[:, network.num_prefix_tokens :].mean(dim=1)]
         if self.features == "classes":
@@ -96,13 +96,13 @@ class TimmBackbone(Backbone):
 
 
 def classifiers(network: nn.Module) -> tuple[str, ...]:
-    """How the classifier of a timm network is named, whether it is there or not; distilled ones have two."""
+    """The names of a timm network's classifier, even if it was removed; distilled networks have two."""
     named = cast(Any, network).pretrained_cfg.get("classifier") or "head"
     return (named,) if isinstance(named, str) else tuple(named)
 
 
 def block_key(network: nn.Module, parameter: str) -> tuple[int, ...] | None:
-    """Where a parameter of a timm network stands, by timm's own grouping: see `Backbone._block_key`."""
+    """The sort key of a parameter's block by timm's own grouping: () before the first block, None after the last."""
     if type(network).__name__ == "VGG":
         return _vgg_key(network, parameter)
     matcher = cast(Any, network).group_matcher(coarse=False)
@@ -115,7 +115,7 @@ def block_key(network: nn.Module, parameter: str) -> tuple[int, ...] | None:
 
 
 def _vgg_key(network: nn.Module, parameter: str) -> tuple[int, ...] | None:
-    """A block is a convolution with the norm that follows it; the perceptron before the head comes after all."""
+    """A block is a convolution with the norm that follows; the perceptron before the head comes after all blocks."""
     part, number, *_ = parameter.split(".")
     if part != "features":
         return None
@@ -124,7 +124,7 @@ def _vgg_key(network: nn.Module, parameter: str) -> tuple[int, ...] | None:
 
 
 def resize_network(network: nn.Module, input_size: int, name: str) -> None:
-    """Makes a timm network take other pictures; its position embeddings are interpolated. DataError where it cannot."""
+    """Change a timm network's input size, interpolating its position embeddings. Raises DataError if it cannot."""
     if input_size == native_size(network):
         return
     patches = getattr(network, "patch_embed", None)
@@ -133,7 +133,7 @@ def resize_network(network: nn.Module, input_size: int, name: str) -> None:
         raise DataError(f"{name} takes pictures whose side is a multiple of {patch} pixels, not of {input_size}")
     if hasattr(network, "set_input_size"):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about how timm interpolates Swin's tables of positions
+            warnings.simplefilter("ignore")  # torch warns about how timm interpolates Swin's position tables
             cast(Any, network).set_input_size(img_size=(input_size, input_size))
     elif cast(Any, network).pretrained_cfg.get("fixed_input_size"):
         raise DataError(f"{name} takes pictures of {native_size(network)} pixels alone, not of {input_size}")
@@ -159,13 +159,13 @@ def _create(
         sizes["drop_path_rate"] = drop_path
     try:
         network: nn.Module = timm.create_model(name, pretrained=pretrained, **classes, **sizes)
-    except Exception as error:  # whatever a constructor makes of sizes that do not fit together
+    except Exception as error:  # constructors raise anything for sizes that do not fit together
         given = ", ".join(f"{key}={value}" for key, value in sizes.items())
         raise DataError(f"{name} cannot be built with {given or 'its own sizes'}: {error}") from error
     if not drop_path:
         for module in network.modules():
             if isinstance(module, DropPath):
-                module.drop_prob = 0.0  # Swin drops a tenth unless it is told
+                module.drop_prob = 0.0  # Swin's default is 0.1
     matcher = cast(Any, network).group_matcher(coarse=False) if hasattr(network, "group_matcher") else None
     if (
         not isinstance(matcher, dict)

@@ -1,8 +1,8 @@
 """Makes `import torchvision` work beside a CPU build of torch.
 
-The published wheel of torchvision is linked to CUDA; beside a CPU torch its compiled part cannot load, and its import
-fails because the schema of `torchvision::nms` is unknown. timm and transformers import torchvision whatever one does.
-Transforms work after the cure; `ops.nms` and its picture decoders do not, and are not needed here.
+The published wheel of torchvision is linked to CUDA. Beside a CPU torch its compiled part cannot load, and the import
+fails because the schema of `torchvision::nms` is unknown; timm and transformers always import it. After the cure,
+transforms work; `ops.nms` and the picture decoders do not, and are not needed here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _schemas: list[Any] = []  # torch forgets a library's schemas when the library i
 
 
 def cure_torchvision() -> None:
-    """Imports torchvision; its schemas are declared if, and only if, its own import failed for want of them."""
+    """Import torchvision, declaring its schemas only if the import failed because they were missing."""
     try:
         importlib.import_module("torchvision")
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""A regressor's checkpoint from elsewhere becomes a model folder (torch)."""
+"""Converts another program's checkpoint of a regressor to a model folder (torch)."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ FAMILIES = {
     "blocks.0.mlp.fc1_g.weight": r"eva02_{width}_patch\d+_\d+",
     "blocks.0.attn.qkv.weight": r"vit_{width}_patch\d+_\d+",
 }
-"""A weight by which a family of timm is known, and how its plain architectures are called."""
+"""For each family of timm, a weight that identifies it and a pattern for the names of its plain architectures."""
 
 WIDTHS = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge"}
-"""What the widths of vision transformers are called; it spares trying them all."""
+"""The names for widths of vision transformers, so that only one width needs to be tried."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was made of a checkpoint. `tensors` counts those of the file."""
+    """The result of a conversion. `tensors` is the number of tensors in the file, `head` the classifier's name."""
 
     folder: ModelFolder
     tensors: int
@@ -51,11 +51,11 @@ class Conversion:
 def convert_checkpoint(
     path: Path, folder: Path, *, architecture: str, preprocessing: str, name: str, licence: str
 ) -> Conversion:
-    """Writes the model folder of a timm network with a 384-way classifier, such as the published ensemble's ViT.
+    """Write the model folder of a timm network with a 384-way classifier, such as the published ensemble's ViT.
 
-    `preprocessing` is what the network was trained with: "published", "model" (what timm says of the architecture), or
-    the path of a JSON file with it. Nothing in `path` is run. Raises DataError for a checkpoint of another network,
-    UnknownNameError for an architecture that timm does not know, ModelError where `folder` holds something.
+    `preprocessing` is that of the network's training: "published", "model" (timm's for the architecture), or the path
+    of a JSON file with it. No code in `path` is run. Raises DataError for a checkpoint of another network,
+    UnknownNameError for an architecture unknown to timm, ModelError if `folder` is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"expected a new folder, found {folder}; remove it or choose another")
@@ -93,7 +93,10 @@ def convert_checkpoint(
 
 
 def read_preprocessing(chosen: str, models_own: Preprocessing) -> Preprocessing:
-    """What "published", "model" or a JSON file says. Raises UnknownNameError, DataError, ModelError."""
+    """Choose the preprocessing "published" or "model", or read a JSON file.
+
+    Raises UnknownNameError, DataError, ModelError.
+    """
     if chosen == PUBLISHED:
         return PUBLISHED_VIT
     if chosen == MODELS_OWN:
@@ -113,19 +116,19 @@ def read_preprocessing(chosen: str, models_own: Preprocessing) -> Preprocessing:
 
 
 def _todays_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Swin's weights of timm before 0.9 as they are called today; others as they are."""
+    """Rename Swin's weights from timm before 0.9 to the names of today; others stay."""
     if "layers.0.downsample.reduction.weight" not in state:
         return state
     renamed = {}
     for name, value in state.items():
-        if not name.endswith(("relative_position_index", "attn_mask")):  # computed, and no longer saved
+        if not name.endswith(("relative_position_index", "attn_mask")):  # computed today, no longer saved
             moved = re.sub(r"^layers\.(\d+)\.downsample", lambda part: f"layers.{int(part[1]) + 1}.downsample", name)
             renamed[re.sub(r"^head\.(?!fc\.)", "head.fc.", moved)] = value
     return renamed
 
 
 def _take_head(state: dict[str, Tensor], plan: TimmBackbone, path: Path) -> tuple[str, Tensor, Tensor]:
-    """Takes the classifier out of `state`: its name, its weight (384, size) and bias (384,)."""
+    """Remove the classifier from `state`; returns its name, weight (384, size) and bias (384,)."""
     (name, *_) = classifiers(plan.network)
     weight = state.pop(f"{name}.weight", None)
     if weight is None:
@@ -134,7 +137,7 @@ def _take_head(state: dict[str, Tensor], plan: TimmBackbone, path: Path) -> tupl
             f"{_hint(state, plan.name)}"
         )
     bias = state.pop(f"{name}.bias", torch.zeros(EMBEDDING_SIZE))
-    # timm's VGG keeps a linear map as a convolution of one pixel in files of old.
+    # Old files of timm's VGG store a linear map as a 1 x 1 convolution.
     weight = weight.flatten(1) if weight.ndim == 4 else weight
     if tuple(weight.shape) != (EMBEDDING_SIZE, plan.size) or tuple(bias.shape) != (EMBEDDING_SIZE,):
         raise DataError(
@@ -145,7 +148,7 @@ def _take_head(state: dict[str, Tensor], plan: TimmBackbone, path: Path) -> tupl
 
 
 def _hint(state: Mapping[str, Tensor], architecture: str) -> str:
-    """The architecture that the names and shapes belong to, heads aside, if it is a plain one."""
+    """Name the plain architecture whose names and shapes match, without heads; "" if there is none."""
     import timm
 
     names = _plain_names(state)
@@ -159,7 +162,7 @@ def _hint(state: Mapping[str, Tensor], architecture: str) -> str:
 
 
 def _plain_names(state: Mapping[str, Tensor]) -> list[str]:
-    """The plain architectures of the family that a state belongs to."""
+    """The names of the plain architectures in the family that a state belongs to."""
     import timm
 
     for weight, pattern in FAMILIES.items():
@@ -179,7 +182,7 @@ def _card(name: str, architecture: str, origin: str, licence: str, preprocessing
 
 
 def describe(conversion: Conversion) -> list[str]:
-    """What was done, a line each, for people."""
+    """Describe a conversion in lines for the user."""
     config = conversion.folder.config
     seen = conversion.preprocessing
     crop = f", the middle {seen.crop_share:g} of the side" if seen.crop_share < 1 else ""

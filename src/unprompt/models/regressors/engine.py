@@ -1,4 +1,4 @@
-"""What runs the weights of a regressor's folder: onnxruntime, or torch where they were not exported."""
+"""Runs the weights in a regressor's folder: with onnxruntime, or with torch if they were not exported."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Weights that are loaded."""
+    """Loaded weights, ready to compute vectors."""
 
     batched: bool
-    """Whether it wants many pictures at once, from one thread; if not, a picture at a time, from as many as there are.
-    """
+    """True: expects batches, from one thread. False: expects one picture at a time, from many threads."""
 
     def prepare_thread(self) -> None:
-        """Called once in each thread that will ask for vectors."""
+        """Called once in each thread that will call `vectors`."""
 
     def vectors(self, pixels: npt.NDArray[np.float32]) -> Vector:
-        """pixels (batch, 3, input_size, input_size); returns unit vectors (batch, 384)."""
+        """Map pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384)."""
 
     def unload(self) -> None:
-        """Makes what room it can on the device; the next pixels take it again. Not while some are computed."""
+        """Free device memory; the next `vectors` loads the weights again. Must not overlap with `vectors`."""
 
 
 def open_engine(folder: ModelFolder) -> Engine:
-    """The engine for a folder's weights, which it loads.
+    """Load a folder's weights into the engine that fits them.
 
-    Raises ModelError where the folder has neither kind of weights or damaged ones, MissingExtraError where torch is
-    needed and not installed.
+    Raises ModelError if the folder has neither kind of weights or damaged ones, MissingExtraError if torch is needed
+    but not installed.
     """
     if ONNX_WEIGHTS in folder.config["files"]:
         return OnnxEngine(folder)
@@ -53,7 +52,7 @@ def open_engine(folder: ModelFolder) -> Engine:
 
 
 class OnnxEngine:
-    """A session of one thread, which many may use at the same time. Raises ModelError for another output."""
+    """A single-threaded session that many threads may use at once. Raises ModelError for a model of another output."""
 
     batched = False
 
@@ -66,12 +65,12 @@ class OnnxEngine:
             )
 
     def prepare_thread(self) -> None:
-        """Its session has one thread whatever the caller's has."""
+        """Nothing to do: the session has its own single thread."""
 
     def vectors(self, pixels: npt.NDArray[np.float32]) -> Vector:
-        """See `Engine`."""
+        """Map pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384)."""
         (vectors,) = self._session.run(["vectors"], {"pixels": pixels})
         return np.asarray(vectors, np.float32)
 
     def unload(self) -> None:
-        """It is in main memory, and stays."""
+        """Nothing to do: the weights are in main memory and stay there."""

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A CPU session for an ONNX file; `threads` 0 means one a core.
+    """Open a CPU session for an ONNX file; `threads` 0 means one per core.
 
-    Raises ModelError where onnxruntime cannot load the file.
+    Raises ModelError if onnxruntime cannot load the file.
     """
-    # Its builds report to Microsoft, and the import alone writes a device's number into the cache folder.
+    # Its builds send telemetry to Microsoft, and the import alone writes a device ID into the cache folder.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime  # 0.2 s: only who predicts pays for it
+    import onnxruntime  # takes 0.2 s, so only if needed
 
-    onnxruntime.disable_telemetry_events()  # where somebody imported it before us
+    onnxruntime.disable_telemetry_events()  # in case it was already imported
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Waiting threads that spin would take the cores from those that decode pictures.
+    # Threads that wait by spinning would take the cores from threads that decode pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises plain subclasses of Exception, one a status code
+    except Exception as error:  # onnxruntime has no common class for its errors
         raise ModelError(f"onnxruntime cannot load {path}: {error}") from error

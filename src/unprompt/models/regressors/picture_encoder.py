@@ -1,4 +1,4 @@
-"""Pictures to vectors of the metric space: an image model that goes there in one step."""
+"""Turns pictures into vectors of the metric space, by an image model that does so in one step."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from unprompt.threads import core_count
 
 
 class PictureEncoder:
-    """Pictures to unit vectors (384,), by the model of a folder.
+    """Encodes pictures as unit vectors (384,) with the model of a folder.
 
-    On a CPU each picture goes through the model alone and on one core, several at a time: an answer is the same to the
-    bit whatever the batch and the number of threads, and no thread waits for another in the middle of the model. On a
-    GPU, which torch takes where there is one, pictures go in batches. Where the model's config names several `views`,
-    the answer is the mean of theirs, at unit length.
+    On a CPU each picture goes through the model alone and on one core, several at a time: a vector is the same to the
+    bit for any batch and number of threads, and no thread waits for another inside the model. On a GPU, which torch
+    uses if there is one, pictures go in batches. If the model's config names several `views`, the vector is the mean of
+    theirs, at unit length.
 
-    Raises ModelError where the folder has no preprocessing; and at the first picture, which loads the weights, where
-    these are damaged or answer in another shape, or MissingExtraError where they need torch.
+    Raises ModelError if the folder has no preprocessing. The first picture loads the weights, which raises ModelError
+    if they are damaged or give another shape, and MissingExtraError if they need torch.
     """
 
     def __init__(self, folder: ModelFolder, threads: int = 0) -> None:
@@ -41,18 +41,18 @@ class PictureEncoder:
 
     @property
     def shorter_side(self) -> int | None:
-        """The side, in pixels, to which the model has a picture reduced; None where its config says `every_pixel`.
+        """The shorter side, in pixels, that a picture needs; None if the model's config says `every_pixel`.
 
-        No more is asked for: ours learnt from pictures of 256 pixels, and larger ones that are first reduced to about
-        that score the same (0.4944, and 0.4942 whole, on 400 of the validation pictures enlarged four times). Weights
-        from elsewhere are shown what they were trained with, to the last pixel.
+        The embedded models learnt from pictures of 256 pixels, and larger ones score the same when reduced first
+        (0.4944, and 0.4942 at full size, on 400 of the validation pictures enlarged four times). Converted weights get
+        exactly the pixels that they were trained with.
         """
         if self.folder.config.get("every_pixel") is True:
             return None
         return max(self._preprocessing.of_view(view).resized_side for view in self._views)
 
     def encode(self, pictures: Sequence[Picture]) -> Vector:
-        """One vector a picture (pictures, 384), in their order; what else is in the batch changes nothing."""
+        """Return one vector per picture, (pictures, 384), in order; other pictures in the batch do not affect it."""
         if not pictures:
             return np.empty((0, EMBEDDING_SIZE), np.float32)
         with self._loading:
@@ -64,7 +64,7 @@ class PictureEncoder:
         return np.stack([_mean(views) for views in vectors])
 
     def unload(self) -> None:
-        """Makes what room it can on the device; the next picture takes it again. Not while one is answered."""
+        """Free device memory; the next picture loads the weights again. Must not overlap with `encode`."""
         with self._loading:
             if "_engine" in vars(self):
                 self._engine.unload()
@@ -78,7 +78,7 @@ class PictureEncoder:
 
     @cached_property
     def _workers(self) -> ThreadPoolExecutor:
-        engine = self._engine  # loaded here, and not by all of them at the same time
+        engine = self._engine  # loaded here once, not by every thread at the same time
         return ThreadPoolExecutor(self._threads, "unprompt-encode", initializer=engine.prepare_thread)
 
     @cached_property
@@ -87,7 +87,7 @@ class PictureEncoder:
 
 
 def views_of(folder: ModelFolder) -> tuple[View, ...]:
-    """The views that a model's config names; the whole picture alone where it names none. Raises ModelError."""
+    """The views that a model's config names, by default only the whole picture. Raises ModelError."""
     names = folder.config.get("views", ["whole"])
     if not isinstance(names, list) or not names or any(name not in VIEWS or names.count(name) > 1 for name in names):
         raise ModelError(f"model {folder.name}: expected views to be some of {', '.join(VIEWS)}, found {names!r}")
@@ -95,7 +95,7 @@ def views_of(folder: ModelFolder) -> tuple[View, ...]:
 
 
 def _mean(views: Vector) -> Vector:
-    """The vector (384,) of a picture whose views have these (views, 384)."""
+    """Average the vectors of a picture's views (views, 384) to one unit vector (384,)."""
     if len(views) == 1:
         return np.array(views[0], np.float32)
     mean = views.mean(axis=0)

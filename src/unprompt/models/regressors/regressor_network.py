@@ -1,4 +1,4 @@
-"""The regressor's network: a backbone and a head that ends in a prompt's vector (torch)."""
+"""The regressor's network: a backbone, and a head that outputs a prompt's vector (torch)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from unprompt.models.networks.backbone import Backbone
 from unprompt.prediction import EMBEDDING_SIZE
 
 WIDENING = 16
-"""By how much the wide head widens; the competition's first place used no other."""
+"""The factor by which the wide head widens the features, as in the competition's first place."""
 
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What turns features into a vector.
+    """The architecture of a head, which turns features into a vector.
 
-    "linear": one linear map. "wide": Linear(size, hidden) - BatchNorm - ReLU - Linear(384), of the competition's first
-    place; `hidden` 0 stands for 16 times the features. "perceptron": a linear map plus a small perceptron, so that
+    "linear" is one linear map. "wide" is Linear(size, hidden) - BatchNorm - ReLU - Linear(384), as in the competition's
+    first place; `hidden` 0 means 16 times the features. "perceptron" is a linear map plus a small perceptron, so that
     photos and generated pictures can be told apart. `dropout` comes before each linear map. With `standardise` the head
-    sees features less their mean, over their deviation: see `RegressorNetwork.fit_scale`.
+    gets features minus their mean, divided by their deviation, which `RegressorNetwork.fit_scale` measures.
 
-    Raises UnknownNameError for another kind, DataError for a number that is of no use.
+    Raises UnknownNameError for another kind, DataError for a number out of bounds.
     """
 
     kind: Literal["linear", "wide", "perceptron"]
@@ -44,16 +44,16 @@ class HeadSpec:
 
     @classmethod
     def from_config(cls, config: Any) -> HeadSpec:
-        """Reads what `to_config` writes. Raises DataError, UnknownNameError."""
+        """Read what `to_config` writes. Raises DataError, UnknownNameError."""
         return read(cls, config, "the head")
 
     def to_config(self) -> dict[str, Any]:
-        """The same as a JSON object."""
+        """Return a JSON object."""
         return asdict(self)
 
 
 class Head(nn.Module):
-    """Features (batch, size) -> unit vectors (batch, 384)."""
+    """Maps features (batch, size) to unit vectors (batch, 384)."""
 
     centre: Tensor
     spread: Tensor
@@ -80,14 +80,14 @@ class Head(nn.Module):
             )
 
     def forward(self, features: Tensor) -> Tensor:
-        """features (batch, size); returns (batch, 384) at unit length."""
+        """Map features (batch, size) to unit vectors (batch, 384)."""
         seen = (features - self.centre) / self.spread if self.spec.standardise else features
         parts = [part(seen) for part in self.children()]
         return F.normalize(sum(parts).float(), dim=-1)
 
 
 class RegressorNetwork(nn.Module):
-    """Picture -> unit vector."""
+    """Maps a picture to a unit vector: a backbone followed by a head."""
 
     def __init__(self, backbone: Backbone, head: HeadSpec) -> None:
         super().__init__()
@@ -95,24 +95,24 @@ class RegressorNetwork(nn.Module):
         self.head = Head(backbone.size, head)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """pixels (batch, 3, input_size, input_size), preprocessed; returns unit vectors (batch, 384)."""
+        """Map preprocessed pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384)."""
         return self.project(self.features(pixels))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """What the head sees, not yet standardised: (batch, backbone.size)."""
+        """Compute the head's input, not yet standardised: (batch, backbone.size)."""
         features: Tensor = self.backbone(pixels)
         return features
 
     def project(self, features: Tensor) -> Tensor:
-        """The head alone: features (batch, backbone.size) to unit vectors (batch, 384)."""
+        """Apply the head alone: features (batch, backbone.size) to unit vectors (batch, 384)."""
         vectors: Tensor = self.head(features)
         return vectors
 
     @torch.no_grad()
     def fit_scale(self, features: Tensor) -> None:
-        """Standardises by the mean and deviation of training features (n, backbone.size); where the head does not, no.
+        """Set the head's scale from training features (n, backbone.size); does nothing if it does not standardise.
 
-        Log probabilities of classes are halved: a thousand of them would outvote what the picture itself shows.
+        Log probabilities of classes are halved: a thousand of them would outweigh the other features.
         """
         if not self.head.spec.standardise:
             return
@@ -122,7 +122,7 @@ class RegressorNetwork(nn.Module):
             self.head.spread[-classes:] *= 2
 
     def block_of(self, parameter: str) -> int:
-        """The block of a parameter named as in `named_parameters`: see `Backbone.block_of`; `depth` for the head."""
+        """The block of a parameter, as in `Backbone.block_of`; `depth` for those of the head."""
         part, _, rest = parameter.partition(".")
         return self.backbone.block_of(rest) if part == "backbone" else self.depth
 

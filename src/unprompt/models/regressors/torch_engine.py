@@ -1,4 +1,4 @@
-"""A regressor's network run by torch: on a GPU in batches, on the CPU a picture at a time."""
+"""Runs a regressor's network with torch: in batches on a GPU, one picture at a time on the CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unprompt.prediction import Vector
 
 
 class TorchEngine:
-    """The network of a folder, on a GPU where there is one. Raises ModelError: see `load_network`."""
+    """A folder's network, on a GPU if there is one. Raises ModelError as `load_network` does."""
 
     def __init__(self, folder: ModelFolder) -> None:
         self._network = OnDevice(folder.name, lambda device: load_network(folder))
@@ -22,16 +22,19 @@ class TorchEngine:
         self.batched = self._network.device.type == "cuda"
 
     def prepare_thread(self) -> None:
-        """On the CPU a picture has one core: the last bits of a sum depend on how many share in it."""
+        """Give a picture one core on the CPU: the last bits of a sum depend on the number of threads."""
         if not self.batched:
             torch.set_num_threads(1)
 
     def vectors(self, pixels: npt.NDArray[np.float32]) -> Vector:
-        """See `Engine`. Raises NoRoomError where the device has none for the weights or for one picture."""
+        """Map pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384).
+
+        Raises NoRoomError if the device has no room for the weights or for one picture.
+        """
         return np.concatenate(list(self._batches(pixels, self._compute)))
 
     def unload(self) -> None:
-        """See `Engine`. The weights wait in main memory."""
+        """Free device memory; the weights wait in main memory."""
         self._batches.reset()
         self._network.unload()
 

@@ -1,4 +1,4 @@
-"""Model folders whose weights torch runs: what is trained or converted here, before it is exported."""
+"""Saves and loads model folders for torch: trained or converted networks before they are exported."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def save_network(
     views: Sequence[View] = ("whole",),
     every_pixel: bool = False,
 ) -> ModelFolder:
-    """Writes the model folder: weights, config and `card` as its README.md; a kill leaves the old folder whole.
+    """Write a model folder: weights, config and `card` as its README.md; a kill leaves the old folder whole.
 
-    `views` of a picture are averaged at prediction; with `every_pixel` it is not reduced while it is decoded, which
-    would be faster and nearly the same. Raises ModelError where `folder` holds anything but a model, DataError where
-    the network takes pictures of another size than `preprocessing` makes.
+    `views` of a picture are averaged at prediction; with `every_pixel` a picture is not reduced during decoding, which
+    would be faster and nearly the same. Raises ModelError if `folder` holds anything but a model, DataError if the
+    network takes pictures of another size than `preprocessing` makes.
     """
     backbone = network.backbone
     if preprocessing.input_size != backbone.preprocessing.input_size:
@@ -67,9 +67,10 @@ def save_network(
 
 
 def load_network(folder: ModelFolder) -> RegressorNetwork:
-    """The network of a folder that `save_network` wrote, on the CPU and ready to predict.
+    """Load the network of a folder that `save_network` wrote, on the CPU and ready to predict.
 
-    Its files are checked against their hashes. Raises ModelError where the folder is another kind of model or damaged.
+    Its files are checked against their hashes. Raises ModelError if the folder holds another kind of model or is
+    damaged.
     """
     path = folder.file(TORCH_WEIGHTS)
     config = folder.config
@@ -81,7 +82,7 @@ def load_network(folder: ModelFolder) -> RegressorNetwork:
             "input_size": preprocessing.input_size,
             "options": _table(config, "options"),
         }
-        # A config that asks for a huge network is found out before there is one.
+        # A config for a huge network is refused before the network is built.
         plan = plan_backbone(str(config["architecture"]), **sizes)
         with torch.device("meta"):
             expected = RegressorNetwork(plan, head).state_dict()

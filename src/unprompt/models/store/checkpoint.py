@@ -1,4 +1,4 @@
-"""Checkpoints of other programs: read without running what may be in them (torch)."""
+"""Reads checkpoints of other programs without running code that they may contain (torch)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from torch import Tensor
 from unprompt.errors import DataError
 
 NESTS = ("state_dict_ema", "model_ema", "ema", "state_dict", "model", "net", "network", "module")
-"""Where programs keep the weights inside a checkpoint, those of a moving average first: they are what one deploys."""
+"""Keys under which programs nest the weights; those of a moving average come first, since they are the ones to use."""
 
 PREFIXES = ("_orig_mod.", "module.")
-"""What torch.compile and DataParallel put before every name."""
+"""The prefixes that torch.compile and DataParallel add to every name."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The weights in a .safetensors, .pth, .pt or .bin file, under the network's own names.
+    """Read the weights in a .safetensors, .pth, .pt or .bin file, under the network's own names.
 
-    Nothing that is pickled in the file is run but what tensors are made of (`weights_only`), and namespaces, in which
-    timm's training keeps its arguments. Raises DataError.
+    Of a pickle, only tensors (`weights_only`) and namespaces are built, in which timm's training keeps its arguments.
+    Raises DataError.
     """
     held = _read(path)
-    for _ in range(3):  # {"state_dict": {"model": ...}} is as deep as they come
+    for _ in range(3):  # none nests deeper than {"state_dict": {"model": ...}}
         inner = next((held[nest] for nest in NESTS if isinstance(held.get(nest), Mapping)), None)
         if inner is None:
             break
@@ -47,13 +47,13 @@ def _read(path: Path) -> Mapping[str, Any]:
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch thinks of the pickle's age
+            warnings.simplefilter("ignore")  # torch warns about old pickles
             held = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise DataError(f"expected a checkpoint at {path}: {error.strerror or error}") from error
     except SafetensorError as error:
         raise DataError(f"{path} is no safetensors file: {error}") from error
-    except Exception as error:  # whatever unpickling makes of a damaged or hostile file
+    except Exception as error:  # unpickling a damaged or hostile file may raise anything
         raise DataError(_refusal(path, error)) from error
     if not isinstance(held, Mapping):
         raise DataError(f"expected weights by name in {path}, found {type(held).__name__}")
@@ -67,7 +67,7 @@ def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _refusal(path: Path, error: Exception) -> str:
-    """Why torch does not read a file. Its own message tells how to trust the file, which nobody should."""
+    """Say why torch cannot read a file; its own message suggests trusting the file, which nobody should do."""
     if called := re.search(r"unsupported global:? (?:global )?([\w.]+)", str(error), re.IGNORECASE):
         return (
             f"{path} asks to call {called.group(1)} when it is read; nothing but weights is read, because such a file "

@@ -1,7 +1,7 @@
-"""A model folder: weights that travel with all that is needed to use them.
+"""A model folder: weights, together with everything that is needed to use them.
 
 `config.json` holds `name`, `architecture`, `files` (name -> size and sha256), `licence`, `origin`, `score` and, for
-image models, `preprocessing`. Weights without a config are an error, not a guess.
+image models, `preprocessing`. Weights without a config are an error: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ CONFIG = "config.json"
 CARD = "README.md"
 
 _LARGEST_BYTES = 1 << 60
-"""More than any file has."""
+"""More than any file system allows in a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSum:
-    """What a config says of a file: its size in bytes, and its sha256 in hexadecimal."""
+    """A config's entry for a file: size in bytes, sha256 in hexadecimal."""
 
     size: Annotated[int, Bounds(0, _LARGEST_BYTES)]
     sha256: Annotated[str, Pattern("[0-9a-f]{64}", "of 64 hexadecimal digits")]
@@ -36,7 +36,7 @@ class FileSum:
 
 @dataclass(frozen=True)
 class _Needed:
-    """What every config says; each kind of model adds its own."""
+    """The keys that every config has; each kind of model adds its own."""
 
     name: Any
     architecture: Any
@@ -48,7 +48,7 @@ class _Needed:
 
 @dataclass(frozen=True)
 class FileCheck:
-    """One file of a model folder: what its config promises and what is there. `size` in bytes."""
+    """One file of a model folder, checked: size in bytes and sha256 by its config, and the state of the file."""
 
     path: Path
     size: int
@@ -58,14 +58,14 @@ class FileCheck:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder with a readable config; its files are checked when they are asked for."""
+    """A folder with a readable config; each file is checked when it is requested."""
 
     path: Path
     config: Mapping[str, Any]
 
     @classmethod
     def open(cls, path: Path) -> ModelFolder:
-        """Reads the config. Raises ModelError where there is none, one that lacks a key, or odd sizes or hashes."""
+        """Read the config. Raises ModelError if there is none, a key is missing, or a size or hash is malformed."""
         try:
             config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
@@ -83,7 +83,7 @@ class ModelFolder:
         return str(self.config["name"])
 
     def file(self, name: str) -> Path:
-        """The path of a file whose content is what the config promises; ModelError where it is not."""
+        """The path of a file, checked against the config's hash. Raises ModelError if it is missing or differs."""
         check = self._check(name)
         if check.state != "ok":
             found = "is missing" if check.state == "missing" else "has another sha256 than its config says"
@@ -94,11 +94,11 @@ class ModelFolder:
         return check.path
 
     def verify(self) -> list[FileCheck]:
-        """Checks every file."""
+        """Check every file."""
         return [self._check(name) for name in self.config["files"]]
 
     def identity(self) -> str:
-        """A short hash of the promised content: changes whenever any file does."""
+        """A short hash of the config's sizes and hashes, which changes with any file."""
         return hashlib.sha256(json.dumps(self.config["files"], sort_keys=True).encode()).hexdigest()[:12]
 
     def _check(self, name: str) -> FileCheck:
@@ -113,7 +113,7 @@ class ModelFolder:
 
 
 def file_sha256(path: Path) -> str:
-    """The hash of a file of any size, in hexadecimal."""
+    """The sha256 of a file of any size, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -122,7 +122,7 @@ def file_sha256(path: Path) -> str:
 
 
 def write_config(path: Path, config: Mapping[str, Any], files: Iterable[str]) -> ModelFolder:
-    """Writes `config.json` for the files that lie in `path`, with their sizes and hashes."""
+    """Write `config.json` for `files`, which are in the folder `path`, with their sizes and hashes."""
     promised = {
         name: {"size": (path / name).stat().st_size, "sha256": file_sha256(path / name)} for name in sorted(files)
     }
@@ -133,10 +133,10 @@ def write_config(path: Path, config: Mapping[str, Any], files: Iterable[str]) ->
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """An empty folder to write a model into; it takes the place of `path` when the block ends well.
+    """Give an empty folder to write a model to, which replaces `path` when the block ends without an error.
 
-    Raises ModelError where `path` holds anything but a model, since nothing else is ever removed; DataError where no
-    folder can be made there.
+    Raises ModelError if `path` holds anything but a model, since nothing else is ever removed; DataError if no folder
+    can be made there.
     """
     check_replaceable(path)
     with replacing_folder(path) as new:
@@ -144,7 +144,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises ModelError where a path holds anything but a model, which `replacing` would not remove."""
+    """Raise ModelError if a path holds anything but a model, which `replacing` would not remove."""
     path = surviving_folder(path)
     if not path.exists():
         return

@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub: from its cache or, where the network is allowed, from the hub itself."""
+"""Files of the Hugging Face hub: from its cache or, if downloads are allowed, from the hub itself."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from unprompt.models.store.hub_cache import cached_file, is_offline
 
 
 def hub_file(repository: str, names: Sequence[str], what: str) -> Path:
-    """The first of these files that is here or, where none is, that the repository has; see `hub_files`."""
+    """Get the first of these files that is cached or, if none is, that the repository has.
+
+    `what` and the errors are those of `hub_files`.
+    """
     return hub_files(repository, [names], what, "name a safetensors file that you have")[0]
 
 
 def hub_files(repository: str, wanted: Sequence[Sequence[str]], what: str, own: str) -> list[Path]:
-    """Of each of these choices the first file that is here or that the repository has, all of one commit.
+    """Get one file for each choice of names, the first that is cached or that the repository has; all of one commit.
 
-    They are brought as `bring_whole` does, or not at all where HF_HUB_OFFLINE is set. In an error they are said to hold
-    the weights of `what`, and `own` is what to do without the hub. Raises ModelError where any cannot be had.
+    Missing files are downloaded by `bring_whole`, unless HF_HUB_OFFLINE is set. An error calls them the weights of
+    `what`; `own` says what to do without the hub. Raises ModelError if any is not available.
     """
     from huggingface_hub import constants
 

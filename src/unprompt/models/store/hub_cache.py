@@ -1,4 +1,4 @@
-"""The Hugging Face hub's cache on this disk: what is in it, and where it belongs. Nothing is asked of the network."""
+"""The Hugging Face hub's cache on this disk: its files and folders. Never uses the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def cached_file(repository: str, names: Sequence[str]) -> Path | None:
-    """The first of these files of a repository that is here."""
+    """The first of these files of a repository that is in the cache, or None."""
     from huggingface_hub import try_to_load_from_cache
 
     found = (try_to_load_from_cache(repository, name) for name in names)
@@ -20,25 +20,25 @@ def cached_file(repository: str, names: Sequence[str]) -> Path | None:
 
 
 def cache_place(repository: str) -> Path:
-    """The folder in which the files of a repository belong."""
+    """The cache's folder for the files of a repository."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
 
 
 def promised_sha256(path: Path) -> str:
-    """The hash that a large file of the cache is named by; empty for small ones and for what lies elsewhere."""
+    """The sha256 by which the cache names a large file; empty for small files and for files outside the cache."""
     blob = path.resolve()
     return blob.name if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name) else ""
 
 
 def go_offline() -> None:
-    """Forbids every download in this process, and in those that it starts."""
+    """Forbid every download in this process and its children."""
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def is_offline() -> bool:
-    """Whether the network is off, by HF_HUB_OFFLINE; the hub's library saw it when it was imported, and never again."""
+    """Whether HF_HUB_OFFLINE forbids downloads, now or when the hub's library read it, at its import."""
     from huggingface_hub import constants
 
     return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE

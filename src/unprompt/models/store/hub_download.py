@@ -1,7 +1,7 @@
-"""Files of the Hugging Face hub onto this disk: resumed where an earlier try broke off, and checked against their hash.
+"""Downloads files from the Hugging Face hub into its cache, resuming earlier attempts and checking hashes.
 
-The hub's own library checks sizes alone, begins a file anew in each process, and asks a dead network for half a minute.
-What is brought here lies where that library, and so every model, looks for it.
+The hub's own library checks only sizes, starts a file anew in each process, and waits half a minute for a dead network.
+The files end up where that library, and so every model, looks for them.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from unprompt.models.store.published_models import PublishedModel
 from unprompt.progress import Advance, Step, no_advance
 
 _TRIES = 3
-"""Of a download that breaks off, without a byte more; what has come is kept, after them as well, for the next run."""
+"""Attempts in a row that add no byte; what has arrived is kept for the next run in any case."""
 
 _ROUNDS = 3
-"""Through the files of a repository, until all of them are of one commit."""
+"""Passes through the files of a repository until all of them are of one commit."""
 
 _PAUSE_S = 1.0
 _ASK_S = 5.0
-"""For a question, which the hub answers at once or not at all; where the network is dead, everybody waits for it."""
+"""Timeout of a metadata request, which the hub answers at once or not at all; users wait this long without network."""
 
 _TIMEOUT_S = 30.0
 _BLOCK_BYTES = 1 << 20
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 class OutOfReachError(ModelError):
-    """The hub does not answer."""
+    """The hub did not answer."""
 
     def __init__(self, what: str, error: Exception) -> None:
         super().__init__(
@@ -58,7 +58,7 @@ class OutOfReachError(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """What the hub says of a file: its hash, whose kind its length tells, its size in bytes, and its address."""
+    """What the hub says about a file: its sha256 or git hash, its size in bytes, and its address."""
 
     digest: str
     size: int
@@ -66,9 +66,9 @@ class _Promise:
 
 
 def bring_model(model: PublishedModel, step: Step) -> tuple[list[Path], list[ModelError]]:
-    """The files of a model, brought where they are not here; and what went wrong with each of the others.
+    """Return the files of a model, downloading the missing ones, and an error for each that is not available.
 
-    A hub that is out of reach is not asked for the others.
+    Once the hub is out of reach, no further file is requested.
     """
     wanted = [file.names for file in model.files]
     faults: list[ModelError] = []
@@ -85,7 +85,7 @@ def bring_model(model: PublishedModel, step: Step) -> tuple[list[Path], list[Mod
 
 
 def bring_folder(repository: str, patterns: Sequence[str], step: Step) -> Path:
-    """A folder with the files at the top of a repository whose names match. Raises ModelError: see `bring_whole`."""
+    """Download the files at the top of a repository whose names match; returns their folder. Raises ModelError."""
     names = _matching_files(repository, patterns)
     if not names:
         raise ModelError(f"the hub has no {' or '.join(patterns)} in {repository}")
@@ -96,14 +96,14 @@ def bring_folder(repository: str, patterns: Sequence[str], step: Step) -> Path:
 
 
 def bring_whole(repository: str, wanted: Sequence[Sequence[str]], step: Step) -> tuple[list[Path], list[ModelError]]:
-    """Of each of these choices the first file that there is, all of one commit; what went wrong with the others.
+    """Return the first available file of each choice, all of one commit, and an error for each that failed.
 
-    A hub that is out of reach is not asked for the others. See `download` for what can go wrong; and a repository may
-    change again and again meanwhile.
+    Once the hub is out of reach, no further file is requested. Errors are those of `download`, and one for a repository
+    that keeps changing during the download.
     """
     for _ in range(_ROUNDS):
         found, faults = _bring_each(repository, wanted, step)
-        # Some were here, of an earlier commit; what came since then has the cache look for all in a later one.
+        # Cached files were of an earlier commit. The cache now looks for all of them in the commit just downloaded.
         if len({_commit(repository, path) for path in found}) < 2 or _is_out_of_reach(faults):
             return found, faults
     return found, [*faults, ModelError(f"{repository} changed on the hub while it was brought; try again")]
@@ -123,7 +123,7 @@ def _bring_each(repository: str, wanted: Sequence[Sequence[str]], step: Step) ->
 
 
 def _commit(repository: str, path: Path) -> str:
-    """The commit whose file lies at a path of the cache."""
+    """The commit to which a path in the cache belongs."""
     return path.relative_to(cache_place(repository) / "snapshots").parts[0]
 
 
@@ -132,10 +132,10 @@ def _is_out_of_reach(faults: Sequence[ModelError]) -> bool:
 
 
 def download(repository: str, names: Sequence[str], step: Step) -> Path:
-    """The first of these files that the repository has, out of the cache or, checked against its hash, from the hub.
+    """Get the first of these files that the repository has, from the cache or, checked against its hash, from the hub.
 
-    Raises ModelError where the network is off, the hub is out of reach or has none of them, or what came is not what it
-    promised; the next call goes on where this one broke off.
+    Raises ModelError if downloads are forbidden, the hub is out of reach or has none of the files, or the hash is
+    wrong. The next call resumes a download that broke off.
     """
     if found := cached_file(repository, names):
         return found
@@ -152,8 +152,8 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
             continue
         except (HfHubHTTPError, ValueError) as error:
             faults.append(first_line(error))
-            break  # the next name may be of other weights
-        except Exception as error:  # those of the hub's HTTP client have nothing else in common
+            break  # the next name may hold other weights
+        except Exception as error:  # errors of the hub's HTTP client have no other common class
             raise OutOfReachError(f"{' or '.join(names)} of {repository}", error) from error
         blobs = cache_place(repository) / "blobs"
         try:
@@ -167,7 +167,7 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
 
 
 def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
-    """The files at the top of a repository whose names match. Raises ModelError where the hub does not list them."""
+    """List the files at the top of a repository whose names match. Raises ModelError if the hub does not list them."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -175,7 +175,7 @@ def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
         names = [file.rfilename for file in HfApi().model_info(repository, timeout=_ASK_S).siblings or ()]
     except (HfHubHTTPError, ValueError) as error:
         raise ModelError(f"the hub does not list {repository}: {first_line(error)}; try again") from error
-    except Exception as error:  # see `download`
+    except Exception as error:  # for the same reason as in `download`
         raise OutOfReachError(f"the list of files of {repository}", error) from error
     return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
 
@@ -192,7 +192,7 @@ def _ask(repository: str, name: str) -> _Promise:
 
 
 def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
-    """Downloads into the cache, under the name of its hash, where that is not there."""
+    """Download a file into the cache under the name of its hash, unless it is there."""
     place = blobs / promise.digest
     if place.exists():
         return
@@ -214,7 +214,7 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
 
 
 def _come(promise: _Promise, begun: Path, what: str, advance: Advance) -> None:
-    """All of it, in as many tries as bring more of it, and a few that do not."""
+    """Download the rest of a file; gives up after a few attempts in a row that add nothing."""
     most = failed = 0
     reach = _furthest(advance)
     while True:
@@ -231,7 +231,7 @@ def _come(promise: _Promise, begun: Path, what: str, advance: Advance) -> None:
 
 
 def _furthest(advance: Advance) -> Callable[[int], None]:
-    """What is told how many bytes are there, and tells how many more MB that are than ever before."""
+    """Turn `advance` into a callback for the total of bytes; a total below an earlier one advances nothing."""
     told = 0
 
     def reach(here: int) -> None:
@@ -244,7 +244,7 @@ def _furthest(advance: Advance) -> Callable[[int], None]:
 
 
 def _go_on(promise: _Promise, begun: Path, reach: Callable[[int], None]) -> None:
-    """Appends what is still to come. Raises httpx.HTTPError where it breaks off."""
+    """Append the missing bytes. Raises httpx.HTTPError if the download breaks off."""
     from huggingface_hub import get_token
 
     here = begun.stat().st_size if begun.exists() else 0
@@ -255,26 +255,26 @@ def _go_on(promise: _Promise, begun: Path, reach: Callable[[int], None]) -> None
     if here:
         headers["Range"] = f"bytes={here}-"
     if token := get_token():
-        headers["Authorization"] = f"Bearer {token}"  # httpx takes it back where the hub sends us elsewhere
+        headers["Authorization"] = f"Bearer {token}"  # httpx drops it on a redirect to another host
     with httpx.stream("GET", promise.url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S) as answer:
         if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            begun.unlink()  # the hub has less than it promised, or what is here is of something else
+            begun.unlink()  # the hub's file is shorter than it said, or the part is of another file
             raise httpx.ReadError("the hub has no more of it")
         answer.raise_for_status()
-        here = here if answer.status_code == httpx.codes.PARTIAL_CONTENT else 0  # else all of it comes again
+        here = here if answer.status_code == httpx.codes.PARTIAL_CONTENT else 0  # else the whole file is sent again
         with begun.open("ab" if here else "wb") as file:
             for block in answer.iter_bytes():
                 file.write(block)
                 here += len(block)
                 reach(here)
-                if here > promise.size:  # which the hash will tell
+                if here > promise.size:  # the hash check will refuse it
                     return
     if here < promise.size:
         raise httpx.ReadError(f"{here:,} of {promise.size:,} bytes came")
 
 
 def _enter(repository: str, name: str) -> Path:
-    """Lets the hub's library note whose file it is; it finds the content there already."""
+    """Have the hub's library link the file into its cache; it finds the content there already."""
     from huggingface_hub import hf_hub_download
 
     try:
@@ -285,14 +285,14 @@ def _enter(repository: str, name: str) -> Path:
 
 @contextlib.contextmanager
 def logged(name: str, total: int | None, what: str = "MB") -> Iterator[Advance]:
-    """A step where nobody asked for progress: a large download is said when it begins, in a log."""
+    """A step for callers without a progress bar: it logs the start of a large download."""
     if total is not None and total >= _LARGE_MB:
         _log.warning("unprompt brings %s from the hub: %s %s", name, f"{total:,}", what)
     yield no_advance
 
 
 def _digest(path: Path, like: str) -> str:
-    """The hash of a file: sha256 or, for what lies in git itself, git's own."""
+    """The hash of a file: sha256 or, if the hub keeps the file in git, git's own."""
     digest = (
         hashlib.sha256()
         if len(like) == 64
@@ -306,7 +306,7 @@ def _digest(path: Path, like: str) -> str:
 
 @contextlib.contextmanager
 def _alone(begun: Path, what: str) -> Iterator[None]:
-    """Two processes would write over each other: the second waits for the first."""
+    """Hold a lock, so that two processes do not write the same file; the second waits for the first."""
     from filelock import FileLock
 
     lock = FileLock(begun.with_suffix(".lock"))

@@ -1,4 +1,4 @@
-"""Model folders of image models: the files of their weights, and the preprocessing that travels with these."""
+"""Model folders of image models: the names of their weights' files, and their preprocessing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ONNX_WEIGHTS, TORCH_WEIGHTS = "model.onnx", "model.safetensors"
 
 
 def preprocessing_of(folder: ModelFolder) -> Preprocessing:
-    """How the model of a folder wants to see pictures. Raises ModelError where its config does not say."""
+    """Read the preprocessing in a folder's config. Raises ModelError if there is none."""
     rules = folder.config.get("preprocessing")
     if not isinstance(rules, dict):
         raise ModelError(f"model {folder.name}: expected an image model, found a config without preprocessing")

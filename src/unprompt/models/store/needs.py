@@ -1,4 +1,4 @@
-"""What models need on the disk: each file, whether it is here, where it lies or belongs, and what brings it."""
+"""What models need on disk: each file, whether it is present, its place, and how to get it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from unprompt.models.store.registry import LOCAL, find_model, models_folder
 
 @dataclass(frozen=True, slots=True)
 class NeededFile:
-    """A file or folder that something needs. `place` is where it lies or, not `here`, belongs.
+    """A file or folder that a model needs. `place` is where it is or, if it is not `here`, where it belongs.
 
-    `size` is in bytes: exact where it is here or promised, else about; 0 where nobody knows. `sha256` is known without
-    reading the file, or empty.
+    `size` is in bytes, an estimate unless `exact`, and 0 if unknown. `sha256` is empty unless it is known without
+    reading the file.
     """
 
     name: str
@@ -32,10 +32,10 @@ class NeededFile:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that is needed, whole or not: a model, a list, a bank. `way` says what brings what is missing.
+    """Something that a member needs, complete or not: a model, a list, a bank. `way` says how to get what is missing.
 
-    `hub` is what a download brings, None where none can; `fault` what the thing itself says of what is wrong with it;
-    `is_folder` whether it is a model folder, whose files `unprompt models verify` checks.
+    `hub` is the published model to download, None if there is none; `fault` is the error of opening it, if any;
+    `is_folder` says whether it is a model folder, whose files `unprompt models verify` checks.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Need:
 
     @property
     def missing(self) -> tuple[NeededFile, ...]:
-        """What is not here."""
+        """The files that are missing."""
         return tuple(file for file in self.files if not file.here)
 
     @property
@@ -57,7 +57,7 @@ class Need:
         return not self.missing
 
     def absence(self) -> UnpromptError:
-        """What is missing and what to do."""
+        """The error that says what is missing and what to do."""
         first, *others = self.missing
         more = f" and {len(others)} more" if others else ""
         return self.fault or ModelError(
@@ -81,12 +81,12 @@ def folder_need(name: str) -> Need:
 
 
 def file_need(name: str, path: Path, way: str, *, licence: str = "") -> Need:
-    """A file or folder of the user's own."""
+    """A file or folder of the user."""
     return Need(name, (file_here(path) if path.exists() else NeededFile(path.name, path, here=False),), way, licence)
 
 
 def package_need(module: str, package: str, licence: str) -> Need:
-    """A Python package that brings something, by the name of its module."""
+    """A Python package, found by the name of its module."""
     spec = importlib.util.find_spec(module)
     place = Path(spec.origin).parent if spec is not None and spec.origin else Path("site-packages") / module
     file = NeededFile(package, place, here=spec is not None)
@@ -94,7 +94,7 @@ def package_need(module: str, package: str, licence: str) -> Need:
 
 
 def hub_need(published: PublishedModel) -> Need:
-    """A model of the hub; its files may be in the hub's cache."""
+    """A model on the hub, whose files may be in the hub's cache."""
     place = cache_place(published.repository)
     files = []
     for file in published.files:
@@ -105,7 +105,7 @@ def hub_need(published: PublishedModel) -> Need:
 
 
 def _promised(folder: ModelFolder, name: str) -> NeededFile:
-    """A file of a model folder, as its config promises it; whether it is whole is for `unprompt models verify`."""
+    """A file of a model folder by its config; its content is checked only by `unprompt models verify`."""
     promised, path = folder.config["files"][name], folder.path / name
     return NeededFile(name, path, path.is_file(), promised["size"], exact=True, sha256=promised["sha256"])
 
@@ -115,13 +115,13 @@ def _absent(file: PublishedFile, place: Path) -> NeededFile:
 
 
 def local_file(names: Sequence[str], place: Path) -> NeededFile:
-    """A file of a folder by the first of its names that is there; a missing one goes by the first of all."""
+    """A file of a folder under the first of its names that exists; if none does, under the first."""
     found = next((place / name for name in names if (place / name).is_file()), None)
     return NeededFile(names[0], place / names[0], here=False) if found is None else file_here(found)
 
 
 def file_here(path: Path) -> NeededFile:
-    """A file or folder that is there, with its size."""
+    """A file or folder that exists, with its size."""
     parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
     size = sum(part.stat().st_size for part in parts)
     return NeededFile(path.name, path, here=True, size=size, exact=True, sha256=promised_sha256(path))

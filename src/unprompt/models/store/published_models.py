@@ -1,4 +1,4 @@
-"""Published models by name: which files each has, about how large they are, where they come from, their licence."""
+"""Published models by name: their files with approximate sizes, their origin and licence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TABLE = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """A file by its names: the first that the repository has. `about_mb` (10^6 bytes) is no more than that."""
+    """A file, under the first of its `names` that the repository has. `about_mb` (10^6 bytes) is approximate."""
 
     names: tuple[str, ...]
     about_mb: float
@@ -28,10 +28,10 @@ class PublishedFile:
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
-    """A model that somebody published.
+    """A published model.
 
-    `repository` is the hub's; empty where no hub has it, and then the command `made_by` makes it out of what there is.
-    `also` are patterns of small files that are taken along where the repository has them.
+    `repository` is its name on the hub; if it is empty, the command `made_by` makes the model from another file.
+    `also` are patterns of small files that are downloaded too if the repository has them.
     """
 
     name: str
@@ -49,6 +49,6 @@ class _Table:
 
 @functools.cache
 def published_models() -> Mapping[str, PublishedModel]:
-    """All that are known, by name."""
+    """All known published models, by name."""
     models = read(_Table, tomllib.loads(_TABLE.read_text(encoding="utf-8")), _TABLE.name).models
     return {model.name: model for model in models}

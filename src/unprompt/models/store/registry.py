@@ -1,4 +1,4 @@
-"""Where models are found: in the package, in the user's models folder, or at a path."""
+"""Finds models: in the package, in the user's models folder, or at a path."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cache_folder(name: str) -> Path:
 
 
 def find_model(name: str) -> ModelFolder:
-    """The model folder that `name` means: `local:PATH`, or a name in the package or the models folder.
+    """Open a model folder: `local:PATH`, or a name in the package or the user's models folder.
 
     Raises UnknownNameError (with the nearest known name) or ModelError.
     """
@@ -41,7 +41,7 @@ def find_model(name: str) -> ModelFolder:
 
 
 def all_models() -> tuple[list[ModelFolder], list[ModelError]]:
-    """Every model of the package and of the models folder, by name; and why the others cannot be read."""
+    """Open every model of the package and the models folder, by name; returns them and the errors of the others."""
     models: list[ModelFolder] = []
     broken: list[ModelError] = []
     for path in sorted(_folders(), key=lambda path: path.name):
@@ -53,7 +53,7 @@ def all_models() -> tuple[list[ModelFolder], list[ModelError]]:
 
 
 def _folders() -> Iterator[Path]:
-    # The user's come last, so that a model of the package is never replaced unnoticed by one of the same name.
+    # The package comes first, so that a user's model of the same name never replaces one unnoticed.
     seen: set[str] = set()
     for root in (EMBEDDED, models_folder()):
         for path in sorted(root.iterdir()) if root.is_dir() else ():

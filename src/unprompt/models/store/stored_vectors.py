@@ -1,4 +1,4 @@
-"""Unit vectors in a .npy file of a model folder, 8 bits a number: their length is known."""
+"""Unit vectors in a .npy file of a model folder, with 8 bits per number: the unit length restores the scale."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from unprompt.models.store.folder import ModelFolder
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 VECTORS_LIMIT = 100_000
-"""Of one file: 150 MB once they are read."""
+"""Vectors per file, which take 150 MB in memory."""
 
 _LARGEST = 127
 
 
 def write_vectors(path: Path, vectors: Vector) -> None:
-    """Writes unit vectors (n, 384) as int8, each row scaled to use all of these."""
+    """Write unit vectors (n, 384) as int8, each row scaled to the full range."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)
     np.save(path, np.round(vectors / largest * _LARGEST).astype(np.int8))
 
 
 def read_vectors(folder: ModelFolder, name: str) -> Vector:
-    """The unit vectors (n, 384) of such a file. Raises ModelError where it holds anything else."""
+    """Read unit vectors (n, 384). Raises ModelError if the file holds anything else."""
     try:
         vectors = _read(folder.file(name)).astype(np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -39,7 +39,7 @@ def read_vectors(folder: ModelFolder, name: str) -> Vector:
 
 
 def _read(path: Path) -> npt.NDArray[np.int8]:
-    """The numbers (n, 384); the header is judged before anything follows it. Raises ValueError, OSError."""
+    """Read the numbers (n, 384), after checking the header. Raises ValueError, OSError."""
     with path.open("rb") as file:
         if np.lib.format.read_magic(file) != (1, 0):  # what np.save writes
             raise ValueError("found another version of .npy")

@@ -1,9 +1,9 @@
-"""Where weights come from that are no file of the user's, as presets, recipes and options say it."""
+"""The words of presets, recipes and options for weights that are not a file of the user."""
 
 from __future__ import annotations
 
 HUB = "hub"
-"""The published ones, from the hub's cache or, where the network is allowed, the hub."""
+"""The published weights, from the hub's cache or, if downloads are allowed, the hub."""
 
 RANDOM = "random"
-"""None: a network as it is before any training."""
+"""The weights of a network before any training."""
