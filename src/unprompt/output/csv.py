@@ -1,4 +1,4 @@
-"""Answers as a csv table."""
+"""Writes answers as a CSV table."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from unprompt.output.records import Record
 
 _NO_CELL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What no cell of a csv file may hold: some readers stop at it, and a terminal would obey it."""
+"""Characters that are escaped in cells: some readers stop at them, and a terminal would interpret them."""
 
 
 class CsvWriter:
-    """A header, and a row a record, quoted as RFC 4180 says; a line ends with a line feed alone.
+    """Writes a header and one row per record, quoted by RFC 4180; lines end with a line feed alone.
 
-    Line ends within a cell become line feeds; other control characters and lone surrogates are escaped as in JSON.
-    A cell that begins with = + - @ stays as it is, although a spreadsheet may take it for a formula: a file for
-    programs must say what was answered, and prompts do begin so. Import it into a spreadsheet as text.
+    Line ends within a cell become line feeds; other control characters and lone surrogates are escaped as in JSON. A
+    cell that begins with = + - @ is not changed, although a spreadsheet may take it for a formula: prompts do begin so,
+    and a file for programs must hold the exact answer. Import it into a spreadsheet as text.
     """
 
     def __init__(self, stream: Stream, columns: tuple[str, ...]) -> None:
@@ -38,7 +38,7 @@ class CsvWriter:
         self._stream.flush()
 
     def close(self) -> None:
-        """Nothing follows the last row."""
+        """Nothing to do after the last row."""
 
 
 def _cell(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Files that are written whole when all work is done; that they can be is made sure before it begins."""
+"""Files that are written whole at the end of the work, and checks before it begins that this will be possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unprompt.output.files import check_no_picture
 
 
 def check_writable(path: str) -> None:
-    """Raises DataError where `write_document` could not put a file there; leaves nothing behind."""
+    """Raise DataError if `write_document` could not write this file; leaves nothing behind."""
     check_no_picture(path)
     with write_errors(path):
         if os.path.isdir(path):
@@ -26,7 +26,7 @@ def check_writable(path: str) -> None:
 
 
 def check_apart(outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Raises DataError where an output is another output too, or would overwrite what is read."""
+    """Raise DataError if two outputs are the same file, or if one would overwrite an input."""
     outputs = list(outputs)
     for output in outputs:
         if any(_same(output, path) for path in inputs):
@@ -37,7 +37,7 @@ def check_apart(outputs: Iterable[str], inputs: Iterable[str]) -> None:
 
 
 def write_document(path: str, text: str) -> None:
-    """Put the text, as UTF-8, in the place of what `path` holds; readers see the old or the new. Raises DataError."""
+    """Replace a file by a text, as UTF-8; readers see the old file or the new one. Raises DataError."""
     data = text.encode("utf-8", "backslashreplace")
     if not _is_special(path):
         replace_file(path, data)
@@ -47,12 +47,12 @@ def write_document(path: str, text: str) -> None:
 
 
 def _is_special(path: str) -> bool:
-    """Whether it is a pipe or a device, which is written to, never replaced."""
+    """Whether it is a pipe or a device, which is written to but never replaced."""
     return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _same(one: str, other: str) -> bool:
     try:
         return os.path.samefile(one, other)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return os.path.abspath(one) == os.path.abspath(other)

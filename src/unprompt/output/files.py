@@ -1,4 +1,4 @@
-"""Files that answers are written to: continued where a killed run left them, and never a picture."""
+"""Output files for answers: a later run continues them, and none overwrites a picture."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def check_no_picture(path: str) -> None:
-    """Raises DataError where `path` is named like what is read: `-o *.png` would overwrite a picture, or an archive."""
+    """Raise DataError if `path` is named like a picture or archive, which `-o *.png`, say, would overwrite."""
     if path.lower().endswith((*PICTURE_SUFFIXES, *ARCHIVE_SUFFIXES)):
         raise DataError(f"expected a file for answers, found {printable(path)}, which would overwrite a picture")
 
 
 def plain_place(path: str, what: str) -> str:
-    """The path of the file that a whole new one replaces: a link is kept, and the file that it points to is replaced.
+    """The path of the file to replace: `path` itself or, if it is a link, the file that it points to.
 
-    `what` says what the file is for. Raises DataError for a picture, and for anything but a plain file.
+    `what` says in an error what the file is for. Raises DataError for a picture, and for anything but a plain file.
     """
     check_no_picture(path)
     place = os.path.realpath(path)
@@ -35,24 +35,24 @@ def plain_place(path: str, what: str) -> str:
 
 
 def open_continued(path: str, *, fresh: bool = False) -> ContinuedFile:
-    """The file that a run writes its answers to, after the run that was broken off. `fresh` forgets what it holds.
+    """Open the file in which a run continues the answers of an interrupted run; `fresh` empties it first.
 
-    Raises OutputBusyError; DataError where it is a picture or cannot be opened.
+    Raises OutputBusyError, or DataError if it is a picture or cannot be opened.
     """
     check_no_picture(path)
     return ContinuedFile(open_locked(path), fresh=fresh)
 
 
 class Releasable(ABC):
-    """As a context it is closed whole after success; after an error it is let go of with all that lies there."""
+    """A locked output. As a context manager it is closed after success, and released after an error."""
 
     @abstractmethod
     def close(self) -> None:
-        """Cut off what nobody wrote again, and let others in. Raises DataError."""
+        """Cut off what this run did not write again, and unlock the file. Raises DataError."""
 
     @abstractmethod
     def release(self) -> None:
-        """Let others in, and leave what lies behind the last answer."""
+        """Unlock the file, and keep what follows the last answer."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,15 +67,15 @@ class Releasable(ABC):
 
 
 class ContinuedFile(Releasable):
-    """A text file, UTF-8, in which a resumed run writes all answers again without ever having fewer on disk.
+    """A UTF-8 text file in which a resumed run writes all answers again without ever having fewer on disk.
 
-    While what is written equals what lies there, nothing changes; at the first difference the file is cut off, and
-    written on. `close` cuts off what nobody wrote again; `release` leaves it, for runs that break off. As a context it
-    closes after success and releases after an error.
+    While the written text equals the old content, the file does not change; at the first difference it is cut off
+    there, and the new text follows. `close` cuts off old content that was not written again; `release` keeps it, for
+    runs that are interrupted.
 
     Each flush reaches the operating system, so that a killed process loses nothing. After the first error, which is
-    raised as DataError (a broken pipe as BrokenPipeError), nothing more is written: the file stays a beginning of the
-    answers.
+    raised as DataError (a broken pipe as BrokenPipeError), nothing more is written, so that the file holds the first
+    answers without a gap.
     """
 
     def __init__(self, file: LockedFile, *, fresh: bool) -> None:
@@ -89,28 +89,28 @@ class ContinuedFile(Releasable):
 
     @property
     def replaying(self) -> bool:
-        """Whether all that was written so far lay there already, and more lies behind it."""
+        """Whether everything written so far equals the old content, and more of that follows."""
         return self._old_bytes > 0
 
     def write(self, text: str) -> int:
-        """Take text, to be written by the next `flush`."""
-        # What is no text has been escaped before; if not, it must not end the run.
+        """Buffer text until the next `flush`."""
+        # Lone surrogates should have been escaped before; if not, they must not end the run.
         self._pending += text.encode("utf-8", "backslashreplace")
         return len(text)
 
     def flush(self) -> None:
-        """Hand everything to the operating system. Raises DataError, BrokenPipeError."""
+        """Write the buffer to the operating system. Raises DataError, BrokenPipeError."""
         data = bytes(self._pending)
         self._pending.clear()
         if self._broken or not data:
             return
-        self._broken = True  # unless it comes through
+        self._broken = True  # until the write succeeds
         with write_errors(self._file.shown):
             self._file.write(self._different(data) if self.replaying else data)
         self._broken = False
 
     def holds(self, text: str) -> bool:
-        """Whether what lies there goes on with this text."""
+        """Whether the old content continues with this text."""
         if not self.replaying:
             return False
         data = text.encode("utf-8", "backslashreplace")
@@ -120,7 +120,7 @@ class ContinuedFile(Releasable):
         return found == data
 
     def close(self) -> None:
-        """Write what was taken, cut off what lies behind it, and let others in. Raises as `flush` does."""
+        """Write the buffer, cut off the old content after it, and unlock the file. Raises as `flush` does."""
         try:
             self.flush()
             if self.replaying and not self._broken:
@@ -130,11 +130,11 @@ class ContinuedFile(Releasable):
             self.release()
 
     def release(self) -> None:
-        """Let others in, and leave what lies behind the last answer."""
+        """Unlock the file, and keep what follows the last answer."""
         self._file.close()
 
     def _different(self, data: bytes) -> bytes:
-        """What is left of `data` after all that lies there already; the file is cut off where they part."""
+        """The part of `data` after its common beginning with the old content; the file is cut off there."""
         place = self._file.tell()
         found = self._read(len(data))
         if found == data:

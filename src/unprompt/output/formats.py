@@ -1,4 +1,4 @@
-"""The formats that answers are written in, by name: the built-in ones, and those of other packages."""
+"""Finds output formats by name: built-in ones, and those of other packages."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from unprompt.output.records import Record
 
 FORMATS = ("text", "json", "jsonl", "csv", "parquet")
-"""The built-in ones. A name is also the ending of the format's files, and the module in this folder that has it."""
+"""The built-in formats. A name is also the ending of the format's files, and of its module in this folder."""
 
 GROUP = "unprompt.outputs"
-"""The entry points of other packages' formats. Their names are endings too; none replaces a built-in format."""
+"""The entry point group for formats of other packages. Their names are endings too; none replaces a built-in one."""
 
 _OTHER_ENDINGS_OF_TEXT = ("", "txt")
 
 Line: TypeAlias = "Callable[[Record], str | None]"
-"""How "text" shows a record; None for a record that it leaves out."""
+"""Returns what "text" shows of a record, or None to omit it."""
 
 
 class Stream(Protocol):
-    """What a format writes text to."""
+    """The stream to which a format writes text."""
 
     def write(self, text: str, /) -> int:
-        """Take text."""
+        """Buffer text."""
 
     def flush(self) -> None:
-        """Pass on the text taken so far."""
+        """Write out the buffered text."""
 
 
 class Writer(Protocol):
-    """Writes one record after the other. Closing it leaves the stream open."""
+    """Writes records one by one. Closing it leaves the stream open."""
 
     def write(self, record: Record) -> None:
         """Write one record and flush it."""
 
     def close(self) -> None:
-        """Write what follows the last record; called after an interruption too."""
+        """Write what follows the last record; also called after an interruption."""
 
 
 class FileWriter(Writer, Protocol):
@@ -58,7 +58,7 @@ class FileWriter(Writer, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WriterOptions:
-    """What a writer may need to know besides the records.
+    """The options of a writer.
 
     `line` returns what "text" shows of a record; `text` and `embedding` say whether records have these keys.
     """
@@ -101,7 +101,7 @@ def format_of(name: str | None, output: str | None) -> str:
 
 
 def find_format(name: str) -> Format:
-    """The format of that name. Raises UnknownNameError, or PluginError if a package's format cannot be imported."""
+    """Find a format by name. Raises UnknownNameError, or PluginError if a package's format cannot be imported."""
     if name in FORMATS:
         format: Format = pkgutil.resolve_name(f"unprompt.output.{name}:FORMAT")
         return format
@@ -115,10 +115,10 @@ def find_format(name: str) -> Format:
 def open_writer(
     name: str, output: str | None, line: Line, *, resume: bool = False, text: bool = False, embedding: bool = False
 ) -> Iterator[Writer]:
-    """A writer to the file `output`, or to standard output if that is None; it is closed when the block ends or raises.
+    """Open a writer to the file `output`, or to standard output if None; it is closed when the block ends or raises.
 
-    With `resume`, the file keeps its content up to the first difference: see `ContinuedFile`. The other arguments are
-    those of `WriterOptions`.
+    With `resume`, the file keeps its content up to the first difference, as `ContinuedFile` explains. The other
+    arguments are those of `WriterOptions`.
 
     Raises OutputBusyError, DataError if the file cannot be written, MissingExtraError, PluginError.
     """
@@ -164,7 +164,7 @@ def _continued(
 
 
 def _blamed(format: Format, plugin: Plugin) -> Format:
-    """The format of another package, whose faults are reported as that package's and not as ours."""
+    """Wrap a format of another package, so that its errors name that package."""
 
     def guarded(make: Any) -> Any:
         return make and (lambda target, options: _GuardedWriter(lambda: make(target, options), _guard(plugin, target)))
@@ -174,7 +174,7 @@ def _blamed(format: Format, plugin: Plugin) -> Format:
 
 @contextlib.contextmanager
 def _guard(plugin: Plugin, target: Stream | str) -> Iterator[None]:
-    """Around code of a package that writes to a stream or to a path."""
+    """Run a package's code that writes to a stream or a path; its errors name the package or the path."""
     said = write_errors(target) if isinstance(target, str) else contextlib.nullcontext()
     with said, plugin.blamed(may_raise=(UnpromptError, OSError)):
         yield

@@ -1,13 +1,13 @@
-"""A durable memory of answers, so that a run that was broken off goes on where it was.
+"""Stores answers on disk, so that an interrupted run can be resumed.
 
-Answers are known by the content of their picture and by the settings that decided them, never by a file's name. They
-lie in an SQLite file:
+Answers are found by the hash of their picture and by the settings that determine them, never by a file's name. They are
+in an SQLite file:
 
-    settings (id, hash)                  hash: see `settings_key`
-    answers  (settings, sha256, packed)  packed: see unprompt.output.packing
+    settings (id, hash)                  hash: by `settings_key`
+    answers  (settings, sha256, packed)  packed: by unprompt.output.packing
 
-A kill at any moment costs the batch that was being put and no other. A power cut may cost the last seconds. A journal
-is used by one process at a time; what locks it ends with the process.
+A kill at any moment loses at most the batch that is being stored; a power cut may lose the last seconds. One process at
+a time uses a journal; the lock ends with the process.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from unprompt.output.packing import pack, unpack
 from unprompt.prediction import Prediction
 
 VERSION = 2
-"""Of the file's layout and of what is packed in it."""
+"""The version of the file's layout, and of the packed answers."""
 
 _APPLICATION = int.from_bytes(b"unpr", "big")
-"""What tells a journal from all other SQLite files."""
+"""The application ID by which a journal differs from other SQLite files."""
 
 _PAGE_BYTES = 8192
-"""Three answers of the embedded preset fill a page. On SQLite's usual 4096 bytes each would take a page of its own."""
+"""Three answers of the embedded preset fill a page. On SQLite's usual 4096 bytes, each would take a whole page."""
 
 _TABLES = (
     "CREATE TABLE settings (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE)",
@@ -42,7 +42,7 @@ _TABLES = (
     "UNIQUE (settings, sha256))",
 )
 
-# What SQLite leaves beside the file until it is closed in order.
+# Files that SQLite keeps beside the journal until it is closed properly.
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
@@ -54,20 +54,19 @@ class JournalBusyError(DataError):
 
 
 def settings_key(model: Mapping[str, Any], *, text: bool, top: int, ignore_metadata: bool) -> str:
-    """A hash (hex) of all that decides an answer besides the picture; `model` is as in `Prediction.model`."""
+    """Hash (hex) everything but the picture that determines an answer; `model` is as in `Prediction.model`."""
     settings = {
         "model": dict(model),
-        "top": top if text else 0,  # without text there are no candidates to keep
+        "top": top if text else 0,  # without text there are no candidates
         "ignore_metadata": ignore_metadata,
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 class Journal:
-    """Answers that outlive the process. Fit for `Unprompter.predict(answers=...)`; threads may share it.
+    """Answers stored on disk, for `Unprompter.predict(answers=...)`; threads may share it.
 
-    Every method raises DataError where the file is damaged, or where the disk is full or fails: what was put before
-    then stays.
+    Every method raises DataError if the file is damaged, or if the disk is full or fails; answers stored before stay.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: str, settings: int) -> None:
@@ -78,9 +77,9 @@ class Journal:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], settings: str) -> Journal:
-        """The journal at `path`, made where there is none; only answers of these `settings` are given.
+        """Open or create the journal at `path`, for answers with these `settings`.
 
-        Raises JournalBusyError where it is in use, DataError where it cannot be read and written or is no journal.
+        Raises JournalBusyError if it is in use, DataError if it cannot be read and written or is not a journal.
         """
         path = _file(os.fsdecode(path))
         with _explained(path), contextlib.ExitStack() as opened:
@@ -91,9 +90,9 @@ class Journal:
         return cls(connection, path, number)
 
     def get(self, sha256: str) -> Prediction | None:
-        """The answer for a content's `sha256` (hex), called by the name that the picture had then.
+        """Find the answer for a picture's `sha256` (hex), with the source name that the picture had then.
 
-        None where there is none or it is damaged.
+        None if there is none, or if it is damaged.
         """
         with self._lock, _explained(self._path):
             row = self._connection.execute(
@@ -101,11 +100,11 @@ class Journal:
             ).fetchone()
         try:
             return None if row is None else unpack(row[0])
-        except ValueError:  # it is computed again, and put in place of the damaged one
+        except ValueError:  # it will be computed again, and replace the damaged one
             return None
 
     def put(self, answers: Mapping[str, Prediction]) -> None:
-        """Keep answers by their content's sha256 (hex): all of them or, where this raises, none."""
+        """Store answers by their picture's sha256 (hex): all of them or, if this raises, none."""
         rows = [(self._settings, bytes.fromhex(sha256), pack(answer)) for sha256, answer in answers.items()]
         with self._lock, _explained(self._path), self._connection:
             self._connection.execute("BEGIN")
@@ -116,20 +115,20 @@ class Journal:
             )
 
     def is_empty(self) -> bool:
-        """Whether nothing was ever put, with any settings."""
+        """Whether no answer is stored, with any settings."""
         with self._lock, _explained(self._path):
             return self._connection.execute("SELECT 1 FROM answers LIMIT 1").fetchone() is None
 
     def close(self) -> None:
-        """Let others use it. What was put stays; closing twice is fine."""
+        """Close and unlock it; may be called twice."""
         with self._lock:
             self._connection.close()
 
     def close_and_remove(self) -> None:
-        """Close it and delete the file: the run that it was kept for ended whole."""
+        """Close it and delete the file, because its run is complete."""
         self.close()
         try:
-            # The file itself goes last: one that somebody makes anew at this moment keeps its own side files.
+            # The file itself is deleted last: one created by another process at this moment keeps its side files.
             for suffix in (*_SIDE_FILES, ""):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path + suffix)
@@ -146,9 +145,9 @@ class Journal:
 
 
 def _file(path: str) -> str:
-    """The path without links, of a file that is made empty where there is none: SQLite does not say why it cannot.
+    """Create the file if it does not exist, since SQLite does not say why it cannot; returns its path without links.
 
-    A file that exists is not opened here: closing it again would free every lock that this process holds on it.
+    An existing file is not opened here: closing it would release every lock that this process holds on it.
     """
     name = printable(path)
     try:
@@ -169,8 +168,8 @@ def _file(path: str) -> str:
 
 
 def _prepare(connection: sqlite3.Connection, path: str, settings: str) -> int:
-    """Lock the file until the connection is closed, check or make its tables; the id of the settings."""
-    # Before the first look at the file: the log then needs no memory that processes share, so any file system will do.
+    """Lock the file until the connection is closed, and check or create its tables; returns the id of the settings."""
+    # Before the first access: the log then needs no memory shared by processes, which some file systems do not offer.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     with connection:
@@ -183,15 +182,15 @@ def _prepare(connection: sqlite3.Connection, path: str, settings: str) -> int:
         connection.execute("INSERT OR IGNORE INTO settings (hash) VALUES (?)", (settings,))
         (number,) = connection.execute("SELECT id FROM settings WHERE hash = ?", (settings,)).fetchone()
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    # Without a log, only a sync at each put keeps a power cut from damaging the file.
+    # Without a log, only a sync of every transaction keeps a power cut from damaging the file.
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
     return int(number)
 
 
 def _is_new(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the file is empty. Raises DataError where it is neither that nor a journal of this version."""
+    """Whether the file is empty. Raises DataError if it is neither empty nor a journal of this version."""
     name = printable(path)
-    if os.path.getsize(path) == 0:  # SQLite itself also takes a file of one byte for a new one
+    if os.path.getsize(path) == 0:  # SQLite itself also treats a file of one byte as new
         return True
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -210,13 +209,13 @@ def _is_new(connection: sqlite3.Connection, path: str) -> bool:
 
 @contextlib.contextmanager
 def _explained(path: str) -> Iterator[None]:
-    """What SQLite says, said to people."""
+    """Turn an error of SQLite into a DataError."""
     try:
         yield
     except sqlite3.OperationalError as error:
         raise _unusable(error, path) from error
     except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # its other children are faults of ours
+        if type(error) is not sqlite3.DatabaseError:  # its other subclasses are bugs of unprompt
             raise
         raise DataError(
             f"expected a journal of unprompt, found a file that is damaged or something else ({error}): "
@@ -225,7 +224,7 @@ def _explained(path: str) -> Iterator[None]:
 
 
 def _unusable(error: sqlite3.OperationalError, path: str) -> DataError:
-    """The error's own code is not to be had before Python 3.11; its texts have been the same for twenty years."""
+    """The error for a journal that cannot be used, by SQLite's text: Python 3.10 has no error code."""
     reason = str(error)
     if reason == "database is locked":
         return JournalBusyError(path)

@@ -1,4 +1,4 @@
-"""Records as one JSON array."""
+"""Writes records as one JSON array."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class JsonWriter:
-    """One JSON array, however many records there are. It is whole only when it is closed."""
+    """Writes one JSON array, which is valid only after `close`."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Records as JSON lines."""
+"""Writes records as JSON lines."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from unprompt.output.records import Record
 
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
-"""What JSON may hold as it is, but a terminal would obey or a reader could not see; a lone surrogate is no text."""
+"""Characters that JSON allows but a terminal would interpret or not show, and lone surrogates."""
 
 
 class JsonlWriter:
-    """One JSON object a line."""
+    """Writes one JSON object per line."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -27,17 +27,17 @@ class JsonlWriter:
         self._stream.flush()
 
     def close(self) -> None:
-        """Nothing follows the last line."""
+        """Nothing to do after the last line."""
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """JSON that a terminal can show: control and invisible characters escaped, other scripts as they are."""
+    """Convert to JSON that a terminal can show: control and invisible characters escaped, other scripts unchanged."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     return _UNPRINTABLE.sub(escaped, text)
 
 
 def escaped(found: re.Match[str]) -> str:
-    """A character as JSON escapes it."""
+    """Escape a matched character as JSON does."""
     return f"\\u{ord(found[0]):04x}"
 
 

@@ -1,10 +1,10 @@
-"""A prediction as bytes, exact to the bit, and back. Nothing in the bytes can run.
+"""Converts a prediction to bytes, exact to the bit, and back. The bytes contain no code.
 
     CRC-32 of the rest: 4 bytes | zlib( length of the JSON: 4 bytes | JSON: UTF-8 | vectors: (1 + votes with one, 384) )
 
-All numbers are little-endian, those of vectors float32. zlib's own checksum misses a flipped bit now and then, hence
-the other one. The vectors of votes are stored as their bits' exclusive or with the answer's: where a member comes close
-to the answer, most of these bits are zeros, and zlib takes them away.
+All numbers are little-endian, those of vectors float32. The CRC is there because zlib's own checksum misses some
+flipped bits. A vote's vector is stored as the exclusive or of its bits with those of the answer's vector: if the two
+are close, most of these bits are zeros, which zlib compresses away.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +21,19 @@ import numpy.typing as npt
 from unprompt.prediction import EMBEDDING_SIZE, Candidate, Prediction, Term, Vector, Vote, WrittenPrompt
 
 _LIMIT_BYTES = 256 * 2**20
-"""An answer of more is damaged: this is several times the longest text that metadata may hold, kept several times."""
+"""A larger answer is damaged: this is many times the longest text that metadata may hold."""
 
 _NUMBER = struct.Struct("<I")
-# Unlike JSON's own escapes, this keeps two lone surrogates apart from the one character that they would make together.
+# Unlike JSON's own escapes, this keeps a pair of lone surrogates distinct from the character that they would form.
 _ENCODING = ("utf-8", "surrogatepass")
 
 _Bits = npt.NDArray[np.uint32]
 
+Converted = TypeVar("Converted")
+
 
 def pack(prediction: Prediction) -> bytes:
-    """All that a prediction says. Raises ValueError where a vector is not (384,) float32."""
+    """Pack a whole prediction. Raises ValueError if a vector is not (384,) float32."""
     vectors = [prediction.vector, *(vote.vector for vote in prediction.votes if vote.vector is not None)]
     content = json.dumps(_content(prediction), ensure_ascii=False, separators=(",", ":")).encode(*_ENCODING)
     body = zlib.compress(_NUMBER.pack(len(content)) + content + _bits(vectors).tobytes())
@@ -39,7 +41,7 @@ def pack(prediction: Prediction) -> bytes:
 
 
 def unpack(packed: bytes) -> Prediction:
-    """The prediction that was packed. Raises ValueError where the bytes are damaged."""
+    """Unpack a prediction. Raises ValueError if the bytes are damaged."""
     try:
         data = _decompressed(packed)
         (length,) = _NUMBER.unpack_from(data)
@@ -81,13 +83,12 @@ def _written_content(written: WrittenPrompt) -> dict[str, Any]:
 
 
 def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Prediction:
-    written, similarity = content["written"], content["similarity"]
     return Prediction(
         source=_text(content["source"]),
         prompt=_text(content["prompt"]),
         origin=_origin(content["origin"]),
         vector=next(vectors),
-        similarity=None if similarity is None else _number(similarity),
+        similarity=_optional(_number, content["similarity"]),
         candidates=tuple(
             Candidate(_text(text), _number(similarity), _text(origin))
             for text, similarity, origin in content["candidates"]
@@ -96,7 +97,7 @@ def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Predictio
             # A list first: a generator would turn the StopIteration of missing vectors into a RuntimeError.
             [_vote(vote, vectors) for vote in content["votes"]]
         ),
-        written=None if written is None else _written(written),
+        written=_optional(_written, content["written"]),
         model=dict(content["model"]),
     )
 
@@ -109,20 +110,19 @@ def _vote(content: list[Any], vectors: Iterator[Vector]) -> Vote:
         next(vectors) if has_vector else None,
         tuple(map(_text, texts)),
         tuple(
-            Term(_text(text), _text(category), _number(cosine), None if gain is None else _number(gain))
+            Term(_text(text), _text(category), _number(cosine), _optional(_number, gain))
             for text, category, cosine, gain in terms
         ),
-        None if similarity is None else _number(similarity),
-        None if negative is None else _text(negative),
+        _optional(_number, similarity),
+        _optional(_text, negative),
     )
 
 
 def _written(content: dict[str, Any]) -> WrittenPrompt:
-    negative = content["negative_prompt"]
     return WrittenPrompt(
         tool=_text(content["tool"]),
         prompt=_text(content["prompt"]),
-        negative_prompt=None if negative is None else _text(negative),
+        negative_prompt=_optional(_text, content["negative_prompt"]),
         settings=dict(content["settings"]),
         raw=_text(content["raw"]),
         weighted=bool(content["weighted"]),
@@ -130,7 +130,7 @@ def _written(content: dict[str, Any]) -> WrittenPrompt:
 
 
 def _bits(vectors: list[Vector]) -> _Bits:
-    """The vectors as they are stored, (vectors, 384)."""
+    """The stored form of vectors, (vectors, 384)."""
     for vector in vectors:
         if vector.shape != (EMBEDDING_SIZE,) or vector.dtype != np.float32:
             raise ValueError(f"expected a vector ({EMBEDDING_SIZE},) float32, found {vector.shape} {vector.dtype}")
@@ -140,7 +140,7 @@ def _bits(vectors: list[Vector]) -> _Bits:
 
 
 def _vectors(data: bytes) -> Iterator[Vector]:
-    """The vectors that were stored, each an array of its own."""
+    """Read stored vectors, each as an array of its own."""
     bits = np.frombuffer(data, "<u4").reshape(-1, EMBEDDING_SIZE).copy()
     bits[1:] ^= bits[0]
     return (row.copy() for row in bits.view("<f4").astype(np.float32, copy=False))
@@ -155,6 +155,10 @@ def _decompressed(packed: bytes) -> bytes:
     if not stream.eof:
         raise ValueError("it ends early, or is larger than an answer can be")
     return data
+
+
+def _optional(convert: Callable[[Any], Converted], value: Any) -> Converted | None:
+    return None if value is None else convert(value)
 
 
 def _text(value: object) -> str:

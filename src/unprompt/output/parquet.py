@@ -1,4 +1,4 @@
-"""Answers as a parquet file, by pyarrow: the extra [parquet]."""
+"""Writes answers as a parquet file with pyarrow, which needs the extra [parquet]."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from unprompt.prediction import EMBEDDING_SIZE
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 8_000_000
-"""A row group is written when it has so many rows or so much in them; until then it is in memory."""
+"""A row group is kept in memory until it has this many rows or bytes; then it is written."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ParquetWriter:
-    """The columns of csv, typed, and `candidates` and `votes` as JSON; a number or text that is missing is null.
+    """Writes the columns of csv with types, and `candidates` and `votes` as JSON; missing values are null.
 
-    A parquet file can be read only when it has its end. So it grows beside its place, as .NAME.part, and takes that
-    place when it is closed: after an interruption too, with the answers until then. A killed run leaves the part, which
-    the next one overwrites, and what lay in the place before.
+    A parquet file can be read only once its footer is written. So it grows beside its final place, as .NAME.part, and
+    is put there when it is closed, also after an interruption, with the answers so far. A killed run leaves the old
+    file and the part, which the next run overwrites.
 
-    Raises MissingExtraError; OutputBusyError, DataError where the file cannot be written.
+    Raises MissingExtraError, OutputBusyError, or DataError if the file cannot be written.
     """
 
     def __init__(self, path: str, *, text: bool = False, embedding: bool = False) -> None:
@@ -48,7 +48,7 @@ class ParquetWriter:
         self._writer = parquet.ParquetWriter(self._pending.file, self._schema, compression="zstd")
 
     def write(self, record: Record) -> None:
-        """Take one record; its row group is written when it is large enough. Raises DataError where it cannot be."""
+        """Add one record; its row group is written once it is large enough. Raises DataError if that fails."""
         row = table_row(record)
         cells = {name: _readable(row[name]) for name in self._schema.names}
         self._rows.append(cells)
@@ -59,8 +59,8 @@ class ParquetWriter:
             self._write_group()
 
     def close(self) -> None:
-        """Write what is left and the end of the file, and put it in its place. Raises DataError."""
-        if self._pending.file.closed:  # an error was raised before, and there is nothing to put anywhere
+        """Write the last rows and the footer, and put the file in its place. Raises DataError."""
+        if self._pending.file.closed:  # after an earlier error, which discarded the file
             return
         if self._rows:
             self._write_group()
@@ -69,7 +69,7 @@ class ParquetWriter:
             self._pending.replace()
 
     def break_off(self) -> None:
-        """Close it after an interruption; what lies in its place stays there if it has more rows. Raises DataError."""
+        """Close it after an interruption, but keep the old file if that has more rows. Raises DataError."""
         if self._rows_in_place() > self._count:
             self._drop()
         else:
@@ -78,7 +78,7 @@ class ParquetWriter:
     def _rows_in_place(self) -> int:
         from pyarrow import parquet
 
-        with contextlib.suppress(OSError, ValueError):  # nothing lies there, or no parquet file
+        with contextlib.suppress(OSError, ValueError):  # there is no file, or it is not parquet
             return int(parquet.read_metadata(self._path).num_rows)
         return 0
 
@@ -90,7 +90,7 @@ class ParquetWriter:
 
     @contextlib.contextmanager
     def _dropped_on_error(self) -> Iterator[None]:
-        """Gives the part up where an error leaves it without an end."""
+        """Discard the file if an error in this block leaves it without a footer."""
         try:
             yield
         except DataError:
@@ -98,13 +98,13 @@ class ParquetWriter:
             raise
 
     def _drop(self) -> None:
-        self._writer.is_open = False  # it would write its end when it is collected
+        self._writer.is_open = False  # else it would write its footer when it is garbage-collected
         self._pending.discard()
 
 
 def _readable(cell: Any) -> Any:
-    """The cell with lone surrogates, as in file names that are no UTF-8, escaped as JSON escapes them."""
-    # Most texts have none, and encoding finds that out faster than a pattern.
+    """Escape lone surrogates, as in file names that are not UTF-8, as JSON does."""
+    # Most texts have none, which encoding shows faster than a pattern.
     try:
         if isinstance(cell, str):
             cell.encode()

@@ -1,4 +1,4 @@
-"""The text that a user wants of an answer: a template around the prompt, replacements, a prefix, a suffix, a length."""
+"""Phrases an answer as the user wants it: with a template, replacements, a prefix, a suffix and a maximal length."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from unprompt.text.tokenizers import count_clip_tokens, cut_to_tokens
 
 _NAME = re.compile(r"\w[\w -]*")
 _MISTYPED = 0.8
-"""How like the name of a field another name is (difflib's ratio) that must be meant for it, and not for a setting."""
+"""The similarity (difflib's ratio) from which on a name counts as a mistyped field, not as a setting."""
 
 _BRACES = "write {name} for a field, {{ and }} for braces themselves"
 _EMPTY = "\0"
-"""Stands where a field was empty, until the commas around it are gone; one line of text never holds it."""
+"""Marks an empty field until the commas around it are removed; a line of text never contains it."""
 
 _STYLE_SETTINGS = ("style", "styles")
 
@@ -30,14 +30,14 @@ _STYLE_SETTINGS = ("style", "styles")
 class Phrasing:
     """Turns an answer's record into a line of text.
 
-    First the `replacements` (old, new) are made in the prompt, in their order. Then the `template` is filled in:
-    `{prompt}`, `{negative_prompt}`, `{source}`, `{name}` (of the file, without its suffix), `{folder}` (its name),
-    `{tool}`, `{origin}`, `{similarity}`, `{style}`; any other name is a setting that the file holds ("CFG scale" is
-    `{cfg_scale}`). An empty field takes the comma along that parts nothing any more. `prefix` and `suffix` come around
-    that, as they are, and what is between them is cut, at a comma or else at a word, so that CLIP counts no more than
-    `max_tokens` (it reads 75).
+    First the `replacements` (old, new) are applied to the prompt, in order. Then the fields of the `template` are
+    filled in: `{prompt}`, `{negative_prompt}`, `{source}`, `{name}` (of the file, without its suffix), `{folder}` (its
+    name), `{tool}`, `{origin}`, `{similarity}`, `{style}`; any other name is a setting in the file's metadata ("CFG
+    scale" is `{cfg_scale}`). With an empty field, the comma that separated it is removed. `prefix` and `suffix` are
+    added unchanged, and the text between them is cut, at a comma or else at a word, so that CLIP counts no more than
+    `max_tokens` in all (it reads 75).
 
-    Raises DataError (a broken template, nothing to replace, no room), UnknownNameError (a mistyped field).
+    Raises DataError (a broken template, an empty text to replace, no room), UnknownNameError (a mistyped field).
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Phrasing:
             )
 
     def __call__(self, record: Record) -> str:
-        """The line for an answer; a failure has none. Raises KeyError for a record without a prompt."""
+        """Phrase an answer's record as one line. Raises KeyError for a record without a prompt, such as a failure."""
         text = self._filled_in(record)
         if self._max_tokens is not None:
             text = cut_to_tokens(text, self._max_tokens, before=self._before, after=self._after)
@@ -97,11 +97,11 @@ _FIELDS: Mapping[str, _Field] = {
     "similarity": lambda record, settings: record.get("similarity"),
     "style": lambda record, settings: next((settings[name] for name in _STYLE_SETTINGS if settings.get(name)), None),
 }
-"""What fills a field, from the record and its settings; the prompt is filled in with its replacements."""
+"""The value of each field, from the record and its settings; `{prompt}` is filled in by `Phrasing` itself."""
 
 
 def _parsed(template: str) -> list[tuple[str, str | None]]:
-    """Literal texts, each with the field that follows it, if one does."""
+    """Split a template into literal texts, each with the field that follows it, if any. Raises as `Phrasing` does."""
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -117,7 +117,7 @@ def _parsed(template: str) -> list[tuple[str, str | None]]:
 
 
 def _known(field: str) -> str:
-    """The field, unless its name is nearly one of the fixed ones."""
+    """Return the field. Raises UnknownNameError if its name nearly equals a fixed one."""
     fixed = ("prompt", *_FIELDS)
     if field in fixed or field in _STYLE_SETTINGS:
         return field
@@ -127,7 +127,7 @@ def _known(field: str) -> str:
 
 
 def _settings(record: Record) -> dict[str, Any]:
-    """The file's settings by the names that they have in templates."""
+    """The settings in the file's metadata, by their names in templates."""
     return {_folded(name): value for name, value in record.get("settings", {}).items()}
 
 
@@ -144,26 +144,26 @@ def _name(source: str) -> str:
 
 
 def _folder(source: str) -> str:
-    """The name of the folder that a picture lies in; of a relative path too, which may not say it."""
+    """The name of the folder with the picture, also for a relative path without a folder."""
     path = _path(source)
     if path != source:
         return os.path.basename(os.path.dirname(path))
-    if source == STANDARD_INPUT or re.fullmatch(r"<.*>", source):  # never was in a folder
+    if source == STANDARD_INPUT or re.fullmatch(r"<.*>", source):  # not a file
         return ""
     return os.path.basename(os.path.dirname(os.path.abspath(source)))
 
 
 def _path(source: str) -> str:
-    """The path of an address; any other source is one."""
+    """The path in an address; any other source is a path itself."""
     address = re.match(r"https?://[^/?#]*([^?#]*)", source, re.IGNORECASE)
     return unquote(address[1]) if address else source
 
 
 def _closed_up(text: str) -> str:
-    """The text without its empty places, and without the commas that parted nothing but them."""
+    """Remove the marks of empty fields, and the commas that separated them."""
     if _EMPTY not in text:
         return text
     text = re.sub(rf",[ {_EMPTY}]*{_EMPTY}[ {_EMPTY}]*(?=,|$)", "", text)
     text = re.sub(rf"^[ {_EMPTY}]*{_EMPTY}[ {_EMPTY}]*(,|$)", "", text)
-    # Looking behind keeps a prompt of very many spaces from taking very long.
+    # The lookbehind keeps the time linear for a prompt with very many spaces.
     return re.sub(rf"(?<! ) *{_EMPTY}", "", text).strip()

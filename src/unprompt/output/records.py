@@ -13,13 +13,13 @@ from unprompt.prediction import Candidate, Failure, Prediction, Term, Vector, Vo
 Record = dict[str, Any]
 
 _DIGITS = 6
-"""Decimals of a number: below what the models can tell apart, above what float32 keeps of a cosine."""
+"""Decimals of a number: finer than the models can distinguish, coarser than float32's precision of a cosine."""
 
 
 def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Record:
-    """An answer as JSON: `source` and `error`, or the prompt with all that speaks for it.
+    """Convert an answer to JSON: `source` and `error`, or the prompt with its candidates, votes and metadata.
 
-    Keys whose value nobody asked for or the file does not hold are left out. `embedding` adds the vector's 384 numbers.
+    Keys without a value are omitted. `embedding` adds the vector's 384 numbers.
     """
     if isinstance(result, Failure):
         return failure_record(result)
@@ -43,12 +43,12 @@ def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Recor
 
 
 def failure_record(failure: Failure) -> Record:
-    """`source` and `error` {kind, message}."""
+    """Convert a failure to `source` and `error` {kind, message}."""
     return {"source": failure.source, "error": {"kind": failure.kind, "message": failure.message}}
 
 
 def metadata_record(source: str, written: WrittenPrompt | None) -> Record:
-    """What a file says; `tool` and `prompt` are null where it says nothing."""
+    """Convert the prompt in a file's metadata; `tool` and `prompt` are null if there is none."""
     if written is None:
         return {"source": source, "tool": None, "prompt": None}
     record = {"source": source, "tool": written.tool, "prompt": written.prompt}
@@ -56,7 +56,7 @@ def metadata_record(source: str, written: WrittenPrompt | None) -> Record:
 
 
 def scores_record(source: str, scores: Sequence[Candidate]) -> Record:
-    """How near each of some prompts comes to a picture."""
+    """Convert the similarities of prompts to a picture."""
     return {
         "source": source,
         "scores": [{"text": score.text, "similarity": rounded(score.similarity)} for score in scores],
@@ -64,7 +64,7 @@ def scores_record(source: str, scores: Sequence[Candidate]) -> Record:
 
 
 def rounded(number: float) -> float:
-    """The number as records show it."""
+    """Round a number to the decimals of records."""
     return round(float(number), _DIGITS)
 
 
@@ -78,7 +78,7 @@ def _votes(votes: Sequence[Vote]) -> list[Record]:
 
 
 def _vote(vote: Vote, fused: Vector | None) -> Record:
-    """`similarity` is the cosine of the member's vector to the fused one."""
+    """Convert a vote; `similarity` is the cosine of its vector with the fused one."""
     record: Record = {"member": vote.member, "weight": rounded(vote.weight)}
     if vote.vector is not None and fused is not None:
         record["similarity"] = rounded(float(np.dot(vote.vector, fused)))
@@ -92,7 +92,7 @@ def _vote(vote: Vote, fused: Vector | None) -> Record:
 
 
 def _term(term: Term) -> Record:
-    """`gain` is left out where it was not measured."""
+    """Convert a term; `gain` is omitted if it was not measured."""
     record: Record = {"text": term.text, "list": term.category, "similarity": rounded(term.similarity)}
     if term.gain is not None:
         record["gain"] = rounded(term.gain)
@@ -100,7 +100,7 @@ def _term(term: Term) -> Record:
 
 
 def _written(written: WrittenPrompt) -> Record:
-    """`tool`, and `negative_prompt` and `settings` where the file has them."""
+    """Convert `tool`, and `negative_prompt` and `settings` if the file has them."""
     record: Record = {"tool": written.tool}
     if written.negative_prompt:
         record["negative_prompt"] = written.negative_prompt

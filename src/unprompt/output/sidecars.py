@@ -1,4 +1,4 @@
-"""Sidecars: beside each picture, or in a folder of their own, a .txt file with its prompt, as trainers want them."""
+"""Writes sidecars: a .txt file with the prompt beside each picture or in another folder, as training tools expect."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Existing: TypeAlias = Literal["skip", "overwrite", "append", "prepend"]
 EXISTING: tuple[Existing, ...] = get_args(Existing)
 
 SIDECAR_LIMIT_BYTES = 1_000_000
-"""A sidecar that is added to is read whole."""
+"""The largest sidecar to which text is added, since it is read whole."""
 
 _SUFFIX = ".txt"
 
 
 class Sidecars:
-    """Writes the sidecars of one run: beside the pictures or, with the tree kept, under `folder`.
+    """Writes the sidecars of one run: beside the pictures or, with the same tree of folders, under `folder`.
 
-    `existing` says what becomes of a sidecar that is there. "skip" leaves it; an empty one counts as none, for a power
-    cut leaves such files. "append" and "prepend" put a comma between the texts, and change nothing where the answer is
-    there already, so that a repeated run does not add it twice.
+    `existing` says what happens to an existing sidecar. "skip" keeps it, unless it is empty, as a power cut may leave
+    it. "append" and "prepend" put a comma between the texts, and change nothing if the answer is already there, so that
+    a repeated run does not add it twice.
 
-    Of every picture and of its sidecar 64 bits are remembered, to notice two pictures with one sidecar: 110 MB for a
-    million.
+    Memory holds 64 bits for every picture and for its sidecar, to detect two pictures with one sidecar: 110 MB per
+    million pictures.
     """
 
     def __init__(self, folder: str | None = None, existing: Existing = "skip") -> None:
@@ -50,22 +50,21 @@ class Sidecars:
         return os.path.splitext(ref.file)[0] + _SUFFIX
 
     def wanted(self, ref: ImageRef) -> bool:
-        """Whether the picture is to be answered: False where "skip" leaves its sidecar as it is.
+        """Whether the picture needs an answer: False if "skip" keeps its sidecar.
 
-        Ask before the picture is read: what `write` would refuse for its place is refused here, and nothing is
-        computed in vain. Raises PictureError: no-place, same-sidecar (it is another picture's), unwritable (something
-        else than a file is there).
+        Call it before the picture is read, so that nothing is computed in vain for a sidecar that `write` would refuse.
+        Raises PictureError: no-place, same-sidecar (that of another picture), unwritable (not a file).
         """
         return not self._there(self._take(ref)) or self._existing != "skip"
 
     def write(self, ref: ImageRef, text: str) -> None:
-        """Write the picture's sidecar: a line of text, without a line end, for some trainers take the file as it is.
+        """Write the picture's sidecar: one line without a line end, since some training tools use the whole file.
 
-        Raises PictureError as `wanted` does, where this sidecar cannot be written (unwritable), and where the one that
-        is there cannot be read and so must not be added to (unreadable); DataError where the disk is full.
+        Raises PictureError as `wanted` does, if this sidecar cannot be written (unwritable), or if the existing one
+        cannot be read (unreadable); DataError if the disk is full.
         """
         path = self._take(ref)
-        text = one_line(text).encode("utf-8", "replace").decode()  # a lone surrogate is no text
+        text = one_line(text).encode("utf-8", "replace").decode()  # UTF-8 has no lone surrogates
         if self._there(path):
             if self._existing == "skip":
                 return
@@ -77,7 +76,7 @@ class Sidecars:
         self._put(path, text)
 
     def _take(self, ref: ImageRef) -> str:
-        """The path of the sidecar, which from now on is this picture's."""
+        """Reserve the sidecar for this picture; returns its path."""
         path = self.place(ref)
         full = os.path.normcase(os.path.abspath(path))
         picture = ref.source if ref.file is None else os.path.normcase(os.path.abspath(ref.file))
@@ -92,7 +91,7 @@ class Sidecars:
         return path
 
     def _there(self, path: str) -> bool:
-        """Whether something lies there that would be left, replaced or added to."""
+        """Whether a sidecar with content exists. Raises PictureError (unwritable)."""
         try:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -102,7 +101,7 @@ class Sidecars:
         if stat.S_ISREG(status.st_mode):
             return status.st_size > 0
         if self._existing == "skip" and os.path.isfile(path):
-            return True  # a link to a file is read by trainers like any other
+            return True  # training tools follow a link to a file
         raise PictureError(
             "unwritable",
             f"expected a plain file or nothing at {printable(path)}, found a link, a folder, a pipe or a device; move "
@@ -114,18 +113,18 @@ class Sidecars:
             if self._folder is not None:
                 with write_errors(path):
                     os.makedirs(os.path.dirname(path), exist_ok=True)
-            replace_file(path, text.encode(), sync=False)  # of millions each would wait for the disk
+            replace_file(path, text.encode(), sync=False)  # waiting for the disk would slow down millions of files
         except OutputFullError:
-            raise  # the next ones would fare no better
+            raise  # the next ones would fail, too
         except DataError as error:
             raise PictureError("unwritable", str(error)) from error
 
 
 def _parts_below(below: str) -> list[str]:
-    """The parts of a sidecar's path, without suffix, none of which leads out of the folder that they are put under."""
+    """Split a sidecar's path, without suffix, into parts that cannot lead out of its folder. Raises PictureError."""
     *folders, name = below.split("/")
     parts = [*folders, os.path.splitext(name)[0]]
-    # On Windows a part may have a drive or a backslash in it, which its base name has not.
+    # On Windows a part may contain a drive or a backslash, and then differs from its base name.
     if any(part in ("", ".", "..") or part != os.path.basename(part) or "\0" in part for part in parts):
         raise PictureError(
             "no-place",
@@ -135,7 +134,7 @@ def _parts_below(below: str) -> list[str]:
 
 
 def _read(path: str) -> str:
-    """What a sidecar says. Raises PictureError (unreadable)."""
+    """Read a sidecar's text. Raises PictureError (unreadable)."""
     try:
         with open(path, "rb") as file:
             data = file.read(SIDECAR_LIMIT_BYTES + 1)
@@ -154,7 +153,7 @@ def _read(path: str) -> str:
 
 
 def _joined(before: str, text: str, *, at_end: bool) -> str:
-    """Two texts with a comma between; `before` itself where it has the text at that end already."""
+    """Join two texts by a comma; returns `before` unchanged if it already has the text at that end."""
     kept = before.strip()
     if not kept:
         return text

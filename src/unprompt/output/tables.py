@@ -1,4 +1,4 @@
-"""Answers as rows of a table: what csv and parquet share."""
+"""Converts answers to rows of a table, for csv and parquet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def table_columns(*, text: bool = False, embedding: bool = False) -> tuple[str, ...]:
-    """The columns of every row, in order. `text` and `embedding` are there when they are asked for."""
+    """The columns of every row, in order; `text` and `embedding` only on request."""
     return (
         "source",
         "prompt",
@@ -30,9 +30,9 @@ def table_columns(*, text: bool = False, embedding: bool = False) -> tuple[str, 
 
 
 def table_row(record: Record) -> dict[str, Any]:
-    """Every cell of a record's row, "candidates" and "votes" among them; what is nested is JSON, what is missing None.
+    """Convert a record to cells, including "candidates" and "votes"; nested values become JSON, missing ones None.
 
-    Raises DataError for a record that is no answer, such as scores.
+    Raises DataError for a record that is not an answer, such as scores.
     """
     if "prompt" not in record and "error" not in record:
         raise DataError("expected answers to write as a table, found other records; use --format text, json or jsonl")
@@ -48,5 +48,5 @@ def table_row(record: Record) -> dict[str, Any]:
 
 
 def json_cell(value: object) -> str:
-    """What is nested, as the text of a cell."""
+    """Convert a nested value to the text of a cell."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Records as people read them in a terminal. Nothing that a file says reaches it unescaped."""
+"""Writes records as text for a terminal, with all text from files escaped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TextWriter:
-    """What `line` makes of a record, on a line or several; None writes nothing."""
+    """Writes what `line` returns for a record, one line or several; nothing for None."""
 
     def __init__(self, stream: Stream, line: Line) -> None:
         self._stream = stream
@@ -25,11 +25,11 @@ class TextWriter:
             self._stream.flush()
 
     def close(self) -> None:
-        """Nothing follows the last line."""
+        """Nothing to do after the last line."""
 
 
 def prompt_line(record: Record, *, named: bool) -> str | None:
-    """The phrased text, or else the prompt; `named` puts the source and a tab in front. None for a failure."""
+    """Show the phrased text or else the prompt, after the source and a tab if `named`. None for a failure."""
     if "error" in record:
         return None
     text = printable(record["text"] if "text" in record else record["prompt"])
@@ -37,7 +37,7 @@ def prompt_line(record: Record, *, named: bool) -> str | None:
 
 
 def metadata_lines(record: Record) -> str | None:
-    """The source, and below it what the file says, a name and a value a line. None for a failure."""
+    """Show the source and, below it, the file's metadata, one name and value per line. None for a failure."""
     if "error" in record:
         return None
     source = printable(record["source"])
@@ -51,7 +51,7 @@ def metadata_lines(record: Record) -> str | None:
 
 
 def score_lines(record: Record) -> str:
-    """A cosine, a tab and a prompt a line."""
+    """Show scores, one per line: cosine, tab, prompt."""
     return "\n".join(f"{score['similarity']:.4f}\t{printable(score['text'])}" for score in record["scores"])
 
 

@@ -1,4 +1,4 @@
-"""Vectors on their way out: a .npy file that grows, and beside it which picture each row belongs to."""
+"""Writes vectors to a .npy file that grows, and the picture of each row to a file beside it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _ROW_BYTES = EMBEDDING_SIZE * _DTYPE.itemsize
 
 
 class VectorFile(Releasable):
-    """Rows (n, 384) float32, unit length, in FILE.npy, and a line {"row", "source"} for each in FILE.sources.jsonl.
+    """Writes unit vectors (n, 384) float32 to FILE.npy, and a line {"row", "source"} for each to FILE.sources.jsonl.
 
-    `numpy.load` reads it at any time, even after a kill: its head tells only of rows that are there, with their lines.
-    A resumed run writes all rows again; while they equal those that lie there, nothing changes. `close` cuts off what
-    nobody wrote again, `release` leaves it. As a context it closes after success and releases after an error.
+    `numpy.load` can read the file at any time, even after a kill: its header counts only rows that are complete,
+    together with their lines. A resumed run writes all rows again; while they equal the old ones, nothing changes.
+    `close` cuts off old rows that were not written again, `release` keeps them.
 
-    Raises OutputBusyError; DataError where a file cannot be written, or is not called .npy.
+    Raises OutputBusyError, or DataError if a file cannot be written, or is not called .npy.
     """
 
     def __init__(self, path: str, *, resume: bool = False) -> None:
@@ -48,21 +48,21 @@ class VectorFile(Releasable):
             opening.pop_all()
 
     def write(self, source: str, vector: Vector) -> None:
-        """Add a row (384,). Raises DataError where it cannot be written."""
+        """Add a row (384,). Raises DataError if it cannot be written."""
         line = to_json({"row": self._rows, "source": source}) + "\n"
         data = np.asarray(vector, _DTYPE).reshape(EMBEDDING_SIZE).tobytes()
         if self._rows < self._promised:
             if self._sources.holds(line) and self._holds(data):
                 self._add_source(line)
                 return
-            self._promise(self._rows)  # what lies behind is of another run
+            self._promise(self._rows)  # the old rows from here on are of another run
         self._file.seek(_place(self._rows))
         self._file.write(data)
         self._add_source(line)
         self._promise(self._rows)
 
     def close(self) -> None:
-        """Cut off what nobody wrote again, and let others in. Raises DataError."""
+        """Cut off old rows that were not written again, and unlock the files. Raises DataError."""
         try:
             if self._promised != self._rows:
                 self._promise(self._rows)
@@ -73,7 +73,7 @@ class VectorFile(Releasable):
             self.release()
 
     def release(self) -> None:
-        """Let others in, and leave what lies behind the last row."""
+        """Unlock the files, and keep what follows the last row."""
         self._sources.release()
         self._file.close()
 
@@ -83,13 +83,13 @@ class VectorFile(Releasable):
         self._rows += 1
 
     def _promise(self, rows: int) -> None:
-        """Let the head say how many rows there are."""
+        """Write the number of rows to the header."""
         self._file.seek(0)
         self._file.write(_head(rows))
         self._promised = rows
 
     def _cut_off(self) -> None:
-        """Leave nothing behind the last row."""
+        """Cut off everything after the last row."""
         self._file.truncate(_place(self._rows))
 
     def _holds(self, data: bytes) -> bool:
@@ -98,7 +98,7 @@ class VectorFile(Releasable):
 
 
 def _head(rows: int) -> bytes:
-    """The head of a .npy file; numpy pads it, so that it is as long for any number of rows."""
+    """The header of a .npy file; numpy pads it, so that its length is the same for any number of rows."""
     head = io.BytesIO()
     npy.write_array_header_1_0(
         head, {"descr": npy.dtype_to_descr(_DTYPE), "fortran_order": False, "shape": (rows, EMBEDDING_SIZE)}
@@ -114,9 +114,9 @@ def _place(row: int) -> int:
 
 
 def _rows_in(file: io.FileIO) -> int:
-    """Rows that a file of ours promises and has; 0 for any other file."""
+    """The number of rows that both the header and the size of a file of this kind confirm; 0 for any other file."""
     head = file.read(_HEAD_BYTES)
-    with contextlib.suppress(ValueError):  # no head at all
+    with contextlib.suppress(ValueError):  # not a .npy header
         stream = io.BytesIO(head)
         npy.read_magic(stream)
         (rows, *_), _, _ = npy.read_array_header_1_0(stream)
