@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 NO_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-"""Line ends and other control characters, which no line holds."""
+"""Line ends and other control characters, which a single line cannot contain."""
 
 
 def printable(text: str) -> str:
-    """The text with everything escaped that a terminal would obey or refuse: control characters, lone surrogates."""
+    """Escape what a terminal would interpret or cannot show: control characters, lone surrogates."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
@@ -17,12 +17,12 @@ def printable(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message: below it, libraries give advice to developers."""
+    """The first line of an error's message; in the next ones, libraries advise developers."""
     return printable(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def duration(seconds: float) -> str:
-    """3725 -> "1 h 2 min"."""
+    """Format a duration in two units: 3725 -> "1 h 2 min"."""
     minutes, rest = divmod(round(seconds), 60)
     if seconds < 10:
         return f"{max(seconds, 0):.1f} s"
@@ -33,5 +33,5 @@ def duration(seconds: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with line ends and other control characters as spaces, and none around it."""
+    """Replace line ends and other control characters by spaces, and strip the text."""
     return NO_LINE.sub(" ", text).strip()

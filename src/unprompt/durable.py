@@ -99,7 +99,7 @@ class LockedFile(io.FileIO):
             return super().truncate(size)
 
     def check_not_deleted(self) -> None:
-        """Raises DataError if the file has been deleted: what was written to it is lost when it is closed."""
+        """Raise DataError if the file has been deleted: what was written to it is lost when it is closed."""
         status = os.fstat(self.fileno())
         if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
             raise DataError(
@@ -121,11 +121,10 @@ def open_locked(path: FilePath) -> LockedFile:
 
 
 def _open_locked(path: str, shown: str) -> LockedFile:
-    """Raises OSError; OutputBusyError."""
     file = LockedFile(path, "r+", shown)
     try:
         _lock(file.fileno(), shown)
-        # The process that held the lock until now may have renamed the file, and we would write to that one.
+        # The process that held the lock until now may have renamed the file, which is then not ours to write to.
         if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
             raise OutputBusyError(shown)
     except FileNotFoundError as error:
@@ -138,7 +137,7 @@ def _open_locked(path: str, shown: str) -> LockedFile:
 
 
 def _open_or_make(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT, 0o666)  # less the user's umask, as open() makes files
+    return os.open(path, flags | os.O_CREAT, 0o666)  # minus the user's umask, as open() does
 
 
 def _lock(descriptor: int, shown: str) -> None:
@@ -213,7 +212,7 @@ class PendingFile:
 
 
 def _open_part(path: str, *, alone: bool) -> tuple[LockedFile, str]:
-    """An empty, locked file beside `path`, and its own path. Raises OSError; OutputBusyError."""
+    """Create an empty, locked file beside `path`; returns it and its path. Raises OSError, OutputBusyError."""
     part = _beside(path, "part")
     if os.path.lexists(part) and not stat.S_ISREG(os.lstat(part).st_mode):
         os.unlink(part)  # a link would be followed, and a pipe would wait
@@ -247,9 +246,9 @@ def _mode(path: str) -> int | None:
 
 @contextlib.contextmanager
 def replacing_file(path: FilePath, *, sync: bool = True, alone: bool = False) -> Iterator[BinaryIO]:
-    """A file to write to, which replaces `path` when the block ends, and is deleted if the block raises.
+    """Give a file to write to, which replaces `path` when the block ends, and is deleted if the block raises.
 
-    For `sync`, `alone` and the errors raised, see `PendingFile`.
+    `sync`, `alone` and the errors are those of `PendingFile`.
     """
     pending = PendingFile(path, sync=sync, alone=alone)
     try:
@@ -307,7 +306,7 @@ def put_in_place(new: FilePath, path: FilePath) -> None:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to write to, which replaces the folder `path` when the block ends, and is deleted if it raises.
+    """Give an empty folder, which replaces the folder `path` when the block ends, and is deleted if it raises.
 
     A kill leaves the old folder: between the two renamings it is at `surviving_folder(path)`, and the next call puts it
     back. Raises DataError if no folder can be made there.

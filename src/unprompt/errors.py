@@ -1,4 +1,4 @@
-"""Errors that a user can cause or mend.
+"""Errors that a user can cause or fix.
 
 Each message says what was expected, what was found and what to do next; each class has its exit code and HTTP status.
 Any other exception is a bug of unprompt: exit code 1, status 500.
@@ -18,7 +18,7 @@ EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
 EXTRAS: Mapping[str, str] = {"torch": "torch"}
-"""The extras that presets and members ask for before they import anything, each with a module that it brings."""
+"""The extras that presets and members check before they import anything, each with a module that it installs."""
 
 
 class UnpromptError(Exception):
@@ -49,7 +49,7 @@ class MissingExtraError(UnpromptError):
 
 @contextlib.contextmanager
 def needing(extra: str, what: str) -> Iterator[None]:
-    """Turns an import error inside the block into MissingExtraError, unless a module of unprompt itself is missing.
+    """Turn an import error inside the block into MissingExtraError, unless a module of unprompt itself is missing.
 
     `what` is the feature that needs the import.
     """
@@ -62,17 +62,17 @@ def needing(extra: str, what: str) -> Iterator[None]:
 
 
 def check_extra(extra: str, what: str) -> None:
-    """Raises MissingExtraError where something needs an extra that is not installed. Nothing is imported."""
+    """Raise MissingExtraError if an extra is not installed; `what` needs it. Nothing is imported."""
     try:
         is_installed = importlib.util.find_spec(EXTRAS[extra]) is not None
-    except (ImportError, ValueError):  # ValueError: it was taken out of sys.modules
+    except (ImportError, ValueError):  # ValueError: the module's spec is None
         is_installed = False
     if not is_installed:
         raise MissingExtraError(what, extra)
 
 
 class PluginError(UnpromptError):
-    """What another package adds to us cannot be imported, or fails."""
+    """A plugin of another package cannot be imported, or fails."""
 
 
 class ModelError(UnpromptError):
@@ -82,7 +82,7 @@ class ModelError(UnpromptError):
 
 
 class NoRoomError(ModelError):
-    """The device has too little memory for a model. `ways` says what else to do than to free memory."""
+    """The device has too little memory for a model. `ways` says what to do other than freeing memory."""
 
     def __init__(self, what: str, ways: str | None = None) -> None:
         ways = ways or "hide it (CUDA_VISIBLE_DEVICES=)"
@@ -90,7 +90,7 @@ class NoRoomError(ModelError):
 
 
 class DataError(UnpromptError):
-    """A data file, recipe or preset whose content is not as it must be."""
+    """A data file, recipe or preset has wrong content."""
 
 
 class PictureError(UnpromptError):
