@@ -78,8 +78,8 @@ def build_bank(
     per prompt, and one portion of 1,024 prompts. Only one process at a time may build in a folder.
 
     Raises DataError if the folder holds a finished bank or other files, if the bank was begun with other prompts or
-    models, or if there are no prompts; ModelError if the model returns vectors that are not finite; OSError if the
-    folder cannot be written to; and whatever the towers raise.
+    models, or if there are no prompts; ModelError if the model returns vectors that are not finite; DataError or
+    OSError if the folder cannot be written to; and whatever the towers raise.
     """
     encoder = SentenceEncoder.embedded(1)  # one batch per thread: splitting a batch among threads is slower
     makers = Makers.of(towers)

@@ -94,7 +94,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """What a config says beside the makers."""
+    """The parts of a config besides the makers."""
 
     prompts: Annotated[int, Bounds(0)]
     files: Mapping[str, FileSum]

@@ -116,7 +116,7 @@ def _step(towers: TwoTower, chains: Sequence[Chain], rules: Rules, step: int) ->
     left = []
     for chain, places, cosines in zip(chains, tried, towers.score_continuations(asked), strict=True):
         best = _most_gained(chain, places, cosines, rules)
-        if best is None:  # nothing fits any more
+        if best is None:  # no term fits
             continue
         cosine = float(cosines[best])
         text = chain.text + JOINT + chain.candidates[places[best]].term.text

@@ -67,12 +67,12 @@ def read_submission(path: str | os.PathLike[str]) -> Submission:
 def write_submission(path: str | os.PathLike[str], rows: Iterable[tuple[str, Vector]]) -> int:
     """Write images and their vectors (384,) as they come; returns how many there were.
 
-    Each number is the shortest text that gives the same float32 again. The file grows beside its place, as .NAME.part,
-    and takes that place when all is written; until then, and after any error, what lies there stays. Whether it can be
-    written is tried before the first row is asked for.
+    Each number is the shortest text that parses to the same float32. The file is written as .NAME.part beside `path`
+    and renamed when complete; until then, and after any error, an existing file stays. A path that cannot be written to
+    is found out before the first row is taken.
 
-    Raises OutputBusyError; DataError where it cannot be written; ValueError for a vector that is not finite or not
-    (384,); and what `rows` raises.
+    Raises OutputBusyError if another process writes the file, DataError if it cannot be written, ValueError for a
+    vector that is not finite or not (384,), and whatever `rows` raises.
     """
     count = 0
     with replacing_file(plain_place(os.fspath(path), "the submission"), alone=True) as file:

@@ -32,7 +32,7 @@ def towers_need(name: str, weights: str) -> Need:
 
 
 def towers_needs(name: str, weights: str) -> list[Need]:
-    """The embedded pair or a two-tower model of open_clip, as `open_towers` takes them. Raises as `towers_need`."""
+    """The needs of the embedded pair or of an open_clip model, as for `open_towers`. Raises like `towers_need`."""
     return [folder_need(model) for model in embedded.MODELS] if name == embedded.NAME else [towers_need(name, weights)]
 
 

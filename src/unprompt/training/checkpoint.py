@@ -19,10 +19,7 @@ STATE = "state.json"
 
 
 def write_checkpoint(run: Path, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-    """Writes a checkpoint in the place of the old one; a kill leaves one of the two.
-
-    `groups` become one safetensors file each.
-    """
+    """Replace a run's checkpoint; a kill leaves the old or the new one. `groups` become one safetensors file each."""
     with replacing_folder(run / CURRENT) as new:
         for name, tensors in groups.items():
             save_tensors(tensors, new / f"{name}.safetensors")

@@ -35,7 +35,7 @@ def target_vectors(texts: Sequence[str], cache: Path) -> npt.NDArray[np.float32]
 
 
 def kept(path: Path, compute: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """The array in `path`; where there is none yet, what `compute` gives, written whole or not at all."""
+    """The array in `path`; if there is none yet, the result of `compute`, which is then stored there."""
     if path.exists():
         return np.asarray(np.load(path, allow_pickle=False))
     computed = compute()

@@ -15,7 +15,7 @@ from unprompt.models.networks.start_weights import differences, read_weights
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes a safetensors file; a kill leaves the one that was there before. Raises DataError where it cannot."""
+    """Write a safetensors file; a kill leaves the existing one. Raises DataError if it cannot be written."""
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     new = path.with_suffix(".part")
     try:
@@ -23,7 +23,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(plain, new)
             put_in_place(new, path)
-    except SafetensorError as error:  # a full disk, as safetensors says it
+    except SafetensorError as error:  # how safetensors reports a full disk
         raise DataError(f"cannot write {path}: {error}") from error
 
 

@@ -69,10 +69,9 @@ class Label:
 
 
 def write(path: Path, label: Label, parts: Sequence[Half]) -> None:
-    """Writes vectors, which may come in several parts; the file is there as a whole or, as before, not at all.
+    """Write vectors, given in one or several parts, to a file that is replaced as a whole.
 
-    Several processes may write the same file at once: the last one's stays. Raises DataError where it cannot be
-    written.
+    Several processes may write the same file at once; the last one wins. Raises DataError if it cannot be written.
     """
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ RUN_FILE = "generation.json"
 SCHEDULER = "dpmsolver++"
 
 THEN = "finished shards are kept: mend that and give the same line again"
-"""What to do where the folder cannot be written."""
+"""What to do if the folder cannot be written to."""
 
 _PACKAGES = ("unprompt", "diffusers", "transformers", "torch")
 _LIMIT_BYTES = 1 << 20
