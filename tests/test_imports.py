@@ -124,10 +124,16 @@ def test_violations_are_found(tmp_path: Path, path: str, source: str, expected: 
 
 
 def modules_after(code: str) -> set[str]:
-    """The top-level modules that a fresh interpreter holds after running `code`."""
-    report = "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    """The modules that a fresh interpreter holds after running `code`, and the packages that they are in."""
+    report = "\nimport sys; print(*sys.modules, file=sys.stderr)"
     run = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, check=True)
-    return set(run.stderr.splitlines()[-1].split())
+    return {name for module in run.stderr.splitlines()[-1].split() for name in _packages(module)}
+
+
+def _packages(module: str) -> Iterator[str]:
+    """ "a.b.c" -> "a", "a.b", "a.b.c"."""
+    parts = module.split(".")
+    yield from (".".join(parts[: length + 1]) for length in range(len(parts)))
 
 
 def command_line(*arguments: str) -> str:
@@ -158,3 +164,25 @@ def test_predicting_needs_no_torch(examples: Path) -> None:
         pytest.skip("torch is not installed: tests/wheel/check_wheel.sh is the check for that")
     picture = str(examples / "astronaut.jpg")
     assert modules_after(command_line(picture)).isdisjoint({"torch", "transformers", "timm", "open_clip"})
+
+
+# What a picture without a prompt in its file needs nothing of. The preset "embedded" has a regressor alone.
+NOT_TO_PREDICT = {
+    *("bank", "captioners", "clip_interrogator", "datasets", "evaluation", "interrogation", "kaggle", "towers"),
+    *("training", "vocabulary", "cli.metadata", "cli.models", "images.archives", "images.folders", "images.lists"),
+    *("images.metadata.comfyui", "images.web.download", "output.files", "output.journal", "output.parquet"),
+    *("output.tables", "output.vectors"),
+}
+NOT_TO_READ_METADATA = {
+    *NOT_TO_PREDICT - {"cli.metadata"},
+    *("answer", "cli.predict", "members", "models", "presets", "text", "unprompter"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "unneeded"), [([], NOT_TO_PREDICT), (["metadata"], NOT_TO_READ_METADATA)], ids=["predict", "metadata"]
+)
+def test_a_command_imports_what_it_needs(command: list[str], unneeded: set[str], examples: Path, root: Path) -> None:
+    modules = {f"unprompt.{name}" for name in unneeded}
+    assert modules <= modules_of(root / "src" / "unprompt").keys()  # none that was renamed
+    assert modules_after(command_line(*command, str(examples / "astronaut.jpg"))) & modules == set()

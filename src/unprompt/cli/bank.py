@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from unprompt.cli.options import ClipOptions, Offline, Quiet, SkipBad, TextThreads, option_groups
+from unprompt.cli.clip_options import ClipOptions
+from unprompt.cli.options import Offline, Quiet, SkipBad, TextThreads, option_groups
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unprompt.cli.answering import AnsweringOptions, answer
-from unprompt.cli.options import ClipOptions, TermCache, VocabularyOptions, option_groups
+from unprompt.cli.clip_options import ClipOptions, TermCache, VocabularyOptions
+from unprompt.cli.options import option_groups
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import return_memory
 from unprompt.errors import DataError

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_origin
 
 import typer
 
-from unprompt.models.store.weights import HUB
 from unprompt.output.formats import FORMATS, find_format
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
     from unprompt.images.web.limits import WebLimits
     from unprompt.prediction import Failure
-    from unprompt.towers.two_tower import TwoTower
-    from unprompt.vocabulary.vocabulary import Vocabulary
 
 
 def option_groups(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,12 +62,6 @@ def _known_format(name: str | None) -> str | None:
 
 def _formats_from(start: str) -> list[str]:
     return [name for name in FORMATS if name.startswith(start)]
-
-
-def split_names(names: list[str] | None) -> list[str] | None:
-    """Names that were given one by one, or several with commas between them."""
-    parts = [part.strip() for name in names or () for part in name.split(",")]
-    return [part for part in parts if part] or None
 
 
 def _go_offline(wanted: bool) -> bool:
@@ -158,12 +149,6 @@ JsonFile: TypeAlias = Annotated[
 Licence: TypeAlias = Annotated[
     str, typer.Option("--licence", metavar="NAME", help="Licence of the texts or weights, if you know it.")
 ]
-TermCache: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--cache", metavar="DIR", help="Folder for the vectors of terms. Default: unprompt/terms in the user's cache."
-    ),
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,71 +203,3 @@ class PictureOptions:
 
         for ref in self.refs():
             yield decode(ref, shorter_side=shorter_side, read_metadata=False, **self.limits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipOptions:
-    """The model that compares pictures with texts."""
-
-    clip: Annotated[
-        str,
-        typer.Option(
-            "--clip",
-            metavar="NAME",
-            help="The model that compares pictures with texts: embedded, or one of open_clip such as ViT-L-14.openai.",
-        ),
-    ] = "embedded"
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Weights of that model, a safetensors file. Default: from the hub or its cache.",
-        ),
-    ] = HUB
-
-    def towers(self, threads: int) -> TwoTower:
-        """The model, opened. Raises as `open_towers` does."""
-        from unprompt.towers.opening import open_towers
-
-        return open_towers(self.clip, weights=self.weights, threads=threads)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VocabularyOptions:
-    """The terms that pictures are compared with."""
-
-    vocabulary: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--vocabulary",
-            metavar="NAME|DIR|FILE",
-            help="Lists of terms: unprompt (the default), clip-interrogator if that package is installed, a folder of "
-            ".txt files, or one file. May be repeated; the lists are joined.",
-        ),
-    ] = None
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--without",
-            metavar="LIST,...",
-            callback=split_names,
-            help="Lists of the vocabulary to leave out, such as artists,sites. Without artists, flavors that name an "
-            "artist go too.",
-        ),
-    ] = None
-    exclude: Annotated[
-        str | None,
-        typer.Option(
-            "--exclude",
-            metavar="FILE",
-            help="Words and phrases, one per line. Terms in which one of them stands as whole words are left out.",
-        ),
-    ] = None
-
-    def load(self) -> Vocabulary:
-        """The vocabulary. Raises as `load_vocabulary` does."""
-        from unprompt.vocabulary.vocabulary import UNPROMPT, load_vocabulary
-
-        sources = self.vocabulary or (UNPROMPT,)
-        return load_vocabulary(sources, without=self.without or (), exclude=self.exclude)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import ClipOptions, Offline, Quiet, TermCache, Threads, VocabularyOptions, option_groups
+from unprompt.cli.clip_options import ClipOptions, TermCache, VocabularyOptions
+from unprompt.cli.options import Offline, Quiet, Threads, option_groups
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import add_row, new_table, print_lines, say, show
 from unprompt.errors import EXIT_FINE, DataError, UnknownNameError

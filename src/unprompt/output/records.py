@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.answer.fusing import fuse
 from unprompt.prediction import Candidate, Failure, Prediction, Term, Vector, Vote, WrittenPrompt
 
 Record = dict[str, Any]
@@ -73,6 +72,8 @@ def _candidate(candidate: Candidate) -> Record:
 
 
 def _votes(votes: Sequence[Vote]) -> list[Record]:
+    from unprompt.answer.fusing import fuse
+
     fused = fuse(votes) if any(vote.vector is not None for vote in votes) else None
     return [_vote(vote, fused) for vote in votes]
 
