@@ -9,14 +9,22 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test fuzz lint wheel docs bench clean
+.PHONY: demo check test fuzz fuzz-random fuzz-guided lint wheel docs bench clean
 
 demo: $(VENV)/core.stamp
 	$(BIN)/unprompt examples
 
+# A file's tests stay in one process, because they share what is expensive to make. tests/conftest.py orders the files.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+check: lint
+	$(PYTEST) -m "not slow and not proof"
+
 # pytest comes last, so that its closing line is the last one.
-test: lint wheel docs fuzz
-	$(BIN)/python -m pytest
+test: lint
+	$(MAKE) --jobs $(JOBS) docs wheel fuzz
+	$(PYTEST)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -30,11 +38,15 @@ docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate_cli.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# What CI has time for: two to three minutes on two cores. FUZZ_SEED=2 makes other inputs.
+# What CI has time for: about two minutes on two cores. FUZZ_SEED=2 makes other inputs.
 FUZZ_INPUTS ?= 100000
 FUZZ_SEED ?= 1
-fuzz: $(VENV)/dev.stamp
-	$(BIN)/python tests/fuzz/run.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED) --jobs 2
+fuzz: fuzz-random fuzz-guided
+
+fuzz-random: $(VENV)/dev.stamp
+	$(BIN)/python tests/fuzz/run.py --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED) --jobs $(JOBS)
+
+fuzz-guided: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzz/coverage_guided.py --runs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 
 bench: $(VENV)/core.stamp

@@ -28,6 +28,11 @@ hypothesis.settings.register_profile("unprompt", derandomize=True, deadline=None
 hypothesis.settings.load_profile("unprompt")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is quick to fail comes first: the rules of the whole repository, then all but what is marked slow."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is not None, item.path.parent != ROOT / "tests"))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import struct
@@ -39,7 +40,7 @@ def itext(keyword: str, value: str | bytes, *, compressed: bool = False) -> byte
 
 def png(*chunks: bytes, after: tuple[bytes, ...] = (), pixels: np.ndarray | None = None) -> bytes:
     """A PNG with these chunks before the pixels, and those of `after` behind them."""
-    plain = _encoded("PNG", pixels)
+    plain = _plain("PNG") if pixels is None else _encoded(pixels)
     end = plain.index(b"IDAT") - 4
     tail = plain.rindex(b"IEND") - 4
     return plain[:end] + b"".join(chunks) + plain[end:tail] + b"".join(after) + plain[tail:]
@@ -47,7 +48,7 @@ def png(*chunks: bytes, after: tuple[bytes, ...] = (), pixels: np.ndarray | None
 
 def jpeg(*segments: tuple[int, bytes]) -> bytes:
     """A JPEG with these (marker, body) segments at its head."""
-    plain = _encoded("JPEG")
+    plain = _plain("JPEG")
     inserted = b"".join(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments)
     return plain[:2] + inserted + plain[2:]
 
@@ -58,7 +59,7 @@ def jpeg_exif(tiff: bytes) -> bytes:
 
 def webp_exif(tiff: bytes) -> bytes:
     """A WebP as piexif makes it: the extended header, then the picture, then EXIF."""
-    plain = _encoded("WEBP")
+    plain = _plain("WEBP")
     head = chunk_riff(b"VP8X", bytes([0x08, 0, 0, 0]) + (7).to_bytes(3, "little") * 2)
     body = b"WEBP" + head + plain[12:] + chunk_riff(b"EXIF", tiff)
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -126,9 +127,17 @@ def stealth(value: str | bytes, *, magic: bytes = b"stealth_pngcomp", width: int
     return pixels
 
 
-def _encoded(kind: str, pixels: np.ndarray | None = None) -> bytes:
+def _encoded(pixels: np.ndarray) -> bytes:
     buffer = BytesIO()
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8) if pixels is None else pixels).save(buffer, kind)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@functools.cache
+def _plain(kind: str) -> bytes:
+    """A black picture; the fuzzer asks for a hundred thousand."""
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, kind)
     return buffer.getvalue()
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheel, installs it into an empty environment without torch, and runs it from a foreign folder.
+# Builds the wheel and, with every Python from 3.10 to 3.13 that this machine has, installs it into an empty environment
+# without torch and runs it from a foreign folder.
 # What it proves: the core declares all that it needs, the models are in the wheel, and the answer needs no checkout.
 set -euo pipefail
 
@@ -7,10 +8,13 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 python=$(realpath --no-symlinks "${PYTHON:-$root/.venv/bin/python}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-pip_options=(--quiet --disable-pip-version-check --constraint "$root/constraints.txt")
+pip=("$python" -m pip --quiet --disable-pip-version-check)
+constraints=(--constraint "$root/constraints.txt")
 
-"$python" -m pip wheel "${pip_options[@]}" --no-deps --wheel-dir "$work" "$root"
+"${pip[@]}" wheel "${constraints[@]}" --no-deps --wheel-dir "$work" "$root"
 wheel=$(echo "$work"/unprompt-*.whl)
+cp "$root/examples/astronaut.jpg" "$work/picture.jpg"
+cd "$work"
 
 "$python" - "$wheel" "$root/src" <<'PYTHON'
 import pathlib, sys, zipfile
@@ -22,19 +26,43 @@ if missing := sorted(files - packed):
     sys.exit(f"the wheel lacks files of the package: {', '.join(missing)}")
 PYTHON
 
-"$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install "${pip_options[@]}" "$wheel"
-cp "$root/examples/astronaut.jpg" "$work/picture.jpg"
-cd "$work"
+# With the Python that is given: a new environment, the wheel, and an answer.
+answer_with() {
+    local venv=$work/$("$1" -c 'import platform; print(platform.python_version())')
+    "$1" -m venv --without-pip "$venv"
+    "${pip[@]}" --python "$venv/bin/python" install --no-compile "${constraints[@]}" "$wheel"
+    for package in torch transformers timm; do
+        if "$venv/bin/python" -c "import $package" 2>/dev/null; then
+            echo "$package came with the core: it belongs to the extra [torch]" >&2
+            return 1
+        fi
+    done
+    # No proxy and no cache of a hub may help: the answer comes from the wheel alone.
+    local prompt
+    prompt=$(env -u PYTHONPATH HF_HUB_OFFLINE=1 HOME="$work" "$venv/bin/unprompt" picture.jpg)
+    [ -n "$prompt" ] || { echo "unprompt picture.jpg printed nothing" >&2; return 1; }
+    echo "wheel: $(basename "$wheel"), $(du -h "$wheel" | cut -f1), answers with Python ${venv##*/}, without torch: $prompt"
+}
 
-for package in torch transformers timm; do
-    if "$work/venv/bin/python" -c "import $package" 2>/dev/null; then
-        echo "$package came with the core: it belongs to the extra [torch]" >&2
-        exit 1
-    fi
+# The first interpreter of a version that runs: on the path, where a name may lead to none, or pyenv's.
+interpreter() {
+    local candidate
+    for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+        if "$candidate" -c 'import ssl, venv' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+same=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+jobs=()
+for version in 3.10 3.11 3.12 3.13; do
+    found=$([ "$version" = "$same" ] && echo "$python" || interpreter "$version")
+    [ -n "$found" ] || continue
+    answer_with "$found" &
+    jobs+=($!)
 done
-
-# No proxy and no cache of a hub may help: the answer comes from the wheel alone.
-prompt=$(env -u PYTHONPATH HF_HUB_OFFLINE=1 HOME="$work" "$work/venv/bin/unprompt" picture.jpg)
-[ -n "$prompt" ] || { echo "unprompt picture.jpg printed nothing" >&2; exit 1; }
-echo "wheel: $(du -h "$wheel" | cut -f1), $(basename "$wheel") answers without torch: $prompt"
+for job in "${jobs[@]}"; do
+    wait "$job"
+done
