@@ -152,9 +152,10 @@ class TermTables:
             except DataError as error:
                 self._writable = False
                 _log.warning(
-                    "vectors of terms cannot be cached and will be computed again in each run; make that folder "
-                    "writable or choose another: %s",
-                    error,
+                    "vectors of terms cannot be cached in %s (%s) and will be computed again in each run; make that "
+                    "folder writable or choose another",
+                    printable(str(self._cache)),
+                    getattr(error.__cause__, "strerror", None) or error,
                 )
             else:
                 kept = self._read(path, label)
