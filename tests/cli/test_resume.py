@@ -96,8 +96,10 @@ def test_what_a_kill_leaves_of_a_sidecar_is_taken_up(
     unprompt(*options)
     whole = files_in(tmp_path)
     (sidecar,) = (tmp_path / "tree").rglob("0000.txt")
-    unwritten = "from unprompt.output import files; import os; files.move_over = lambda *_: os.kill(os.getpid(), 9); "
-    code = f"{unwritten} files.replace_atomically({str(sidecar)!r}, b'half')"
+    code = (
+        "import os; from unprompt.durable import replace_file; os.replace = lambda *_: os.kill(os.getpid(), 9); "
+        f"replace_file({str(sidecar)!r}, b'half')"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     sidecar.unlink()
     assert files_in(tmp_path).keys() - whole.keys()

@@ -79,6 +79,7 @@ def write_submission(path: str | os.PathLike[str], rows: Iterable[tuple[str, Vec
         file.write(f"{HEADER}\n".encode())
         for image, vector in rows:
             file.write(_lines(image, vector))
+            file.flush()  # a full disk is noticed at once, and the size shows how far it is
             count += 1
     return count
 
