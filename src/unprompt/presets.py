@@ -65,17 +65,17 @@ SUFFIX = ".toml"
 
 @dataclass(frozen=True, slots=True)
 class WordingSpec:
-    """What turns the fused vector into words: the name of the decoder's model."""
+    """The decoder that turns the fused vector into words, by the name of its model."""
 
     decoder: str
 
 
 @dataclass(frozen=True, slots=True)
 class CodebookSpec:
-    """What the fused vector is drawn towards: the name of a codebook's model.
+    """The codebook towards which the fused vector is drawn, by the name of its model.
 
-    `share` is what it counts in the vector of an answer; `sharpness` is how far the vectors of the codebook that are
-    nearest outweigh the others. From 1,000 on the nearest counts alone. See `unprompt.answer.codebook`.
+    `share` is its share in the vector of an answer; `sharpness` is how much the nearest vectors of the codebook
+    outweigh the others: at 1,000 only the nearest counts. `unprompt.answer.codebook` has the formula.
     """
 
     model: str
@@ -102,14 +102,14 @@ class Preset:
     codebook: CodebookSpec | None
 
     def check_extras(self) -> None:
-        """Raises MissingExtraError where the preset needs an extra that is not installed."""
+        """Raise MissingExtraError if the preset needs an extra that is not installed."""
         for extra in self.requires:
             check_extra(extra, f"the preset {self.name!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """What stands at the head of a preset and after its members."""
+    """A preset as it is written, with its members not yet read."""
 
     members: tuple[Mapping[str, Any], ...]
     description: str = ""
@@ -121,7 +121,7 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What tells which other keys a member may have."""
+    """The key of a member that decides which other keys it may have."""
 
     other_keys = True
     kind: str
@@ -129,7 +129,7 @@ class _Kind:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What every member says, whatever its kind."""
+    """The keys that members of every kind have."""
 
     kind: str
     model: str
@@ -138,15 +138,15 @@ class _Entry:
 
 
 def preset_names() -> tuple[str, ...]:
-    """The presets of the package, by name."""
+    """The names of the presets in the package."""
     return tuple(sorted(path.stem for path in PRESETS.glob(f"*{SUFFIX}")))
 
 
 def load_preset(name_or_file: str | Path) -> Preset:
-    """The preset of that name, or in that file, whose name must end in .toml.
+    """Load a preset by its name, or from a file whose name ends in .toml.
 
-    Raises UnknownNameError with the nearest known name where the preset, a key or a member kind is unknown, PluginError
-    where another package's kind is broken, and DataError for everything else and for several faults at once.
+    Raises UnknownNameError with the nearest known name if the preset, a key or a kind of member is unknown, PluginError
+    if another package's kind is broken, and DataError for everything else and for several faults at once.
     """
     path = preset_path(name_or_file)
     try:
@@ -159,7 +159,7 @@ def load_preset(name_or_file: str | Path) -> Preset:
 
 
 def read_preset(text: str, path: str) -> Preset:
-    """The preset that a TOML text is; `path` is where it lies, or would. Raises as `load_preset` does."""
+    """Read a preset from TOML; `path` names it in messages. Raises as `load_preset` does."""
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits as well
@@ -168,7 +168,7 @@ def read_preset(text: str, path: str) -> Preset:
 
 
 def to_toml(table: Mapping[str, Any], path: str = "") -> str:
-    """A table of what presets hold as TOML: texts, numbers, lists of these, tables and lists of tables."""
+    """Write a table as TOML, for the values in presets: texts, numbers, lists of these, tables and lists of tables."""
     plain = {key: value for key, value in table.items() if not _is_tables(value)}
     lines = [f"{key} = {_toml_value(value)}\n" for key, value in plain.items()]
     for key, value in table.items():
@@ -180,7 +180,7 @@ def to_toml(table: Mapping[str, Any], path: str = "") -> str:
 
 
 def preset_path(name_or_file: str | Path) -> Path:
-    """Where the preset lies. Raises UnknownNameError for a name that no preset has."""
+    """The path of a preset's file. Raises UnknownNameError for an unknown name."""
     if str(name_or_file).endswith(SUFFIX):
         return Path(name_or_file)
     if str(name_or_file) not in preset_names():
@@ -214,7 +214,7 @@ def _preset(table: Mapping[str, Any], text: str, path: Path) -> Preset:
 def _members(table: Mapping[str, Any], where: str) -> tuple[MemberSpec[Any], ...]:
     entries = table.get("members")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return ()  # which `_Table` refuses
+        return ()  # `_Table` reports this
     specs = []
     faults = Faults()
     for number, entry in enumerate(entries, start=1):
@@ -231,7 +231,7 @@ def _members(table: Mapping[str, Any], where: str) -> tuple[MemberSpec[Any], ...
 
 
 def _member(entry: Mapping[str, Any], where: str) -> MemberSpec[Any]:
-    """A member with the weight as it is written."""
+    """Read a member; its weight is not yet scaled."""
     kind = read(_Kind, entry, where).kind
     head, options = read_both(_Entry, find_kind(kind, where).options, entry, where)
     return MemberSpec(head.name or kind, kind, head.model, head.weight, options)
@@ -242,5 +242,5 @@ def _is_tables(value: Any) -> bool:
 
 
 def _toml_value(value: Any) -> str:
-    # JSON writes all these as TOML does, but for one control character that it leaves as it is.
+    # JSON writes these values as TOML does, except for one control character that it does not escape.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -134,7 +134,8 @@ def test_no_room_even_alone_says_whose_and_what_to_do() -> None:
     members = [Tenant(device, "a", 3), Tenant(device, "b", 6)]
     turns = Turns(members, taken=False)
     with pytest.raises(
-        NoRoomError, match=r"^b: the device has no room for b; free its memory or hide it \(.*made what room they can$"
+        NoRoomError,
+        match=r"^b: the device has no room for b; free its memory or hide it \(.*had already left the device$",
     ):
         ask(turns, members)
     assert device.tenants == {}

@@ -67,8 +67,8 @@ def _check_scans(data: bytes, limits: TimeLimits) -> None:
         found = f"more than {limits.jpeg_scans} scans" if scans > limits.jpeg_scans else f"{fill:,} bytes of filling"
         raise PictureError(
             "too-large",
-            f"expected a JPEG of at most {limits.jpeg_scans} scans, found one with {found}, as no camera writes; save "
-            "it anew",
+            f"expected a JPEG of at most {limits.jpeg_scans} scans, found one with {found}, which no camera writes; "
+            "save it again",
         )
 
 

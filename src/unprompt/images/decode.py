@@ -274,7 +274,7 @@ def _bare_png(data: bytes, runs_limit: int) -> bytes:
 def _too_fragmented(limit: int) -> PictureError:
     return PictureError(
         "too-large",
-        f"expected a picture in pieces as encoders write them, found more than {limit:,} of them; save it anew",
+        f"expected a picture in pieces as encoders write them, found more than {limit:,} of them; save it again",
     )
 
 

@@ -168,7 +168,7 @@ def _or_nothing(entries: Iterable[Entry], name: str) -> Iterator[Entry]:
         empty = False
         yield entry
     if empty:
-        yield _failed(name, "no-pictures", "expected a list with one name a line, found an empty one; check the path")
+        yield _failed(name, "no-pictures", "expected a list with one name per line, found an empty one; check the path")
 
 
 def _entries(lines: _Lines, name: str) -> Iterator[Entry]:
@@ -228,7 +228,7 @@ def _rows(lines: _Lines, name: str) -> Iterator[Entry]:
             header = row
             if "file_name" not in header and "source" not in header:
                 expected = "expected a column file_name or source in the first line, found none of these"
-                yield _failed(name, "unreadable", f"{expected}; add the header, or give the names one a line")
+                yield _failed(name, "unreadable", f"{expected}; add the header, or give one name per line")
                 return
         elif row:
             cells = dict(zip(header, row, strict=False))
@@ -246,7 +246,7 @@ def _texts(lines: _Lines, too_long: deque[int]) -> Iterator[str]:
 
 
 def _line_too_long(name: str, number: int) -> ImageRef:
-    found = f"expected lines of at most {LINE_LIMIT:,} bytes, found a longer one; give one name a line"
+    found = f"expected lines of at most {LINE_LIMIT:,} bytes, found a longer one; give one name per line"
     return _failed(f"{name}:{number}", "unreadable", found)
 
 

@@ -199,7 +199,12 @@ def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = Fal
     if kind == "list":
         from unprompt.images.lists import listed, may_be_read_twice
 
-        return _count_entries(listed(name[1:]), stop) if may_be_read_twice(name[1:]) else None
+        if not may_be_read_twice(name[1:]):
+            return None
+        entries = listed(name[1:])
+        return _total(
+            (_count_named(entry, stop, in_list=True) if isinstance(entry, str) else 1 for entry in entries), stop
+        )
     return 1
 
 
@@ -210,10 +215,6 @@ def _count_files(paths: Iterable[str], stop: threading.Event | None) -> int | No
         (count_members(path, stop) if path.lower().endswith(ARCHIVE_SUFFIXES) else 1 for path in paths), stop
     )
     return None if total is None else max(total, 1)  # an empty folder or tar gives one failure
-
-
-def _count_entries(entries: Iterable[str | ImageRef], stop: threading.Event | None) -> int | None:
-    return _total((_count_named(entry, stop, in_list=True) if isinstance(entry, str) else 1 for entry in entries), stop)
 
 
 def _total(numbers: Iterable[int | None], stop: threading.Event | None) -> int | None:

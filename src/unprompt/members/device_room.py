@@ -60,7 +60,7 @@ class Turns:
         try:
             return answer()
         except NoRoomError as error:
-            error.args = (f"{member.name}: {error}; the other members had made what room they can",)
+            error.args = (f"{member.name}: {error}; the other members had already left the device",)
             raise
         finally:
             member.unload()

@@ -125,7 +125,7 @@ def test_two_processes_that_need_a_file_bring_it_one_after_the_other(hub: Hub, t
         ways = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
         waits = subprocess.Popen(command, env={**os.environ, **ways}, **pipes)
         assert waits.stderr.readline() == (
-            f"unprompt waits for {NAMES[1]} of {REPOSITORY}, which another process is bringing\n"
+            f"unprompt waits for {NAMES[1]} of {REPOSITORY}, which another process is downloading\n"
         )
         assert hub.asked == []
         lock.release()
@@ -201,7 +201,7 @@ def test_a_repository_that_changes_all_the_time_is_given_up(run: Run) -> None:
     files = dict.fromkeys(("config.json", "vocab.json", "merges.txt", "pytorch_model.bin"), b"{}")
     hub = Hub({"OFA-Sys/tiny": files}, commits=(f"{number:040x}" for number in itertools.count()))
     told = run(checkpoint, hub)
-    assert "the weights of tiny are not here: OFA-Sys/tiny changed on the hub while it was brought; try again" in told
+    assert "the weights of tiny are not here: OFA-Sys/tiny changed on the hub during the download; try again" in told
 
 
 def test_all_that_a_process_starts_is_offline_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

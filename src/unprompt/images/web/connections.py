@@ -105,7 +105,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
             raise PictureError(
                 "forbidden-address",
                 f"expected a public host, found {host!r}, which is at a private, local or reserved address; "
-                "where you trust it: --allow-private-urls",
+                "if you trust it, add --allow-private-urls",
             )
         return addresses
 

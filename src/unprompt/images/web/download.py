@@ -70,7 +70,7 @@ def download(
         # h11's own message would quote the server.
         raise PictureError(
             "unreachable",
-            "expected an answer by HTTP, found a server that hangs up, speaks otherwise or sends 100 kB of headers; "
+            "expected an HTTP response, found a server that hangs up, does not speak HTTP or sends 100 kB of headers; "
             "check the address",
         ) from error
     raise PictureError(
@@ -122,7 +122,7 @@ def _redirected(url: httpx.URL, location: str) -> httpx.URL:
         raise PictureError(
             "bad-url",
             "expected a picture by https, found a redirect to http, which anyone on the way can change; "
-            "where that is fine, give the http address itself",
+            "if that is fine, give the http address itself",
         )
     return target
 

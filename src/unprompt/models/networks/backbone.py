@@ -115,5 +115,7 @@ def measure(plan: Backbone) -> int:
     except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
         raise DataError(f"{plan.name} does not take pictures of {side} x {side} pixels: {error}") from error
     if features.ndim != 2:
-        raise DataError(f"{plan.name} gives features of shape {tuple(features.shape[1:])}; expected one row a picture")
+        raise DataError(
+            f"{plan.name} gives features of shape {tuple(features.shape[1:])}; expected one row per picture"
+        )
     return int(features.shape[1])

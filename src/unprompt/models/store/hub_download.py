@@ -101,12 +101,14 @@ def bring_whole(repository: str, wanted: Sequence[Sequence[str]], step: Step) ->
     Once the hub is out of reach, no further file is requested. Errors are those of `download`, and one for a repository
     that keeps changing during the download.
     """
+    snapshots = cache_place(repository) / "snapshots"
     for _ in range(_ROUNDS):
         found, faults = _bring_each(repository, wanted, step)
-        # Cached files were of an earlier commit. The cache now looks for all of them in the commit just downloaded.
-        if len({_commit(repository, path) for path in found}) < 2 or _is_out_of_reach(faults):
+        commits = {path.relative_to(snapshots).parts[0] for path in found}
+        if len(commits) < 2 or any(isinstance(fault, OutOfReachError) for fault in faults):
             return found, faults
-    return found, [*faults, ModelError(f"{repository} changed on the hub while it was brought; try again")]
+        # Cached files were of an earlier commit. The cache now looks for all of them in the commit just downloaded.
+    return found, [*faults, ModelError(f"{repository} changed on the hub during the download; try again")]
 
 
 def _bring_each(repository: str, wanted: Sequence[Sequence[str]], step: Step) -> tuple[list[Path], list[ModelError]]:
@@ -120,15 +122,6 @@ def _bring_each(repository: str, wanted: Sequence[Sequence[str]], step: Step) ->
             if isinstance(error, OutOfReachError):
                 break
     return found, faults
-
-
-def _commit(repository: str, path: Path) -> str:
-    """The commit to which a path in the cache belongs."""
-    return path.relative_to(cache_place(repository) / "snapshots").parts[0]
-
-
-def _is_out_of_reach(faults: Sequence[ModelError]) -> bool:
-    return any(isinstance(fault, OutOfReachError) for fault in faults)
 
 
 def download(repository: str, names: Sequence[str], step: Step) -> Path:
@@ -207,8 +200,8 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
         if found != promise.digest:
             begun.unlink()
             raise ModelError(
-                f"{what} came damaged: expected the hash {promise.digest[:12]}..., found {found[:12]}...; what came is "
-                "thrown away: try again"
+                f"{what} came damaged: expected the hash {promise.digest[:12]}..., found {found[:12]}...; it was "
+                "deleted: try again"
             )
         put_in_place(begun, place)
 
@@ -280,14 +273,16 @@ def _enter(repository: str, name: str) -> Path:
     try:
         return Path(hf_hub_download(repository, name))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{name} of {repository} cannot be entered: {first_line(error)}; try again") from error
+        raise ModelError(
+            f"{name} of {repository} cannot be put into the cache: {first_line(error)}; try again"
+        ) from error
 
 
 @contextlib.contextmanager
 def logged(name: str, total: int | None, what: str = "MB") -> Iterator[Advance]:
     """A step for callers without a progress bar: it logs the start of a large download."""
     if total is not None and total >= _LARGE_MB:
-        _log.warning("unprompt brings %s from the hub: %s %s", name, f"{total:,}", what)
+        _log.warning("unprompt downloads %s from the hub: %s %s", name, f"{total:,}", what)
     yield no_advance
 
 
@@ -313,7 +308,7 @@ def _alone(begun: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=_LOCK_S)
     except TimeoutError:
-        _log.warning("unprompt waits for %s, which another process is bringing", what)
+        _log.warning("unprompt waits for %s, which another process is downloading", what)
         lock.acquire()
     try:
         yield
