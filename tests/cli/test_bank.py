@@ -219,7 +219,7 @@ def test_only_one_builds_a_bank_at_a_time(unprompt: Unprompt, tmp_path: Path) ->
     assert second.code == 2
     assert f"another unprompt builds {tmp_path / 'bank'}; wait for it, or choose another -o" in second.err
     assert run.returncode == 130
-    assert "interrupted; the same line" in said
+    assert "interrupted; the same command" in said
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

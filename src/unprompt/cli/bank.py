@@ -37,7 +37,7 @@ def build(
     prompts: Annotated[
         list[str],
         typer.Argument(
-            metavar="PROMPTS...",
+            metavar="PROMPTS",
             help="A .txt with one prompt per line, or pictures with their prompts as 'unprompt data' reads them.",
         ),
     ],
@@ -51,7 +51,7 @@ def build(
     """Build a bank of prompts.
 
     Each distinct prompt is kept once, with its vector by the --clip model and its vector by all-MiniLM-L6-v2. To
-    continue a run that was stopped, give the same line again. Models of open_clip need the extra [torch].
+    continue a run that was stopped, give the same command again. Models of open_clip need the extra [torch].
     """
     from unprompt.bank.building import Counts, build_bank
     from unprompt.datasets.prompts import PromptSource
@@ -76,8 +76,8 @@ def index(
 ) -> None:
     """Make the index by which --approximate searches a large bank.
 
-    It takes half the space of the vectors, and minutes for millions of prompts. An existing index is made anew. Needs
-    the extra [index]; searching does not.
+    An index takes half the space of the vectors and, for millions of prompts, minutes to make. An existing one is
+    replaced. Needs the extra [index]; searching does not.
     """
     from unprompt.bank.bank import Bank
     from unprompt.bank.index import LEAST, too_small
@@ -86,7 +86,7 @@ def index(
     opened = Bank.open(bank)
     if len(opened) < LEAST:
         raise too_small(opened)
-    with _locked(bank, "wait for it", "begins anew"):
+    with _locked(bank, "wait for it", "starts over"):
         made = build_index(opened, Steps(quiet=quiet), threads)
     if not quiet:
         say(f"{bank} has an index of {len(opened):,} prompts in {made.config.lists:,} lists")
@@ -118,7 +118,7 @@ def verify(bank: BankFolder, quiet: Quiet = False) -> None:
 def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
     """Keeps others from building in a folder; says what to do after Ctrl-C or when the disk is full.
 
-    `otherwise` is what to do if another process builds there, `again` what the same line does if given again.
+    `otherwise` is what to do if another process builds there, `again` what the same command does when given again.
     """
     from unprompt.display import printable
     from unprompt.durable import OutputBusyError, open_locked, write_errors
@@ -131,10 +131,10 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
         raise DataError(f"another unprompt builds {shown}; {otherwise}") from error
     with held:
         try:
-            with write_errors(folder, f"mend that, and the same line {again}"):
+            with write_errors(folder, f"mend that, and the same command {again}"):
                 yield
         except KeyboardInterrupt:
-            say(f"interrupted; the same line {again}")
+            say(f"interrupted; the same command {again}")
             raise
         finally:
             with contextlib.suppress(OSError):

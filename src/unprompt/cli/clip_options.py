@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from unprompt.towers.two_tower import TwoTower
     from unprompt.vocabulary.vocabulary import Vocabulary
 
+Weights: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        show_default=False,
+        help="Weights of the CLIP model, a safetensors file. Default: from the hub or its cache.",
+    ),
+]
 TermCache: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -39,14 +48,7 @@ class ClipOptions:
             help="The model that compares pictures with texts: embedded, or one of open_clip such as ViT-L-14.openai.",
         ),
     ] = "embedded"
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Weights of that model, a safetensors file. Default: from the hub or its cache.",
-        ),
-    ] = HUB
+    weights: Weights = HUB
 
     def towers(self, threads: int) -> TwoTower:
         """The model, opened. Raises as `open_towers` does."""

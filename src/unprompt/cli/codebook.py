@@ -25,7 +25,7 @@ def build(
     texts: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TEXTS...",
+            metavar="TEXTS",
             help="A .txt with one prompt per line, or pictures with their prompts and captions: see 'unprompt data'.",
         ),
     ],
@@ -50,7 +50,7 @@ def build(
     """Build a codebook: the vectors that many texts gather around, without the texts.
 
     The [codebook] of a preset names it. A text takes some milliseconds of a core, once: its vector is kept for the next
-    time, and the same line continues a run that was stopped. A codebook in FOLDER is replaced; its README.md stays.
+    time, and the same command continues a run that was stopped. A codebook in FOLDER is replaced; its README.md stays.
     """
     from unprompt.training.codebook import build_codebook
 

@@ -32,7 +32,7 @@ class _Side:
 def compare_runs(scoring: Scoring, a: str, b: str, *, json: str | None) -> None:
     """Show which is better on the pictures that both have; also write it to the file `json`.
 
-    Raises DataError, UnknownNameError; typer.Exit where pictures failed in a run of now.
+    Raises DataError, UnknownNameError; typer.Exit if pictures failed in a run that was made for this.
     """
     from unprompt.datasets.outputs import check_unread
     from unprompt.evaluation.comparison import compare

@@ -31,8 +31,8 @@ Output: TypeAlias = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="The file for what is kept: .txt for the prompts only, .jsonl, beside or above the pictures, for records, "
-        ".tar for the pictures too.",
+        help="The file for what is kept. A .txt holds the prompts only; a .jsonl, beside or above the pictures, their "
+        "records; a .tar the pictures too.",
     ),
 ]
 Copies: TypeAlias = Annotated[
@@ -64,7 +64,7 @@ def clean(
             "--starts",
             metavar="N",
             min=0,
-            help="Drop prompts that begin with the N characters of a kept one; 0: none.",
+            help="Drop prompts whose first N characters are those of a kept one; 0: none.",
         ),
     ] = 15,
     ends: Annotated[
@@ -73,7 +73,7 @@ def clean(
             "--ends",
             metavar="N",
             min=0,
-            help="Drop prompts that end with the N characters of a kept one; 0: none.",
+            help="Drop prompts whose last N characters are those of a kept one; 0: none.",
         ),
     ] = 15,
     keep_copies: Copies = None,
@@ -140,7 +140,7 @@ def dedupe(
     threshold: Annotated[
         float,
         typer.Option(
-            "--threshold", metavar="COSINE", min=0.3, max=1.0, help="Cosine at which two prompts say the same."
+            "--threshold", metavar="COSINE", min=0.3, max=1.0, help="Cosine from which two prompts say the same."
         ),
     ] = 0.85,
     pairs: Annotated[
@@ -158,7 +158,7 @@ def dedupe(
 
     In order, a prompt is dropped if its cosine with any prompt kept before it reaches the threshold. So no two kept
     prompts reach it, and each dropped one has a kept one near. Vectors are those of all-MiniLM-L6-v2, computed once and
-    kept for the next time; the same line continues a run that was stopped. Every pair is found.
+    kept for the next time; the same command continues a run that was stopped. Every pair is found.
     """
     _leave_threads_to_us()
     from unprompt.datasets.comparison import DistinctPrompts
@@ -207,7 +207,7 @@ def split(
     ],
     group: Annotated[
         float,
-        typer.Option("--group", metavar="COSINE", min=0.3, max=1.0, help="Cosine at which prompts are similar."),
+        typer.Option("--group", metavar="COSINE", min=0.3, max=1.0, help="Cosine from which prompts are similar."),
     ] = 0.7,
     share: Annotated[
         float, typer.Option("--share", metavar="SHARE", min=0.0, max=1.0, help="The share of records for validation.")
@@ -274,7 +274,7 @@ def stats(
             metavar="COSINE",
             min=0.0,
             max=1.0,
-            help="Cosine at which two prompts say the same; 0 computes no vectors.",
+            help="Cosine from which two prompts say the same; 0 computes no vectors.",
         ),
     ] = 0.85,
     plot: Annotated[
@@ -337,7 +337,7 @@ def _drops_copies(keep: bool | None, is_text: bool) -> bool:
 
 
 def _check_documents(source: str, output: str | None, *documents: str | None) -> None:
-    """Raises DataError where a document cannot be written, or would overwrite the source or another output."""
+    """Raises DataError if a document cannot be written, or would overwrite the source or another output."""
     from unprompt.datasets.outputs import check_unread
     from unprompt.output.documents import check_apart, check_writable
 

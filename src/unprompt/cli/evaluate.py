@@ -50,9 +50,9 @@ def evaluate(
 ) -> None:
     """Score a preset on labelled pictures, or compare two.
 
-    Shows the mean cosine of the true prompt's vector with the predicted one, and with that of the chosen sentence, with
-    bootstrap intervals of 95 % for which pictures of similar prompts are resampled together. Prompts that the files
-    themselves hold are ignored.
+    Shows two mean cosines: of the true prompt's vector with the predicted one, and with that of the chosen sentence.
+    Their intervals of 95 % are bootstrapped, with pictures of similar prompts resampled together. Prompts that the
+    files themselves hold are ignored.
     """
     from unprompt.presets import DEFAULT_PRESET
 
@@ -83,7 +83,7 @@ class _Outputs:
     preset: str | None
 
     def check(self, dataset: str, preset: str) -> None:
-        """Raises DataError where one cannot be written, before there is anything to be lost."""
+        """Raises DataError if one cannot be written, before there is anything to lose."""
         from unprompt.datasets.outputs import check_unread
         from unprompt.evaluation.results import RESULTS_SUFFIX
         from unprompt.output.documents import check_apart, check_writable

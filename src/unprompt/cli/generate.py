@@ -92,9 +92,9 @@ def generate(
 ) -> None:
     """Make pictures with known prompts.
 
-    Needs the extra [generate]. Writes a folder of shards, each with its pictures and a metadata.jsonl. The same line
-    continues a run that was stopped, and several machines may run it at once on one shared folder. The exit code is 3
-    if pictures were drawn and not kept.
+    Needs the extra [generate]. Writes a folder of shards, each with its pictures and a metadata.jsonl. The same
+    command continues a run that was stopped, and several machines may give it at once for one shared folder. The exit
+    code is 3 if pictures were drawn and not kept.
     """
     from unprompt.datasets.generation.plan import Plan
     from unprompt.datasets.prompts import PromptSource
@@ -149,7 +149,7 @@ def _checked_save_size(size: int, save_size: int | None) -> int:
 
 
 def _check_extra() -> None:
-    """Raises MissingExtraError where something is not installed."""
+    """Raises MissingExtraError if something is not installed."""
     if not all(map(importlib.util.find_spec, ("torch", "diffusers", "transformers"))):
         raise MissingExtraError("generating pictures", "generate")
 
@@ -180,7 +180,7 @@ def _draw_all(shards: Shards, painter: Painter, total: int, *, quiet: bool) -> N
     tally = Tally(total)
     said = ""
     with (
-        interruptible(tally, "finished shards are kept, the same line continues"),
+        interruptible(tally, "finished shards are kept, the same command continues"),
         Interrupts() as interrupts,
         shown(tally, quiet=quiet) as advance,
     ):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unprompt.unprompter import Unprompter
 
 _NAME = "interrogate"
-_TABLES_ALONE = "--terms shows tables and writes no answers; leave out what says how these are written"
+_TABLES_ALONE = "--terms shows tables and writes no answers; omit the options that say how these are written"
 _BOTH = "{prompt} Negative prompt: {negative_prompt}"
 """A text that says both, as AUTOMATIC1111 writes them."""
 

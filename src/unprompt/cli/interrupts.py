@@ -20,7 +20,7 @@ PATIENCE_S = 2.0
 
 
 class Interrupts:
-    """While entered, SIGINT and SIGTERM raise KeyboardInterrupt where `between` waits for an item, and nowhere else.
+    """While entered, SIGINT and SIGTERM raise KeyboardInterrupt, but only while `between` waits for an item.
 
     One that comes while an item is used counts when the next is asked for; one that comes after the last changes
     nothing, for then all is done. A second one, after some patience, ends the process at once, as a kill would. Signals

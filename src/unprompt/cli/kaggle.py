@@ -41,14 +41,15 @@ Like: TypeAlias = Annotated[
 def kaggle() -> None:
     """Make, check and score Kaggle submissions.
 
-    Of the competition "Stable Diffusion - Image to Prompts".
+    For the competition "Stable Diffusion - Image to Prompts".
     """
 
 
 @app.command()
 def submit(
     folder: Annotated[
-        str, typer.Argument(metavar="IMAGES_DIR", help="The pictures; a name without its suffix is the imgId.")
+        str,
+        typer.Argument(metavar="IMAGES_DIR", help="A folder of pictures; a name without its suffix is the imgId."),
     ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Write the submission to FILE.")
@@ -110,8 +111,8 @@ def submit(
 def check(submission: SubmissionFile, like: Like = None) -> None:
     """Say what is wrong with a submission; the exit code is 2 if anything is.
 
-    Counts, and shows the first few of, rows that are missing, extra (with --like), doubled, broken or not finite, eIds
-    other than 0 to 383, vectors of no length, and another header.
+    Counts rows that are missing, extra (with --like), doubled, broken or not finite, eIds other than 0 to 383, vectors
+    of no length, and another header, and shows the first few of each.
     """
     from unprompt.display import printable
     from unprompt.kaggle.submission import check_submission
@@ -152,7 +153,7 @@ def score(
 def _vectors(
     images: Iterable[str], answers: Iterable[Prediction | Failure], tally: Tally, advance: Callable[[], None]
 ) -> Iterator[tuple[str, Vector | None]]:
-    """Each image with its vector; None, and a line that says why, where it cannot be read."""
+    """Each image with its vector; None if it cannot be read, after a line that says why."""
     from unprompt.prediction import Failure
 
     for image, answer in zip(images, answers, strict=True):

@@ -55,7 +55,7 @@ def verify(
 ) -> None:
     """Check every file of the models against its size and hash.
 
-    Lists all files, and at once all that are missing or damaged; the exit code is 2 if any are.
+    Lists every file, and reports all that is missing or damaged at once; the exit code is 2 if anything is.
     """
     from unprompt.models.store.registry import find_model
 
@@ -98,8 +98,8 @@ def fetch(
 ) -> None:
     """Fetch what is missing of published models from the Hugging Face hub into its cache.
 
-    A download that broke off continues where it was, and every file is checked against its hash. For files that no hub
-    has, you are told what makes them. All that went wrong is said at the end, with exit code 2.
+    A download that broke off continues where it was, and every file is checked against its hash. If no hub has a file,
+    the command says what makes it. All that went wrong is reported at the end, with exit code 2.
     """
     from unprompt.cli.need_tables import size_of
     from unprompt.models.store.hub_cache import is_offline
@@ -205,7 +205,7 @@ def convert(
 @app.command()
 def soup(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of training runs with the same network and head.")
+        list[Path], typer.Argument(metavar="RUN", help="Folders of training runs with the same network and head.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model folder to write.")],
     greedy: Annotated[

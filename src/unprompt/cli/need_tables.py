@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unprompt.cli.terminal import add_row, new_table
 from unprompt.errors import UnpromptError
 
 if TYPE_CHECKING:
@@ -46,17 +47,13 @@ def parts_of(preset: Preset) -> list[Part]:
 
 def needs_table(parts: Iterable[Part]) -> Table:
     """All of it, a line a file."""
-    from rich.table import Table
-
-    table = Table("member", "weight", "model", "file")
-    table.add_column("size", justify="right")
-    for heading in ("licence", "state", "place", "sha256"):
-        table.add_column(heading)
+    headings = ("member", "weight", "model", "file", "size", "licence", "state", "place", "sha256")
+    table = new_table(*headings, right=("size",))
     for part in parts:
         head = (part.name, part.weight)
         no_files = (part.model, "-", "-", "-", "unknown" if part.fault else "-", "-", "-")
         for row in _rows(part.needs) or [no_files]:
-            table.add_row(*map(plain, (*head, *row)))
+            add_row(table, *head, *row)
             head = ("", "")
         table.add_section()
     return table
@@ -106,15 +103,6 @@ def size_of(size: int, *, exact: bool) -> str:
         f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
     )
     return number if exact else f"about {number}"
-
-
-def plain(value: object) -> str:
-    """A cell without markup and control characters: names and configs come from elsewhere."""
-    from rich.markup import escape
-
-    from unprompt.display import printable
-
-    return escape(printable(str(value)))
 
 
 def _rows(needs: Sequence[Need]) -> list[tuple[str, ...]]:

@@ -92,7 +92,7 @@ Threads: TypeAlias = Annotated[
 ]
 TextThreads: TypeAlias = Annotated[
     int,
-    typer.Option("--threads", metavar="N", min=0, help="Threads that encode and compare prompts; 0: one per core."),
+    typer.Option("--threads", metavar="N", min=0, help="Threads that encode and compare texts; 0: one per core."),
 ]
 BatchSize: TypeAlias = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, help="Pictures to collect before the models see them.")
@@ -102,8 +102,8 @@ AllowMissing: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--allow-missing",
-        help="Answer without members whose models are not here and cannot be downloaded; each record names them and "
-        "says why.",
+        help="If a member's models are not here and cannot be downloaded, answer without it; each record says so, and "
+        "why.",
     ),
 ]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict only vectors, no sentences.")]
@@ -157,19 +157,20 @@ class PictureOptions:
 
     paths: Paths
     pixel_limit_mp: Annotated[
-        float, typer.Option("--pixel-limit-mp", metavar="N", min=0, help="Refuse pictures of more megapixels.")
+        float, typer.Option("--pixel-limit-mp", metavar="N", min=0, help="Refuse pictures of more than N megapixels.")
     ] = 100.0
     memory_limit_mb: Annotated[
         float,
         typer.Option(
-            "--memory-limit-mb", metavar="N", min=1, help="Refuse pictures that take more megabytes to decode."
+            "--memory-limit-mb", metavar="N", min=1, help="Refuse pictures that take more than N megabytes to decode."
         ),
     ] = 180.0
     url_timeout_s: Annotated[
-        float, typer.Option("--url-timeout-s", metavar="N", min=0.1, help="Seconds that one address may take in all.")
+        float, typer.Option("--url-timeout-s", metavar="N", min=0.1, help="Seconds that one address may take in total.")
     ] = 30.0
     url_limit_mb: Annotated[
-        float, typer.Option("--url-limit-mb", metavar="N", min=0.001, help="Refuse addresses of more megabytes.")
+        float,
+        typer.Option("--url-limit-mb", metavar="N", min=0.001, help="Refuse addresses of more than N megabytes."),
     ] = 64.0
     allow_private_urls: Annotated[
         bool,

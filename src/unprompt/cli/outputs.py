@@ -60,7 +60,7 @@ class OutputOptions:
     ] = False
     existing: Annotated[
         Existing,
-        typer.Option("--existing", metavar="|".join(EXISTING), help="What becomes of a sidecar that exists already."),
+        typer.Option("--existing", metavar="|".join(EXISTING), help="What to do with a sidecar that exists already."),
     ] = "skip"
     template: Annotated[
         str | None,
@@ -83,7 +83,7 @@ class OutputOptions:
     words: bool = True
 
     def check(self, paths: Sequence[str]) -> None:
-        """Raises DataError where two options cannot go together, or a list that is read would be written meanwhile."""
+        """Raises DataError if two options cannot go together, or if a list that is read would be overwritten."""
         if self.sidecar and self.output and os.path.exists(self.output) and not os.path.isdir(self.output):
             raise DataError(
                 f"expected a folder for the sidecars, found the file {self.output}; with --sidecar, -o names a folder"
@@ -95,10 +95,10 @@ class OutputOptions:
                 "a picture that is skipped has no vector; with --vectors, --sidecar needs --existing overwrite"
             )
         if self.sidecar and not self.words:
-            raise DataError("sidecars hold sentences; leave out --no-text, or say with --template what they hold")
+            raise DataError("sidecars hold sentences; omit --no-text, or say with --template what they hold")
         if self.resume and not self._format_resumes:
             raise DataError(
-                f"expected a format that --resume can continue, found {self.record_format}, which cannot be; leave out "
+                f"expected a format that --resume can continue, found {self.record_format}, which cannot be; omit "
                 "--resume, or choose another --format"
             )
         if self.resume and not self.can_resume:
@@ -111,7 +111,7 @@ class OutputOptions:
 
     @property
     def journal(self) -> str | None:
-        """The path of the journal; None where nothing lasts that it could lie beside."""
+        """The path of the journal; None if no output lasts that it could lie beside."""
         if self.sidecar:
             return None if self.output is None else os.path.join(self.output, JOURNAL_OF_SIDECARS)
         if not self._format_resumes:
@@ -152,11 +152,11 @@ class OutputOptions:
 def kept_answers(
     options: OutputOptions, model: Mapping[str, Any], *, text: bool, top: int, ignore_metadata: bool
 ) -> Iterator[Journal | None]:
-    """The journal of this run, removed when it ends whole without --resume; None where there is no place for one.
+    """The journal of this run, removed when the run ends without --resume; None if there is no place for one.
 
     The other arguments are all that decides an answer.
 
-    Raises DataError where an interrupted run left one and --resume is missing; JournalBusyError.
+    Raises DataError if an interrupted run left a journal and --resume is missing; JournalBusyError.
     """
     path = options.journal
     # Where the output cannot be either, its own error says it better.
@@ -172,7 +172,7 @@ def kept_answers(
         leaving.callback(_leave, journal)
         if not options.resume and not journal.is_empty():
             raise DataError(
-                f"answers of an earlier run are in {path}; continue it with --resume, or delete it to start anew"
+                f"answers of an earlier run are in {path}; continue it with --resume, or delete it to start over"
             )
         yield journal
         if not options.resume:
@@ -201,7 +201,7 @@ class Outputs:
     failures: ContinuedFile | None
 
     def wanted(self, ref: ImageRef) -> ImageRef | None:
-        """The picture; None where its sidecar exists and is kept; one that fails where it cannot have a sidecar."""
+        """The picture; None if its sidecar exists and is kept; one that fails if it can have no sidecar."""
         if self.sidecars is None:
             return ref
         from unprompt.images.files import Unavailable
@@ -247,7 +247,7 @@ def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None)
 
     `alone` is the only source, whose line of text needs no name in front of it.
 
-    Raises DataError where one cannot be written; nothing was changed then but what was opened before it.
+    Raises DataError if one cannot be written; only those opened before it have changed then.
     """
     from unprompt.output.text import prompt_line
 

@@ -72,7 +72,7 @@ def predict(
 def _phrasing(
     template: str | None, prefix: str, suffix: str, replacements: list[str], max_tokens: int | None
 ) -> Phrasing | None:
-    """None where texts are the prompts as they are."""
+    """None if texts are the prompts as they are."""
     if template is None and not prefix and not suffix and not replacements and max_tokens is None:
         return None
     from unprompt.output.phrasing import Phrasing

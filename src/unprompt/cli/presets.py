@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.terminal import fits, quiet_pipe, say, show
+from unprompt.cli.terminal import add_row, fits, new_table, print_lines, quiet_pipe, say, show
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -19,28 +19,24 @@ def presets() -> None:
 @app.command("list")
 def list_presets() -> None:
     """List the presets of the package."""
-    from rich.table import Table
-
     from unprompt.presets import load_preset, preset_names
 
-    table = Table("preset", "members", "extras", "description")
+    table = new_table("preset", "members", "extras", "description")
     for name in preset_names():
         preset = load_preset(name)
         members = ", ".join(f"{member.name} {member.weight:.2f}" for member in preset.members)
-        table.add_row(name, members, ", ".join(preset.requires) or "-", preset.description)
+        add_row(table, name, members, ", ".join(preset.requires) or "-", preset.description)
     show(table)
 
 
 @app.command("show")
 def show_preset(
     preset: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A preset's name, or a .toml file.")],
-    toml: Annotated[
-        bool, typer.Option("--toml", help="Print it as the TOML that it is; the start of one of your own.")
-    ] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="Print the preset's TOML, a start for your own.")] = False,
 ) -> None:
     """Show a preset's members, and each file that they need: its size, its licence, and whether it is here.
 
-    Sizes of what is here are exact, others are about. Nothing is downloaded.
+    Sizes of files that are here are exact, other sizes approximate. Nothing is downloaded.
     """
     from unprompt.cli.need_tables import needs_lines, needs_table, parts_of, summary, ways
     from unprompt.presets import load_preset
@@ -55,7 +51,6 @@ def show_preset(
     needs = [need for part in parts for need in part.needs]
     if fits(table):
         show(table)
-    with quiet_pipe():
-        print(*([] if fits(table) else needs_lines(parts)), summary(needs), sep="\n", flush=True)
+    print_lines(*([] if fits(table) else needs_lines(parts)), summary(needs))
     for line in [*ways(needs), *(part.fault for part in parts if part.fault)]:
         say(line)

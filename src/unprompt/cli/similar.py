@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unprompt.cli.clip_options import Weights
 from unprompt.cli.options import OutputFile, OutputFormat, PictureOptions, Threads, option_groups
 from unprompt.cli.terminal import return_memory, say_failure, writing
 from unprompt.errors import EXIT_SOME_FAILED
@@ -35,14 +36,7 @@ def similar(
     *,
     bank: Annotated[Path, typer.Option("--bank", metavar="BANK", help="The folder of a bank: see 'unprompt bank'.")],
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Prompts per picture.")] = 10,
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            help="Weights of the bank's model, a safetensors file. Default: from the hub or its cache.",
-        ),
-    ] = HUB,
+    weights: Weights = HUB,
     approximate: Annotated[
         bool, typer.Option("--approximate", help="Search by the bank's index: see 'unprompt bank index'.")
     ] = False,

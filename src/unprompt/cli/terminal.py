@@ -77,7 +77,7 @@ def cell(value: object) -> str:
 
 
 def show(table: Table) -> None:
-    """A table to standard output; as wide as it needs to be where that is no terminal."""
+    """A table to standard output; as wide as it needs to be if that is no terminal."""
     from rich.console import Console
 
     class Screen(Console):
@@ -102,7 +102,7 @@ def fits(table: Table) -> bool:
 def writing(format: str | None, output: str | None, line: Line) -> Iterator[Writer]:
     """A writer to the file `output` or to standard output. What was written is kept, whatever happens inside.
 
-    Raises DataError where the file cannot be written.
+    Raises DataError if the file cannot be written.
     """
     from unprompt.output.formats import format_of, open_writer
 
@@ -114,7 +114,7 @@ def writing(format: str | None, output: str | None, line: Line) -> Iterator[Writ
 def quiet_pipe() -> Iterator[None]:
     """Ends the command quietly when whoever reads standard output has had enough, as `head` does.
 
-    Raises DataError where standard output takes no more for another reason, such as a full disk.
+    Raises DataError if standard output takes no more for another reason, such as a full disk.
     """
     try:
         yield

@@ -36,9 +36,9 @@ def train(
 ) -> None:
     """Train a model by a recipe.
 
-    Needs the extra [torch]. The same line continues a run that was stopped. On several GPUs, one process trains on
-    each; torchrun and accelerate may start them too. The best scores are printed at the end; `unprompt models export`
-    makes a model of the run that needs no torch.
+    Needs the extra [torch]. The same command continues a run that was stopped. On several GPUs, one process trains
+    on each; torchrun and accelerate may start them too. The best scores are printed at the end. `unprompt models
+    export` then makes a model of the run that needs no torch.
     """
     folder = output or Path("runs") / recipe.stem
     run = training()
@@ -52,7 +52,7 @@ def train(
 
 
 def training() -> ModuleType:
-    """The module `unprompt.training.run`. Raises MissingExtraError where what it imports is not installed."""
+    """The module `unprompt.training.run`. Raises MissingExtraError if what it imports is not installed."""
     with needing("torch", "training"):
         from unprompt.training import run
     return run

@@ -33,5 +33,5 @@ def kept_vectors(cache: Path | None, threads: int) -> Iterator[VectorStore]:
         try:
             yield store
         except KeyboardInterrupt:
-            say("interrupted; the vectors that were made are kept, and the same line continues")
+            say("interrupted; the vectors that were made are kept, and the same command continues")
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unprompt.cli.clip_options import ClipOptions, TermCache, VocabularyOptions
-from unprompt.cli.options import Offline, Quiet, Threads, option_groups
+from unprompt.cli.options import Offline, Quiet, TextThreads, option_groups
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import add_row, new_table, print_lines, say, show
 from unprompt.errors import EXIT_FINE, DataError, UnknownNameError
@@ -35,13 +35,13 @@ def list_terms(
     *,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="LIST", help="Print the terms of this list, one per line. Default: a table of all."),
+        typer.Argument(metavar="LIST", help="Print the terms of this list, one per line. Default: show all lists."),
     ] = None,
     vocabulary: VocabularyOptions,
 ) -> None:
     """List the lists of a vocabulary, or the terms of one of them.
 
-    In the table, count is how many terms of a list --mode classic takes, limit the most of them that any prompt has.
+    In the table, count is the number of a list's terms that --mode classic takes, limit the most that any prompt has.
     """
     chosen = vocabulary.load()
     if name is None:
@@ -82,14 +82,14 @@ def build(
     clip: ClipOptions,
     vocabulary: VocabularyOptions,
     cache: TermCache = None,
-    threads: Threads = 0,
+    threads: TextThreads = 0,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
     """Make the vectors of all terms ahead, so that no later run waits for them.
 
-    Existing vectors are not made anew, and the same line continues a run that was stopped. Models of open_clip need the
-    extra [torch].
+    Existing vectors are kept, and the same command continues a run that was stopped. Models of open_clip need the extra
+    [torch].
     """
     from unprompt.vocabulary.tables import TermTables, default_cache
 
