@@ -10,22 +10,25 @@ from unprompt.cli import main as cli
 
 Unprompt = Callable[..., Any]
 
-COMMANDS = ("predict", "metadata", "score", "evaluate", "train", "data", "models", "presets")
 SUBCOMMANDS = (
     *(f"data {name}" for name in ("generate", "clean", "dedupe", "split", "stats")),
-    *(f"models {name}" for name in ("list", "verify", "export")),
+    *(f"bank {name}" for name in ("build", "index", "verify")),
+    "codebook build",
+    *(f"models {name}" for name in ("list", "verify", "fetch", "export", "convert", "soup")),
+    *(f"kaggle {name}" for name in ("submit", "check", "score")),
     *(f"presets {name}" for name in ("list", "show")),
+    *(f"vocabulary {name}" for name in ("list", "check", "build")),
 )
 
 
 def test_help_names_all_commands_and_exit_codes(unprompt: Unprompt) -> None:
     run = unprompt("--help")
     assert run.code == 0
-    assert all(f"  {command} " in run.out for command in COMMANDS)
+    assert all(f"  {command} " in run.out for command in cli.COMMANDS)
     assert "Exit codes: 0 all is fine" in run.out
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS])
+@pytest.mark.parametrize("command", [*cli.COMMANDS, *SUBCOMMANDS])
 def test_every_command_has_help(unprompt: Unprompt, command: str) -> None:
     run = unprompt(*command.split(), "--help")
     assert run.code == 0
