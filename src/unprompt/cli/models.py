@@ -11,7 +11,7 @@ import typer
 
 from unprompt.cli.options import Licence, Offline, Quiet
 from unprompt.cli.progress import Steps
-from unprompt.cli.terminal import add_row, new_table, say, show
+from unprompt.cli.terminal import add_row, new_table, report, say, show
 from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, ModelError, UnknownNameError, needing
 
@@ -197,8 +197,8 @@ def convert(
         licence=licence,
     )
     for line in conversion.describe(done):
-        say(line)
-    say(f'a member of a preset: kind = "regressor", model = "{f"{LOCAL}{folder}" if output else name}"')
+        report(line)
+    report(f'a member of a preset: kind = "regressor", model = "{f"{LOCAL}{folder}" if output else name}"')
     print(done.folder.path)
 
 
@@ -219,7 +219,7 @@ def soup(
     training()
     from unprompt.training.soup import cook
 
-    print(cook(runs, output, greedy=greedy, report=say).path)
+    print(cook(runs, output, greedy=greedy, report=report).path)
 
 
 def _conversion() -> ModuleType:
@@ -238,7 +238,7 @@ def _asked_preprocessing() -> str:
         raise DataError(
             f"weights do not say which pixels they were trained with; expected --preprocessing, one of: {choices}"
         )
-    say(f"Which preprocessing was it trained with? {choices}")
+    report(f"Which preprocessing was it trained with? {choices}")
     return str(typer.prompt("preprocessing", err=True))
 
 

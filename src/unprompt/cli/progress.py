@@ -72,7 +72,7 @@ class Tally:
             parts.append(f"{self.skipped:,} {skipped}")
         parts += self._failures(failed)
         took = f"{duration(self._elapsed_s)}, {self._rate:.1f}/s"
-        return f"{self.total or self.done:,} pictures in {took}: {', '.join(parts)}"
+        return f"{self.done:,} pictures in {took}: {', '.join(parts)}"
 
     @property
     def _elapsed_s(self) -> float:

@@ -37,10 +37,15 @@ def return_memory() -> None:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
 
 
-def say(message: object) -> None:
-    """A line to standard error, whatever is in the message; that nobody reads there is no reason to stop."""
+def report(line: str) -> None:
+    """A line to standard error, whatever is in it; that nobody reads there is no reason to stop."""
     with contextlib.suppress(OSError):
-        print(f"unprompt: {printable(str(message))}", file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
+
+
+def say(message: object) -> None:
+    """A message to standard error, with the name of the program in front."""
+    report(f"unprompt: {message}")
 
 
 def say_failure(failure: Failure) -> None:

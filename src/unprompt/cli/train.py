@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from unprompt.cli.progress import Steps
-from unprompt.cli.terminal import say
+from unprompt.cli.terminal import report, say
 from unprompt.errors import EXIT_INTERRUPTED, needing
 
 
@@ -45,7 +45,7 @@ def train(
     if "WORLD_SIZE" not in os.environ and (count := processes or run.gpu_count()) > 1:
         _together(count, folder)
         return
-    best = run.train_recipe(recipe, overrides or [], folder, say, Steps(quiet=False))
+    best = run.train_recipe(recipe, overrides or [], folder, report, Steps(quiet=False))
     if os.environ.get("RANK", "0") == "0":
         for metric, value in best.items():
             print(f"{metric}\t{value:.4f}")
