@@ -43,8 +43,7 @@ def format_of(head: bytes) -> str:
             return name
     found = f"data that begins with {head[:12]!r}" if head else "an empty file"
     raise PictureError(
-        "not-a-picture",
-        f"expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF, found {found}; {_advice(head)}",
+        "not-a-picture", f"expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF, found {found}; {_advice(head)}"
     )
 
 

@@ -45,10 +45,9 @@ def listed(path: str) -> Iterator[Entry]:
             lines = _Lines(stream)
             if not lines.head().startswith(_UTF16) and _is_picture(lines.head()):
                 yield _failed(path, "unreadable", "expected a list, found a picture; give it without the @")
-            elif path.lower().endswith(".csv"):
-                yield from _or_nothing(_rows(lines, path), path)
             else:
-                yield from _or_nothing(_entries(lines, path), path)
+                read = _rows if path.lower().endswith(".csv") else _entries
+                yield from _or_nothing(read(lines, path), path)
     except PictureError as error:
         yield _failed(path, error.kind, str(error))
 

@@ -15,15 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.images.metadata import bounded_json
-from unprompt.images.metadata.fields import (
-    PNG_SIGNATURE,
-    Fields,
-    decode,
-    inflate,
-    is_webp,
-    png_chunks,
-    webp_chunks,
-)
+from unprompt.images.metadata.fields import PNG_SIGNATURE, Fields, decode, inflate, is_webp, png_chunks, webp_chunks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,12 +25,7 @@ PNG_PIXEL_LIMIT = 2**24
 WEBP_PIXEL_LIMIT = 2**22
 _TEXT_LIMIT_BYTES = 8 * 2**20
 _GZIP = zlib.MAX_WBITS | 16
-_MAGICS = {
-    b"stealth_pnginfo": False,
-    b"stealth_pngcomp": True,
-    b"stealth_rgbinfo": False,
-    b"stealth_rgbcomp": True,
-}
+_MAGICS = {b"stealth_pnginfo": False, b"stealth_pngcomp": True, b"stealth_rgbinfo": False, b"stealth_rgbcomp": True}
 _MAGIC_BYTES = 15
 _HEAD_BYTES = _MAGIC_BYTES + 4  # and the length
 _ALPHA, _COLOUR = slice(3, 4), slice(0, 3)

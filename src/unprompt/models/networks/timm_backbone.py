@@ -43,14 +43,7 @@ FOLLOWS = (99999,)
 class TimmBackbone(Backbone):
     """A network of timm. Raises DataError for options or features that the architecture does not support."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        features: Features,
-        drop_path: float,
-        options: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, name: str, *, features: Features, drop_path: float, options: Mapping[str, Any]) -> None:
         network = _create(name, features, drop_path, options)
         super().__init__(name, network, features, options, _preprocessing(network, name))
         if features != "pooled":

@@ -114,7 +114,11 @@ class ModelFolder:
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file of any size, in hexadecimal."""
-    digest = hashlib.sha256()
+    return file_digest(path, hashlib.sha256())
+
+
+def file_digest(path: Path, digest: hashlib._Hash) -> str:
+    """Update a hash by a file of any size; returns the hash in hexadecimal."""
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

@@ -22,6 +22,7 @@ import httpx
 from unprompt.display import first_line
 from unprompt.durable import put_in_place
 from unprompt.errors import ModelError
+from unprompt.models.store.folder import file_digest, file_sha256
 from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.store.published_models import PublishedModel
 from unprompt.progress import Advance, Step, no_advance
@@ -37,7 +38,7 @@ _ASK_S = 5.0
 """Timeout of a metadata request, which the hub answers at once or not at all; users wait this long without network."""
 
 _TIMEOUT_S = 30.0
-_BLOCK_BYTES = 1 << 20
+
 _SHA256, _GIT_SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 _LOCK_S = 1.0
 _MB = 10**6
@@ -288,15 +289,9 @@ def logged(name: str, total: int | None, what: str = "MB") -> Iterator[Advance]:
 
 def _digest(path: Path, like: str) -> str:
     """The hash of a file: sha256 or, if the hub keeps the file in git, git's own."""
-    digest = (
-        hashlib.sha256()
-        if len(like) == 64
-        else hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-    )
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    if len(like) == 64:
+        return file_sha256(path)
+    return file_digest(path, hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False))
 
 
 @contextlib.contextmanager
