@@ -169,7 +169,7 @@ def test_what_was_looked_at_is_told(tmp_path: Path, rows: list[Record]) -> None:
     rows[BAD]["prompt"] = ""
     heard: list[int] = []
     checked_pairs(write_jsonl(tmp_path / "list.jsonl", rows), skip_bad=True, advance=heard.append)
-    assert heard == [1, 2, 3, 4, 5]
+    assert heard == [1] * 5
 
 
 def test_pairs_come_as_they_are_read(tmp_path: Path) -> None:
