@@ -318,6 +318,8 @@ def test_two_processes_of_which_one_is_killed(models: Path, prompts: Path, tmp_p
     assert files(folder) == files(unbroken)
 
 
+# The interrupt may arrive while Pillow saves a picture, which then leaves its file to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_an_interrupt_keeps_what_is_finished(unprompt: Unprompt, models: Path, prompts: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pairs"
     ended = threading.Event()
