@@ -265,7 +265,7 @@ def test_the_network_is_refused_before_the_data_is_read(recipe: Recipe, tmp_path
         _task(recipe, tmp_path, network={"name": "test_resnet"}, data=nowhere)
     with pytest.raises(DataError, match="multiple of 16 pixels, not of 100"):
         _task(recipe, tmp_path, network={"input_size": 100}, data=nowhere)
-    with pytest.raises(ModelError, match="expected three numbers"):
+    with pytest.raises(ModelError, match="expected mean to be a list of 3 numbers"):
         _task(recipe, tmp_path, sight={"mean": (0.5,)}, data=nowhere)
     with pytest.raises(DataError, match=r"none\.jsonl"):
         _task(recipe, tmp_path, data=nowhere)
