@@ -15,8 +15,8 @@ from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.text.decoder import LENGTH_PENALTY, Decoder
 
 
-def _vectors(count: int, seed: int = 0) -> npt.NDArray[np.float32]:
-    raw = np.random.default_rng(seed).standard_normal((count, 384)).astype(np.float32)
+def _vectors(count: int) -> npt.NDArray[np.float32]:
+    raw = np.random.default_rng(0).standard_normal((count, 384)).astype(np.float32)
     return raw / np.linalg.norm(raw, axis=1, keepdims=True)
 
 
@@ -88,8 +88,7 @@ def test_models_that_are_no_decoders(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_with_beams_enough_it_is_exhaustive(tmp_path: Path, seed: int) -> None:
+def test_with_beams_enough_it_is_exhaustive(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
@@ -99,7 +98,7 @@ def test_with_beams_enough_it_is_exhaustive(tmp_path: Path, seed: int) -> None:
     from unprompt.training.onnx_export import export_onnx
 
     words, longest = ["<start>", "<end>", "a", "b", "c", "d", "e"], 4
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model = SentenceDecoder(vocabulary_size=len(words), max_length=longest, width=16, depth=2, heads=2).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -117,7 +116,7 @@ def test_with_beams_enough_it_is_exhaustive(tmp_path: Path, seed: int) -> None:
     config = {"name": "letters.tiny", "architecture": "sentence_decoder", "licence": "MIT", "origin": "a test"}
     decoder = Decoder(write_config(folder, {**config, "max_length": longest}, ["model.onnx", "tokenizer.json"]), 1)
 
-    vectors = _vectors(3, seed)
+    vectors = _vectors(6)
     sentences = [ids for length in range(1, longest) for ids in itertools.product(range(2, 7), repeat=length)]
     # A step looks at twice as many continuations as there are beams; the last one has 125 * 7 of them.
     for vector, found in zip(vectors, decoder.sentences(vectors, 125 * 7 // 2 + 1), strict=True):

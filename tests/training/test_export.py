@@ -164,16 +164,24 @@ def test_an_export_that_loses_too_much_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_replaces_a_model_alone(regressor_run: Path, tmp_path: Path) -> None:
-    for card in ((regressor_run / "best" / "README.md").read_text(), "by hand"):
-        model = export_model(str(regressor_run), tmp_path / "model")
-        assert (model.path / "README.md").read_text() == card
-        (model.path / "README.md").write_text("by hand")  # the second finds it, and keeps it
-    assert sorted(path.name for path in model.path.iterdir()) == ["README.md", "config.json", "model.onnx"]
-    before = sorted(path.name for path in regressor_run.iterdir())
+def test_an_export_replaces_a_model_alone(decoder: ModelFolder, decoder_run: Path, tmp_path: Path) -> None:
+    there = Path(shutil.copytree(decoder.path, tmp_path / "model"))
+    (there / "README.md").write_text("by hand")
+    (there / "model.onnx").write_text("of yesterday")
+    model = export_model(str(decoder_run), there)
+    assert {check.state for check in model.verify()} == {"ok"}
+    assert (there / "README.md").read_text() == "by hand"
+    assert {path.name for path in there.iterdir()} == {"README.md", *(path.name for path in decoder.path.iterdir())}
+    before = sorted(path.name for path in decoder_run.iterdir())
     with pytest.raises(ModelError, match="expected a new folder or one with a model alone"):
-        export_model(str(regressor_run), regressor_run)
-    assert sorted(path.name for path in regressor_run.iterdir()) == before
+        export_model(str(decoder_run), decoder_run)
+    assert sorted(path.name for path in decoder_run.iterdir()) == before
+
+
+def test_the_card_of_the_run_goes_along(regressor: ModelFolder, regressor_run: Path) -> None:
+    card = (regressor_run / "best" / "README.md").read_text()
+    assert (regressor.path / "README.md").read_text() == card
+    assert sorted(path.name for path in regressor.path.iterdir()) == ["README.md", "config.json", "model.onnx"]
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path, decoder_run: Path) -> None:
