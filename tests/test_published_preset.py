@@ -29,8 +29,9 @@ from unprompt.errors import ModelError, NoRoomError  # noqa: E402
 from unprompt.images.decode import decode  # noqa: E402
 from unprompt.images.preprocess import PUBLISHED_VIT, preprocess  # noqa: E402
 from unprompt.images.sources import image_refs  # noqa: E402
-from unprompt.members.captioner import CaptionerMember  # noqa: E402
-from unprompt.members.interrogator import InterrogatorMember  # noqa: E402
+from unprompt.members.captioner import CaptionerMember, CaptionerOptions  # noqa: E402
+from unprompt.members.interrogator import InterrogatorMember, InterrogatorOptions  # noqa: E402
+from unprompt.members.regressor import RegressorOptions  # noqa: E402
 from unprompt.models.networks.open_clip_backbone import quiet  # noqa: E402
 from unprompt.models.regressors.conversion import convert_checkpoint  # noqa: E402
 from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
@@ -154,9 +155,10 @@ def test_the_package_says_what_the_notebook_says() -> None:
     preset = load_preset("published")
     assert [member.weight for member in preset.members] == pytest.approx(WEIGHTS, abs=1e-12)
     regressor, interrogator, captioner = preset.members
-    assert regressor.options == {"views": ["whole", "mirrored"]}
-    assert interrogator.options["mode"] == "published"
-    assert captioner.options == {"suffix": SUFFIX}
+    assert regressor.options == RegressorOptions(views=("whole", "mirrored"))
+    assert isinstance(interrogator.options, InterrogatorOptions)
+    assert interrogator.options.mode == "published"
+    assert captioner.options == CaptionerOptions(suffix=SUFFIX)
 
 
 def test_the_vector_is_the_weighted_sum_of_the_members(preset: Path, pictures: list[str]) -> None:
