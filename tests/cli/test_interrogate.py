@@ -172,7 +172,7 @@ def test_without_a_network_the_embedded_models_answer(unprompt: Unprompt, exampl
         (["--without", "mediumz"], "mediums"),
         (["--exclude", "no-such-file.txt"], "no-such-file.txt"),
         (["--exclude", "."], "plain file"),
-        (["--vocabulary", ""], "empty text"),
+        (["--vocabulary", ""], "empty string"),
         (["--weights", "own.safetensors"], "--clip"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     run = unprompt("interrogate", examples / "coffee.jpg", "--mode", "fast", *options)
     assert run.code == 0
     assert run.out.startswith("a picture, ")
-    assert sum("cannot be kept" in record.getMessage() for record in caplog.records) == 1
+    assert sum("cannot be cached" in record.getMessage() for record in caplog.records) == 1
 
 
 @pytest.mark.torch
