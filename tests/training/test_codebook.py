@@ -74,7 +74,7 @@ def test_copies_of_one_vector_leave_some_of_the_codebook_where_it_was(directions
 
 @pytest.mark.parametrize("size", [0, 101])
 def test_a_codebook_is_smaller_than_what_it_stands_for(clusters: Vectors, size: int) -> None:
-    with pytest.raises(DataError, match=f"found {size} vectors for 100; give more texts"):
+    with pytest.raises(DataError, match=f"found {size} vectors for 100 texts; give more texts"):
         condense(clusters, size)
 
 
