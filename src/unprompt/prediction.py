@@ -61,13 +61,50 @@ class Vote:
     negative_prompt: str | None = None
 
 
+Role = Literal["positive", "negative", "style", "region", "refiner", "instruction"]
+"""What a written text was for. An instruction is addressed to a language model, not to the generator."""
+
+Certainty = Literal["written", "computed", "ambiguous"]
+"""How a prompt follows from its file: stated by the tool, computed from a graph, or one of several that it could be."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """One of the texts in a file's metadata.
+
+    `node` names what it comes from: a graph's node ("6 CLIPTextEncode"), or the key of the file ("parameters").
+    `weight` is the strength that the tool gives to the whole text.
+    """
+
+    text: str
+    role: Role
+    node: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A model file that the generator used.
+
+    `kind` is "checkpoint", "lora", "embedding", "vae", "text encoder", "controlnet", "hypernetwork", "upscaler" or
+    "model". `hash` is the tool's own, of whichever kind that is.
+    """
+
+    kind: str
+    name: str
+    weight: float | None = None
+    hash: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenPrompt:
     """The prompt that a generator wrote into the file.
 
     `prompt` is cleaned of weights and LoRA tags, `raw` is the text as the tool wrote it, and `weighted` says whether
-    such marks were removed. `settings` maps the tool's own names (steps, sampler, seed, ...) to strings, numbers or
-    booleans.
+    such marks were removed. `prompt` is empty if only the tool, or its settings, are written. `settings` maps the
+    tool's own names (steps, sampler, seed, ...) to strings, numbers or booleans. `texts` are all texts of the file,
+    among them `prompt` and `negative_prompt`. `candidates` are the prompts that an ambiguous file could mean, `prompt`
+    first. `note` is a sentence about the prompt that a user should know, such as that a language model rewrote it.
     """
 
     tool: str
@@ -76,6 +113,11 @@ class WrittenPrompt:
     settings: Mapping[str, Any] = field(default_factory=dict)
     raw: str = ""
     weighted: bool = False
+    certainty: Certainty = "written"
+    texts: tuple[WrittenText, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    candidates: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

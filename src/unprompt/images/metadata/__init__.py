@@ -9,6 +9,6 @@
 
 from __future__ import annotations
 
-from unprompt.images.metadata.reader import read
+from unprompt.images.metadata.reader import inspect, read
 
-__all__ = ["read"]
+__all__ = ["inspect", "read"]

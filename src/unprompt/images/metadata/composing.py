@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, TypeAlias
 
 from unprompt.images.metadata import cleaning
-from unprompt.prediction import WrittenPrompt
+from unprompt.prediction import Certainty, Resource, WrittenPrompt, WrittenText
 
 LONGEST_PROMPT = 100_000
 """Characters. The longest real prompts have a few thousand; anything longer than this is not a prompt."""
 
 _SETTING_LIMIT = 100
 _VALUE_LIMIT_CHARS = 2_000
+_TEXT_LIMIT = 100
+_RESOURCE_LIMIT = 100
+_NAME_LIMIT_CHARS = 300
 _WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,19})")
 _DECIMAL = re.compile(r"-?\d{1,15}\.\d{1,15}")
 
@@ -21,11 +25,21 @@ Scalar: TypeAlias = "str | int | float | bool"
 
 
 def compose(
-    tool: str, prompt: object, negative: object = None, settings: Mapping[str, Any] | None = None
+    tool: str,
+    prompt: object,
+    negative: object = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    certainty: Certainty = "written",
+    texts: Iterable[WrittenText] = (),
+    resources: Iterable[Resource] = (),
+    candidates: Iterable[str] = (),
+    note: str = "",
 ) -> WrittenPrompt | None:
     """Build a reader's result; None if the prompt is not a text, is empty once cleaned, or is too long.
 
     The negative prompt keeps its weights: it is shown, not embedded. Settings that are not single values are omitted.
+    `texts` are needed only if there are more than the prompt and the negative prompt.
     """
     if not isinstance(prompt, str) or len(prompt) > LONGEST_PROMPT:
         return None
@@ -40,6 +54,20 @@ def compose(
         settings=_scalars(settings or {}),
         raw=cleaning.mend(prompt),
         weighted=cleaning.differs(prompt, cleaned),
+        certainty=certainty,
+        texts=_texts(texts) or _own_texts(cleaned, unwanted),
+        resources=_resources(resources),
+        candidates=_candidates(cleaned, candidates),
+        note=cleaning.tidy(note),
+    )
+
+
+def compose_wordless(
+    tool: str, settings: Mapping[str, Any] | None = None, *, resources: Iterable[Resource] = (), note: str = ""
+) -> WrittenPrompt:
+    """Build the result of a reader that finds the maker of a picture, or settings, but no prompt."""
+    return WrittenPrompt(
+        tool, "", settings=_scalars(settings or {}), resources=_resources(resources), note=cleaning.tidy(note)
     )
 
 
@@ -66,3 +94,40 @@ def _scalars(settings: Mapping[str, Any]) -> dict[str, Scalar]:
         if isinstance(value, (str, int, float)) and value != "":
             scalars[cleaning.tidy(key[:100])] = value
     return scalars
+
+
+def _own_texts(prompt: str, negative: str) -> tuple[WrittenText, ...]:
+    texts = (WrittenText(prompt, "positive"), WrittenText(negative, "negative"))
+    return tuple(text for text in texts if text.text)
+
+
+def _texts(texts: Iterable[WrittenText]) -> tuple[WrittenText, ...]:
+    """The texts, each cleaned according to its role, without empty, repeated and endless ones."""
+    found: dict[tuple[str, str], WrittenText] = {}
+    for text in islice(texts, _TEXT_LIMIT):
+        clean = cleaning.tidy if text.role in ("negative", "instruction") else cleaning.clean
+        words = clean(text.text) if len(text.text) <= LONGEST_PROMPT else ""
+        if words:
+            node = cleaning.tidy(text.node[:_NAME_LIMIT_CHARS])
+            found.setdefault((words, text.role), WrittenText(words, text.role, node, text.weight))
+    return tuple(found.values())
+
+
+def _resources(resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """The resources, each once, with names on one line."""
+    found: dict[tuple[str, str], Resource] = {}
+    for resource in islice(resources, _RESOURCE_LIMIT):
+        name = cleaning.tidy(resource.name[:_NAME_LIMIT_CHARS])
+        digest = None if resource.hash is None else cleaning.tidy(resource.hash[:_NAME_LIMIT_CHARS]) or None
+        if name or digest:
+            found.setdefault(
+                (resource.kind, name or str(digest)), Resource(resource.kind, name, resource.weight, digest)
+            )
+    return tuple(found.values())
+
+
+def _candidates(prompt: str, candidates: Iterable[str]) -> tuple[str, ...]:
+    """The prompt and the others that it could be, cleaned; empty if there are no others."""
+    others = (cleaning.clean(text) for text in islice(candidates, _TEXT_LIMIT) if len(text) <= LONGEST_PROMPT)
+    found = tuple(dict.fromkeys((prompt, *filter(None, others))))
+    return found if len(found) > 1 else ()

@@ -34,13 +34,19 @@ _XMP_KEYWORD = "XML:com.adobe.xmp"
 class Fields:
     """Raw texts by name; of several with the same name, the first.
 
-    `text` holds PNG text chunks by keyword (a JPEG comment becomes `Comment`), `exif` the EXIF tags that generators use
-    by standard name, `xmp` XMP properties by local name.
+    `text` holds PNG text chunks by keyword and the tags of videos by name (a comment of a JPEG or GIF becomes
+    `Comment`), `exif` the EXIF tags that generators use by standard name, `xmp` XMP properties by local name, `iptc`
+    IPTC datasets by name, and `c2pa` the boxes of a C2PA manifest, as they are.
     """
 
     text: Mapping[str, str] = field(default_factory=dict)
     exif: Mapping[str, str] = field(default_factory=dict)
     xmp: Mapping[str, str] = field(default_factory=dict)
+    iptc: Mapping[str, str] = field(default_factory=dict)
+    c2pa: bytes = b""
+
+    def __bool__(self) -> bool:
+        return any((self.text, self.exif, self.xmp, self.iptc, self.c2pa))
 
 
 def extract(data: bytes) -> Fields:

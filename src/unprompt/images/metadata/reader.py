@@ -51,9 +51,15 @@ _log = logging.getLogger(__name__)
 def read(data: bytes) -> WrittenPrompt | None:
     """Read what the generator wrote into a picture file; None if nothing is found.
 
-    `data` is the whole file: PNG, JPEG, WebP, TIFF or AVIF. No bytes raise an exception. Every text but `raw` is free
-    of control characters and terminal escapes, and white space in the prompts is single spaces.
+    `data` is the whole file, and its format is recognised by content. No bytes raise an exception. Every text but
+    `raw` is free of control characters and terminal escapes, and white space in the prompts is single spaces.
     """
+    answer = inspect(data)
+    return answer if answer is not None and answer.prompt else None
+
+
+def inspect(data: bytes) -> WrittenPrompt | None:
+    """Like `read`, but also returns what a tool wrote without a prompt: its name, settings, models."""
     try:
         return find(data)
     except Exception:  # a bug in reading a hostile file must not cost the picture its prediction
@@ -62,18 +68,22 @@ def read(data: bytes) -> WrittenPrompt | None:
 
 
 def find(data: bytes) -> WrittenPrompt | None:
-    """Like `read`, but without catching exceptions: any that this raises is a bug, which the tests look for."""
+    """Like `inspect`, but without catching exceptions: any that this raises is a bug, which the tests look for."""
     looked_at = []
+    wordless = None
     for fields in _places(data):
-        if fields.text or fields.exif or fields.xmp:
-            answer = next((answer for reader in _readers() if (answer := reader(fields)) is not None), None)
-            if answer is not None:
+        if not fields:
+            continue
+        for reader in _readers():
+            answer = reader(fields)
+            if answer is not None and answer.prompt:
                 return answer
-            looked_at.append(fields)
+            wordless = wordless or answer
+        looked_at.append(fields)
     if not looked_at:  # most pictures hold no text or a known one, and finding other packages takes time
         return None
     answers = (_foreign_answer(*foreign, fields) for fields in looked_at for foreign in _foreign_readers())
-    return next((answer for answer in answers if answer is not None), None)
+    return next((answer for answer in answers if answer is not None), wordless)
 
 
 def _places(data: bytes) -> Iterator[Fields]:
