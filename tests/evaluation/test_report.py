@@ -55,7 +55,7 @@ def test_the_report(unprompter: Unprompter, file: Path) -> None:
     vectors = np.stack([answer.vector for answer in answers if isinstance(answer, Prediction)])
     scores = (embed([record.prompt for record in records]) * vectors).sum(axis=1)
 
-    assert list(report) == ["n", "vector", "text", "members", "groups", "failures", "intervals", "model"]
+    assert list(report) == ["n", "vector", "text", "words", "members", "groups", "failures", "intervals", "model"]
     assert report["n"] == 5
     assert report["vector"]["mean"] == pytest.approx(scores.mean(), abs=1e-5)
     assert report["vector"]["low"] < report["vector"]["mean"] < report["vector"]["high"]
@@ -78,6 +78,7 @@ def test_the_sentences_own_score(unprompter: Unprompter, file: Path) -> None:
     true = embed([record.prompt for record in records])
     assert report["text"]["mean"] == pytest.approx((true * sentences).sum(axis=1).mean(), abs=1e-5)
     assert report["groups"]["photo"]["text"] is not None
+    assert set(report["words"]) == {"precision", "recall", "f1", "subject"}
 
 
 def test_limit(unprompter: Unprompter, file: Path) -> None:

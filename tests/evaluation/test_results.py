@@ -24,6 +24,7 @@ GOOD = {
     "vector": 0.5,
     "text": 0.25,
     "members": {"regressor": 0.5},
+    "words": {"precision": 1.0, "recall": 0.5, "subject": True},
     "model": {"preset": "tiny"},
 }
 
@@ -72,6 +73,11 @@ def test_fields_that_name_groups() -> None:
     assert short_fields(fields) == {"a": "x", "b": 1, "c": 0.5, "d": True, "e": None}
 
 
+def test_a_file_from_before_words_were_measured(tmp_path: Path) -> None:
+    old = {key: value for key, value in GOOD.items() if key != "words"}
+    assert [score.words for score in read_results(written(tmp_path / "r.jsonl", old)).scores] == [None]
+
+
 def test_a_last_line_that_a_kill_cut_is_left_out(tmp_path: Path) -> None:
     path = written(tmp_path / "r.jsonl", GOOD)
     path.write_text(path.read_text() + json.dumps(GOOD | {"name": "b.png"})[:40])
@@ -90,6 +96,8 @@ def test_a_last_line_that_a_kill_cut_is_left_out(tmp_path: Path) -> None:
         ({"text": 1.5}, r":2: expected text to be a cosine, -1 to 1, found 1\.5"),
         ({"members": {"x": -7}}, r":2: expected members\.x to be a cosine"),
         ({"members": [0.5]}, r":2: expected a result with true_prompt, members and fields"),
+        ({"words": {"precision": 2, "recall": 0, "subject": True}}, r":2: expected words to be precision, recall and"),
+        ({"words": [1]}, r":2: expected words to be precision"),
         ({"true_prompt": 3}, r":2: expected a result with true_prompt, members and fields"),
         ({"name": None}, r":2: expected a result of `unprompt evaluate --results`"),
         ({"name": "a.png"}, r":2: expected a picture once, found a\.png again"),

@@ -103,7 +103,7 @@ class _Outputs:
 
 
 def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
-    from unprompt.cli.score_tables import intervals_line, judgement, report_table, weights_table
+    from unprompt.cli.score_tables import intervals_line, judgement, report_table, weights_table, words_table
     from unprompt.evaluation.fitted_preset import preset_text
     from unprompt.evaluation.highlights import Highlights
     from unprompt.evaluation.page import html_page
@@ -131,6 +131,8 @@ def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
         page = html_page(report, highlights, source=scoring.dataset, by=scoring.by, command=_command(), date=date)
         write_document(outputs.html, page)
     show(report_table(report, unprompter.preset.name))
+    if (words := words_table(report)) is not None:
+        show(words)
     print_lines(intervals_line(report))
     if outputs.preset is not None and ballots is not None:
         fit = ballots.fit()

@@ -28,6 +28,27 @@ def report_table(report: Report, preset: str) -> Table:
     return table
 
 
+def words_table(report: Report) -> Table | None:
+    """How many content words are right, by group; None without texts."""
+    if report["words"] is None:
+        return None
+    headings = ("n", "precision", "recall", "F1", "95 %", "subject")
+    table = new_table("", *headings, right=headings, title="Content words that are in the true prompt or its captions")
+    for name, group in report["groups"].items():
+        add_row(table, name, *_word_cells(group))
+    table.add_section()
+    add_row(table, "all", *_word_cells(report))
+    return table
+
+
+def _word_cells(group: Report) -> list[str]:
+    words = group["words"]
+    if words is None:
+        return [str(group["n"]), "-", "-", "-", "-", "-"]
+    means = [f"{words[key]['mean']:.3f}" for key in ("precision", "recall", "f1", "subject")]
+    return [str(group["n"]), *means[:3], _interval(words["f1"]), means[3]]
+
+
 def intervals_line(report: Report) -> str:
     """How the intervals of a report or a comparison were made."""
     made = report["intervals"]

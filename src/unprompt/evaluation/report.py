@@ -11,6 +11,7 @@ from unprompt.display import printable
 from unprompt.errors import UnknownNameError
 from unprompt.evaluation.metrics import RESAMPLES, bootstrap
 from unprompt.evaluation.scoring import Outcome, Score, Unscored, outcomes, prompt_group, short_fields, sound_pairs
+from unprompt.evaluation.words import WordScore
 from unprompt.output.records import failure_record, rounded
 from unprompt.prediction import Failure
 from unprompt.unprompter import Unprompter
@@ -30,11 +31,12 @@ def evaluate(
 ) -> Report:
     """Score a preset on the pairs of a data set, given as for `read_pairs`; metadata in the picture files is ignored.
 
-    The report is {n, vector {mean, low, high}, text {..}, members {name: {..}}, groups {value of the field `by`: {n,
-    vector, text}}, failures [{source, error}], intervals {..}, model {..}}: mean cosines with 95 % bootstrap intervals,
-    null if nothing was scored; how the intervals were computed; and which models computed the answers. `text=False`
-    skips sentences. `heard` is called after each picture with its outcome and the number of pictures. Raises DataError
-    at the first fault in the data set, UnknownNameError if no record has the field `by`.
+    The report is {n, vector {mean, low, high}, text {..}, words {precision {..}, recall {..}, f1 {..}, subject {..}},
+    members {name: {..}}, groups {value of the field `by`: {n, vector, text, words}}, failures [{source, error}],
+    intervals {..}, model {..}}: mean cosines with 95 % bootstrap intervals, null if nothing was scored; how the
+    intervals were computed; and which models computed the answers. `text=False` skips sentences. `heard` is called
+    after each picture with its outcome and the number of pictures. Raises DataError at the first fault in the data
+    set, UnknownNameError if no record has the field `by`.
     """
     pairs = sound_pairs(source, limit)
     check_field(by, (short_fields(pair.fields) for pair in pairs), str(source))
@@ -107,7 +109,16 @@ def _means(scores: Sequence[Score]) -> Report:
         "n": len(scores),
         "vector": _mean([(score.vector, score) for score in scores]),
         "text": _mean([(score.text, score) for score in scores if score.text is not None]),
+        "words": _words([(score.words, score) for score in scores if score.words is not None]),
     }
+
+
+def _words(found: Sequence[tuple[WordScore, Score]]) -> Report | None:
+    """The mean of each measure over pictures; of `subject`, the share of pictures."""
+    if not found:
+        return None
+    measures = ("precision", "recall", "f1", "subject")
+    return {key: _mean([(float(getattr(words, key)), score) for words, score in found]) for key in measures}
 
 
 def _mean(values: Sequence[tuple[float, Score]]) -> dict[str, float | None] | None:

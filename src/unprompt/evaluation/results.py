@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from unprompt.display import printable
 from unprompt.errors import DataError, PictureError
 from unprompt.evaluation.scoring import Outcome, Score, Unscored, short_fields
+from unprompt.evaluation.words import WordScore
 from unprompt.images.files import opened
 from unprompt.images.lists import LINE_LIMIT
 from unprompt.output.records import Record, failure_record
@@ -42,6 +43,7 @@ def result_record(outcome: Outcome) -> Record:
         "vector": score.vector,
         "text": score.text,
         "members": dict(score.members),
+        "words": None if score.words is None else asdict(score.words),
         "model": dict(outcome.answer.model),
     }
 
@@ -116,7 +118,19 @@ def _score(record: Mapping[str, Any], where: str) -> Score:
         text=None if text is None and "text" in record else _cosine(text, "text", where),
         members={name: _cosine(value, f"members.{name}", where) for name, value in members.items()},
         fields=short_fields(fields),
+        words=_words(record.get("words"), where),
     )
+
+
+def _words(found: Any, where: str) -> WordScore | None:
+    """The scores of the words; None for a file that was written before they were measured."""
+    if found is None:
+        return None
+    shares = [found.get(key) for key in ("precision", "recall")] if isinstance(found, dict) else [None]
+    right = all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in shares)
+    if not right or not isinstance(found.get("subject"), bool):
+        raise DataError(f"{where}: expected words to be precision, recall and subject, found {_shown(found)}")
+    return WordScore(**{key: found[key] for key in ("precision", "recall", "subject")})
 
 
 def _cosine(value: Any, key: str, where: str) -> float:

@@ -14,6 +14,7 @@ from unprompt.datasets.pairs import Fault, Pair, read_pairs
 from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.evaluation.metrics import cosine
+from unprompt.evaluation.words import WordScore, score_words
 from unprompt.output.records import rounded
 from unprompt.prediction import Failure, Prediction, Vector
 from unprompt.unprompter import Unprompter
@@ -34,7 +35,7 @@ class Score:
 
     They are rounded as in records, so that a results file gives the same numbers as the run that wrote it. `name` is
     the picture's name in its data set. `text` is None if no text was written. `fields` are those of its record by which
-    pictures can be grouped.
+    pictures can be grouped. `words` is None if no text was written, or if the true prompt has no content word.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Score:
     text: float | None
     members: Mapping[str, float]
     fields: Mapping[str, str | int | float | bool | None]
+    words: WordScore | None = None
 
     @property
     def unit(self) -> Hashable:
@@ -139,4 +141,11 @@ def _score(pair: Pair, answer: Prediction, true: Vector, chosen: Vector | None) 
         text=None if chosen is None else rounded(cosine(true, chosen)),
         members={vote.member: rounded(cosine(true, vote.vector)) for vote in answer.votes if vote.vector is not None},
         fields=short_fields(pair.fields),
+        words=score_words(answer.prompt, [pair.prompt, *_captions(pair)]) if answer.prompt else None,
     )
+
+
+def _captions(pair: Pair) -> list[str]:
+    """What other people wrote of the same picture."""
+    captions = pair.fields.get("captions")
+    return [text for text in captions if isinstance(text, str)] if isinstance(captions, list) else []
