@@ -28,7 +28,7 @@ READERS = (
     "a1111:read",
     "easydiffusion:read",
     "invokeai:read",
-    "comfyui:read",
+    "comfyui.reading:read",
     "novelai:read",
     "fooocus:read_comment",
     "drawthings:read",
