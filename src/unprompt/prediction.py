@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # what a file says is read without numpy, whose import takes longer than that
+    import numpy as np
+    import numpy.typing as npt
 
-Vector = npt.NDArray[np.float32]
+Vector: TypeAlias = Annotated["npt.NDArray[np.float32]", "(384,), or one row for each text (texts, 384)"]
 
 EMBEDDING_SIZE = 384
 """The size of a vector of all-MiniLM-L6-v2, the metric space in which prompts are compared."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, Union
-
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, Union
 
 from unprompt.display import printable
 from unprompt.images.files import LocalFile, Unavailable
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-"""RGB, (height, width, 3)."""
+if TYPE_CHECKING:  # the names of files are found without numpy and Pillow, whose import takes longer than that
+    import numpy as np
+    import numpy.typing as npt
+    from PIL import Image
+    from typing_extensions import TypeIs
 
-Input: TypeAlias = Union[str, "os.PathLike[str]", bytes, Image.Image, Pixels, "ImageRef"]
+Pixels: TypeAlias = Annotated["npt.NDArray[np.uint8]", "RGB, (height, width, 3)"]
+
+Input: TypeAlias = Union[str, "os.PathLike[str]", bytes, "Image.Image", Pixels, "ImageRef"]
 """What a caller may give for one or several pictures; `image_refs` says what each means."""
 
 STANDARD_INPUT = "-"
@@ -54,7 +56,7 @@ class ImageRef:
 
     def read(self) -> bytes:
         """Read the file's bytes. Raises PictureError, or TypeError for a picture in memory."""
-        if isinstance(self.content, (Image.Image, np.ndarray)):
+        if is_picture(self.content) or is_array(self.content):
             raise TypeError(f"{printable(self.source)} is a picture in memory and has no bytes to read")
         return self.content.read()
 
@@ -65,12 +67,22 @@ class ImageRef:
     @property
     def size_mb(self) -> float:
         """The megabytes that reading the picture's file will add to memory, or 0 if unknown."""
-        return 0.0 if isinstance(self.content, (Image.Image, np.ndarray)) else self.content.size_mb
+        return 0.0 if is_picture(self.content) or is_array(self.content) else self.content.size_mb
 
     @property
     def file(self) -> str | None:
         """The path, if the picture is a file of its own on disk."""
         return self.content.path if isinstance(self.content, LocalFile) else None
+
+
+def is_picture(item: object) -> TypeIs[Image.Image]:
+    """Whether it is a Pillow picture. Imports nothing: without Pillow there can be none."""
+    return isinstance(item, getattr(sys.modules.get("PIL.Image"), "Image", ()))
+
+
+def is_array(item: object) -> TypeIs[Pixels]:
+    """Whether it is an array, of whatever shape and type. Imports nothing: without numpy there can be none."""
+    return isinstance(item, getattr(sys.modules.get("numpy"), "ndarray", ()))
 
 
 def relative_name(name: str) -> str:

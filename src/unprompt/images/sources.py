@@ -12,13 +12,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from PIL import Image
-
 from unprompt.images.files import Bytes, LocalFile, Unavailable
 from unprompt.images.formats import ARCHIVE_SUFFIXES
 from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
-from unprompt.images.ref import STANDARD_INPUT, ImageRef, Input, relative_name
+from unprompt.images.ref import STANDARD_INPUT, ImageRef, Input, is_array, is_picture, relative_name
 
 if TYPE_CHECKING:
     import threading
@@ -50,10 +47,10 @@ def image_refs(inputs: Input | Iterable[Input], *, web: WebLimits | None = None)
             yield from _named(os.fsdecode(item), web)
         elif isinstance(item, bytes):
             yield ImageRef(f"<bytes {position}>", Bytes(item))
-        elif isinstance(item, Image.Image):
+        elif is_picture(item):
             name = os.fsdecode(getattr(item, "filename", ""))
             yield ImageRef(name or f"<picture {position}>", item, relative_name(os.path.basename(name)))
-        elif isinstance(item, np.ndarray):
+        elif is_array(item):
             yield ImageRef(f"<array {position}>", item)
         else:
             raise TypeError(f"expected a path, bytes, a Pillow picture or an array, found {type(item).__name__}")
@@ -79,7 +76,7 @@ def may_be_many(name: str) -> bool:
 
 
 def _listed(inputs: Input | Iterable[Input]) -> Iterable[Input]:
-    if isinstance(inputs, (str, os.PathLike, bytes, Image.Image, np.ndarray, ImageRef)):
+    if isinstance(inputs, (str, os.PathLike, bytes, ImageRef)) or is_picture(inputs) or is_array(inputs):
         return [inputs]
     return inputs
 

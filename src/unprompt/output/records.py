@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from unprompt.prediction import Candidate, Failure, Prediction, Term, Vector, Vote, WrittenPrompt
 
 Record = dict[str, Any]
@@ -82,7 +80,7 @@ def _vote(vote: Vote, fused: Vector | None) -> Record:
     """Convert a vote; `similarity` is the cosine of its vector with the fused one."""
     record: Record = {"member": vote.member, "weight": rounded(vote.weight)}
     if vote.vector is not None and fused is not None:
-        record["similarity"] = rounded(float(np.dot(vote.vector, fused)))
+        record["similarity"] = rounded(float(vote.vector @ fused))
     if vote.texts:
         record["text"] = vote.texts[0]
     if vote.text_similarity is not None:

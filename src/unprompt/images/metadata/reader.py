@@ -15,7 +15,6 @@ from typing import TypeAlias
 from unprompt.display import printable
 from unprompt.errors import PluginError
 from unprompt.images.metadata.fields import Fields, extract
-from unprompt.images.metadata.stealth import reveal
 from unprompt.plugins import Plugin, find_plugins
 from unprompt.prediction import WrittenPrompt
 
@@ -88,6 +87,9 @@ def find(data: bytes) -> WrittenPrompt | None:
 
 def _places(data: bytes) -> Iterator[Fields]:
     yield extract(data)
+    # Only now, for it needs numpy, whose import takes longer than reading most files.
+    from unprompt.images.metadata.stealth import reveal
+
     if (hidden := reveal(data)) is not None:  # decodes pixels, so it comes last
         yield hidden
 
