@@ -32,7 +32,8 @@ from layouts import (
 KEYWORDS = (
     "parameters", "prompt", "Comment", "invokeai_metadata", "sd-metadata", "Dream", "dream", "Software",
     "Description", "Source", "postprocessing", "fooocus_scheme", "workflow", "negative_prompt",
-    "use_stable_diffusion_model", "Prompt", "XML:com.adobe.xmp",
+    "use_stable_diffusion_model", "Prompt", "XML:com.adobe.xmp", "generation_data", "parameters-json", "seed",
+    "sd:prompt",
 )  # fmt: skip
 _KEYS = (
     "prompt", "negative_prompt", "uc", "c", "v2", "seed", "steps", "scale", "sui_image_params", "negativeprompt",
@@ -40,7 +41,10 @@ _KEYS = (
     "char_captions", "char_caption", "Comment", "Software", "Description", "Prompt", "Negative", "full_prompt",
     "base_model", "real_prompt", "software", "version", "class_type", "inputs", "positive", "negative", "text",
     "guider", "conditioning", "pipe", "delimiter", "populated_text", "string_a", "noise_seed", "model_weights", "3",
-    "4", "5", "6",
+    "4", "5", "6", "extraMetadata", "negativePrompt", "baseModel", "models", "resources", "loras", "lora", "weight",
+    "hash", "guidance_scale", "num_inference_steps", "use_upscaler", "mflux_version", "lora_paths", "lora_scales",
+    "positive_style_prompt", "canvas_v2_metadata", "regionalGuidance", "positivePrompt", "sui_models", "loraweights",
+    "use_lora_model", "lora_alpha",
 )  # fmt: skip
 _TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x927C, 0x9286, 0x9C9B, 0x8769)
 _WORDS = (
@@ -48,6 +52,10 @@ _WORDS = (
     "__wild__", "__", "embedding:x", "\\(", "\\", "++", "--", "1.3::", "\n", "\r\n", ",", ", ", '"', "\\\"", "'", "\t",
     "Negative prompt:", "\nNegative prompt: ", "\nSteps: 20, ", "Seed: 1, ", 'Hashes: "a: b", ', "Version: f2.0, ",
     "Version: Fooocus v2", "-s 50 ", "-S", "NovelAI", "sui_image_params", '"class_type"', "prompt:", "Draw Things",
+    "Template: ", "\nNegative Template: ", "\\n", ". Steps: 20, ", "Sampler: Euler a, ", "Size: 8x8, ", "[{", "}]",
+    "Civitai resources: [", "ADetailer prompt: ", "<segment:face>", "<random:", "<setvar[x]:", "<var:x>", " AND ",
+    "<region:end>", " --v 6 ", " --no ", "Job ID: 0000-0000", "https://a.b ", "::2", "-1::", "Include in Image: ",
+    "; Steps: ", "Generator: Mochi Diffusion", "\u2014ar 1:1", "$$",
     "\x00", "\x1b[2J", "\x1b]0;x\x07", "\x9b31m", "\u202e", "\u2066", "\ud800", "\udfff", "\ufeff", "\ufffd", "\u2028",
     "\x85", "\xa0", "\x7f", "\U0001f98a", "é", "狐", "٣", "²", "%s", "{0}", "None", "True", "NaN", "1e999", "-0", "007",
 )  # fmt: skip
@@ -69,7 +77,8 @@ def words(random: Random) -> str:
     count = random.choice((1, 3, 10, 30, 200))
     parts = random.choices(_WORDS, k=count)
     if random.random() < 0.05:
-        parts.append(random.choice(_WORDS) * random.choice((100, 5_000)))
+        word = random.choice(_WORDS)
+        parts.append(word * random.choice((100, 50_000 // max(10, len(word)))))
     return random.choice(("", " ", " ")).join(parts)
 
 

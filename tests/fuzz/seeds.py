@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from layouts import (
+    described_xmp,
     draw_things_xmp,
     itext,
     jpeg,
@@ -131,6 +132,37 @@ def pictures() -> dict[str, list[bytes]]:
     }
 
 
+CIVITAI = {"6": {"class_type": "A", "inputs": {}}, "extraMetadata": json.dumps({"prompt": "a fox", "resources": []})}
+TENSOR_ART = {"prompt": "a fox", "negativePrompt": "x", "seed": "-1", "baseModel": {"modelFileName": "m", "hash": "A"}}
+SPACE = {"prompt": "a fox", "negative_prompt": "x", "resolution": "8 x 8", "guidance_scale": 5, "Model": "m"}
+MFLUX = {"mflux_version": "0.9", "prompt": "a fox", "seed": 2, "model": "dev", "lora_paths": ["x"], "lora_scales": [1]}
+SDCPP = 'a fox\nSteps: 20, Seed: 42, Version: stable-diffusion.cpp, SDCPP: {"a": [1, 2], "seed": 42}'
+MOCHI = "Include in Image: a fox; Exclude from Image: x; Model: m; Steps: 20; Seed: 5; Generator: Mochi Diffusion 5.0"
+MIDJOURNEY = (
+    "https://a.b/c.png a fox:: snow::2 --ar 16:9 --no hats --v 6.1 Job ID: 0b3f0000-1111-2222-3333-444455556666"
+)
+SWARM_MARKS = "a <random:fox, hare> <region:0,0,1,1> <setvar[x]:red> hat <segment:face,0.6> <var:x> nose <lora:y:0.5>"
+
+
+def _of_smaller_tools() -> list[bytes]:
+    """PNGs with what the tools write that have one layout."""
+    swarm = {"sui_image_params": {"prompt": SWARM_MARKS, "loras": ["z"], "loraweights": ["0.5"]}, "sui_models": []}
+    return [
+        png(text("prompt", json.dumps(CIVITAI))),
+        png(text("generation_data", json.dumps(TENSOR_ART)), text("prompt", json.dumps(GRAPH))),
+        png(text("parameters", json.dumps(SPACE))),
+        png(text("parameters", SDCPP)),
+        png(text("parameters", "a fox\nSteps: 20, Seed: 1, Version: KoboldCpp 1")),
+        png(text("parameters", "a fox\nSteps: 20, Seed: 1, Model: m"), text("parameters-json", "{}")),
+        png(text("parameters", json.dumps(swarm))),
+        png(itext("XML:com.adobe.xmp", described_xmp(MOCHI))),
+        png(text("Description", MIDJOURNEY)),
+        png(text("prompt", "a fox"), text("seed", "42")),
+        jpeg_exif(user_comment(json.dumps(MFLUX))),
+        jpeg_exif(pillow_exif({0x010F: "Black Forest Labs", 0x010E: "a fox", 0x0110: "flux-dev"})),
+    ]
+
+
 @functools.cache
 def metadata() -> dict[str, list[bytes]]:
     """Files by container; each holds what one of the tools writes."""
@@ -158,9 +190,11 @@ def metadata() -> dict[str, list[bytes]]:
             png(pixels=stealth("a fox\nSteps: 2", magic=b"stealth_rgbinfo", width=16, height=24)),
             _saved(_example(16, 16), "PNG", exif=b"Exif\0\0" + exifs[0]),
             png(text("parameters", _written_in_the_example())),
+            *_of_smaller_tools()[:10],
         ],
         "JPEG": [
             *map(jpeg_exif, exifs),
+            *_of_smaller_tools()[10:],
             jpeg((0xFE, json.dumps(FOOOCUS).encode())),
             jpeg((0xFE, INFOTEXT.encode())),
             jpeg((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp.encode())),

@@ -22,8 +22,9 @@ PIXEL_LIMIT_MP = 2.0
 
 TOOLS = frozenset(
     {
-        "AUTOMATIC1111", "ComfyUI", "Draw Things", "Easy Diffusion", "Fooocus", "Forge", "InvokeAI", "NovelAI",
-        "RuinedFooocus", "SD.Next", "SwarmUI",
+        "AUTOMATIC1111", "Black Forest Labs", "Civitai", "ComfyUI", "Draw Things", "Easy Diffusion", "Fooocus", "Forge",
+        "Hugging Face Space", "InvokeAI", "KoboldCpp", "MFLUX", "Midjourney", "Mochi Diffusion", "NovelAI",
+        "RuinedFooocus", "SD.Next", "Stability Matrix", "SwarmUI", "Tensor.Art", "stable-diffusion.cpp", "unknown",
     }
 )  # fmt: skip
 FORMATS = frozenset({"PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"})
@@ -66,10 +67,12 @@ CHECKS: dict[Target, Callable[[bytes], None]] = {"metadata": check_metadata, "de
 
 def _check_written(found: WrittenPrompt) -> None:
     assert found.tool in TOOLS, found.tool
-    assert found.prompt, "an empty prompt is none"
+    assert found.prompt or not found.texts, "without a prompt there are no texts"
     negative = [] if found.negative_prompt is None else [found.negative_prompt]
     assert negative != [""], "an empty negative prompt is None"
-    for text in (found.prompt, *negative, *found.settings, *map(str, found.settings.values())):
+    texts = (text.text for text in found.texts)
+    names = (name for resource in found.resources for name in (resource.name, resource.hash or ""))
+    for text in (found.prompt, *negative, *found.settings, *map(str, found.settings.values()), *texts, *names):
         _check_shown(text)
     assert len(found.prompt) <= LONGEST_PROMPT
     assert len(found.settings) <= 100

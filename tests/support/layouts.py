@@ -97,6 +97,16 @@ def pillow_exif(tags: dict[int, str]) -> bytes:
     return exif.tobytes().removeprefix(b"Exif\x00\x00")
 
 
+def described_xmp(description: str, creator: str = "") -> str:
+    """XMP with `dc:description`, and the program that wrote it."""
+    body = description.replace("&", "&amp;").replace("<", "&lt;")
+    return f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+      <rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/">
+         <dc:description><rdf:Alt><rdf:li xml:lang="x-default">{body}</rdf:li></rdf:Alt></dc:description>
+         <xmp:CreatorTool>{creator}</xmp:CreatorTool>
+      </rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
 def draw_things_xmp(comment: dict[str, Any], description: str = "") -> str:
     body = json.dumps(comment).replace("&", "&amp;").replace("<", "&lt;")
     return f"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 6.0.0">

@@ -14,11 +14,18 @@ _ESCAPE_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\
 # C0 and C1 except white space, and the marks that change the direction of text: they could alter a terminal's line.
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
-_MODEL_TAGS = re.compile(r"<(?:lora|lyco|hypernet|hypernetwork|embed|embedding|wlr):[^<>]*>", re.IGNORECASE)
-_EMBEDDINGS = re.compile(r"\bembedding:[^\s,:()\[\]{}]+", re.IGNORECASE)
+_STRUCTURED = re.compile(r"""\[? ?\{ ?["'][^"']{1,100}["'] ?:|"[\w -]{1,60}" ?: ?["{[]""")
+_MODEL_TAGS = re.compile(
+    r"<(?:lora|lyco|locon|loha|hypernet|hypernetwork|embed|embedding|ti|wlr):[^<>]*>", re.IGNORECASE
+)
+_EMBEDDINGS = re.compile(r"\bembedding:(?:\\[()\[\]]|[^\s,:()\[\]{}])+", re.IGNORECASE)
 _WILDCARDS = re.compile(r"(?<!\w)__[\w/*.-]{1,80}?__(?!\w)")
 _BREAK = re.compile(r"\bBREAK\b")
-_NOVELAI_WEIGHT = re.compile(r"(?<![\w.])-?\d{1,4}(?:\.\d{0,4})?::")
+_AND = re.compile(r" AND(?:_PERP|_SALT|_TOPK)?(?= )")
+_AND_WEIGHT = re.compile(r" ?: ?(-?\d{1,4}(?:\.\d{0,4})?)$")
+_NOVELAI_WEIGHT = re.compile(r"(?<![\w.])-?(?:\d{1,4}(?:\.\d{0,4})?|\.\d{1,4})::")
+_NOVELAI_MARK = re.compile(r"(?:(?<![\w.])(-?(?:\d{1,4}(?:\.\d{0,4})?|\.\d{1,4})))?::")
+_CHOICE_COUNT = re.compile(r" ?[\d-]{0,7}\$\$(?:[^$|]{0,40}\$\$)?")
 _INVOKEAI_WORD = re.compile(r"(?<=\w)(?:\+{2,}|-{2,})(?=[\s,.)\]]|$)")
 _INVOKEAI_GROUP = re.compile(r"\++|-+(?=[\s,.)\]]|$)|\d{1,3}(?:\.\d{1,4})?(?![\w.])")
 _WEIGHT = re.compile(r"\s*[+-]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})\s*")
@@ -44,15 +51,28 @@ def clean(raw: str) -> str:
 
     Removed are model tags (`<lora:..>`), weights of AUTOMATIC1111 (`(word:1.2)`, `((word))`, `[word]`), of NovelAI
     (`{word}`, `1.2::word::`) and of InvokeAI (`(word)1.2`, `word++`), escapes of brackets, `BREAK`, embeddings and
-    wildcards. Prompt editing `[a:b:0.5]` becomes b, which applies until the end; alternation `[a|b]` and choice `{a|b}`
-    become a.
+    wildcards; and words whose weight is zero or less, since the picture was to lack them. `AND` becomes a comma. Prompt
+    editing `[a:b:0.5]` becomes b, which applies until the end; alternation `[a|b]` and choice `{a|b}` become a. A
+    prompt that is itself JSON stays as it is.
     """
-    text = _MODEL_TAGS.sub(" ", tidy(raw))
-    text = _WILDCARDS.sub(" ", _EMBEDDINGS.sub(" ", text))
-    text, weights = _NOVELAI_WEIGHT.subn("", _BREAK.sub(" ", text))
-    if weights:
-        text = text.replace("::", "")
+    text = tidy(raw)
+    if _STRUCTURED.match(text):
+        return text
+    text = _WILDCARDS.sub(" ", _EMBEDDINGS.sub(" ", _MODEL_TAGS.sub(" ", text)))
+    text = _without_conjunctions(_BREAK.sub(" ", text))
+    text = "".join(part for part, weight in novelai_parts(text) if weight > 0)
     return _close_gaps(_INVOKEAI_WORD.sub("", _without_brackets(text)))
+
+
+def novelai_parts(text: str) -> list[tuple[str, float]]:
+    """Split at NovelAI's marks `1.5::words::` into texts and their weights: one of weight 1 if it has none."""
+    if not _NOVELAI_WEIGHT.search(text):
+        return [(text, 1.0)]
+    parts, position, weight = [], 0, 1.0
+    for mark in _NOVELAI_MARK.finditer(text):
+        parts.append((text[position : mark.start()], weight))
+        position, weight = mark.end(), float(mark[1] or 1)
+    return [*parts, (text[position:], weight)]
 
 
 def differs(raw: str, prompt: str) -> bool:
@@ -62,6 +82,32 @@ def differs(raw: str, prompt: str) -> bool:
 
 def _letters(text: str) -> str:
     return text.replace(" ", "").replace(",", "")
+
+
+def _without_conjunctions(text: str) -> str:
+    """Replace `a :1.2 AND b` by "a, b"; in "SALT AND PEPPER" it is a word."""
+    parts, position = [], 0
+    for mark in _AND.finditer(text):
+        before, after = text[max(0, mark.start() - 40) : mark.start()], text[mark.end() : mark.end() + 40]
+        if _is_shouted(before.split()[-1:]) and _is_shouted(after.split()[:1]):
+            continue
+        parts.append(text[position : mark.start()])
+        position = mark.end()
+    if not parts:
+        return text
+    return ",".join(_weighted(part) for part in (*parts, text[position:]))
+
+
+def _is_shouted(words: list[str]) -> bool:
+    return any(len(word) > 1 and word.isupper() for word in words)
+
+
+def _weighted(text: str) -> str:
+    """The text without the weight at its end, or nothing if that is not positive."""
+    weight = _AND_WEIGHT.search(text, max(0, len(text) - 20))
+    if weight is None:
+        return text
+    return text[: weight.start()] if float(weight[1]) > 0 else ""
 
 
 def _close_gaps(text: str) -> str:
@@ -90,8 +136,10 @@ class _Group:
         parts = ["".join(pieces) for pieces in self.parts]
         separators = self.separators
         if self.opener in ("[", "{") and "|" in separators:
-            return _joined(parts, separators[: separators.index("|")])
+            return _CHOICE_COUNT.sub("", _joined(parts, separators[: separators.index("|")]), count=1)
         if self.opener in ("(", "[") and separators[-1:] == [":"] and _WEIGHT.fullmatch(parts[-1]):
+            if self.opener == "(" and float(parts[-1]) <= 0:
+                return ""
             parts, separators = parts[:-1], separators[:-1]
             if self.opener == "[" and separators == [":"]:
                 return parts[1] if parts[1].strip() else parts[0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from unprompt.images.metadata import cleaning
+from unprompt.images.metadata.tags import merged, tagged
 from unprompt.prediction import Certainty, Resource, WrittenPrompt, WrittenText
 
 LONGEST_PROMPT = 100_000
@@ -15,6 +16,7 @@ LONGEST_PROMPT = 100_000
 
 _SETTING_LIMIT = 100
 _VALUE_LIMIT_CHARS = 2_000
+_JSON_LIMIT_CHARS = 100_000  # of all settings that are JSON: what is cut off is JSON no longer
 _TEXT_LIMIT = 100
 _RESOURCE_LIMIT = 100
 _NAME_LIMIT_CHARS = 300
@@ -30,6 +32,7 @@ def compose(
     negative: object = None,
     settings: Mapping[str, Any] | None = None,
     *,
+    raw: str | None = None,
     certainty: Certainty = "written",
     texts: Iterable[WrittenText] = (),
     resources: Iterable[Resource] = (),
@@ -39,7 +42,8 @@ def compose(
     """Build a reader's result; None if the prompt is not a text, is empty once cleaned, or is too long.
 
     The negative prompt keeps its weights: it is shown, not embedded. Settings that are not single values are omitted.
-    `texts` are needed only if there are more than the prompt and the negative prompt.
+    `raw` is the text as it is in the file, if `prompt` is less than that. `texts` are needed only if there are more
+    than the prompt and the negative prompt. `resources` need not repeat tags of the prompts such as `<lora:name:0.8>`.
     """
     if not isinstance(prompt, str) or len(prompt) > LONGEST_PROMPT:
         return None
@@ -47,16 +51,17 @@ def compose(
     if not cleaned:
         return None
     unwanted = cleaning.tidy(negative) if isinstance(negative, str) and len(negative) <= LONGEST_PROMPT else ""
+    written = prompt if raw is None or len(raw) > LONGEST_PROMPT else raw
     return WrittenPrompt(
         tool=tool,
         prompt=cleaned,
         negative_prompt=unwanted or None,
         settings=_scalars(settings or {}),
-        raw=cleaning.mend(prompt),
-        weighted=cleaning.differs(prompt, cleaned),
+        raw=cleaning.mend(written),
+        weighted=cleaning.differs(written, cleaned),
         certainty=certainty,
         texts=_texts(texts) or _own_texts(cleaned, unwanted),
-        resources=_resources(resources),
+        resources=_resources(chain(resources, tagged(written), tagged(unwanted))),
         candidates=_candidates(cleaned, candidates),
         note=cleaning.tidy(note),
     )
@@ -86,14 +91,22 @@ def number(text: str) -> int | float | str:
 
 def _scalars(settings: Mapping[str, Any]) -> dict[str, Scalar]:
     scalars: dict[str, Scalar] = {}
+    json_left = _JSON_LIMIT_CHARS
     for key, value in settings.items():
         if len(scalars) >= _SETTING_LIMIT:
             break
-        if isinstance(value, str):
+        if isinstance(value, str) and _is_json(value):
+            value = cleaning.tidy(value) if len(value) <= json_left else ""
+            json_left -= len(value)
+        elif isinstance(value, str):
             value = cleaning.tidy(value[:_VALUE_LIMIT_CHARS])
         if isinstance(value, (str, int, float)) and value != "":
             scalars[cleaning.tidy(key[:100])] = value
     return scalars
+
+
+def _is_json(value: str) -> bool:
+    return value[:1] + value[-1:] in ("{}", "[]")
 
 
 def _own_texts(prompt: str, negative: str) -> tuple[WrittenText, ...]:
@@ -115,15 +128,13 @@ def _texts(texts: Iterable[WrittenText]) -> tuple[WrittenText, ...]:
 
 def _resources(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     """The resources, each once, with names on one line."""
-    found: dict[tuple[str, str], Resource] = {}
+    found = []
     for resource in islice(resources, _RESOURCE_LIMIT):
         name = cleaning.tidy(resource.name[:_NAME_LIMIT_CHARS])
         digest = None if resource.hash is None else cleaning.tidy(resource.hash[:_NAME_LIMIT_CHARS]) or None
         if name or digest:
-            found.setdefault(
-                (resource.kind, name or str(digest)), Resource(resource.kind, name, resource.weight, digest)
-            )
-    return tuple(found.values())
+            found.append(Resource(resource.kind, name, resource.weight, digest))
+    return tuple(merged(found))
 
 
 def _candidates(prompt: str, candidates: Iterable[str]) -> tuple[str, ...]:

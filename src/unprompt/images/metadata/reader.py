@@ -23,6 +23,11 @@ Reader: TypeAlias = Callable[[Fields], "WrittenPrompt | None"]
 
 READERS = (
     "swarmui:read",
+    "civitai:read",
+    "tensorart:read",
+    "drawthings:read",
+    "mflux:read",
+    "mochi:read",
     "fooocus:read",
     "a1111:read",
     "easydiffusion:read",
@@ -30,12 +35,15 @@ READERS = (
     "comfyui.reading:read",
     "novelai:read",
     "fooocus:read_comment",
-    "drawthings:read",
+    "spaces:read",
+    "midjourney:read",
+    "blackforest:read",
+    "plain:read",
 )
 """Functions of the modules in this folder. The first that finds a prompt names the tool, so the order matters.
 
-`parameters` comes before `prompt`, and `prompt` before `Comment`. Tools that put their own JSON into `parameters` come
-before AUTOMATIC1111, whose text has no distinguishing mark.
+Tools that write an infotext, a graph or JSON of common keys beside their own mark come before the readers of these. A
+reader whose text has the least distinguishing mark comes last.
 """
 
 GROUP = "unprompt.metadata"
