@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from unprompt import Failure, Prediction, Unprompter, embed, load
+from unprompt.answer.answering import Answering
 from unprompt.answer.codebook import Codebook
 from unprompt.answer.fusing import fuse
 from unprompt.answer.memory import RecentAnswers
@@ -22,7 +23,7 @@ from unprompt.answer.needs import preset_needs
 from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.output.records import to_record
-from unprompt.prediction import WrittenPrompt
+from unprompt.prediction import WrittenPrompt, WrittenText
 from unprompt.presets import load_preset
 from unprompt.unprompter import _DECODERS_LIMIT, _WAITING_LIMIT
 
@@ -197,9 +198,15 @@ def test_answers_that_say_very_much_are_not_remembered(unprompter: Unprompter, p
     assert isinstance(answer, Prediction)
     kept = RecentAnswers()
     kept.put({"short": replace(answer, written=WrittenPrompt("tool", "a cat", raw="x" * 100))})
-    kept.put({"long": replace(answer, written=WrittenPrompt("tool", "a cat", raw="x" * 100_000))})
+    long = [
+        WrittenPrompt("tool", "a cat", raw="x" * 100_000),
+        WrittenPrompt("tool", "a cat", texts=(WrittenText("x" * 100_000, "region"),)),
+        WrittenPrompt("tool", "a cat", candidates=("a cat", "x" * 100_000)),
+        WrittenPrompt("tool", "a cat", settings={"x": "x" * 100_000}),
+    ]
+    kept.put({str(number): replace(answer, written=written) for number, written in enumerate(long)})
     assert kept.get("short") is not None
-    assert kept.get("long") is None
+    assert [kept.get(str(number)) for number in range(len(long))] == [None] * len(long)
 
 
 def test_only_the_latest_answers_are_remembered(unprompter: Unprompter, pictures: list[Path]) -> None:
@@ -284,6 +291,19 @@ def test_a_written_prompt_is_the_answer(unprompter: Unprompter, examples: Path) 
     assert np.allclose(answer.vector, embed([PROMPT])[0], atol=1e-6)
     assert [(vote.member, vote.weight, vote.texts) for vote in answer.votes] == [("metadata", 1.0, (PROMPT,))]
     assert set(answer.model["models"]) == {"all-MiniLM-L6-v2.unprompt"}
+
+
+def test_an_ambiguous_file_offers_every_prompt_that_it_could_mean(unprompter: Unprompter) -> None:
+    written = WrittenPrompt("ComfyUI", "a cat", certainty="ambiguous", candidates=("a cat", "a cow", "a boat"))
+    answering = Answering(unprompter.preset)
+    answer = answering.answer_written("a.png", written, top=2)
+    assert (answer.prompt, answer.similarity) == ("a cat", 1.0)
+    assert [(candidate.text, candidate.origin) for candidate in answer.candidates] == [
+        ("a cat", "metadata"),
+        ("a cow", "metadata"),
+    ]
+    assert -1 < answer.candidates[1].similarity < 1
+    assert len(answering.answer_written("a.png", written, top=0).candidates) == 1
 
 
 def test_a_written_prompt_needs_no_image_model(preset: Path, examples: Path) -> None:

@@ -62,6 +62,9 @@ class Vote:
     negative_prompt: str | None = None
 
 
+Origin = Literal["metadata", "prediction"]
+"""Where an answer is from: the file itself, or the members' votes."""
+
 Role = Literal["positive", "negative", "style", "region", "refiner", "instruction"]
 """What a written text was for. An instruction is addressed to a language model, not to the generator."""
 
@@ -129,13 +132,13 @@ class Prediction:
     is "prediction", the fused vector of the votes, drawn towards the preset's codebook if there is one. `similarity` is
     the cosine between the prompt's own vector and the fused vector before it is drawn; if the only member's text is the
     answer, it is that vote's `text_similarity`, if measured. If no text was asked for, `prompt` is empty and
-    `similarity` None. `candidates` include the prompt itself, best first. `model` says what computed the answer:
-    preset, version, hashes.
+    `similarity` None. `candidates` include the prompt itself, best first; if the file is ambiguous, they are the
+    prompts that it could mean. `model` says what computed the answer: preset, version, hashes.
     """
 
     source: str
     prompt: str
-    origin: Literal["metadata", "prediction"]
+    origin: Origin
     vector: Vector
     similarity: float | None
     candidates: tuple[Candidate, ...]

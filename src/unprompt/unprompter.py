@@ -181,7 +181,7 @@ class Unprompter:
         voters = ThreadPoolExecutor(_BATCHES, thread_name_prefix="unprompt-vote")
         try:
             for item in _until_error(items, errors):
-                answer = self._without_models(item, answers)
+                answer = self._without_models(item, answers, top)
                 if not waiting and not batches and not isinstance(answer, Picture):
                     yield answer
                     continue
@@ -233,11 +233,11 @@ class Unprompter:
                 answers.put({item.sha256: answer})
             yield replace(answer, source=item.source)
 
-    def _without_models(self, item: _Read, answers: Answers) -> _Read:
+    def _without_models(self, item: _Read, answers: Answers, top: int) -> _Read:
         """The answer that needs no image model, or else the item itself."""
         if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
             return item
-        answer = self._answering.answer_written(item.source, item.written)
+        answer = self._answering.answer_written(item.source, item.written, top)
         answers.put({item.sha256: answer})
         return answer
 

@@ -97,12 +97,16 @@ ANSWER: dict[str, Any] = {
     "candidates": [],
     "votes": [],
     "tool": "AUTOMATIC1111",
+    "certainty": "written",
     "negative_prompt": "dog",
     "settings": {"Seed": 1, "Größe": "1x1"},
     "model": {},
 }
 FAILED = {"source": "b\udcff.png", "error": {"kind": "truncated", "message": "it ends early"}}
-COLUMNS = "source,prompt,origin,similarity,tool,negative_prompt,settings,missing,error_kind,error_message"
+COLUMNS = (
+    "source,prompt,origin,similarity,tool,certainty,negative_prompt,settings,resources,note,"
+    "missing,error_kind,error_message"
+)
 
 
 def table(records: list[dict[str, Any]], **columns: bool) -> str:
@@ -113,8 +117,9 @@ def test_csv() -> None:
     text = table([ANSWER, FAILED])
     assert text.splitlines() == [
         COLUMNS,
-        'a.png,"a ""cat"", by night",metadata,0.123457,AUTOMATIC1111,dog,"{""Seed"": 1, ""Größe"": ""1x1""}",,,',
-        "b\\udcff.png,,,,,,,,truncated,it ends early",
+        'a.png,"a ""cat"", by night",metadata,0.123457,AUTOMATIC1111,written,dog,'
+        '"{""Seed"": 1, ""Größe"": ""1x1""}",,,,,',
+        "b\\udcff.png,,,,,,,,,,,truncated,it ends early",
     ]
     assert "\r" not in text
     first, second = csv.DictReader(io.StringIO(text))
@@ -235,7 +240,7 @@ def test_standard_output_is_flushed_and_stays_open() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     jsonl, table, array, text, _ = run.stdout.split("---\n")
     assert json.loads(jsonl) == json.loads(array)[0] == {"source": "a", "prompt": "p"}
-    assert table == f"{COLUMNS}\na,p,,,,,,,,\n"
+    assert table == f"{COLUMNS}\na,p,,,,,,,,,,,\n"
     assert text == "p\n"
 
 

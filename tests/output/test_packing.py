@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unprompt.output.packing import pack, unpack
-from unprompt.prediction import Candidate, Prediction, Term, Vector, Vote, WrittenPrompt
+from unprompt.prediction import Candidate, Prediction, Resource, Term, Vector, Vote, WrittenPrompt, WrittenText
 
 MODEL = {"unprompt": "0.1.0", "preset": "embedded", "preset_hash": "fb18", "models": {"vit": "d700", "decoder": "b1d6"}}
 
@@ -73,6 +73,15 @@ WRITTEN = WrittenPrompt(
     raw="a (cat:1.2)",
     weighted=True,
 )
+COMPUTED = WrittenPrompt(
+    "ComfyUI",
+    "a cat",
+    certainty="ambiguous",
+    texts=(WrittenText("a cat", "positive", "6 CLIPTextEncode"), WrittenText("a roof\ud800", "region", weight=1 / 3)),
+    resources=(Resource("lora", "cats", 0.1 + 0.2, "a1b2"), Resource("checkpoint", "猫")),
+    candidates=("a cat", "a dog"),
+    note="a language model rewrote it",
+)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +91,23 @@ WRITTEN = WrittenPrompt(
         answer(prompt="", similarity=None, candidates=(), votes=()),
         answer(origin="metadata", similarity=1.0, written=WRITTEN),
         answer(written=WrittenPrompt("ComfyUI", "a cat")),
+        answer(origin="metadata", written=COMPUTED),
         answer(source="caf\udce9.png", prompt="\ud83d\ude00 \ude00 😀 \u2028 \x00 猫"),
         answer(similarity=5e-324, vector=np.full(384, -0.0, np.float32)),
         answer(vector=np.full(384, np.nan, np.float32)),
         answer(model={}),
     ],
-    ids=["prediction", "no-text", "metadata", "no-settings", "hostile-texts", "tiny-numbers", "nan", "no-model"],
+    ids=[
+        "prediction",
+        "no-text",
+        "metadata",
+        "no-settings",
+        "computed",
+        "hostile-texts",
+        "tiny-numbers",
+        "nan",
+        "no-model",
+    ],
 )
 def test_packing_is_exact(prediction: Prediction) -> None:
     assert_same(unpack(pack(prediction)), prediction)
@@ -141,6 +161,14 @@ GOOD = (
 )
 
 
+OLD = '{"tool":"A","prompt":"b","negative_prompt":null,"settings":{},"raw":"(b)","weighted":true}'
+
+
+def test_an_answer_that_an_earlier_version_packed() -> None:
+    written = unpack(packed_json(GOOD.replace('"written":null', f'"written":{OLD}'))).written
+    assert written == WrittenPrompt("A", "b", raw="(b)", weighted=True)
+
+
 @pytest.mark.parametrize(
     "forged",
     [
@@ -159,6 +187,7 @@ GOOD = (
         packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,true,[],null,null,[]]]')),
         packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],null,null,[["oil"]]]]')),
         packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],"0.1",null,[]]]')),
+        packed_json(GOOD.replace('"written":null', f'"written":{OLD[:-1]},"certainty":"sure"}}')),
         packed_json(GOOD, b""),
         packed_json(GOOD, bytes(7)),
         packed_json(GOOD, bytes(4 * 383)),

@@ -28,7 +28,10 @@ ANSWER: dict[str, Any] = {
     "candidates": [{"text": "a cat", "similarity": 0.5, "from": "decoder"}],
     "votes": [{"member": "regressor", "weight": 1.0}],
     "tool": "AUTOMATIC1111",
+    "certainty": "ambiguous",
     "settings": {"Seed": 1, "text": "\ud800"},
+    "resources": [{"kind": "lora", "name": "cats"}],
+    "texts": [{"role": "region", "text": "a roof"}],
     "model": {"missing": {"captioner": "not here \ud800"}},
     "embedding": VECTOR.tolist(),
 }
@@ -47,9 +50,8 @@ def test_a_row_a_record(tmp_path: Path) -> None:
     answer, failure = written(tmp_path / "a.parquet", [ANSWER, FAILED], text=True, embedding=True)
     assert np.array_equal(np.array(answer.pop("embedding"), np.float32), VECTOR)
     assert json.loads(answer.pop("missing")) == ANSWER["model"]["missing"]
-    assert {name: json.loads(answer.pop(name)) for name in ("settings", "candidates", "votes")} == {
-        name: ANSWER[name] for name in ("candidates", "votes")
-    } | {"settings": {"Seed": 1, "text": "\ud800"}}
+    nested = ("settings", "resources", "texts", "candidates", "votes")
+    assert {name: json.loads(answer.pop(name)) for name in nested} == {name: ANSWER[name] for name in nested}
     assert answer == {
         "source": "b\\udcff.png",
         "prompt": "a\x1b \x00 \\ud800 猫",
@@ -57,7 +59,9 @@ def test_a_row_a_record(tmp_path: Path) -> None:
         "origin": "metadata",
         "similarity": 0.123457,
         "tool": "AUTOMATIC1111",
+        "certainty": "ambiguous",
         "negative_prompt": None,
+        "note": None,
         "error_kind": None,
         "error_message": None,
     }

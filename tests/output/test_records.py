@@ -1,16 +1,33 @@
 """Answers as JSON objects."""
 
 import json
+from typing import Any
 
 import numpy as np
+import pytest
 
 from unprompt.output.jsonl import to_json
 from unprompt.output.records import metadata_record, to_record
+from unprompt.output.tables import table_columns, table_row
 from unprompt.output.text import metadata_lines, prompt_line, score_lines
-from unprompt.prediction import Candidate, Failure, Prediction, Term, Vote, WrittenPrompt
+from unprompt.prediction import Candidate, Failure, Prediction, Resource, Term, Vote, WrittenPrompt, WrittenText
 
 VECTOR = np.eye(384, dtype=np.float32)[0]
 MODEL = {"unprompt": "1", "preset": "p", "preset_hash": "h", "models": {"m": "i"}}
+AMBIGUOUS = WrittenPrompt(
+    "ComfyUI",
+    "a cat",
+    negative_prompt="a dog",
+    certainty="ambiguous",
+    texts=(
+        WrittenText("a cat", "positive", "6 CLIPTextEncode"),
+        WrittenText("a dog", "negative"),
+        WrittenText("on a roof", "region", "7 CLIPTextEncode", 0.5),
+    ),
+    resources=(Resource("lora", "cats", 0.123456789, "a1b2"), Resource("checkpoint", "m")),
+    candidates=("a cat", "a cow"),
+    note="the file does not say which branch was taken",
+)
 WRITTEN = WrittenPrompt("AUTOMATIC1111", "a cat", negative_prompt="a dog", settings={"Steps": 20}, raw="a (cat:1.2)")
 
 
@@ -81,7 +98,42 @@ def test_the_embedding_comes_when_asked_for() -> None:
 def test_what_the_file_says_comes_along() -> None:
     record = to_record(prediction(origin="metadata", written=WRITTEN))
     assert (record["tool"], record["negative_prompt"], record["settings"]) == ("AUTOMATIC1111", "a dog", {"Steps": 20})
+    assert record["certainty"] == "written"
+    assert not {"texts", "resources", "note"} & record.keys()
     assert list(record)[-1] == "model"
+
+
+@pytest.mark.parametrize("record", [to_record(prediction(written=AMBIGUOUS)), metadata_record("a.png", AMBIGUOUS)])
+def test_an_ambiguous_prompt_says_so_and_offers_every_text(record: dict[str, Any]) -> None:
+    assert (record["certainty"], record["note"]) == ("ambiguous", "the file does not say which branch was taken")
+    assert record["resources"] == [
+        {"kind": "lora", "name": "cats", "weight": 0.123457, "hash": "a1b2"},
+        {"kind": "checkpoint", "name": "m"},
+    ]
+    assert record["texts"] == [
+        {"role": "positive", "text": "a cat", "node": "6 CLIPTextEncode"},
+        {"role": "negative", "text": "a dog"},
+        {"role": "region", "text": "on a roof", "node": "7 CLIPTextEncode", "weight": 0.5},
+    ]
+    assert record["candidates"][0]["text"] == "a cat"
+
+
+def test_texts_that_are_the_prompt_once_more_are_left_out() -> None:
+    texts = (WrittenText("a cat", "positive", "6"), WrittenText("a dog", "negative", "7"))
+    assert "texts" not in metadata_record("a", WrittenPrompt("A", "a cat", negative_prompt="a dog", texts=texts))
+    assert "texts" in metadata_record("a", WrittenPrompt("A", "a cat", texts=texts))
+
+
+def test_a_maker_without_a_prompt() -> None:
+    record = metadata_record("a.png", WrittenPrompt("Firefly", "", note="read, not verified"))
+    assert record == {"source": "a.png", "tool": "Firefly", "prompt": None, "note": "read, not verified"}
+
+
+def test_a_row_of_a_table_holds_what_the_file_says() -> None:
+    row = table_row(metadata_record("a.png", AMBIGUOUS))
+    assert set(table_columns(text=True, embedding=True)) | {"texts", "candidates", "votes"} == set(row)
+    assert (row["certainty"], json.loads(row["resources"])[1]) == ("ambiguous", {"kind": "checkpoint", "name": "m"})
+    assert json.loads(row["candidates"]) == [{"text": "a cat"}, {"text": "a cow"}]
 
 
 def test_without_text() -> None:

@@ -94,16 +94,23 @@ class Answering:
             model=self._model(self._identities(with_words=top > 0)),
         )
 
-    def answer_written(self, source: str, written: WrittenPrompt) -> Prediction:
-        """The prediction of a picture whose file holds its prompt; no member is asked."""
+    def answer_written(self, source: str, written: WrittenPrompt, top: int = 1) -> Prediction:
+        """The prediction of a picture whose file holds its prompt; no member is asked.
+
+        If the file is ambiguous, up to `top` prompts that it could mean are the candidates, in its own order.
+        """
         (vector,) = self.encoder.encode([written.prompt])
+        others = [(text, self.encoder.encode([text])[0]) for text in written.candidates[1:top]]
         return Prediction(
             source=source,
             prompt=written.prompt,
             origin="metadata",
             vector=vector,
             similarity=1.0,
-            candidates=(Candidate(written.prompt, 1.0, METADATA),),
+            candidates=(
+                Candidate(written.prompt, 1.0, METADATA),
+                *(Candidate(text, float(other @ vector), METADATA) for text, other in others),
+            ),
             votes=(written_vote(written, vector),),
             written=written,
             model=self._model(_identity(self.encoder.folder)),

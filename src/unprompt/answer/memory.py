@@ -53,5 +53,7 @@ def _is_short(answer: Prediction) -> bool:
     written = answer.written
     if written is None:
         return True
-    texts = (written.prompt, written.negative_prompt or "", written.raw, *map(str, written.settings.values()))
-    return sum(map(len, texts)) <= WRITTEN_LIMIT
+    # A set, for most of them are the prompt once more, and the same object.
+    texts = {written.prompt, written.negative_prompt or "", written.raw, written.note, *written.candidates}
+    texts |= {text.text for text in written.texts} | {resource.name for resource in written.resources}
+    return sum(map(len, texts)) + sum(len(str(value)) for value in written.settings.values()) <= WRITTEN_LIMIT

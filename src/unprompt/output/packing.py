@@ -13,12 +13,25 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.prediction import EMBEDDING_SIZE, Candidate, Prediction, Term, Vector, Vote, WrittenPrompt
+from unprompt.prediction import (
+    EMBEDDING_SIZE,
+    Candidate,
+    Certainty,
+    Origin,
+    Prediction,
+    Resource,
+    Role,
+    Term,
+    Vector,
+    Vote,
+    WrittenPrompt,
+    WrittenText,
+)
 
 _LIMIT_BYTES = 256 * 2**20
 """A larger answer is damaged: this is many times the longest text that metadata may hold."""
@@ -79,6 +92,11 @@ def _written_content(written: WrittenPrompt) -> dict[str, Any]:
         "settings": dict(written.settings),
         "raw": written.raw,
         "weighted": written.weighted,
+        "certainty": written.certainty,
+        "texts": [[text.text, text.role, text.node, text.weight] for text in written.texts],
+        "resources": [[each.kind, each.name, each.weight, each.hash] for each in written.resources],
+        "candidates": written.candidates,
+        "note": written.note,
     }
 
 
@@ -86,7 +104,7 @@ def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Predictio
     return Prediction(
         source=_text(content["source"]),
         prompt=_text(content["prompt"]),
-        origin=_origin(content["origin"]),
+        origin=_one_of(get_args(Origin), content["origin"]),
         vector=next(vectors),
         similarity=_optional(_number, content["similarity"]),
         candidates=tuple(
@@ -126,6 +144,18 @@ def _written(content: dict[str, Any]) -> WrittenPrompt:
         settings=dict(content["settings"]),
         raw=_text(content["raw"]),
         weighted=bool(content["weighted"]),
+        # Answers that were packed by an earlier version lack what follows.
+        certainty=_one_of(get_args(Certainty), content.get("certainty", "written")),
+        texts=tuple(
+            WrittenText(_text(text), _one_of(get_args(Role), role), _text(node), _number(weight))
+            for text, role, node, weight in content.get("texts", ())
+        ),
+        resources=tuple(
+            Resource(_text(kind), _text(name), _optional(_number, weight), _optional(_text, digest))
+            for kind, name, weight, digest in content.get("resources", ())
+        ),
+        candidates=tuple(map(_text, content.get("candidates", ()))),
+        note=_text(content.get("note", "")),
     )
 
 
@@ -173,7 +203,7 @@ def _number(value: object) -> float:
     return value
 
 
-def _origin(value: object) -> Literal["metadata", "prediction"]:
-    if value not in ("metadata", "prediction"):
-        raise ValueError(f"expected metadata or prediction, found {value!r}")
-    return value
+def _one_of(choices: tuple[Converted, ...], value: Any) -> Converted:
+    if value not in choices:
+        raise ValueError(f"expected one of {choices}, found {value!r}")
+    return choices[choices.index(value)]

@@ -24,7 +24,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ParquetWriter:
-    """Writes the columns of csv with types, and `candidates` and `votes` as JSON; missing values are null.
+    """Writes the columns of csv with types, and `texts`, `candidates` and `votes` as JSON; missing values are null.
 
     A parquet file can be read only once its footer is written. So it grows beside its final place, as .NAME.part, and
     is put there when it is closed, also after an interruption, with the answers so far. A killed run leaves the old
@@ -38,7 +38,7 @@ class ParquetWriter:
             import pyarrow
             from pyarrow import parquet
         self._path = plain_place(path, "parquet")
-        columns = (*table_columns(text=text, embedding=embedding), "candidates", "votes")
+        columns = (*table_columns(text=text, embedding=embedding), "texts", "candidates", "votes")
         types = {"similarity": pyarrow.float64(), "embedding": pyarrow.list_(pyarrow.float32(), EMBEDDING_SIZE)}
         self._schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
         self._new_batch = pyarrow.RecordBatch.from_pydict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from unprompt.prediction import Candidate, Failure, Prediction, Term, Vector, Vote, WrittenPrompt
+from unprompt.prediction import Candidate, Failure, Prediction, Resource, Term, Vector, Vote, WrittenPrompt, WrittenText
 
 Record = dict[str, Any]
 
@@ -45,11 +45,13 @@ def failure_record(failure: Failure) -> Record:
 
 
 def metadata_record(source: str, written: WrittenPrompt | None) -> Record:
-    """Convert the prompt in a file's metadata; `tool` and `prompt` are null if there is none."""
+    """Convert what a file's metadata says; `prompt` is null if none is written, and `tool` if no maker is."""
     if written is None:
         return {"source": source, "tool": None, "prompt": None}
-    record = {"source": source, "tool": written.tool, "prompt": written.prompt}
-    return record | _written(written) | {"raw": written.raw}
+    record: Record = {"source": source, "tool": written.tool, "prompt": written.prompt or None} | _written(written)
+    if written.candidates:
+        record["candidates"] = [{"text": text} for text in written.candidates]
+    return record | ({"raw": written.raw} if written.raw else {})
 
 
 def scores_record(source: str, scores: Sequence[Candidate]) -> Record:
@@ -99,10 +101,42 @@ def _term(term: Term) -> Record:
 
 
 def _written(written: WrittenPrompt) -> Record:
-    """Convert `tool`, and `negative_prompt` and `settings` if the file has them."""
+    """Convert `tool` and `certainty`, and of all else that the file may hold what it does."""
     record: Record = {"tool": written.tool}
+    if written.prompt:
+        record["certainty"] = written.certainty
     if written.negative_prompt:
         record["negative_prompt"] = written.negative_prompt
     if written.settings:
         record["settings"] = dict(written.settings)
+    if written.resources:
+        record["resources"] = [_resource(resource) for resource in written.resources]
+    if _has_other_texts(written):
+        record["texts"] = [_text(text) for text in written.texts]
+    if written.note:
+        record["note"] = written.note
+    return record
+
+
+def _has_other_texts(written: WrittenPrompt) -> bool:
+    own = {("positive", written.prompt), ("negative", written.negative_prompt)}
+    return any((text.role, text.text) not in own for text in written.texts)
+
+
+def _text(text: WrittenText) -> Record:
+    """Convert a text; its `weight` is omitted if it is 1."""
+    record: Record = {"role": text.role, "text": text.text}
+    if text.node:
+        record["node"] = text.node
+    if text.weight != 1:
+        record["weight"] = rounded(text.weight)
+    return record
+
+
+def _resource(resource: Resource) -> Record:
+    record: Record = {"kind": resource.kind, "name": resource.name}
+    if resource.weight is not None:
+        record["weight"] = rounded(resource.weight)
+    if resource.hash is not None:
+        record["hash"] = resource.hash
     return record

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from unprompt.output.records import Record
 
 
+_OF_ANSWER = ("source", "prompt", "text", "origin", "similarity", "embedding")
+_OF_FILE = ("tool", "certainty", "negative_prompt", "note")
+_NESTED = ("settings", "resources", "texts", "candidates", "votes")
+
+
 def table_columns(*, text: bool = False, embedding: bool = False) -> tuple[str, ...]:
     """The columns of every row, in order; `text` and `embedding` only on request."""
     return (
@@ -20,8 +25,11 @@ def table_columns(*, text: bool = False, embedding: bool = False) -> tuple[str, 
         "origin",
         "similarity",
         "tool",
+        "certainty",
         "negative_prompt",
         "settings",
+        "resources",
+        "note",
         "missing",
         "error_kind",
         "error_message",
@@ -30,17 +38,16 @@ def table_columns(*, text: bool = False, embedding: bool = False) -> tuple[str, 
 
 
 def table_row(record: Record) -> dict[str, Any]:
-    """Convert a record to cells, including "candidates" and "votes"; nested values become JSON, missing ones None.
+    """Convert a record to cells, also of "texts", "candidates" and "votes"; nested values become JSON, missing None.
 
     Raises DataError for a record that is not an answer, such as scores.
     """
     if "prompt" not in record and "error" not in record:
         raise DataError("expected answers to write as a table, found other records; use --format text, json or jsonl")
     error, missing = record.get("error", {}), record.get("model", {}).get("missing")
-    plain = ("source", "prompt", "text", "origin", "similarity", "tool", "negative_prompt", "embedding")
     return {
-        **{name: record.get(name) for name in plain},
-        **{name: json_cell(record[name]) if name in record else None for name in ("settings", "candidates", "votes")},
+        **{name: record.get(name) for name in (*_OF_ANSWER, *_OF_FILE)},
+        **{name: json_cell(record[name]) if name in record else None for name in _NESTED},
         "missing": json_cell(missing) if missing else None,
         "error_kind": error.get("kind"),
         "error_message": error.get("message"),
