@@ -43,13 +43,12 @@ from unprompt.bank import building
 from unprompt.bank.bank import Bank
 from unprompt.bank.index import Index
 from unprompt.bank.indexing import build_index
-from unprompt.bank.layout import SENTENCES, Makers
+from unprompt.bank.layout import Config, Makers
 from unprompt.prediction import Vector
 from unprompt.progress import SILENT
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.towers.embedded import NAME, EmbeddedPair
 from unprompt.vocabulary import ranking
-from unprompt.vocabulary.vector_file import Half
 
 ENCODED = 2000
 POOL = 1 << 15
@@ -96,7 +95,7 @@ def write(folder: Path, prompts: Sequence[str], count: int, source: Source) -> t
             spent_s -= time.perf_counter()
             files.append(portion, vectors, None)
         files.close_whole()
-    building._finish(folder, makers, count, SILENT)
+    building._finish(folder, Config(count, makers, {}), {}, SILENT)
     return Bank.open(folder), spent_s + time.perf_counter()
 
 
@@ -109,13 +108,13 @@ def write_numbers(folder: Path, count: int, source: Source) -> Bank:
             size = min(POOL, count - at)
             files.append([str(number) for number in range(at, at + size)], source.vectors(size), None)
         files.close_whole()
-    building._finish(folder, makers, count, SILENT)
+    building._finish(folder, Config(count, makers, {}), {}, SILENT)
     return Bank.open(folder)
 
 
-def multiply(vectors: Half, images: Vector) -> None:
+def multiply(vectors: ranking.Halves, images: Vector) -> None:
     """The product alone."""
-    wide = np.empty((ranking._BLOCK, vectors.shape[1]), np.float32)
+    wide = np.empty((ranking._BLOCK, images.shape[1]), np.float32)
     for at in range(0, len(vectors), ranking._BLOCK):
         block = vectors[at : at + ranking._BLOCK]
         ranking._widen(block, wide[: len(block)])
@@ -290,7 +289,7 @@ def main() -> None:
             folder = Path(place, str(size))
             bank, spent_s = write(folder, prompts, size, source)
             size_bytes = sum(file.size for file in bank.config.files.values())
-            share = bank.config.files[SENTENCES].size / size_bytes
+            share = bank.config.files[bank.config.makers.sentences_file].size / size_bytes
             console.print(
                 f"{size:,} prompts written in {spent_s:.1f} s, {size / spent_s:,.0f}/s; {size_bytes / size:.0f} bytes "
                 f"each, {share:.0%} of them vectors"

@@ -108,7 +108,7 @@ def test_another_model_does_not_go_on_with_a_bank(tmp_path: Path, towers: Embedd
         build_bank(breaking(prompts(100), 64), folder, towers, threads=1)
     begun = folder / "building.json"
     begun.write_text(begun.read_text().replace('"sentences": "', '"sentences": "x'))
-    with pytest.raises(DataError, match="begun with embedded or with other weights"):
+    with pytest.raises(DataError, match="begun with embedded, float16 numbers, or with other weights"):
         build_bank(prompts(100), folder, towers, threads=1)
     begun.write_text("{}")
     with pytest.raises(DataError, match="expected the layout"):

@@ -109,6 +109,22 @@ def test_similar_to_one_picture(unprompt: Unprompt, bank: Path, pictures: list[P
     assert_near(parsed(run.out.splitlines()), nearest(pictures[0])[:4])
 
 
+def test_similar_without_a_bank_of_ones_own(unprompt: Unprompt, pictures: list[Path]) -> None:
+    run = unprompt("similar", pictures[0])
+    assert (run.code, run.err) == (0, "")
+    found = parsed(run.out.splitlines())
+    assert len(found) == 10
+    assert found == sorted(found, key=lambda one: -one[0])
+
+
+def test_a_bank_of_8_bits_says_what_it_is(unprompt: Unprompt, tmp_path: Path, text: Path) -> None:
+    run = unprompt("bank", "build", text, "-o", tmp_path / "bank", "--numbers", "int8", "--licence", "MIT", "-q")
+    assert run.code == 0
+    config = json.loads((tmp_path / "bank" / "config.json").read_text())
+    assert (config["numbers"], config["licence"], config["name"]) == ("int8", "MIT", "bank")
+    assert config["origin"] == "built by unprompt bank build from prompts.txt"
+
+
 def test_similar_to_several_pictures(
     unprompt: Unprompt, bank: Path, pictures: list[Path], nearest: Nearest, tmp_path: Path
 ) -> None:

@@ -10,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from unprompt.bank.codes import Codes
 from unprompt.bank.layout import (
-    COMPARED,
     ENDS,
     LONGEST_PROMPT,
-    NUMBER,
+    PACKAGED,
     PLACE,
     PROMPTS,
-    SENTENCES,
     Config,
     Makers,
     read_config,
@@ -52,19 +51,19 @@ class Bank:
 
     `compared` (prompts, size) float16 are compared with pictures; the model that the config names computed them.
     `sentences` (prompts, 384) float16 are the prompts in the metric space. Both are of unit length up to rounding, and
-    they may be the same array.
+    they may be the same array. A bank of 8-bit numbers turns those rows that are read into float16.
     """
 
     folder: Path
     config: Config
-    compared: Half
-    sentences: Half
+    compared: Half | Codes
+    sentences: Half | Codes
     _ends: npt.NDArray[np.uint64]
     _text: npt.NDArray[np.uint8]
 
     @classmethod
-    def open(cls, folder: Path) -> Bank:
-        """Open the bank in a folder, checking the sizes of its files but not their content, which `verify` does.
+    def open(cls, folder: Path = PACKAGED) -> Bank:
+        """Open the bank in a folder, by default the package's own; sizes are checked, content only by `verify`.
 
         Raises DataError if there is no finished bank, a file is missing, unreadable or of the wrong size, or the
         sentence vectors come from another encoder than the current one.
@@ -74,9 +73,9 @@ class Bank:
         _check_encoder(folder, config)
         makers, count = config.makers, config.prompts
         try:
-            sentences = np.memmap(folder / SENTENCES, NUMBER, "r", shape=(count, EMBEDDING_SIZE))
+            sentences = _vectors(folder / makers.sentences_file, makers, EMBEDDING_SIZE, count)
             compared = (
-                sentences if makers.metric else np.memmap(folder / COMPARED, NUMBER, "r", shape=(count, makers.size))
+                sentences if makers.metric else _vectors(folder / makers.compared_file, makers, makers.size, count)
             )
             ends = np.memmap(folder / ENDS, PLACE, "r")
             text = np.memmap(folder / PROMPTS, np.uint8, "r")
@@ -84,14 +83,15 @@ class Bank:
             raise DataError(f"cannot read the bank {printable(str(folder))}: {printable(str(error))}") from error
         if ends[-1] != len(text):
             raise _damaged(folder, f"{PROMPTS} does not end where {ENDS} says")
-        return cls(folder, config, np.asarray(compared), np.asarray(sentences), np.asarray(ends), np.asarray(text))
+        return cls(folder, config, compared, sentences, np.asarray(ends), np.asarray(text))
 
     def __len__(self) -> int:
         return self.config.prompts
 
     def check_model(self, towers: TwoTower) -> None:
         """Raise DataError if the model or its weights differ from those that the bank was built with."""
-        built, now = self.config.makers, Makers.of(towers)
+        built = self.config.makers
+        now = Makers.of(towers, built.numbers)
         if built != now:
             raise DataError(
                 f"the bank {printable(str(self.folder))} was built with {_told(built)}, and is searched with "
@@ -109,7 +109,8 @@ class Bank:
 
     def nearest_among(self, rows: npt.NDArray[np.int64], image: Vector, count: int) -> Nearest:
         """Like `nearest` for one picture (size,), among some rows, in ascending order."""
-        prefetch_rows(self.compared, rows, rows + 1)
+        stored = self.compared.codes if isinstance(self.compared, Codes) else self.compared
+        prefetch_rows(stored, rows, rows + 1)
         ((places, similarities),) = _nearest(self.compared[rows], image[None], count)
         return self._whole(rows[places], similarities, min(count, len(rows)))
 
@@ -135,7 +136,7 @@ class Bank:
         self._sound(self.compared, rows)
         return Nearest(rows, similarities)
 
-    def _sound(self, vectors: Half, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def _sound(self, vectors: Half | Codes, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         chosen = vectors[rows].astype(np.float64)
         lengths = np.sqrt((chosen * chosen).sum(axis=1))  # infinite or NaN if any number is
         if not (np.abs(lengths - 1) <= _LENGTHENED).all():
@@ -152,7 +153,14 @@ class Bank:
             raise _damaged(self.folder, f"prompt {row:,} is not UTF-8") from error
 
 
-def _nearest(vectors: Half, images: Vector, count: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+def _vectors(path: Path, makers: Makers, size: int, count: int) -> Half | Codes:
+    stored = np.asarray(np.memmap(path, makers.number, "r", shape=(count, size)))
+    return Codes(stored) if makers.numbers == "int8" else stored
+
+
+def _nearest(
+    vectors: Half | Codes, images: Vector, count: int
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
     with np.errstate(all="ignore"):  # damaged numbers may be infinite
         return nearest(vectors, images, count)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -20,18 +20,18 @@ from typing import BinaryIO
 import numpy as np
 
 from unprompt.bank.bank import Bank
+from unprompt.bank.codes import to_codes
 from unprompt.bank.layout import (
     BEGUN,
-    COMPARED,
     CONFIG,
     ENDS,
     LONGEST_PROMPT,
     NUMBER,
     PLACE,
     PROMPTS,
-    SENTENCES,
     Config,
     Makers,
+    Numbers,
     read_table,
 )
 from unprompt.checked import read
@@ -67,6 +67,8 @@ def build_bank(
     folder: Path,
     towers: TwoTower,
     *,
+    numbers: Numbers = "float16",
+    card: Mapping[str, str] | None = None,
     threads: int = 0,
     counts: Counts | None = None,
     step: Step = SILENT,
@@ -74,7 +76,8 @@ def build_bank(
     """Build a bank of the distinct prompts, each on one line, or continue one that was begun.
 
     Empty prompts and those of more than 4,096 characters are left out; `counts` is updated as prompts are read. Texts
-    are encoded by `towers` and by the sentence encoder, the latter with `threads` (0: one per core). Memory is 8 bytes
+    are encoded by `towers` and by the sentence encoder, the latter with `threads` (0: one per core). `numbers` says how
+    vectors are stored; `card` is what else the bank's config shall say, such as its licence. Memory is 8 bytes
     per prompt, and one portion of 1,024 prompts. Only one process at a time may build in a folder.
 
     Raises DataError if the folder holds a finished bank or other files, if the bank was begun with other prompts or
@@ -82,7 +85,7 @@ def build_bank(
     OSError if the folder cannot be written to; and whatever the towers raise.
     """
     encoder = SentenceEncoder.embedded(1)  # one batch per thread: splitting a batch among threads is slower
-    makers = Makers.of(towers)
+    makers = Makers.of(towers, numbers)
     counts = Counts() if counts is None else counts
     stream = _distinct(prompts, counts)
     first = next(stream, None)  # errors in the source are raised here, before a folder is created
@@ -101,7 +104,7 @@ def build_bank(
             advance(len(portion))
         files.close_whole()
         kept = files.rows
-    _finish(folder, makers, kept, step)
+    _finish(folder, Config(kept, makers, {}), card or {}, step)
     return Bank.open(folder)
 
 
@@ -109,7 +112,7 @@ def _begin(folder: Path, makers: Makers) -> None:
     """Create the folder and record there what is built, or check that an unfinished build may be continued."""
     where = printable(str(folder))
     folder.mkdir(parents=True, exist_ok=True)
-    own = {BEGUN, f".{BEGUN}.part", f".{CONFIG}.part", PROMPTS, ENDS, SENTENCES, COMPARED}
+    own = {BEGUN, f".{BEGUN}.part", f".{CONFIG}.part", PROMPTS, *makers.row_bytes()}
     others = sorted(path.name for path in folder.iterdir() if path.name not in own)
     if others:
         found = "a finished bank" if CONFIG in others else printable(others[0])
@@ -124,19 +127,20 @@ def _begin(folder: Path, makers: Makers) -> None:
         raise DataError(f"the bank {where} is damaged: {error}; remove the folder and build again") from error
     if begun != makers:
         raise DataError(
-            f"the bank {where} was begun with {printable(begun.model)} or with other weights; build with those, "
+            f"the bank {where} was begun with {printable(begun.model)}, {begun.numbers} numbers, or with other "
+            "weights; build with those, "
             "or remove the folder and begin anew"
         )
 
 
-def _finish(folder: Path, makers: Makers, count: int, step: Step) -> None:
-    names = [PROMPTS, *makers.row_bytes()]
+def _finish(folder: Path, config: Config, card: Mapping[str, str], step: Step) -> None:
+    names = [PROMPTS, *config.makers.row_bytes()]
     sums = {}
     with step("hashing", sum((folder / name).stat().st_size for name in names), "bytes") as advance:
         for name in names:
             sums[name] = FileSum((folder / name).stat().st_size, file_sha256(folder / name))
             advance(sums[name].size)
-    replace_file(folder / CONFIG, Config(count, makers, sums).to_json().encode())
+    replace_file(folder / CONFIG, replace(config, files=sums).to_json(card).encode())
     (folder / BEGUN).unlink()
 
 
@@ -144,7 +148,7 @@ class _Files:
     """The files of a bank as they grow. Opening them cuts off what a kill left of an unfinished portion."""
 
     def __init__(self, folder: Path, makers: Makers) -> None:
-        self._folder, self._row_bytes = folder, makers.row_bytes()
+        self._folder, self._makers, self._row_bytes = folder, makers, makers.row_bytes()
         self._opening = ExitStack()
         self.rows = 0
 
@@ -179,9 +183,9 @@ class _Files:
         lengths = [len(prompt.encode("utf-8")) + 1 for prompt in portion]
         ends = self._files[PROMPTS].seek(0, os.SEEK_END) + np.cumsum(lengths)
         self._write(PROMPTS, _lines(portion))
-        self._write(SENTENCES, _halves(sentences))
+        self._write(self._makers.sentences_file, _stored(sentences, self._makers))
         if compared is not None:
-            self._write(COMPARED, _halves(compared))
+            self._write(self._makers.compared_file, _stored(compared, self._makers))
         self._write(ENDS, ends.astype(PLACE).tobytes())
         self.rows += len(portion)
         self._old = self.rows
@@ -245,11 +249,11 @@ def _sentences(encoder: SentenceEncoder, pool: ThreadPoolExecutor, prompts: Sequ
     return vectors
 
 
-def _halves(vectors: Vector) -> bytes:
+def _stored(vectors: Vector, makers: Makers) -> bytes:
     rounded = vectors.astype(NUMBER)
     if not np.isfinite(rounded).all():
         raise ModelError("expected finite vectors of prompts, found others; the model's weights may be damaged")
-    return rounded.tobytes()
+    return to_codes(vectors).tobytes() if makers.numbers == "int8" else rounded.tobytes()
 
 
 def _lines(prompts: Sequence[str]) -> bytes:

@@ -6,12 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from unprompt.cli.clip_options import ClipOptions
-from unprompt.cli.options import Offline, Quiet, SkipBad, TextThreads, option_groups
+from unprompt.cli.options import Licence, Offline, Quiet, SkipBad, TextThreads, option_groups
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError
@@ -43,6 +43,15 @@ def build(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BANK", help="The folder of the bank.")],
     clip: ClipOptions,
+    numbers: Annotated[
+        Literal["float16", "int8"],
+        typer.Option(
+            "--numbers",
+            metavar="float16|int8",
+            help="How vectors are stored: int8 takes half the space, and changes a cosine by some thousandths at most.",
+        ),
+    ] = "float16",
+    licence: Licence = "unknown",
     threads: TextThreads = 0,
     skip_bad: SkipBad = False,
     offline: Offline = False,
@@ -61,7 +70,16 @@ def build(
     with _locked(output, "wait for it, or choose another -o", "continues"):
         texts = (entry.prompt for source in sources for entry in source.entries())
         towers = clip.towers(threads)
-        built = build_bank(texts, output, towers, threads=threads, counts=counts, step=Steps(quiet=quiet))
+        built = build_bank(
+            texts,
+            output,
+            towers,
+            numbers=numbers,
+            card=_card(output, licence, prompts),
+            threads=threads,
+            counts=counts,
+            step=Steps(quiet=quiet),
+        )
     if not quiet:
         _say_built(output, len(built), counts, sources)
 
@@ -139,6 +157,13 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 lock.unlink()
+
+
+def _card(folder: Path, licence: str, prompts: list[str]) -> dict[str, str]:
+    """What the config of every model folder says."""
+    names = ", ".join(os.path.basename(name.rstrip("/")) for name in prompts)
+    origin = f"built by unprompt bank build from {names}"
+    return {"name": folder.resolve().name, "architecture": "bank", "licence": licence, "origin": origin}
 
 
 def _say_built(folder: Path, kept: int, counts: Counts, sources: list[PromptSource]) -> None:

@@ -34,7 +34,14 @@ _SEARCHED = 64
 @option_groups
 def similar(
     *,
-    bank: Annotated[Path, typer.Option("--bank", metavar="BANK", help="The folder of a bank: see 'unprompt bank'.")],
+    bank: Annotated[
+        Path | None,
+        typer.Option(
+            "--bank",
+            metavar="BANK",
+            help="The folder of a bank: see 'unprompt bank'. Default: 12,217 prompts that come with the package.",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Prompts per picture.")] = 10,
     weights: Weights = HUB,
     approximate: Annotated[
@@ -53,13 +60,14 @@ def similar(
     """
     from unprompt.bank.bank import Bank
     from unprompt.bank.index import Index
+    from unprompt.bank.layout import PACKAGED
     from unprompt.images.sources import may_be_many
     from unprompt.output.records import failure_record, scores_record
     from unprompt.prediction import Failure
     from unprompt.towers.opening import open_towers
 
     return_memory()
-    opened = Bank.open(bank)
+    opened = Bank.open(bank or PACKAGED)
     searched = Index.open(opened) if approximate else opened
     towers = open_towers(opened.config.makers.model, weights=weights, threads=threads)
     opened.check_model(towers)

@@ -41,22 +41,30 @@ class Ranked(NamedTuple):
     similarity: float
 
 
+class Halves(Protocol):
+    """Vectors (rows, size) of unit length up to rounding, read as float16: an array, or rows that become one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | Rows, /) -> Half: ...
+
+
 class _Table(Protocol):
-    """Vectors (rows, size) float16, of unit length up to rounding; `weights` (rows,) are for `by_weight`."""
+    """The vectors (rows, size) of a table; `weights` (rows,) are for `by_weight`."""
 
     @property
-    def vectors(self) -> Half: ...
+    def vectors(self) -> Halves: ...
 
     @property
     def weights(self) -> Vector | None: ...
 
 
 class _Unweighted(NamedTuple):
-    vectors: Half
+    vectors: Halves
     weights: Vector | None = None
 
 
-def nearest(vectors: Half, images: Vector, k: int) -> list[tuple[Rows, Exact]]:
+def nearest(vectors: Halves, images: Vector, k: int) -> list[tuple[Rows, Exact]]:
     """For each picture, the rows of its `k` nearest vectors, nearest first, and their cosines with it.
 
     `vectors` (n, size) may be memory-mapped; both they and `images` (m, size) hold unit vectors. Ties are ordered by

@@ -25,7 +25,7 @@ def test_every_model_of_the_package_is_whole() -> None:
         assert model.name == model.path.name
         assert {check.state for check in model.verify()} == {"ok"}
         promised = {check.path.name for check in model.verify()}
-        assert {path.name for path in model.path.iterdir()} - promised <= {"config.json", "README.md"}
+        assert {path.name for path in model.path.iterdir()} - promised <= {"config.json", "README.md", "LICENSES.md"}
 
 
 def test_a_model_of_the_user(user_models: Path) -> None:
