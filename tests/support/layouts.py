@@ -65,6 +65,96 @@ def webp_exif(tiff: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def riff(*chunks: bytes) -> bytes:
+    """A WebP of these chunks."""
+    body = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def gif(*extensions: bytes) -> bytes:
+    """A GIF with these extensions before its frame."""
+    plain = _plain("GIF")
+    start = 13 + (3 << (plain[10] & 7) + 1 if plain[10] & 0x80 else 0)
+    return plain[:start] + b"".join(extensions) + plain[start:]
+
+
+def gif_comment(body: bytes) -> bytes:
+    return b"\x21\xfe" + _sub_blocks(body)
+
+
+def gif_application(name: bytes, body: bytes, *, raw: bool = False) -> bytes:
+    """An application's extension; `raw` as XMP stands there, with the bytes behind it that lead to the end."""
+    trailer = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+    return b"\x21\xff\x0b" + name + (body + trailer if raw else _sub_blocks(body))
+
+
+def image_resource(number: int, body: bytes, name: bytes = b"") -> bytes:
+    """A resource of Photoshop; IPTC's number is 0x0404."""
+    pascal = bytes([len(name)]) + name
+    pascal += b"\0" * (len(pascal) % 2)
+    return b"8BIM" + struct.pack(">H", number) + pascal + struct.pack(">I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def dataset(number: int, body: bytes, *, record: int = 2, long: bool = False) -> bytes:
+    """A dataset of IPTC; `long` states its length in four bytes."""
+    length = struct.pack(">HI", 0x8004, len(body)) if long else struct.pack(">H", len(body))
+    return bytes([0x1C, record, number]) + length + body
+
+
+def raw_profile(kind: str, body: bytes) -> str:
+    """A profile in hexadecimal, as ImageMagick writes into the text `Raw profile type ...`."""
+    digits = body.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    return f"\n{kind}\n{len(body):8}\n{lines}\n"
+
+
+def xmp(**properties: str) -> str:
+    """XMP whose properties are elements of the namespace `dc`."""
+    inner = "".join(f"<dc:{name}>{text}</dc:{name}>" for name, text in properties.items())
+    return (
+        '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f'<rdf:Description rdf:about="">{inner}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    )
+
+
+def tiff(tags: dict[int, bytes | tuple[int, bytes]], *, order: str = "<", behind: bytes = b"") -> bytes:
+    """A TIFF whose first directory has these tags, of type ASCII or of the one given; then other bytes."""
+    entries, values = b"", b""
+    at = 8 + 2 + 12 * len(tags) + 4
+    for tag, given in sorted(tags.items()):
+        kind, value = given if isinstance(given, tuple) else (2, given)
+        place = value.ljust(4, b"\0") if len(value) <= 4 else struct.pack(order + "I", at + len(values))
+        entries += struct.pack(order + "HHI", tag, kind, len(value) // 4 if kind == 4 else len(value)) + place
+        values += b"" if len(value) <= 4 else value + b"\0" * (len(value) % 2)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(tags))
+    return head + entries + bytes(4) + values + behind
+
+
+def jumbf(body: bytes = b"\0\0\0\x11jumdc2pa\0\0\0\0\3") -> bytes:
+    """A box `jumb`, as a C2PA manifest is; its body is not read here."""
+    return struct.pack(">I4s", 8 + len(body), b"jumb") + body
+
+
+def app11(manifest: bytes, *, size: int = 60_000) -> list[tuple[int, bytes]]:
+    """The segments of a JPEG that hold a box: `JP`, a number, a count, and in each of them the box's head."""
+    head, body = manifest[:8], manifest[8:]
+    parts = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
+    return [(0xEB, b"JP" + struct.pack(">HI", 1, 1 + index) + head + part) for index, part in enumerate(parts)]
+
+
+def xmp_extension(document: bytes, *, size: int = 60_000) -> list[tuple[int, bytes]]:
+    """The segments of a JPEG that hold XMP of more than one segment."""
+    parts = [(at, document[at : at + size]) for at in range(0, len(document), size)]
+    head = b"http://ns.adobe.com/xmp/extension/\0" + b"0123456789ABCDEF" * 2
+    return [(0xE1, head + struct.pack(">II", len(document), at) + part) for at, part in parts]
+
+
+def _sub_blocks(body: bytes) -> bytes:
+    parts = (body[at : at + 255] for at in range(0, len(body), 255))
+    return b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
+
+
 def chunk_riff(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("<I", len(body)) + body + b"\x00" * (len(body) % 2)
 

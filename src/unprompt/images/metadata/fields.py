@@ -1,33 +1,39 @@
-"""Extracts the raw texts from a picture file without decoding the picture.
+"""Extracts the raw texts from a file, whatever its format, without decoding a picture or a frame.
 
-Chunks are read by hand, not by Pillow, which raises at its limits on text, stops at the pixels (some tools write after
-them), and rejects a wrong checksum, which is no reason to lose a prompt.
+`containers/` finds the pieces, one module for each kind of file; here they are unpacked and decoded within limits.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from typing import TYPE_CHECKING
 
-from unprompt.images.metadata import exif, xmp
+from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, EXIF_HEADER, XMP_HEADER, Piece
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+if TYPE_CHECKING:
+    from unprompt.images.metadata.containers.pieces import Data
 
-_PNG_TEXT_KINDS = (b"tEXt", b"zTXt", b"iTXt")
-_WEBP_TEXT_KINDS = (b"EXIF", b"XMP ")
-_TEXT_LIMIT_BYTES = 8 * 2**20
-_TEXT_CHUNK_LIMIT = 1_000
-_CHUNK_LIMIT = 100_000
-_BLOCK_LIMIT_BYTES = 2 * _TEXT_LIMIT_BYTES
-_TRIES = 8  # blocks of EXIF, and of XMP, that are tried; a normal file has one of each
+TEXT_LIMIT_BYTES = 8 * 2**20
+
+_PIECE_LIMIT = 1_000
+_TRIES = 8  # blocks of EXIF, of XMP and of IPTC that are read; a normal file has one of each
 _DEFLATE_RATIO = 1032  # the most bytes that one byte of deflate can decompress to
-_EXIF_HEADER = b"Exif\x00\x00"
-_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
-_XMP_KEYWORD = "XML:com.adobe.xmp"
+_HEAD_BYTES = 16
+
+_CONTAINERS = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
+    (re.compile(rb"\xff\xd8"), "jpeg"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "webp"),
+    (re.compile(rb".{4}(?:ftyp|moov|mdat|wide|free|skip|JXL )", re.DOTALL), "bmff"),
+    (re.compile(rb"GIF8[79]a"), "gif"),
+    (re.compile(rb"II\*\x00|MM\x00\*"), "tiff"),
+    (re.compile(rb"\x1a\x45\xdf\xa3"), "ebml"),
+)
+"""How a file begins, and the module of `containers` that reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,53 +55,17 @@ class Fields:
         return any((self.text, self.exif, self.xmp, self.iptc, self.c2pa))
 
 
-def extract(data: bytes) -> Fields:
-    """Extract the raw texts of a picture file; empty for a format that is unknown or holds none."""
-    if data.startswith(PNG_SIGNATURE):
-        return _from_png(data)
-    if data.startswith(b"\xff\xd8"):
-        return _from_jpeg(data)
-    if is_webp(data):
-        return _from_webp(data)
-    if data[:4] in (b"II*\x00", b"MM\x00*"):
-        return Fields(exif=exif.read(data))
-    if data[4:12] in (b"ftypavif", b"ftypavis"):
-        return _from_avif(data)
-    return Fields()
+def extract(data: Data) -> Fields:
+    """Extract the raw texts of a file; empty for a format that is unknown or holds none.
 
-
-def is_webp(data: bytes) -> bool:
-    """Whether the file begins like a WebP."""
-    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, start and end of the body of each complete chunk, including those after the pixels.
-
-    Checksums are not verified.
+    `data` is the whole file, or a `mmap.mmap` of it, of which only the parts with texts are read.
     """
-    position = len(PNG_SIGNATURE)
-    for _ in range(_CHUNK_LIMIT):
-        if position + 8 > len(data):
-            return
-        length, kind = struct.unpack_from(">I4s", data, position)
-        start, position = position + 8, position + 12 + length
-        if start + length > len(data):
-            return
-        yield kind, start, start + length
-
-
-def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield type and body of each complete RIFF chunk: the start of a very large text, 16 bytes of other chunks."""
-    position = 12
-    for _ in range(_CHUNK_LIMIT):
-        if position + 8 > len(data):
-            return
-        kind, length = struct.unpack_from("<4sI", data, position)
-        start, position = position + 8, position + 8 + length + length % 2
-        if start + length > len(data):
-            return
-        yield kind, data[start : start + min(length, _BLOCK_LIMIT_BYTES if kind in _WEBP_TEXT_KINDS else 16)]
+    head = data[:_HEAD_BYTES]
+    name = next((name for beginning, name in _CONTAINERS if beginning.match(head)), None)
+    if name is None:
+        return Fields()
+    container = importlib.import_module(f"{__package__}.containers.{name}")
+    return _gathered(container.pieces(data))
 
 
 def decode(body: bytes) -> str:
@@ -119,92 +89,97 @@ def inflate(body: bytes, limit: int, *, wbits: int = zlib.MAX_WBITS) -> tuple[by
     return (output if stream.eof else None), len(output)
 
 
-def _from_png(data: bytes) -> Fields:
-    text: dict[str, str] = {}
-    budget, count = _TEXT_LIMIT_BYTES, 0
-    for kind, start, end in png_chunks(data):
-        if kind not in _PNG_TEXT_KINDS or not 0 < end - start <= _BLOCK_LIMIT_BYTES:
-            continue
-        count += 1
-        if count > _TEXT_CHUNK_LIMIT or budget <= 0:
+def _gathered(pieces: Iterable[Piece]) -> Fields:
+    """The texts of the first pieces, as many as the limits allow."""
+    found = _Gathering()
+    for count, piece in enumerate(pieces):
+        if count >= _PIECE_LIMIT or not found.add(piece):
             break
-        keyword, value, cost = _text_chunk(kind, data[start:end], budget)
-        budget -= cost
-        if value is not None:
-            text.setdefault(keyword, value)
-    blocks = (
-        data[start : min(end, start + _BLOCK_LIMIT_BYTES)] for kind, start, end in png_chunks(data) if kind == b"eXIf"
-    )
-    return Fields(text, _read_exif(blocks), xmp.read(text.pop(_XMP_KEYWORD, "")))
+    return Fields(found.text, found.exif, found.xmp, found.iptc, found.c2pa)
 
 
-def _text_chunk(kind: bytes, body: bytes, budget: int) -> tuple[str, str | None, int]:
-    """Return keyword, text (None if broken or too large) and the bytes that it took from the budget."""
-    name, _, rest = body.partition(b"\x00")
-    keyword = name[:80].decode("latin-1")
-    compressed = kind == b"zTXt"
-    if compressed:
-        rest = rest[1:]  # the compression method; there is only one
-    elif kind == b"iTXt":
-        compressed = rest[:1] == b"\x01"
-        _, _, rest = rest[2:].partition(b"\x00")  # language
-        _, _, rest = rest.partition(b"\x00")  # translated keyword
-    if compressed:
-        output, cost = inflate(rest, budget)
-        return keyword, None if output is None else decode(output), cost
-    if len(rest) > budget:
-        return keyword, None, 0
-    return keyword, decode(rest), len(rest)
+class _Gathering:
+    """Unpacks and decodes pieces, and counts what that takes: the bytes of texts, and the blocks of each kind."""
 
+    def __init__(self) -> None:
+        self.text: dict[str, str] = {}
+        self.exif: Mapping[str, str] = {}
+        self.xmp: Mapping[str, str] = {}
+        self.iptc: Mapping[str, str] = {}
+        self.c2pa = b""
+        self._left = TEXT_LIMIT_BYTES
+        self._tries = {"exif": _TRIES, "xmp": _TRIES, "iptc": _TRIES}
 
-def _from_jpeg(data: bytes) -> Fields:
-    segments = list(_jpeg_segments(data))
-    comment = next((decode(body).rstrip("\x00") for marker, body in segments if marker == 0xFE), None)
-    app1 = [body for marker, body in segments if marker == 0xE1]
-    return Fields(
-        {} if comment is None else {"Comment": comment},
-        _read_exif(body for body in app1 if body.startswith(_EXIF_HEADER)),
-        _read_xmp(body[len(_XMP_HEADER) :] for body in app1 if body.startswith(_XMP_HEADER)),
-    )
+    def add(self, piece: Piece) -> bool:
+        """Take a piece; False if there is no room for another."""
+        if piece.place == "text":
+            self._add_text(piece)
+            return self._left > 0
+        if piece.place == "c2pa":
+            self.c2pa = self.c2pa or piece.body
+        elif self._tries[piece.place] > 0:
+            self._tries[piece.place] -= 1
+            body = self._unpacked(piece)
+            if body is not None:
+                self._add_block(piece.place, body)
+        return True
 
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield marker and body of each segment before the pixels."""
-    position = 2
-    for _ in range(_TEXT_CHUNK_LIMIT):
-        if position + 4 > len(data) or data[position] != 0xFF:
+    def _add_text(self, piece: Piece) -> None:
+        body = self._unpacked(piece)
+        if body is None:
             return
-        marker, length = struct.unpack_from(">xBH", data, position)
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        end = position + 2 + length
-        if marker == 0xDA or length < 2 or end > len(data):
-            return
-        yield marker, data[position + 4 : end]
-        position = end
+        if not piece.packing:
+            if len(body) > self._left:
+                return
+            self._left -= len(body)
+        if piece.name not in self.text:
+            self.text[piece.name] = decode(body)
+
+    def _add_block(self, place: str, body: bytes) -> None:
+        """Read a block; a property that an earlier one has stays."""
+        if body[: len(XMP_HEADER)] == XMP_HEADER:  # ImageMagick names both kinds of a JPEG's APP1 alike
+            place, body = "xmp", body[len(XMP_HEADER) :]
+        if place == "xmp":
+            from unprompt.images.metadata import xmp
+
+            self.xmp = {**xmp.read(body), **self.xmp}
+        elif place == "exif" and not self.exif:
+            from unprompt.images.metadata import exif
+
+            self.exif = exif.read(body[len(EXIF_HEADER) :] if body[: len(EXIF_HEADER)] == EXIF_HEADER else body)
+        elif place == "iptc" and not self.iptc:
+            from unprompt.images.metadata import iptc
+
+            self.iptc = iptc.read(body)
+
+    def _unpacked(self, piece: Piece) -> bytes | None:
+        """The body without compression and hexadecimal; None if it is broken or too large."""
+        body: bytes | None = piece.body
+        if piece.packing:
+            unpack = inflate if piece.packing == "deflate" else _unbrotli
+            body, cost = unpack(piece.body, self._left)
+            self._left -= cost
+        return _from_hex(body) if piece.is_hex and body is not None else body
 
 
-def _from_webp(data: bytes) -> Fields:
-    return Fields(
-        exif=_read_exif(body for kind, body in webp_chunks(data) if kind == b"EXIF"),
-        xmp=_read_xmp(body for kind, body in webp_chunks(data) if kind == b"XMP "),
-    )
+def _from_hex(profile: bytes) -> bytes | None:
+    """The bytes of a raw profile: a line break, a name, a length, then lines of hexadecimal digits."""
+    parts = profile.split(None, 2)
+    if len(parts) < 3 or not parts[1].isdigit() or len(parts[2]) > BLOCK_LIMIT_BYTES:
+        return None
+    try:
+        return bytes.fromhex(parts[2].decode("ascii"))
+    except ValueError:
+        return None
 
 
-def _from_avif(data: bytes) -> Fields:
-    # The EXIF item is found by TIFF's signature: parsing the item tables takes much code, and Pillow's reader warns.
-    starts = (signature.start() for signature in re.finditer(rb"II\*\x00|MM\x00\*", data))
-    return Fields(exif=_read_exif(data[start : start + _BLOCK_LIMIT_BYTES] for start in starts))
+def _unbrotli(body: bytes, limit: int) -> tuple[bytes | None, int]:
+    """Decompress like `inflate`; nothing without the package `brotli`, of a release that can stop at a limit."""
+    try:
+        import brotli
 
-
-def _read_exif(blocks: Iterable[bytes]) -> Mapping[str, str]:
-    """The tags of the first block that has some."""
-    found = (exif.read(block.removeprefix(_EXIF_HEADER)) for block in islice(blocks, _TRIES))
-    return next(filter(None, found), {})
-
-
-def _read_xmp(blocks: Iterable[bytes]) -> Mapping[str, str]:
-    """The properties of the first block that has some."""
-    found = (xmp.read(decode(block)) for block in islice(blocks, _TRIES))
-    return next(filter(None, found), {})
+        stream = brotli.Decompressor()
+        output: bytes = stream.process(body, output_buffer_limit=max(1, limit))
+        return (output if stream.is_finished() and len(output) <= limit else None), len(output)
+    except Exception:  # brotli.error, and a TypeError of releases before 1.2
+        return None, 0 if len(body) > limit else len(body)

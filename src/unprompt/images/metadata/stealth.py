@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from unprompt.images.metadata import bounded_json
-from unprompt.images.metadata.fields import PNG_SIGNATURE, Fields, decode, inflate, is_webp, png_chunks, webp_chunks
+from unprompt.images.metadata.containers import png, webp
+from unprompt.images.metadata.fields import Fields, decode, inflate
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from PIL.Image import Image
+
+    from unprompt.images.metadata.containers.pieces import Data
+
+    Pixels = npt.NDArray[np.uint8]
 
 # Generators make a few megapixels. Pillow needs 4 bytes per pixel for a PNG, but nearly 20 for a WebP.
 PNG_PIXEL_LIMIT = 2**24
@@ -29,16 +34,18 @@ _MAGICS = {b"stealth_pnginfo": False, b"stealth_pngcomp": True, b"stealth_rgbinf
 _MAGIC_BYTES = 15
 _HEAD_BYTES = _MAGIC_BYTES + 4  # and the length
 _ALPHA, _COLOUR = slice(3, 4), slice(0, 3)
+_PNG_CHANNELS = {b"\x08\x02": 3, b"\x08\x06": 4}  # eight bits; colour alone, or with alpha
+_PLACES = {3: (_COLOUR,), 4: (_ALPHA, _COLOUR)}
+_STEP_BYTES = 2**16
+_ALPHA_AND_ANIMATION, _ALPHA_ALONE = 0x12, 0x10
 # What Pillow's plugins are known to raise.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 
-Pixels = npt.NDArray[np.uint8]
-
 
 def reveal(
-    data: bytes, *, png_pixel_limit: int = PNG_PIXEL_LIMIT, webp_pixel_limit: int = WEBP_PIXEL_LIMIT
+    data: Data, *, png_pixel_limit: int = PNG_PIXEL_LIMIT, webp_pixel_limit: int = WEBP_PIXEL_LIMIT
 ) -> Fields | None:
-    """Read the hidden texts of a PNG or WebP with an alpha channel; None if there are none or it is too large."""
+    """Read the hidden texts of a PNG, or of a WebP with an alpha channel; None if there are none or it is too large."""
     picture = _opened(data, png_pixel_limit, webp_pixel_limit)
     text = None if picture is None else _hidden_text(picture)
     if text is None:
@@ -51,7 +58,7 @@ def reveal(
 
 def _hidden_text(picture: Image) -> str | None:
     """The text after a magic in the lowest bits of alpha or of colour, or None."""
-    for channels in (_ALPHA, _COLOUR):
+    for channels in _PLACES[len(picture.getbands())]:
         head = _bytes(picture, channels, 0, _HEAD_BYTES)
         if len(head) < _HEAD_BYTES or (compressed := _MAGICS.get(head[:_MAGIC_BYTES])) is None:
             continue
@@ -67,6 +74,8 @@ def _hidden_text(picture: Image) -> str | None:
 
 def _bytes(picture: Image, channels: slice, start: int, count: int) -> bytes:
     """`count` hidden bytes from byte `start` on, or fewer at the end of the picture."""
+    import numpy as np
+
     column_bits = picture.height * len(range(4)[channels])
     first, last = start * 8, (start + count) * 8
     left, right = first // column_bits, min(-(-last // column_bits), picture.width)
@@ -78,60 +87,116 @@ def _bytes(picture: Image, channels: slice, start: int, count: int) -> bytes:
     return np.packbits(wanted[: len(wanted) // 8 * 8]).tobytes()
 
 
-def _opened(data: bytes, png_pixel_limit: int, webp_pixel_limit: int) -> Image | None:
-    """Decode the picture to RGBA; None if it cannot hide anything, is broken or is too large."""
-    from PIL.Image import DecompressionBombError
-
+def _opened(data: Data, png_pixel_limit: int, webp_pixel_limit: int) -> Image | None:
+    """Decode the picture; None if it cannot hide anything, is broken or is too large."""
+    if data[: len(png.SIGNATURE)] == png.SIGNATURE:
+        open_it, limit = _opened_png, png_pixel_limit
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        open_it, limit = _opened_webp, webp_pixel_limit
+    else:
+        return None
     try:
-        if data.startswith(PNG_SIGNATURE):
-            return _opened_png(data, png_pixel_limit)
-        return _opened_webp(data, webp_pixel_limit) if is_webp(data) else None
-    except (DecompressionBombError, *_BROKEN):
+        return open_it(data, limit)
+    except _BROKEN:
         return None
+    except Exception as error:
+        from PIL.Image import DecompressionBombError
+
+        if isinstance(error, DecompressionBombError):
+            return None
+        raise
 
 
-def _opened_png(data: bytes, pixel_limit: int) -> Image | None:
-    # Generators write eight bits, colour type RGBA, no interlacing. The whole picture is decoded only if its top holds
-    # a magic, so other transparent pictures cost little.
-    width, height, kind, _, interlaced = struct.unpack_from(">II2sHB", data.ljust(29, b"\0"), 16)
-    if kind != b"\x08\x06" or interlaced or not 0 < width * height <= pixel_limit:
+def _opened_png(data: Data, pixel_limit: int) -> Image | None:
+    """Decode a PNG whose first column begins like a magic; any other costs a few rows, and Pillow is not asked."""
+    width, height, kind, _, interlaced = struct.unpack_from(">II2sHB", data[:29].ljust(29, b"\0"), 16)
+    channels = _PNG_CHANNELS.get(kind, 0)
+    if not channels or interlaced or not 0 < width * height <= pixel_limit:
         return None
-    top = _png_rows(data, width, min(height, _HEAD_BYTES * 8))
-    if not _holds_magic(top):
+    if not _begins_like_a_magic(_first_column(data, width, height, channels), channels):
         return None
-    return _png_rows(data, width, height)
+    return _png_picture(data)
 
 
-def _holds_magic(top: Image) -> bool:
-    return any(_bytes(top, channels, 0, _MAGIC_BYTES) in _MAGICS for channels in (_ALPHA, _COLOUR))
+def _begins_like_a_magic(column: Iterator[bytes], channels: int) -> bool:
+    """Whether the bits down the first column can be those of a magic; it asks for no more pixels than it must."""
+    hopes = [(place, format(int.from_bytes(magic, "big"), "0120b")) for place in _PLACES[channels] for magic in _MAGICS]
+    rows = 0
+    for pixel in column:
+        bits = "".join(str(value & 1) for value in pixel)
+        hopes = [
+            (place, rest[len(bits[place]) :]) for place, rest in hopes if rest.startswith(bits[place][: len(rest)])
+        ]
+        rows += 1
+        if not hopes or not all(rest for _, rest in hopes):
+            break
+    return bool(hopes) and rows > 0
 
 
-def _png_rows(data: bytes, width: int, rows: int) -> Image:
-    """Decode the upper rows of a PNG, without text, profiles and animation, for which Pillow may warn or raise."""
+def _first_column(data: Data, width: int, height: int, channels: int) -> Iterator[bytes]:
+    """The first pixel of each row; to undo a row's filter there takes no other pixel than the one above."""
+    above = bytes(channels)
+    rows = _Unpacked(_image_data(data))
+    for _ in range(height):
+        row = rows.take(1 + channels)
+        if len(row) < 1 + channels or row[0] > 4:
+            return
+        share = (0, 0, 2, 1, 2)[row[0]]  # halves of the pixel above: filters none, sub, up, average, Paeth
+        above = bytes((value + share * up // 2) & 0xFF for value, up in zip(row[1:], above, strict=True))
+        yield above
+        rows.skip(channels * (width - 1))
+
+
+def _image_data(data: Data) -> Iterator[bytes]:
+    for kind, start, end in png.chunks(data):
+        if kind == b"IDAT":
+            for at in range(start, end, _STEP_BYTES):
+                yield data[at : min(end, at + _STEP_BYTES)]
+
+
+class _Unpacked:
+    """A compressed stream, of which no more is unpacked than is asked for."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._stream = zlib.decompressobj()
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes, or fewer at the end."""
+        found = b""
+        while len(found) < count and not self._stream.eof:
+            part = self._stream.unconsumed_tail or next(self._parts, b"")
+            if not part:
+                break
+            found += self._stream.decompress(part, count - len(found))
+        return found
+
+    def skip(self, count: int) -> None:
+        """Pass over the next `count` bytes."""
+        while count > 0 and (passed := len(self.take(min(count, _STEP_BYTES)))):
+            count -= passed
+
+
+def _png_picture(data: Data) -> Image:
+    """Decode a PNG without its texts, profiles and animation, for which Pillow may warn or raise."""
     from PIL.PngImagePlugin import PngImageFile
 
-    header = struct.pack(">II5B", width, rows, 8, 6, 0, 0, 0)
-    missing = rows * (1 + 4 * width) * 9 // 8 + 2**16  # more than any encoder makes of incompressible pixels
-    parts: list[bytes] = []
-    for kind, start, end in png_chunks(data):
-        if kind == b"IDAT" and missing > 0:
-            parts.append(data[start : min(end, start + missing)])
-            missing -= len(parts[-1])
-    chunks = ((b"IHDR", header), (b"IDAT", b"".join(parts)), (b"IEND", b""))
-    file = PNG_SIGNATURE + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    pixels = b"".join(data[start:end] for kind, start, end in png.chunks(data) if kind == b"IDAT")
+    file = png.SIGNATURE + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in ((b"IHDR", data[16:29]), (b"IDAT", pixels), (b"IEND", b""))
     )
     picture = PngImageFile(BytesIO(file))
     picture.load()
     return picture
 
 
-def _opened_webp(data: bytes, pixel_limit: int) -> Image | None:
+def _opened_webp(data: Data, pixel_limit: int) -> Image | None:
     from PIL.WebPImagePlugin import WebPImageFile
 
     # The header is checked first: while opening, Pillow allocates a canvas, warns or raises.
-    kind, head = next(webp_chunks(data), (b"", b""))
-    if not 0 < _clear_pixels(kind, head.ljust(10, b"\0")) <= pixel_limit:
+    kind, start, end = next(webp.chunks(data), (b"", 0, 0))
+    if not 0 < _clear_pixels(kind, data[start : min(end, start + 10)].ljust(10, b"\0")) <= pixel_limit:
         return None
     picture = WebPImageFile(BytesIO(data))
     if picture.mode != "RGBA" or picture.width * picture.height > pixel_limit:  # other chunks may say otherwise
@@ -141,8 +206,8 @@ def _opened_webp(data: bytes, pixel_limit: int) -> Image | None:
 
 
 def _clear_pixels(kind: bytes, head: bytes) -> int:
-    """The number of pixels according to the first chunk of a WebP; 0 without transparency."""
-    if kind == b"VP8X" and head[0] & 0x10:
+    """The number of pixels according to the first chunk of a WebP; 0 without transparency, and for an animation."""
+    if kind == b"VP8X" and head[0] & _ALPHA_AND_ANIMATION == _ALPHA_ALONE:
         return (int.from_bytes(head[4:7], "little") + 1) * (int.from_bytes(head[7:10], "little") + 1)
     if kind == b"VP8L" and head[4] & 0x10:
         sides = int.from_bytes(head[1:5], "little")

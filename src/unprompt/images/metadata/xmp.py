@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.parsers import expat
 
-_LIMIT_CHARS = 2**20
+_LIMIT_BYTES = 4 * 2**20
+_ELEMENT_LIMIT = 20_000
 _DEPTH_LIMIT = 64
+_JUNK_BEHIND = expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_RESOURCE = f"{_RDF} resource"  # the value of a property that is an address
+_XML = "http://www.w3.org/XML/1998/namespace"
 
 
-def read(document: str) -> Mapping[str, str]:
+def read(document: bytes) -> Mapping[str, str]:
     """Read texts by the property's local name (`UserComment`, `CreatorTool`, ...); empty if the document is broken.
 
     Properties may be elements or attributes; of an `rdf:Alt` list, the first text counts. Entities cannot expand, since
-    a DOCTYPE is an error before any entity is declared.
+    a DOCTYPE is an error before any entity is declared. What stands behind the document is ignored.
     """
-    document = document.strip("\x00\ufeff \t\r\n")
-    if not document.startswith("<") or len(document) > _LIMIT_CHARS:
+    document = _in_utf8(document)
+    if not document.startswith(b"<") or len(document) > _LIMIT_BYTES:
         return {}
     properties = _Properties()
     parser = expat.ParserCreate("utf-8", " ")  # names arrive as "namespace local"
@@ -27,10 +31,27 @@ def read(document: str) -> Mapping[str, str]:
     parser.CharacterDataHandler = properties.characters
     parser.StartDoctypeDeclHandler = properties.refuse
     try:
-        parser.Parse(document.encode("utf-8", "replace"), True)
-    except (expat.ExpatError, _RefusedError):
+        parser.Parse(document, True)
+    except expat.ExpatError as error:
+        return properties.texts if error.code == _JUNK_BEHIND else {}
+    except _RefusedError:
         return {}
     return properties.texts
+
+
+def _in_utf8(document: bytes) -> bytes:
+    """The document in UTF-8, without what stands around it; most are, some in UTF-16, or in Latin-1 by mistake."""
+    if document[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = document.decode("utf-16", "replace")
+    elif document[:2] in (b"<\x00", b"\x00<"):
+        text = document.decode("utf-16-le" if document[:1] == b"<" else "utf-16-be", "replace")
+    else:
+        document = document[: document.rfind(b">") + 1]
+        try:
+            text = document.decode("utf-8")
+        except UnicodeDecodeError:
+            text = document.decode("latin-1")
+    return text.strip("\x00\ufeff \t\r\n").encode("utf-8", "replace")
 
 
 class _RefusedError(Exception):
@@ -44,14 +65,18 @@ class _Properties:
         self.texts: dict[str, str] = {}
         self._path: list[str] = []
         self._pieces: list[str] = []
+        self._left = _ELEMENT_LIMIT
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self._path) >= _DEPTH_LIMIT:
+        self._left -= 1 + len(attributes)
+        if len(self._path) >= _DEPTH_LIMIT or self._left < 0:
             raise _RefusedError
         self._path.append(name)
         self._pieces.clear()
         for key, value in attributes.items():
-            self.texts.setdefault(_local(key), value)
+            owner = name if key == _RESOURCE else key
+            if value and not owner.startswith((_RDF, _XML)):
+                self.texts.setdefault(_local(owner), value)
 
     def end(self, _name: str) -> None:
         text = "".join(self._pieces).strip()

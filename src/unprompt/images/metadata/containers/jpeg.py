@@ -1,0 +1,102 @@
+"""JPEG: the comment, EXIF, XMP, IPTC and C2PA, each of which may go on in further segments of 64 KiB.
+
+Sources: EXIF 2.32, 4.7.2; Adobe's XMP specification, part 3, 1.1.3; C2PA 2.1, A.3 (JPEG).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, EXIF_HEADER, XMP_HEADER, Data, Piece
+
+_SEGMENT_LIMIT = 10_000
+_LONGEST_SEGMENT = 0xFFFF - 2
+_HEAD = struct.Struct(">xBH")
+_TIFF_MARKS = (b"II*\x00", b"MM\x00*")
+_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\x00"
+_PHOTOSHOP = b"Photoshop 3.0\x00"
+_COMMENT, _APP1, _APP11, _APP13, _SCAN = 0xFE, 0xE1, 0xEB, 0xED, 0xDA
+
+
+def segments(data: Data) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of the body of each segment before the pixels."""
+    position, size = 2, len(data)
+    for _ in range(_SEGMENT_LIMIT):
+        if position + 4 > size or data[position] != 0xFF:
+            return
+        marker, length = _HEAD.unpack_from(data, position)
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        end = position + 2 + length
+        if marker == _SCAN or length < 2 or end > size:
+            return
+        yield marker, position + 4, end
+        position = end
+
+
+def pieces(data: Data) -> Iterator[Piece]:
+    """Yield what may hold text."""
+    bodies: dict[int, list[bytes]] = {_COMMENT: [], _APP1: [], _APP11: [], _APP13: []}
+    left = BLOCK_LIMIT_BYTES
+    for marker, start, end in segments(data):
+        if marker in bodies and left > 0:
+            bodies[marker].append(data[start:end])
+            left -= end - start
+    yield from (Piece("text", comment.rstrip(b"\x00"), "Comment") for comment in _comments(bodies[_COMMENT]))
+    yield from (Piece("exif", exif) for exif in _exifs(bodies[_APP1]))
+    yield from (Piece("xmp", body[len(XMP_HEADER) :]) for body in bodies[_APP1] if body.startswith(XMP_HEADER))
+    if extension := _xmp_extension(bodies[_APP1]):
+        yield Piece("xmp", extension)
+    if iptc := b"".join(_bodies_behind(_PHOTOSHOP, bodies[_APP13])):
+        yield Piece("iptc", iptc)
+    if manifest := _jumbf(bodies[_APP11]):
+        yield Piece("c2pa", manifest)
+
+
+def _bodies_behind(header: bytes, bodies: Iterable[bytes]) -> list[bytes]:
+    return [body[len(header) :] for body in bodies if body.startswith(header)]
+
+
+def _comments(bodies: Iterable[bytes]) -> list[bytes]:
+    """The comments; one that fills its segment goes on in the next."""
+    return _joined(bodies, lambda last, _body: len(last[-1]) < _LONGEST_SEGMENT)
+
+
+def _exifs(bodies: Iterable[bytes]) -> list[bytes]:
+    """The blocks of EXIF; a segment that does not begin like a block continues the one before."""
+    return _joined(_bodies_behind(EXIF_HEADER, bodies), lambda _last, body: body.startswith(_TIFF_MARKS))
+
+
+def _joined(bodies: Iterable[bytes], begins) -> list[bytes]:  # type: ignore[no-untyped-def]
+    groups: list[list[bytes]] = []
+    for body in bodies:
+        if not groups or begins(groups[-1], body):
+            groups.append([])
+        groups[-1].append(body)
+    return [b"".join(group) for group in groups]
+
+
+def _xmp_extension(bodies: Iterable[bytes]) -> bytes:
+    """The first extension of XMP; each of its parts has a digest (32 bytes), the whole length and its own offset."""
+    parts: dict[int, bytes] = {}
+    digest = None
+    for body in _bodies_behind(_XMP_EXTENSION, bodies):
+        if len(body) >= 40 and digest in (None, body[:32]):
+            digest = body[:32]
+            parts.setdefault(int.from_bytes(body[36:40], "big"), body[40:])
+    return b"".join(parts[offset] for offset in sorted(parts))
+
+
+def _jumbf(bodies: Iterable[bytes]) -> bytes:
+    """The first box of JUMBF: `JP`, the box's number, this part's number, and in each part the box's head again."""
+    parts: dict[int, bytes] = {}
+    number = None
+    for body in bodies:
+        if len(body) < 16 or body[:2] != b"JP" or number not in (None, body[2:4]):
+            continue
+        number = body[2:4]
+        head = 16 if body[8:12] == b"\x00\x00\x00\x01" else 8
+        parts.setdefault(int.from_bytes(body[4:8], "big"), body[8:] if not parts else body[8 + head :])
+    return b"".join(parts[order] for order in sorted(parts))

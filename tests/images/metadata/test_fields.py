@@ -1,0 +1,41 @@
+"""The one door to all containers: formats by content, limits in all, files that are mapped."""
+
+import mmap
+from pathlib import Path
+
+import pytest
+from boxes import box, ilst, mp4, tags
+from layouts import itext, jpeg, png, text, user_comment, webp_exif, xmp
+
+from unprompt.images.metadata.fields import Fields, extract
+from unprompt.images.metadata.reader import inspect
+
+FILES = {
+    "png": png(text("parameters", "a fox\nSteps: 2")),
+    "jpeg": jpeg((0xE1, b"Exif\0\0" + user_comment("a fox\nSteps: 2"))),
+    "webp": webp_exif(user_comment("a fox\nSteps: 2")),
+    "tiff": user_comment("a fox\nSteps: 2"),
+    "mp4": mp4(box(b"udta", tags(ilst(b"\xa9cmt", b"a fox\nSteps: 2"))), frames=bytes(10**5)),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_mapped_file_is_read_like_its_bytes(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(FILES[kind])
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        assert extract(data) == extract(FILES[kind])
+        assert extract(data)
+        written = inspect(data)
+    assert written is not None
+    assert written.prompt == "a fox"
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"BM", bytes(40), b"GIF", b"RIFF    WAVE", b"%PDF-1.7", b"\0\0\0\x18ftyp"])
+def test_a_file_without_text_or_of_another_kind(data: bytes) -> None:
+    assert extract(data) == Fields()
+
+
+def test_a_property_that_an_earlier_block_of_xmp_has_stays() -> None:
+    first, second = (itext("XML:com.adobe.xmp", document) for document in (xmp(a="1", b="2"), xmp(b="3", c="4")))
+    assert extract(png(first, second)).xmp == {"a": "1", "b": "2", "c": "4"}
