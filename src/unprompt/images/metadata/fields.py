@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, EXIF_HEADER, XMP_HEADER, Piece
+from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, XMP_HEADER, Piece
 
 if TYPE_CHECKING:
     from unprompt.images.metadata.containers.pieces import Data
@@ -23,6 +23,7 @@ _PIECE_LIMIT = 1_000
 _TRIES = 8  # blocks of EXIF, of XMP and of IPTC that are read; a normal file has one of each
 _DEFLATE_RATIO = 1032  # the most bytes that one byte of deflate can decompress to
 _HEAD_BYTES = 16
+_TIFF_SIGNATURE = re.compile(rb"II\*\x00|MM\x00\*")
 
 _CONTAINERS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "png"),
@@ -146,7 +147,7 @@ class _Gathering:
         elif place == "exif" and not self.exif:
             from unprompt.images.metadata import exif
 
-            self.exif = exif.read(body[len(EXIF_HEADER) :] if body[: len(EXIF_HEADER)] == EXIF_HEADER else body)
+            self.exif = exif.read(_from_signature(body))
         elif place == "iptc" and not self.iptc:
             from unprompt.images.metadata import iptc
 
@@ -160,6 +161,12 @@ class _Gathering:
             body, cost = unpack(piece.body, self._left)
             self._left -= cost
         return _from_hex(body) if piece.is_hex and body is not None else body
+
+
+def _from_signature(block: bytes) -> bytes:
+    """A block of EXIF without what stands before it: `Exif`, or in a box of JPEG XL its offset."""
+    signature = _TIFF_SIGNATURE.search(block[:_HEAD_BYTES])
+    return block[signature.start() :] if signature and signature.start() else block
 
 
 def _from_hex(profile: bytes) -> bytes | None:

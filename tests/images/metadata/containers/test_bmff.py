@@ -67,6 +67,7 @@ def test_jpeg_xl() -> None:
     assert found.exif == {"UserComment": "a red fox"}
     assert found.xmp == {"description": "a cat"}
     assert found.c2pa == jumbf()
+    assert extract(JXL_HEAD + box(b"Exif", TIFF)).exif  # as pillow-jxl-plugin writes it
     assert not extract(b"\xff\x0a" + bytes(60))  # a bare stream has no place for text
 
 

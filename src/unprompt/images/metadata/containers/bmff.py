@@ -27,7 +27,6 @@ _TAGS = {
     b"desc": "description",
     b"ldes": "description",
     b"dscp": "description",
-    b"\xa9inf": "description",
     b"\xa9nam": "title",
     b"titl": "title",
     b"\xa9too": "software",
@@ -133,7 +132,9 @@ def _exifs_by_signature(data: Data) -> Iterator[Piece]:
 
 
 def _tiff(body: bytes) -> bytes:
-    """The EXIF block of an item: four bytes say how far behind them it starts."""
+    """The EXIF block of an item: four bytes say how far behind them it starts. pillow-jxl-plugin omits them."""
+    if _TIFF_SIGNATURE.match(body):
+        return body
     (offset,) = struct.unpack(">I", body[:4].rjust(4, b"\x00"))
     return body[4 + offset :] if offset < len(body) else body[4:]
 
