@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unprompt.bank import building
 from unprompt.bank.bank import Bank
-from unprompt.bank.layout import Makers
+from unprompt.bank.layout import Config, Makers
 from unprompt.prediction import Vector
 from unprompt.progress import SILENT
 from unprompt.towers.embedded import EmbeddedPair
@@ -19,5 +19,5 @@ def bank_of(vectors: Vector, folder: Path) -> Bank:
             part = vectors[at : at + building._PORTION]
             files.append([f"prompt {row}" for row in range(at, at + len(part))], part, None)
         files.close_whole()
-    building._finish(folder, makers, len(vectors), SILENT)
+    building._finish(folder, Config(len(vectors), makers, {}), {}, SILENT)
     return Bank.open(folder)

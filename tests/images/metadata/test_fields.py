@@ -11,11 +11,11 @@ from unprompt.images.metadata.fields import Fields, extract
 from unprompt.images.metadata.reader import inspect
 
 FILES = {
-    "png": png(text("parameters", "a fox\nSteps: 2")),
-    "jpeg": jpeg((0xE1, b"Exif\0\0" + user_comment("a fox\nSteps: 2"))),
-    "webp": webp_exif(user_comment("a fox\nSteps: 2")),
-    "tiff": user_comment("a fox\nSteps: 2"),
-    "mp4": mp4(box(b"udta", tags(ilst(b"\xa9cmt", b"a fox\nSteps: 2"))), frames=bytes(10**5)),
+    "png": png(text("parameters", "a fox\nSteps: 2, Seed: 3, Size: 64x64")),
+    "jpeg": jpeg((0xE1, b"Exif\0\0" + user_comment("a fox\nSteps: 2, Seed: 3, Size: 64x64"))),
+    "webp": webp_exif(user_comment("a fox\nSteps: 2, Seed: 3, Size: 64x64")),
+    "tiff": user_comment("a fox\nSteps: 2, Seed: 3, Size: 64x64"),
+    "mp4": mp4(box(b"udta", tags(ilst(b"\xa9cmt", b"a fox\nSteps: 2, Seed: 3, Size: 64x64"))), frames=bytes(10**5)),
 }
 
 
