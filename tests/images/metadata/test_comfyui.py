@@ -52,6 +52,8 @@ def test_default_graph():
         "sampler_name": "euler",
         "scheduler": "normal",
         "denoise": 1.0,
+        "width": 512,
+        "height": 512,
         "ckpt_name": "v1-5-pruned.safetensors",
     }
 

@@ -1,5 +1,8 @@
-"""ComfyUI: the executed graph, evaluated from the picture that was saved back to the words.
+"""ComfyUI: the executed graph is a program, evaluated from the picture that was saved back to its words.
 
-- `reading.py` finds the graph in a file and builds the answer. Open it first.
-- A file of its own for each part of the evaluation stands beside it.
+- `reading.py` finds the graph in a file, `answers.py` builds the answer. Open it first.
+- `passes.py` goes from what was saved to the samplers, `conditioning.py` and `hosted.py` from these to the words.
+- `evaluating.py` computes values by the tables of node kinds: `strings.py`, `numbers.py`, `choices.py`, `rewriters.py`.
+- `outputs.py` says what the outputs of a node are, `details.py` collects settings and model files.
+- `graph.py`, `values.py`, `calls.py`, `patterns.py`: what the tables are made of.
 """

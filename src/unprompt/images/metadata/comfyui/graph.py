@@ -1,0 +1,100 @@
+"""A graph of nodes as ComfyUI executes it: `{id: {"class_type": .., "inputs": {name: value or [id, output]}}}`.
+
+Ids are texts such as `6`, or `57:8` for a node of a subgraph. Source: execution.py of ComfyUI.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Link: TypeAlias = tuple[str, int]
+"""The id of a node, and which of its outputs."""
+
+_NODE_LIMIT = 10_000
+_INPUT_LIMIT = 500
+_DECORATION = re.compile(r"\s*(?://|\||🅙|🅔|📐).*", re.DOTALL)
+_NOT_A_LETTER = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node. `name` is its kind in lower case, without spaces and the mark of its package."""
+
+    key: str
+    kind: str
+    inputs: Mapping[str, Any]
+    title: str = ""
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", normal(self.kind))
+
+    @property
+    def label(self) -> str:
+        """How an answer refers to the node."""
+        return f"{self.key} {self.kind}"
+
+    @property
+    def links(self) -> Iterator[tuple[str, Link]]:
+        """The inputs that come from other nodes."""
+        for name, value in self.inputs.items():
+            if (target := link(value)) is not None:
+                yield name, target
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The nodes by id. A link to a node that is missing counts as not connected."""
+
+    nodes: Mapping[str, Node]
+
+    def source(self, value: Any) -> tuple[Node, int] | None:
+        """The node that an input comes from and which of its outputs; None for a plain value."""
+        target = link(value)
+        node = self.nodes.get(target[0]) if target else None
+        return (node, target[1]) if node is not None and target is not None else None
+
+    def readers(self) -> Mapping[Link, list[Node]]:
+        """For each output, the nodes that read it."""
+        found: dict[Link, list[Node]] = {}
+        for node in self.nodes.values():
+            for _, target in node.links:
+                found.setdefault(target, []).append(node)
+        return found
+
+
+def parse(entries: Mapping[str, Any]) -> Graph | None:
+    """Build a graph of the entries that are nodes; None if there are none, or too many."""
+    if not 0 < len(entries) <= _NODE_LIMIT:
+        return None
+    nodes = {key: node for key, entry in entries.items() if (node := _node(key, entry)) is not None}
+    return Graph(nodes) if nodes else None
+
+
+def link(value: Any) -> Link | None:
+    """The output that an input links to, or None if the input is a plain value."""
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    key, output = value
+    if not isinstance(key, (str, int)) or isinstance(key, bool) or not isinstance(output, (int, float)):
+        return None
+    return str(key), int(output)
+
+
+def normal(kind: str) -> str:
+    """A kind in lower case, without spaces, punctuation and the mark of its package: `Text _O` becomes `texto`."""
+    return _NOT_A_LETTER.sub("", _DECORATION.sub("", kind[:200]).lower())
+
+
+def _node(key: str, entry: Any) -> Node | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("class_type"), str):
+        return None
+    inputs = entry.get("inputs")
+    if not isinstance(inputs, dict) or len(inputs) > _INPUT_LIMIT:
+        return None
+    about = entry.get("_meta")
+    title = about.get("title") if isinstance(about, dict) else None
+    return Node(key, entry["class_type"], inputs, title[:200] if isinstance(title, str) else "")
