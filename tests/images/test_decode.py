@@ -127,7 +127,7 @@ def test_extreme_shapes(format: str, size: tuple[int, int]) -> None:
 def test_other_formats_are_no_pictures(format: str) -> None:
     found = failure(encoded(Image.new("RGB", (16, 16)), format))
     assert found.kind == "not-a-picture"
-    assert "expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF, found data that begins with b" in found.message
+    assert "expected PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC or JPEG XL, found " in found.message
 
 
 @pytest.mark.parametrize(("options"), [{"progressive": True}, {"optimize": True}, {"subsampling": 2}, {"quality": 30}])

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from unprompt.errors import PictureError
+from unprompt.images.jpeg_xl import JpegXlImageFile
 
 # Peak bytes per pixel of Pillow and the format's own library, measured at 50 to 100 megapixels. Pillow keeps 4 for any
-# colour picture; libwebp and libavif make copies.
-_BYTES_A_PIXEL = {"WEBP": 16.2, "AVIF": 11.5}
+# colour picture; libwebp and libavif make copies. Of JPEG XL, progressive ones take the most, others a third.
+_BYTES_A_PIXEL = {"WEBP": 16.2, "AVIF": 11.5, "HEIF": 9.0, "JXL": 27.0}
 _BYTES_A_PIXEL_ELSE = 4.6
+_BYTES_A_CHANNEL = 8.0  # and pixel, of a JPEG XL's channels beside the colours
 
 # A JPEG marker is FF followed by anything but 00 and FF; among the pixels, FF00 and FFD0 to FFD7 are data.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -45,6 +47,8 @@ def memory_mb(image: ImageFile.ImageFile, drafted: int = 1) -> float:
         needed += pixels_mp * _coefficient_bytes(image)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         needed += _part_mb(image)
+    if isinstance(image, JpegXlImageFile):
+        needed += pixels_mp * _BYTES_A_CHANNEL * image.info["extra_channels"]
     return needed
 
 

@@ -30,7 +30,8 @@ from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images import metadata
 from unprompt.images.costs import TimeLimits, check_time, memory_mb
-from unprompt.images.formats import format_of
+from unprompt.images.formats import format_of, is_decodable, refusal
+from unprompt.images.jpeg_xl import JpegXlImageFile
 from unprompt.images.ref import ImageRef, Pixels
 from unprompt.images.rgb import exchanges_sides, orientation_of, rgb_pixels, upright
 from unprompt.images.room import Room
@@ -69,9 +70,16 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
+def _heic(file: _File) -> ImageFile.ImageFile:
+    from pillow_heif import HeifImageFile  # loads 27 MB of libraries, and registers nothing
+
+    image: ImageFile.ImageFile = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return image
+
+
 # The classes are called directly: Image.open checks each picture against the process-wide MAX_IMAGE_PIXELS, and a
 # library cannot change that, or silence its warning, without affecting other threads.
-_FORMATS: dict[str, type[ImageFile.ImageFile]] = {
+_FORMATS: dict[str, Callable[[_File], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -79,6 +87,8 @@ _FORMATS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": _Tiff,
     "AVIF": AvifImagePlugin.AvifImageFile,
+    "HEIC": _heic,
+    "JXL": JpegXlImageFile,
 }
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -92,8 +102,9 @@ class Picture:
     """A decoded picture.
 
     `pixels` is (height, width, 3) uint8 RGB, upright, on white, and reduced if the file is far larger than requested.
-    `size` (width, height) is the full size as a viewer shows it. `format` is "PNG", "JPEG", "WEBP", "GIF", "BMP",
-    "TIFF" or "AVIF", or None without a file. `sha256` (hex) is the hash of the file's bytes or, without a file, of the
+    `size` (width, height) is the full size as a viewer shows it. `format` is one of `format_of`, or None without a
+    file; a video, or a picture whose decoder is not installed, is here for its written prompt alone, and has no pixels:
+    (0, 0, 3). `sha256` (hex) is the hash of the file's bytes or, without a file, of the
     text "width height " followed by the full-size RGB pixels. `written` is the prompt stored in the file's metadata.
     """
 
@@ -133,7 +144,13 @@ def decode(
             sha256 = hashlib.sha256(data).hexdigest()
             if known is not None and (answer := known(sha256)) is not None:
                 return answer
-            pixels, size, name = _decode_file(data, shorter_side, limits)
+            name = format_of(data)
+            if not is_decodable(name):
+                written = metadata.read(data) if read_metadata else None
+                if written is None:
+                    raise refusal(name)
+                return Picture(ref.source, np.empty((0, 0, 3), np.uint8), (0, 0), name, sha256, written)
+            pixels, size = _decode_file(data, name, shorter_side, limits)
             written = metadata.read(data) if read_metadata else None
         return Picture(ref.source, pixels, size, name, sha256, written)
     except PictureError as error:
@@ -170,9 +187,8 @@ _ROOM = Room(MEMORY_LIMIT_MB)
 _FILES = Room(_FILES_MB)
 
 
-def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tuple[Pixels, tuple[int, int], str]:
-    """Return the upright, reduced pixels, the full size (width, height), and the format."""
-    name = format_of(data)
+def _decode_file(data: bytes, name: str, shorter_side: int | None, limits: _Limits) -> tuple[Pixels, tuple[int, int]]:
+    """Return the upright, reduced pixels of a file in the format `name`, and the full size (width, height)."""
     with _broken_data(name):
         needed = _bare_png(data, limits.time.png_runs) if name == "PNG" else data
         image = _FORMATS[name](_File(needed, limits.time.reads))
@@ -190,7 +206,7 @@ def _decode_file(data: bytes, shorter_side: int | None, limits: _Limits) -> tupl
             pixels = upright(lying, orientation)
         if drafted == 1:
             size = image.size  # Pillow rotates a TIFF while loading it
-        return pixels, size[::-1] if exchanges_sides(orientation) else size, name
+        return pixels, size[::-1] if exchanges_sides(orientation) else size
 
 
 def _decode_memory(
