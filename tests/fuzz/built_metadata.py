@@ -78,7 +78,7 @@ def words(random: Random) -> str:
     parts = random.choices(_WORDS, k=count)
     if random.random() < 0.05:
         word = random.choice(_WORDS)
-        parts.append(word * random.choice((100, 50_000 // max(10, len(word)))))
+        parts.append(word * random.choice((100, 20_000 // max(4, len(word)))))
     return random.choice(("", " ", " ")).join(parts)
 
 
