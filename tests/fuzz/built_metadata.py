@@ -217,9 +217,9 @@ def in_exif_file(random: Random) -> bytes:
 
 
 def in_avif(random: Random) -> bytes:
-    """Boxes of no picture with a dozen EXIF blocks among them."""
+    """Boxes of no picture with some EXIF blocks among them."""
     head = b"\0\0\0\x1cftyp" + random.choice((b"avif", b"avis")) + b"\0\0\0\0mif1avifmiaf"
-    return head + random.randbytes(20) + random.choice((tags(random), user_comment(value(random)[:0]))) * 12
+    return head + random.randbytes(20) + random.choice((tags(random), user_comment(value(random)[:0]))) * 8
 
 
 BUILDERS: tuple[Callable[[Random], bytes], ...] = (
