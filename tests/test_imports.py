@@ -159,6 +159,11 @@ def test_help_is_light() -> None:
     assert modules_after(command_line("--help")).isdisjoint(heavy)
 
 
+def test_texts_and_flags_are_taken_without_pydantic(examples: Path) -> None:
+    modules = modules_after(command_line("metadata", str(examples / "written.png"), "--format", "json"))
+    assert modules.isdisjoint({"pydantic", "torch", "onnxruntime"})
+
+
 def test_predicting_needs_no_torch(examples: Path) -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed: tests/wheel/check_wheel.sh is the check for that")

@@ -11,7 +11,7 @@ import warnings
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
@@ -43,8 +43,37 @@ EPILOG = (
 )
 
 
+class _AsTyped:
+    """Takes a value as it is; typer would ask pydantic, whose import takes longer than reading a file's metadata."""
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value, or an empty tuple where a list is missing, as typer has it."""
+        return () if value is None and (param.multiple or param.nargs == -1) else value
+
+
+def _as_typed(parameters: list[Any]) -> list[Any]:
+    """Put `_AsTyped` where typer keeps what converts texts and flags; a release without that place stays as it is."""
+    for parameter in parameters:
+        wanted = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+        if wanted in (str, list[str], bool) and getattr(parameter, "_runtime_param", ...) is None:
+            parameter._runtime_param = _AsTyped()
+    return parameters
+
+
+class Command(TyperCommand):
+    """A command whose texts are taken as typed."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options and arguments."""
+        return _as_typed(super().get_params(ctx))
+
+
 class Commands(TyperGroup):
     """Imports a command when it is asked for; what begins with neither a command nor an option is for the default."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options of `unprompt` itself."""
+        return _as_typed(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands, in the order of the help."""
@@ -70,7 +99,7 @@ def _command(name: str) -> Any:
     if hasattr(module, "app"):
         around.add_typer(module.app, name=name)
     else:
-        around.command(name, epilog=EPILOG)(getattr(module, name))
+        around.command(name, cls=Command, epilog=EPILOG)(getattr(module, name))
     group: Any = typer.main.get_command(around)
     return group.commands[name]
 

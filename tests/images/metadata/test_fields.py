@@ -10,12 +10,14 @@ from layouts import itext, jpeg, png, text, user_comment, webp_exif, xmp
 from unprompt.images.metadata.fields import Fields, extract
 from unprompt.images.metadata.reader import inspect
 
+INFOTEXT = "a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
+
 FILES = {
-    "png": png(text("parameters", "a fox\nSteps: 2, Seed: 3, Size: 64x64")),
-    "jpeg": jpeg((0xE1, b"Exif\0\0" + user_comment("a fox\nSteps: 2, Seed: 3, Size: 64x64"))),
-    "webp": webp_exif(user_comment("a fox\nSteps: 2, Seed: 3, Size: 64x64")),
-    "tiff": user_comment("a fox\nSteps: 2, Seed: 3, Size: 64x64"),
-    "mp4": mp4(box(b"udta", tags(ilst(b"\xa9cmt", b"a fox\nSteps: 2, Seed: 3, Size: 64x64"))), frames=bytes(10**5)),
+    "png": png(text("parameters", INFOTEXT)),
+    "jpeg": jpeg((0xE1, b"Exif\0\0" + user_comment(INFOTEXT))),
+    "webp": webp_exif(user_comment(INFOTEXT)),
+    "tiff": user_comment(INFOTEXT),
+    "mp4": mp4(box(b"udta", tags(ilst(b"\xa9cmt", INFOTEXT.encode()))), frames=bytes(10**5)),
 }
 
 

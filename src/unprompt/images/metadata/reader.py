@@ -10,13 +10,16 @@ import functools
 import logging
 import pkgutil
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from unprompt.display import printable
 from unprompt.errors import PluginError
 from unprompt.images.metadata.fields import Fields, extract
 from unprompt.plugins import Plugin, find_plugins
 from unprompt.prediction import WrittenPrompt
+
+if TYPE_CHECKING:
+    from unprompt.images.metadata.containers.pieces import Data
 
 Reader: TypeAlias = Callable[[Fields], "WrittenPrompt | None"]
 """Returns what a tool wrote into these texts, built by `compose`; None if that tool did not write them."""
@@ -55,17 +58,18 @@ _faults: dict[str, PluginError] = {}
 _log = logging.getLogger(__name__)
 
 
-def read(data: bytes) -> WrittenPrompt | None:
+def read(data: Data) -> WrittenPrompt | None:
     """Read what the generator wrote into a picture file; None if nothing is found.
 
-    `data` is the whole file, and its format is recognised by content. No bytes raise an exception. Every text but
-    `raw` is free of control characters and terminal escapes, and white space in the prompts is single spaces.
+    `data` is the whole file, or a `mmap.mmap` of it; its format is recognised by content. No bytes raise an exception.
+    Every text but `raw` is free of control characters and terminal escapes, and white space in the prompts is single
+    spaces.
     """
     answer = inspect(data)
     return answer if answer is not None and answer.prompt else None
 
 
-def inspect(data: bytes) -> WrittenPrompt | None:
+def inspect(data: Data) -> WrittenPrompt | None:
     """Like `read`, but also returns what a tool wrote without a prompt: its name, settings, models."""
     try:
         return find(data)
@@ -74,7 +78,7 @@ def inspect(data: bytes) -> WrittenPrompt | None:
         return None
 
 
-def find(data: bytes) -> WrittenPrompt | None:
+def find(data: Data) -> WrittenPrompt | None:
     """Like `inspect`, but without catching exceptions: any that this raises is a bug, which the tests look for."""
     looked_at = []
     wordless = None
@@ -93,9 +97,9 @@ def find(data: bytes) -> WrittenPrompt | None:
     return next((answer for answer in answers if answer is not None), wordless)
 
 
-def _places(data: bytes) -> Iterator[Fields]:
+def _places(data: Data) -> Iterator[Fields]:
     yield extract(data)
-    # Only now, for it needs numpy, whose import takes longer than reading most files.
+    # Only now, for most files say something without.
     from unprompt.images.metadata.stealth import reveal
 
     if (hidden := reveal(data)) is not None:  # decodes pixels, so it comes last
