@@ -109,6 +109,7 @@ class Unprompter:
         *,
         batch_size: int = 8,
         ignore_metadata: bool = False,
+        read_beside: bool = True,
         text: bool = True,
         top: int = 5,
         pixel_limit_mp: float = 100.0,
@@ -119,10 +120,11 @@ class Unprompter:
 
         `inputs` is one or many of what `image_refs` takes: paths, folders, addresses, bytes, Pillow pictures or arrays
         (height, width, 3) uint8; a few are read ahead. If a file holds its prompt, that is the answer and no image
-        model is asked, unless `ignore_metadata`. Without `text` only vectors are predicted. `top` is the number of
-        candidates kept. `pixel_limit_mp` (megapixels) and `memory_limit_mb` (megabytes) bound each picture: see
-        `decode`. `answers` is a cache of answers made with the same settings, in which copies of a picture are looked
-        up; default: the most recent answers of this call.
+        model is asked, unless `ignore_metadata`; with `read_beside`, a text file that its generator wrote beside it
+        will do. Without `text` only vectors are predicted. `top` is the number of candidates kept. `pixel_limit_mp`
+        (megapixels) and `memory_limit_mb` (megabytes) bound each picture: see `decode`. `answers` is a cache of answers
+        made with the same settings, in which copies of a picture are looked up; default: the most recent answers of
+        this call.
 
         A picture that cannot be read gives a Failure. While iterating, after the answers to everything before, raises
         TypeError (an input that is no picture at all), ModelError (damaged weights), and what `inputs` and `answers`
@@ -139,6 +141,7 @@ class Unprompter:
                 pixel_limit_mp=pixel_limit_mp,
                 memory_limit_mb=memory_limit_mb,
                 read_metadata=not ignore_metadata,
+                read_beside=read_beside,
                 known=answers.get,
             )
             # A copy that was answered before may have had another name.

@@ -32,6 +32,7 @@ from unprompt.images import metadata
 from unprompt.images.costs import TimeLimits, check_time, memory_mb
 from unprompt.images.formats import format_of, is_decodable, refusal
 from unprompt.images.jpeg_xl import JpegXlImageFile
+from unprompt.images.metadata import beside
 from unprompt.images.ref import ImageRef, Pixels
 from unprompt.images.rgb import exchanges_sides, orientation_of, rgb_pixels, upright
 from unprompt.images.room import Room
@@ -104,8 +105,9 @@ class Picture:
     `pixels` is (height, width, 3) uint8 RGB, upright, on white, and reduced if the file is far larger than requested.
     `size` (width, height) is the full size as a viewer shows it. `format` is one of `format_of`, or None without a
     file; a video, or a picture whose decoder is not installed, is here for its written prompt alone, and has no pixels:
-    (0, 0, 3). `sha256` (hex) is the hash of the file's bytes or, without a file, of the
-    text "width height " followed by the full-size RGB pixels. `written` is the prompt stored in the file's metadata.
+    (0, 0, 3). `sha256` (hex) is the hash of the file's bytes or, without a file, of the text "width height " followed
+    by the full-size RGB pixels; a prompt in a text file beside the picture changes it. `written` is the prompt stored
+    in the file's metadata or, if that holds none, beside it.
     """
 
     source: str
@@ -124,6 +126,7 @@ def decode(
     memory_limit_mb: float = MEMORY_LIMIT_MB,
     time_limits: TimeLimits = TIME_LIMITS,
     read_metadata: bool = True,
+    read_beside: bool = True,
     known: Callable[[str], Known | None] | None = None,
 ) -> Picture | Known | Failure:
     """Read and decode one picture; a bad file gives a Failure, never an exception.
@@ -131,9 +134,10 @@ def decode(
     `shorter_side` is the number of pixels that the model needs: a larger picture is reduced, but its shorter side stays
     at least this long; None keeps every pixel. Before anything is decoded, the header is checked against
     `pixel_limit_mp` (millions of pixels) and `memory_limit_mb` (without the file itself), and the structure of the file
-    against `time_limits`. `known` is called first with the picture's sha256; if it returns anything but None, that is
-    the result, and nothing is decoded. The kinds of Failure are those of PictureError. Safe to call from many threads;
-    large pictures then wait for each other.
+    against `time_limits`. Without `read_metadata` no written prompt is looked for, without `read_beside` none in a text
+    file beside the picture, which counts if the picture itself holds none. `known` is called first with the picture's
+    sha256; if it returns anything but None, that is the result, and nothing is decoded. The kinds of Failure are those
+    of PictureError. Safe to call from many threads; large pictures then wait for each other.
     """
     limits = _Limits(pixel_limit_mp, memory_limit_mb, time_limits)
     try:
@@ -141,20 +145,28 @@ def decode(
             return _decode_memory(ref.source, ref.content, shorter_side, limits, known)
         with _FILES.taken(ref.size_mb):
             data = ref.read()
-            sha256 = hashlib.sha256(data).hexdigest()
+            said_beside = beside.read(ref.file) if read_metadata and read_beside and ref.file else None
+            sha256 = _sha256(data, said_beside)
             if known is not None and (answer := known(sha256)) is not None:
                 return answer
             name = format_of(data)
+            written = (metadata.read(data) or said_beside) if read_metadata else None
             if not is_decodable(name):
-                written = metadata.read(data) if read_metadata else None
                 if written is None:
                     raise refusal(name)
                 return Picture(ref.source, np.empty((0, 0, 3), np.uint8), (0, 0), name, sha256, written)
             pixels, size = _decode_file(data, name, shorter_side, limits)
-            written = metadata.read(data) if read_metadata else None
         return Picture(ref.source, pixels, size, name, sha256, written)
     except PictureError as error:
         return Failure(ref.source, error.kind, str(error))
+
+
+def _sha256(data: bytes, said_beside: WrittenPrompt | None) -> str:
+    """Hash a picture's file, and with it what is said beside it, for both determine the answer."""
+    file = hashlib.sha256(data)
+    if said_beside is None:
+        return file.hexdigest()
+    return hashlib.sha256(file.digest() + repr(said_beside).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-import pytest
-from layouts import itext, jpeg, jpeg_exif, png, text, user_comment, webp_exif
+import time
 
-from unprompt.images.metadata import read
+import pytest
+from layouts import described_xmp, itext, jpeg, jpeg_exif, pillow_exif, png, text, user_comment, webp_exif
+
+from unprompt.images.metadata import infotext, inspect, read
 
 INFOTEXT = """a (red:1.2) fox, <lora:snow_v2:0.8>
 in deep snow, Steps: of stone
@@ -70,6 +72,16 @@ def test_a_last_line_of_settings_may_begin_otherwise():
         ("Version: v1.10.1", "AUTOMATIC1111"),
         ("Version: f2.0.1v1.10.1-previous-5", "Forge"),
         ("Version: neo", "Forge"),
+        ("Version: classic", "Forge"),
+        ("Version: f1.0.0v2-v1.10.1RC-latest-2498-g5120e679", "Forge"),
+        ("Version: stable-diffusion.cpp", "stable-diffusion.cpp"),
+        ('SDCPP: {"seed":1}', "stable-diffusion.cpp"),
+        ("Version: KoboldCpp", "KoboldCpp"),
+        ("Parser: Full parser, Version: 0a083c2", "SD.Next"),
+        ("Created Date: 2026-01-04T01:27:21.27Z, Civitai resources: [], Civitai metadata: {}", "Civitai"),
+        ('Civitai resources: [{"type":"lora"}], Version: v1.10.1', "AUTOMATIC1111"),
+        ("ADetailer version: 26.2.0, ADetailer Version: Neo, Version: v1.9", "AUTOMATIC1111"),
+        ("Sampler: dpmpp_2m_karras", "ComfyUI"),
         ("App: SD.Next, Version: 8b73cb6", "SD.Next"),
         ("Version: ComfyUI", "ComfyUI"),
     ],
@@ -91,3 +103,176 @@ def test_an_open_quote_does_not_swallow_the_settings_behind_it():
 
 def test_foreign_json_under_parameters_is_not_called_a_prompt():
     assert read(png(text("parameters", '{"some": "tool"}'))) is None
+
+
+PARTS = ("a fox", "blurry", "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 8x8")
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "{} Negative prompt: {} {}",
+        "{}. Negative prompt: {}. {}",
+        "{}, Negative prompt: {}, {}",
+        "{}\\nNegative prompt: {}\\n{}",
+        "{}\\r\\nNegative prompt: {}\\r\\n{}",
+        "{} Negative prompt: {}\n{}",
+        "{}\r\n\r\nNegative prompt: {}\r\n\r\n{}",
+        "{}\nNegative prompt: Negative prompt: {}\n{}",
+    ],
+)
+def test_line_breaks_that_a_site_or_a_tool_has_replaced(joined):
+    value = joined.format(*PARTS)
+    for data in (png(text("parameters", value)), jpeg((0xFE, value.encode()))):
+        found = read(data)
+        assert (found.prompt, found.negative_prompt, found.settings["Seed"]) == ("a fox", "blurry", 5)
+
+
+INFOTEXT_ANYWHERE = "\nNegative prompt: ".join(PARTS[:2]) + "\n" + PARTS[2]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg_exif(pillow_exif({0x010E: INFOTEXT_ANYWHERE})),
+        webp_exif(pillow_exif({0x010E: INFOTEXT_ANYWHERE})),
+        png(text("Description", INFOTEXT_ANYWHERE)),
+        png(text("Comment", INFOTEXT_ANYWHERE)),
+        png(itext("XML:com.adobe.xmp", described_xmp(INFOTEXT_ANYWHERE))),
+    ],
+    ids=["ImageDescription", "ImageDescription of a WebP", "Description", "Comment", "XMP"],
+)
+def test_an_infotext_is_read_wherever_it_stands(data):
+    found = read(data)
+    assert (found.prompt, found.negative_prompt, found.settings["Seed"]) == ("a fox", "blurry", 5)
+
+
+@pytest.mark.parametrize("words", ["a fox", "Steps: left, right", "Mood: calm, Light: low, Lens: 50 mm, Steps: many"])
+def test_an_ordinary_description_is_no_infotext(words):
+    assert read(jpeg_exif(pillow_exif({0x010E: words}))) is None
+    assert read(png(itext("XML:com.adobe.xmp", described_xmp(words)))) is None
+    assert read(png(text("parameters", words))).prompt == words
+
+
+RESOURCES = '[{"type":"checkpoint","modelVersionId":111,"modelName":"Big, Model"},{"type":"lora","weight":0.8}]'
+
+
+def test_a_setting_that_is_json_without_quotes_stays_whole():
+    hashes = '{"model": "aaaa111122", "vae": "bbbb333344", "lora:x": "cccc555566"}'
+    long = '{"a": "' + "x" * 5_000 + '"}'
+    line = f"Steps: 3, Hashes: {hashes}, Civitai resources: {RESOURCES}, Long: {long}, Layers: [7, 8], Seed: 9"
+    settings = read(png(text("parameters", f"a fox\n{line}"))).settings
+    assert (settings["Hashes"], settings["Civitai resources"], settings["Long"]) == (hashes, RESOURCES, long)
+    assert (settings["Layers"], settings["Seed"]) == ("[7, 8]", 9)
+
+
+def test_json_that_is_too_long_is_left_out_and_a_bracket_that_nothing_closes_is_a_character():
+    long = '{"a": "' + "x" * 100_000 + '"}'
+    settings = read(png(text("parameters", f"a fox\nSteps: 3, Long: {long}, Model: [x, Seed: 9"))).settings
+    assert settings == {"Steps": 3, "Model": "[x", "Seed": 9}
+
+
+def test_the_models_are_resources():
+    line = (
+        "Steps: 20, Model hash: 0123456789, Model: big, VAE: v.pt, VAE hash: aa11, "
+        'Lora hashes: "snow: bb22, ice: cc33", TI hashes: "bad: dd44", Refiner: fine [ee55ff00], '
+        "Hires upscaler: Latent, Module 1: ae, Seed: 1, "
+        'ControlNet 0: "Module: canny, Model: control_canny [d14c016b], Weight: 0.5"'
+    )
+    found = read(
+        png(text("parameters", f"<lora:snow:0.8> a fox, embedding:glow\nNegative prompt: <lora:dull:-1>\n{line}"))
+    )
+    assert [(item.kind, item.name, item.weight, item.hash) for item in found.resources] == [
+        ("checkpoint", "big", None, "0123456789"),
+        ("checkpoint", "fine", None, "ee55ff00"),
+        ("vae", "v.pt", None, "aa11"),
+        ("lora", "snow", 0.8, "bb22"),
+        ("lora", "ice", None, "cc33"),
+        ("embedding", "bad", None, "dd44"),
+        ("model", "ae", None, None),
+        ("controlnet", "control_canny", 0.5, "d14c016b"),
+        ("embedding", "glow", None, None),
+        ("lora", "dull", -1.0, None),
+    ]
+
+
+def test_civitai_lists_its_models():
+    found = read(png(text("parameters", f"a fox\nSteps: 3, Seed: 1, Civitai resources: {RESOURCES}")))
+    assert [(item.kind, item.name, item.weight) for item in found.resources] == [("checkpoint", "Big, Model", None)]
+    air = '[{"air":"urn:air:sdxl:lora:civitai:1@2","weight":0.5},{"type":"lora","modelVersionId":7}, 5]'
+    found = read(png(text("parameters", f"a fox\nSteps: 3, Seed: 1, Civitai resources: {air}")))
+    assert [(item.kind, item.name, item.weight) for item in found.resources] == [
+        ("lora", "urn:air:sdxl:lora:civitai:1@2", 0.5),
+        ("lora", "civitai:7", None),
+    ]
+
+
+def test_prompts_of_later_passes_are_texts():
+    line = (
+        'Steps: 20, Seed: 1, ADetailer prompt: "a face, [SEP] a (red:1.2) nose", ADetailer negative prompt 2nd: blur, '
+        'Hires prompt: "sharp, crisp", Model: m'
+    )
+    found = read(png(text("parameters", f"a fox\nNegative prompt: bad\n{line}")))
+    assert [(item.role, item.text) for item in found.texts] == [
+        ("positive", "a fox"),
+        ("negative", "bad"),
+        ("region", "a face"),
+        ("region", "a red nose"),
+        ("negative", "blur"),
+        ("refiner", "sharp, crisp"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a fox\nNegative prompt: bad\nTemplate: a {fox|hare}\nNegative Template: b\nSteps: 20, Seed: 1, App: SD.Next",
+        "a fox\nNegative prompt: bad\nSteps: 20, Seed: 1\nTemplate: a {fox|hare}\nNegative Template: b",
+        'a fox\nNegative prompt: bad\nSteps: 20, Seed: 1, Template: "a {fox|hare}", Negative template: b',
+    ],
+    ids=["SD.Next", "Dynamic Prompts", "among the settings"],
+)
+def test_templates_are_settings_not_words(value):
+    found = read(png(text("parameters", value)))
+    assert (found.prompt, found.negative_prompt) == ("a fox", "bad")
+    assert (found.settings["Template"], found.settings["Negative template"]) == ("a {fox|hare}", "b")
+
+
+def test_a_template_that_repeats_the_prompt_says_nothing():
+    value = "a fox\nin snow\nNegative prompt: \nTemplate: a fox\nin snow\nSteps: 20, Seed: 1, App: SD.Next"
+    found = read(png(text("parameters", value)))
+    assert (found.prompt, found.negative_prompt, "Template" in found.settings) == ("a fox in snow", None, False)
+
+
+@pytest.mark.parametrize("words", ["", "unknown", "None"])
+def test_settings_without_words_are_shown_as_that(words):
+    data = png(text("parameters", f"{words}\nNegative prompt: unknown\nSteps: 20, Seed: 1, Model: m, Version: v1.9"))
+    assert read(data) is None
+    found = inspect(data)
+    assert (found.tool, found.prompt, found.settings["Seed"]) == ("AUTOMATIC1111", "", 1)
+    assert [item.name for item in found.resources] == ["m"]
+
+
+def test_an_unknown_prompt_leaves_the_word_to_a_graph():
+    graph = (
+        '{"3": {"class_type": "KSampler", "inputs": {"positive": ["6", 0]}}, '
+        '"6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a fox"}}}'
+    )
+    data = png(text("parameters", "unknown\nSteps: 20, Seed: 1"), text("prompt", graph))
+    assert (read(data).tool, read(data).prompt) == ("ComfyUI", "a fox")
+
+
+def test_an_upscaling_alone_is_settings_without_words():
+    extras = png(text("postprocessing", "Postprocess upscale by: 4, Postprocess upscaler: R-ESRGAN"))
+    assert [(item.kind, item.name) for item in inspect(extras).resources] == [("upscaler", "R-ESRGAN")]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a:{,", "a: [", 'a: "', "Steps: 2 ", ". Steps: 2, ", "Negative prompt:", "\nTemplate:", "\\n", " ", "\n", "a:b,"],
+)
+def test_time_is_linear(unit):
+    """A quadratic pass takes minutes of CPU here, so the bound of ten seconds is no stopwatch."""
+    start = time.process_time()
+    infotext.parse("a fox. Steps: 2" + unit * (80_000 // len(unit)))
+    assert time.process_time() - start < 10

@@ -3,10 +3,12 @@ import json
 import numpy as np
 import pytest
 from layouts import (
+    DESCRIPTION,
     MAKER_NOTE,
     MODEL,
     SOFTWARE,
     USER_COMMENT,
+    described_xmp,
     draw_things_xmp,
     itext,
     jpeg,
@@ -20,7 +22,7 @@ from layouts import (
     webp_exif,
 )
 
-from unprompt.images.metadata import read
+from unprompt.images.metadata import inspect, read
 
 SWARM = {
     "sui_image_params": {"prompt": "a fox", "negativeprompt": "blurry", "model": "Flux/dev", "seed": 3, "steps": 25}
@@ -273,3 +275,204 @@ def test_text_behind_the_pixels_and_exif_in_png_and_tiff():
 @pytest.mark.parametrize("data", [b"", b"GIF89a", png(), jpeg(), webp_exif(b""), png(text("Software", "GIMP"))])
 def test_a_picture_without_a_prompt_says_nothing(data):
     assert read(data) is None
+
+
+def written(found):
+    return found.tool, found.prompt, found.negative_prompt
+
+
+def models(found):
+    return [(item.kind, item.name, item.weight, item.hash) for item in found.resources]
+
+
+def test_draw_things_names_its_models():
+    comment = {
+        "c": "a fox",
+        "uc": "",
+        "model": "x.ckpt",
+        "lora": [{"model": "snow", "weight": 0.5}],
+        "v2": {"loras": 5},
+    }
+    found = read(png(itext("XML:com.adobe.xmp", draw_things_xmp(comment))))
+    assert models(found) == [("checkpoint", "x.ckpt", None, None), ("lora", "snow", 0.5, None)]
+
+
+def test_fooocus_names_its_models():
+    more = {"base_model_hash": "aa", "loras": [["snow.safetensors", 0.5, "bb"]], "lora_combined_1": "ice : 0.25"}
+    found = read(png(text("parameters", json.dumps(FOOOCUS | more)), text("fooocus_scheme", "fooocus")))
+    assert models(found) == [
+        ("checkpoint", "juggernautXL_v8", None, "aa"),
+        ("lora", "snow.safetensors", 0.5, "bb"),
+        ("lora", "ice", 0.25, None),
+    ]
+
+
+@pytest.mark.parametrize("loras", [(["snow", "ice"], [0.5, 1]), ("['snow', 'ice']", "[0.5, 1]")])
+def test_easy_diffusion_names_its_models(loras):
+    entries = EASY | {"use_lora_model": loras[0], "lora_alpha": loras[1], "use_vae_model": ""}
+    assert models(read(jpeg_exif(user_comment(json.dumps(entries))))) == [
+        ("checkpoint", "sd-v1-5", None, None),
+        ("lora", "snow", 0.5, None),
+        ("lora", "ice", 1.0, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("style", "negative_style", "prompt", "negative"),
+    [
+        ("ink, drawn", "photo", "a fox, ink, drawn", "blurry, photo"),
+        ("", None, "a fox", "blurry"),
+        ("a fox", "blurry", "a fox", "blurry"),
+    ],
+)
+def test_invokeais_style_prompt_is_part_of_what_was_said(style, negative_style, prompt, negative):
+    entries = {"positive_prompt": "a fox", "negative_prompt": "blurry"}
+    entries |= {"positive_style_prompt": style, "negative_style_prompt": negative_style}
+    found = read(png(text("invokeai_metadata", json.dumps(entries))))
+    assert written(found) == ("InvokeAI", prompt, negative)
+    assert [item.text for item in found.texts if item.role == "style"] == (
+        [style] if style not in ("", "a fox") else []
+    )
+
+
+def test_invokeai_names_its_models_and_regions():
+    entries = {
+        "positive_prompt": "a fox",
+        "model": {"name": "big", "hash": "blake3:aa"},
+        "vae": None,
+        "loras": [{"model": {"name": "snow"}, "weight": 0.5}, {"lora": {"model_name": "ice"}, "weight": 1}, 5],
+        "controlnets": [{"control_model": {"name": "canny"}, "control_weight": 0.7}],
+        "canvas_v2_metadata": {"regionalGuidance": [{"positivePrompt": "snow", "negativePrompt": None}, None]},
+    }
+    found = read(png(text("invokeai_metadata", json.dumps(entries))))
+    assert models(found) == [
+        ("checkpoint", "big", None, "blake3:aa"),
+        ("lora", "snow", 0.5, None),
+        ("lora", "ice", 1.0, None),
+        ("controlnet", "canny", 0.7, None),
+    ]
+    assert [(item.role, item.text) for item in found.texts] == [("positive", "a fox"), ("region", "snow")]
+
+
+def test_novelai_4_has_a_text_for_each_character_and_none_for_negative_weights():
+    caption = {"base_caption": "snow, -1::hat", "char_captions": [{"char_caption": "girl, 1.5::fox"}, {"x": 1}]}
+    unwanted = {"base_caption": "lowres", "char_captions": [{"char_caption": "boy"}]}
+    comment = NOVELAI | {"v4_prompt": {"caption": caption}, "v4_negative_prompt": {"caption": unwanted}}
+    found = read(png(text("Software", "NovelAI"), text("Comment", json.dumps(comment)), text("Source", "V4 4BDE2A90")))
+    assert written(found) == ("NovelAI", "snow, girl, fox", "lowres, boy")
+    assert [(item.role, item.text, item.node, item.weight) for item in found.texts] == [
+        ("positive", "snow, girl, fox", "", 1.0),
+        ("negative", "lowres, boy", "", 1.0),
+        ("region", "girl, fox", "character 1", 1.0),
+        ("negative", "boy", "character 1", 1.0),
+        ("negative", "hat", "", 1.0),
+    ]
+    assert models(found) == [("checkpoint", "V4", None, "4BDE2A90")]
+
+
+CIVITAI = {
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "other words"}},
+    "extra": {"airs": ["urn:air:other:upscaler:civitai:1@2"]},
+    "extraMetadata": json.dumps(
+        {
+            "prompt": "a fox",
+            "negativePrompt": "blurry",
+            "seed": 4,
+            "resources": [{"modelVersionId": 7, "strength": 0.5}],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [jpeg_exif(user_comment(json.dumps(CIVITAI))), png(text("prompt", json.dumps(CIVITAI)))],
+    ids=["JPEG", "PNG"],
+)
+def test_civitai_after_an_upscaling(data):
+    found = read(data)
+    assert (*written(found), found.settings["seed"]) == ("Civitai", "a fox", "blurry", 4)
+    assert models(found) == [
+        ("model", "civitai:7", 0.5, None),
+        ("upscaler", "urn:air:other:upscaler:civitai:1@2", None, None),
+    ]
+
+
+def test_tensor_art_takes_a_random_seed_from_its_graph():
+    entries = {
+        "prompt": "a fox",
+        "negativePrompt": "blurry",
+        "seed": "-1",
+        "steps": 25,
+        "baseModel": {"modelFileName": "big", "hash": "AA"},
+        "models": [{"type": "LORA", "modelFileName": "snow", "weight": 0.5}],
+    }
+    graph = {"1": {"class_type": "KSampler", "inputs": {"seed": 9, "steps": 25}}}
+    found = read(png(text("generation_data", json.dumps(entries) + "\0"), text("prompt", json.dumps(graph))))
+    assert (*written(found), found.settings["seed"]) == ("Tensor.Art", "a fox", "blurry", 9)
+    assert models(found) == [("checkpoint", "big", None, "AA"), ("lora", "snow", 0.5, None)]
+
+
+def test_a_hugging_face_space():
+    entries = {"prompt": "a fox", "negative_prompt": "blurry", "seed": 4, "guidance_scale": 5.5, "Model": "m"}
+    entries |= {"Model hash": "AA", "use_upscaler": {"upscale_method": "nearest-exact", "upscale_by": 1.5}}
+    found = read(png(text("parameters", json.dumps(entries))))
+    assert written(found) == ("Hugging Face Space", "a fox", "blurry")
+    assert (found.settings["seed"], found.settings["upscale_by"]) == (4, 1.5)
+    assert models(found) == [("checkpoint", "m", None, "AA")]
+
+
+def test_mflux():
+    entries = {"mflux_version": "0.9", "prompt": "a fox", "negative_prompt": None, "seed": 4, "model": "dev"}
+    entries |= {"lora_paths": ["/x/snow.safetensors"], "lora_scales": [0.5]}
+    found = read(png(itext("XML:com.adobe.xmp", described_xmp("a hare", "MFLUX 0.9"))))
+    assert written(found) == ("MFLUX", "a hare", None)
+    found = read(jpeg_exif(user_comment(json.dumps(entries))))
+    assert (*written(found), found.settings["seed"]) == ("MFLUX", "a fox", None, 4)
+    assert models(found) == [("checkpoint", "dev", None, None), ("lora", "/x/snow.safetensors", 0.5, None)]
+
+
+def test_mochi_diffusion():
+    caption = (
+        "Include in Image: a fox; red; Exclude from Image: blurry; Model: big; Steps: 20; Guidance Scale: 11.0; "
+        "Seed: 5; Size: 8x8; Scheduler: DPM-Solver++; Generator: Mochi Diffusion 5.0"
+    )
+    lines = "Metadata Version: 2\n" + caption.replace("; E", "\nE").replace("; M", "\nM").replace("; G", "\nG")
+    for description in (caption, lines):
+        found = read(png(itext("XML:com.adobe.xmp", described_xmp(description))))
+        assert written(found) == ("Mochi Diffusion", "a fox; red", "blurry")
+        assert models(found) == [("checkpoint", "big", None, None)]
+    assert (found.settings["Guidance Scale"], found.settings["Generator"]) == (11.0, "Mochi Diffusion 5.0")
+
+
+def test_black_forest_labs():
+    tags = {0x010F: "Black Forest Labs", 0x0110: "flux-dev", 0x0131: "AI generated;txt2img;flux"}
+    found = read(jpeg_exif(pillow_exif(tags | {DESCRIPTION: "a fox"})))
+    assert written(found) == ("Black Forest Labs", "a fox", None)
+    assert found.settings == {"Model": "flux-dev", "Software": "AI generated;txt2img;flux"}
+    found = inspect(jpeg_exif(pillow_exif(tags)))
+    assert written(found) == ("Black Forest Labs", "", None)
+    assert models(found) == [("checkpoint", "flux-dev", None, None)]
+
+
+@pytest.mark.parametrize("prefix", ["", "sd:"])
+def test_plain_texts(prefix):
+    entries = {"prompt": "a fox", "negative_prompt": "blurry", "seed": "42", "guidance_scale": "7.5", "model": "m"}
+    found = read(png(*chunks({prefix + key: value for key, value in entries.items()}), text("Author", "me")))
+    assert written(found) == ("unknown", "a fox", "blurry")
+    assert found.settings == {"seed": 42, "guidance_scale": 7.5, "model": "m"}
+    assert models(found) == [("checkpoint", "m", None, None)]
+
+
+def test_a_plain_prompt_may_be_json_if_settings_stand_beside_it():
+    scene = '{"scene": "a (red) fox"}'
+    assert read(png(text("prompt", scene))) is None
+    assert read(png(text("prompt", scene), text("seed", "42"))).prompt == scene
+    assert read(png(text("prompt", '{"nodes": []}'), text("seed", "42"))) is None
+
+
+def test_stability_matrix_names_itself():
+    value = "a fox\nSteps: 20, Seed: 1, Model: m"
+    assert read(png(text("parameters", value), text("parameters-json", "{}"), text("smproj", "{}"))).tool == (
+        "Stability Matrix"
+    )

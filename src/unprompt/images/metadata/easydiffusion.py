@@ -37,6 +37,15 @@ _SPELLINGS = (
     ("prompt", "negative_prompt", ("use_stable_diffusion_model", "num_inference_steps", "sampler_name")),
     ("Prompt", "Negative Prompt", ("Stable Diffusion model", "Guidance Scale")),
 )
+LABELS = frozenset(
+    {
+        "Prompt", "Negative Prompt", "Seed", "Stable Diffusion model", "Clip Skip", "ControlNet model",
+        "ControlNet Filter", "VAE model", "Sampler", "Width", "Height", "Steps", "Guidance Scale", "Prompt Strength",
+        "LoRA model", "LoRA Strength", "Hypernetwork model", "Hypernetwork Strength", "Embedding models",
+        "Seamless Tiling", "Use Face Correction", "Use Upscaling", "Upscale By", "Latent Upscaler Steps",
+    }
+)  # fmt: skip
+"""The names of entries as its interface shows them."""
 
 
 def read(fields: Fields) -> WrittenPrompt | None:

@@ -125,7 +125,7 @@ def _unescaped(text: str) -> str:
     marks = [] if "\n" in text else [mark.start() for mark in _ESCAPED.finditer(text)]
     if not marks:
         return text
-    words = text[: marks[-1]].replace("\\r\\n", "\n").replace("\\n", "\n")
+    words = text[: marks[-1]].removesuffix("\\r").replace("\\r\\n", "\n").replace("\\n", "\n")
     return f"{words}\n{text[marks[-1] + 2 :]}"
 
 

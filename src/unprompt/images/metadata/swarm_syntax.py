@@ -89,8 +89,9 @@ class _Reading:
     def take(self, token: re.Match[str]) -> None:
         """Add the next tag's beginning or end, or words."""
         name = (token[1] or "").lower()
-        if name in _KINDS and len(self._open) < _NESTING_LIMIT:
-            self._open.append(_Open(name, (token[2] or "")[1:-1].strip()))
+        if name and (name in _KINDS or self._open) and len(self._open) < _NESTING_LIMIT:
+            pieces = [] if name in _KINDS else [token[0]]  # another program's tag in one of ours stays
+            self._open.append(_Open(name, (token[2] or "")[1:-1].strip(), pieces))
         elif token[0] == ">" and self._open:
             self._close()
         else:
@@ -117,6 +118,8 @@ class _Reading:
 
     def _words(self, tag: _Open) -> str:
         """The words that a tag stands for."""
+        if tag.name not in _KINDS:
+            return f"{tag.data}>"
         if tag.name in _CHOICES:
             entries = _choices(tag.data)
             return entries[-1 if tag.name == "fromto" else 0]
