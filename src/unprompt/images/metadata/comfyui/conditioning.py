@@ -53,6 +53,7 @@ _NOT_PASSED = re.compile(
     r"|bbox|sam_|segm|segs|seed|steps|cfg|width|height|text_encoder|upscale_model|audio|reference|start_image|end_image)",
     re.IGNORECASE,
 )
+_NOT_WORDS = re.compile(r"a_?score|strength|weight|_type|_mode")
 _ENTRANCES = (
     *("positive", "pos", "positive_cond", "positive_conditioning", "base_positive", "conditioning_positive"),
     *("cond_positive", "positive_embeds", "positive_prompt_embeds", "conditioning", "cond1", "cond", "text_embeds"),
@@ -144,7 +145,7 @@ class Conditionings:
         if (choice := choices.choose(self._evaluation, node)) is not None:
             ways = [self._of_input(node, name, side, shared) for name in choice.names]
             return ways[0] if len(ways) == 1 else _either(ways)
-        if named == "pipe" or self._bundles(node):
+        if named == "pipe" or self._bundles(node) or (shared and _holds_side(node)):
             return self._of_slot(node, side, side)
         return self._limited(node, self._of_inputs(node, side, shared))
 
@@ -186,18 +187,9 @@ class Conditionings:
         conditionings = [
             name for name, _ in node.links if _CONDITIONING_INPUT.fullmatch(name) and not _NOT_CONDITIONING.match(name)
         ]
-        sided = [
-            name
-            for name, value in node.inputs.items()
-            if _is_sided(name, side) and (link(value) or isinstance(value, str))
-        ]
-        sided = [
-            name
-            for name in sided
-            if name in node.inputs and not re.search(r"a_?score|strength|weight|_type|_mode", name)
-        ]
+        sided = [name for name in _worded(node) if _is_sided(name, side)]
         if sided:
-            yield from sided
+            yield from [name for name in sided if "populated" in name] or sided
             return
         texts = [] if shared and side == "negative" else text_inputs(node, "positive")
         yield from conditionings or ()
@@ -264,6 +256,11 @@ def _as_region(words: Words) -> Words:
     return Words(tuple(regions), words.ways)
 
 
+def _holds_side(node: Node) -> bool:
+    """Whether a node that is read as a bundle has the sides of one under their own names."""
+    return any(name in node.inputs for name in ("base_positive", "base_negative"))
+
+
 def _share(node: Node, name: str) -> float:
     strength = node.inputs.get("conditioning_to_strength", 1.0)
     if not isinstance(strength, (int, float)):
@@ -274,6 +271,13 @@ def _share(node: Node, name: str) -> float:
 def _is_sided(name: str, side: str) -> bool:
     lower = name.lower()
     return side in lower or lower.startswith(side[:3] + "_") or lower == side[:3]
+
+
+def _worded(node: Node) -> Iterator[str]:
+    """The inputs that may bring words: links and texts, not what steers how they count."""
+    for name, value in node.inputs.items():
+        if (isinstance(value, str) or link(value) is not None) and not _NOT_WORDS.search(name):
+            yield name
 
 
 def _other(side: Role) -> str:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from unprompt.images.metadata.comfyui.graph import Graph, Node, link
+from unprompt.images.metadata.comfyui.graph import Graph, Node
 
 _SIDES = ("positive", "negative")
 _CONTEXT = ("pipe", "model", "clip", "vae", *_SIDES, "latent", "images", "seed")
@@ -116,11 +115,8 @@ def slot(graph: Graph, node: Node, name: str) -> tuple[Node, str] | None:
 
 
 def _bundles(graph: Graph, node: Node) -> Iterator[Node]:
-    for name, value in node.inputs.items():
-        if is_bundle(name) and link(value) is not None and (source := graph.source(value)) is not None:
+    """The bundles that a node extends; of several the first that counts comes first."""
+    names = sorted((name for name, _ in node.links if is_bundle(name)), reverse="merge" in node.name)
+    for name in names:
+        if (source := graph.source(node.inputs[name])) is not None:
             yield source[0]
-
-
-def first(inputs: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    """The first of these names that is there."""
-    return next((name for name in names if name in inputs), None)

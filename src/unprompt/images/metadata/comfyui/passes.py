@@ -72,18 +72,19 @@ _DRAWING_INPUTS = {
 }
 _DRAWS = re.compile(r"sampler|detailer|ultimatesdupscale")
 _PREPARES = re.compile(
-    r"guider|presampling|provider|ksamplerselect|samplerconfig|samplersettings|scheduler|loader|hook|^topipe|pipein|encode|"
-    r"schedule|conditioning|scriptnode|script$"
+    r"^(?:easy|ttn)?(?:context|pipe(?:in|out|edit|loader))|dynamiccontext|guider|presampling|provider|ksamplerselect|samplerconfig"
+    r"|samplersettings|scheduler|loader|hook|^topipe|pipein"
+    r"|encode|schedule|conditioning|scriptnode|script$"
 )
 _REFINES = re.compile(
     r"detailer|upscal|refin|enhanc|restor|segs|lipsync|interpolat|superres|relight|facefix|topaz|magnific"
 )
 _NOT_GENERATING = re.compile(
     r"overlay|drawtext|addtext|caption|watermark|saveimage|save|loadimage|load|textimage|imagetext|preview|segment|sam\b|detect"
-    r"|clipseg|groundingdino|clipinterrog|mask|tagger|describe|analy|metadata|reader|encode|annotate|stamp|label|font"
+    r"|clipseg|groundingdino|clipinterrog|tagger|describe|analy|metadata|reader|encode|annotate|stamp|label|font"
 )
 _PROMPT_INPUT = re.compile(
-    r"(?:.*_)?prompts?(?:_?(?:text|\d|input|string))?|.*prompt_(?:g|l|pos|positive)|positive", re.IGNORECASE
+    r"(?:.*_)?prompts?(?:_?(?:text|\d|input|string))?|.*prompt_(?:g|l|pos|positive)", re.IGNORECASE
 )
 _TEXT_INPUT = re.compile(r"text|description|caption|user_input|query|input_text|instruction", re.IGNORECASE)
 _GENERATING = re.compile(
@@ -153,6 +154,8 @@ class Passes:
             return False
         names = [name for name in node.inputs if not NOT_TEXT_INPUT.fullmatch(name)]
         if any(_PROMPT_INPUT.fullmatch(name) and self._may_hold_words(node.inputs[name]) for name in names):
+            return True
+        if isinstance(node.inputs.get("positive"), str):
             return True
         if not _GENERATING.search(node.name):
             return False

@@ -21,7 +21,7 @@ _REWRITER = re.compile(
 )
 _NOT_A_REWRITER = re.compile(r"encode|loader|conditioning|embeds|wildcard|sampler|saveimage")
 _SHOWS = re.compile(
-    r"show|display|preview(?:any|text|as)|textpreview|viewtext|textview|debugprint|previewtext|stringpreview|textbox"
+    r"show|display|preview(?:any|text|as)|textpreview|viewtext|textview|debugprint|previewtext|stringpreview"
 )
 _SHOWN_INPUTS = re.compile(
     r"(?:text|string|value|output|result|preview(?:_?text|_?markdown)?|shown|displayed|anything|show_?text"
