@@ -136,6 +136,13 @@ def test_texts_of_an_unknown_kind_without_an_output_for_words_make_nothing_uncer
     assert widgets.named(node(1, "Mixer", ["of the old kind", 3], outputs=("MODEL",)))[1]
 
 
+@pytest.mark.parametrize(
+    "label", ["[IMAGE DATA]", "Select the LoRA to add to the text", "data:image/png;base64,iVBORw 0"]
+)
+def test_what_a_widget_shows_beside_the_values_is_no_text(label: str) -> None:
+    assert widgets.named(node(1, "OfNextYear", [label], outputs=("CONDITIONING",))) == ({"widget_1": label}, True)
+
+
 def test_a_text_that_became_an_input_is_not_offered() -> None:
     entry = slot("caption", "STRING", 5, widget=True)
 

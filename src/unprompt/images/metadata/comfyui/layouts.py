@@ -169,6 +169,9 @@ LAYOUTS: Mapping[str, str] = {
     "|prompt aspect_ratio style_preset seed image_denoise",
     "StabilityStableImageSD_3_5Node": "prompt model aspect_ratio style_preset cfg_scale seed image_denoise",
     "GeminiImageNode": "prompt model seed",
+    "MoonvalleyTxt2VideoNode": "prompt negative_prompt resolution prompt_adherence seed steps",
+    "MoonvalleyImg2VideoNode": "prompt negative_prompt resolution prompt_adherence seed steps",
+    "MoonvalleyVideo2VideoNode": "prompt negative_prompt seed control_type motion_intensity steps",
     "KlingTextToVideoNode": "prompt negative_prompt cfg_scale aspect_ratio mode",
     # Impact Pack and Inspire Pack (ltdrdata)
     "ImpactWildcardProcessor": f"{_WILDCARDS} seed -",
@@ -281,6 +284,7 @@ LAYOUTS: Mapping[str, str] = {
     "MochiTextEncode": "prompt strength force_offload",
     # Others
     "ShowText|pysssss": "text_0",
+    "WD14Tagger|pysssss": "model threshold character_threshold replace_underscore trailing_comma exclude_tags tags",
     "StringFunction|pysssss": "action tidy_tags text_a text_b text_c",
     "BNK_CLIPTextEncodeAdvanced": "text token_normalization weight_interpretation",
     "BNK_CutoffBasePrompt": "text",

@@ -35,7 +35,11 @@ _FILE = re.compile(
     r"[^\n]{1,200}\.(?:safetensors|ckpt|pth?|bin|gguf|onnx|png|jpe?g|webp|txt|json|ya?ml|mp4|webm)(?: \[\w+\])?"
 )
 _TEXT_KIND = re.compile(r"(?<!con)(?<!kon)text|prompt|string|wildcard", re.IGNORECASE)
-_WORDLESS = {"MODEL", "VAE", "LATENT", "MASK", "INT", "FLOAT", "BOOLEAN", "SIGMAS", "SAMPLER", "NOISE", "CONTROL_NET"}
+_WORDLESS = re.compile(
+    r"MODEL|VAE|LATENT|MASK|INT|FLOAT|BOOLEAN|SIGMAS|SAMPLER|NOISE|CONTROL_NET|SEGS|SEG_ELT|SCRIPT|XY|IPADAPTER"
+    r"|UPSCALER|UPSCALE_MODEL|DETAILER_HOOK|PK_HOOK"
+)
+_LABEL = re.compile(r"\[[A-Z ]{1,40}\]|Select (?:the|to) .{1,60}|data:\w{1,20}/\w{1,20};base64,.*", re.DOTALL)
 _TEXTS = re.compile(r"STRING|\*")
 
 
@@ -181,12 +185,14 @@ def _is_wordless(node: Node) -> bool:
     """Whether a node has no output that could carry words."""
     outputs = node.get("outputs")
     entries = outputs if isinstance(outputs, list) else []
-    return all(isinstance(entry, Mapping) and entry.get("type") in _WORDLESS for entry in entries)
+    return all(isinstance(entry, Mapping) and _WORDLESS.fullmatch(str(entry.get("type"))) for entry in entries)
 
 
 def _is_text(value: Any, kind: str) -> bool:
     """Whether a value is likelier to be words than a file, a choice or a number."""
-    if not isinstance(value, str) or not value.strip() or _FILE.fullmatch(value) or value in _CONTROLS:
+    if not isinstance(value, str) or not value.strip() or value in _CONTROLS:
+        return False
+    if _FILE.fullmatch(value) or _LABEL.fullmatch(value):
         return False
     return bool(re.search(r"\s", value.strip())) or bool(_TEXT_KIND.search(kind))
 
