@@ -12,8 +12,8 @@ Target = Literal["metadata", "decode"]
 TARGETS: tuple[Target, ...] = ("metadata", "decode")
 
 _BUILT_SHARE = 0.4
-# AVIF takes ten times as long as the others to decode, and its boxes are few.
-_FORMATS = {"PNG": 6, "JPEG": 6, "WEBP": 4, "GIF": 3, "BMP": 3, "TIFF": 6, "AVIF": 1}
+# AVIF and HEIC take ten times as long as the others to decode, and their boxes are few.
+_FORMATS = {"PNG": 6, "JPEG": 6, "WEBP": 4, "GIF": 3, "BMP": 3, "TIFF": 6, "AVIF": 1, "HEIC": 1, "JXL": 1}
 
 
 def make(target: Target, seed: int, index: int) -> bytes:

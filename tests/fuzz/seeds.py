@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from layouts import (
+    chunk,
     described_xmp,
     draw_things_xmp,
     itext,
@@ -28,7 +30,9 @@ from layouts import (
     webp_exif,
     ztext,
 )
+from manifests import created, manifest, store
 from PIL import Image
+from pillow_jxl import Encoder
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -71,6 +75,13 @@ NOVELAI_ENTRIES = {
     "Source": "NovelAI Diffusion V4.5",
     "Comment": json.dumps(NOVELAI),
 }
+MANIFESTS = store(
+    manifest(
+        {"claim_generator": "Adobe_Firefly", "claim_generator_info": [{"name": "Firefly", "version": "3"}]},
+        {"c2pa.actions.v2": created("Adobe Firefly", parameters={"seed": 7, "com.adobe.prompt": "a fox"})},
+    ),
+    manifest({"claim_generator": "ChatGPT"}, {"c2pa.actions": created({"name": "GPT-4o"}), "x": '{"a": [1, null]}'}),
+)
 
 
 @functools.cache
@@ -129,6 +140,8 @@ def pictures() -> dict[str, list[bytes]]:
             _saved(clear.resize((16, 24)), "AVIF", speed=10, max_threads=1),
             _saved(tiny, "AVIF", speed=10, max_threads=1, **frames),
         ],
+        "HEIC": [_heic(photo), _heic(clear, exif=exif.tobytes()), _heic(modes["L"])],
+        "JXL": [_jxl(photo), _jxl(clear, exif.tobytes()[6:]), _jxl(modes["I;16"]), _jxl(modes["L"])],
     }
 
 
@@ -190,6 +203,7 @@ def metadata() -> dict[str, list[bytes]]:
             png(pixels=stealth("a fox\nSteps: 2", magic=b"stealth_rgbinfo", width=16, height=24)),
             _saved(_example(16, 16), "PNG", exif=b"Exif\0\0" + exifs[0]),
             png(text("parameters", _written_in_the_example())),
+            png(chunk(b"caBX", MANIFESTS)),
             *_of_smaller_tools()[:10],
         ],
         "JPEG": [
@@ -224,3 +238,16 @@ def _saved(image: Image.Image, name: str, **options: Any) -> bytes:
     buffer = BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()
+
+
+def _heic(image: Image.Image, **options: Any) -> bytes:
+    buffer = BytesIO()
+    pillow_heif.from_pillow(image.resize((16, 24))).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def _jxl(image: Image.Image, exif: bytes | None = None) -> bytes:
+    encoder = Encoder(mode=image.mode, lossless=True, use_container=exif is not None, num_threads=0)
+    return encoder(
+        image.tobytes(), image.width, image.height, jpeg_encode=False, exif=exif, jumb=None, xmp=None, compress=False
+    )

@@ -12,6 +12,7 @@ import numpy as np
 from fuzz.inputs import Target
 
 from unprompt.images.decode import Picture, decode
+from unprompt.images.metadata import c2pa, iptc_source, makers
 from unprompt.images.metadata.composing import LONGEST_PROMPT
 from unprompt.images.metadata.reader import find  # without the net under `read`, which would hide our own faults
 from unprompt.images.sources import image_refs
@@ -27,7 +28,10 @@ TOOLS = frozenset(
         "RuinedFooocus", "SD.Next", "Stability Matrix", "SwarmUI", "Tensor.Art", "stable-diffusion.cpp", "unknown",
     }
 )  # fmt: skip
-FORMATS = frozenset({"PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"})
+MAKERS = makers.NAMES | {c2pa.TOOL, iptc_source.TOOL}
+"""Whom a file without words may name."""
+
+FORMATS = frozenset({"PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC", "JXL"})
 KINDS = frozenset({"not-a-picture", "truncated", "too-large"})
 """Those of PictureError that bytes can lead to."""
 
@@ -66,7 +70,7 @@ CHECKS: dict[Target, Callable[[bytes], None]] = {"metadata": check_metadata, "de
 
 
 def _check_written(found: WrittenPrompt) -> None:
-    assert found.tool in TOOLS, found.tool
+    assert found.tool in TOOLS | MAKERS, found.tool
     assert found.prompt or not found.texts, "without a prompt there are no texts"
     negative = [] if found.negative_prompt is None else [found.negative_prompt]
     assert negative != [""], "an empty negative prompt is None"

@@ -42,6 +42,8 @@ READERS = (
     "midjourney:read",
     "blackforest:read",
     "plain:read",
+    "iptc_source:read",
+    "c2pa:read",
 )
 """Functions of the modules in this folder. The first that finds a prompt names the tool, so the order matters.
 
