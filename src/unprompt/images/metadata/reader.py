@@ -87,8 +87,8 @@ def find(data: Data) -> WrittenPrompt | None:
     for fields in _places(data):
         if not fields:
             continue
-        for reader in _readers():
-            answer = reader(fields)
+        for place in READERS:
+            answer = _reader(place)(fields)
             if answer is not None and answer.prompt:
                 return answer
             wordless = wordless or answer
@@ -109,8 +109,10 @@ def _places(data: Data) -> Iterator[Fields]:
 
 
 @functools.cache
-def _readers() -> tuple[Reader, ...]:
-    return tuple(pkgutil.resolve_name(f"{__package__}.{place}") for place in READERS)
+def _reader(place: str) -> Reader:
+    """A reader, imported when the ones before it have found nothing."""
+    found: Reader = pkgutil.resolve_name(f"{__package__}.{place}")
+    return found
 
 
 @functools.cache
