@@ -265,10 +265,10 @@ def replace_file(path: FilePath, data: bytes, *, sync: bool = True) -> None:
         file.write(data)
 
 
-def create_file(path: FilePath, data: bytes) -> bool:
+def create_file(path: FilePath, data: bytes, *, sync: bool = True) -> bool:
     """Create a file unless it exists; returns whether it did. Of several processes or machines, only one does.
 
-    Raises DataError if it cannot be written.
+    `sync` waits for the disk. Raises DataError if it cannot be written.
     """
     path = os.fspath(path)
     with write_errors(path):
@@ -276,14 +276,15 @@ def create_file(path: FilePath, data: bytes) -> bool:
         try:
             with _open_locked(new, path) as file:
                 file.write(data)
-                os.fsync(file.fileno())
-            return _link(new, path)
+                if sync:
+                    os.fsync(file.fileno())
+            return _link(new, path, sync=sync)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(new)
 
 
-def _link(new: str, path: str) -> bool:
+def _link(new: str, path: str, *, sync: bool) -> bool:
     """Give a file a second name, unless that name is taken."""
     try:
         os.link(new, path)
@@ -293,7 +294,8 @@ def _link(new: str, path: str) -> bool:
         if os.path.exists(path):
             return False
         os.rename(new, path)
-    _sync_names(os.path.dirname(path))
+    if sync:
+        _sync_names(os.path.dirname(path))
     return True
 
 

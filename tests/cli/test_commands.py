@@ -1,4 +1,4 @@
-"""metadata, train, models and presets."""
+"""train, models and presets."""
 
 import json
 import shutil
@@ -13,41 +13,6 @@ import tiny_models
 from unprompt.presets import preset_path
 
 Unprompt = Callable[..., Any]
-
-
-def test_metadata_as_text(unprompt: Unprompt, examples: Path) -> None:
-    run = unprompt("metadata", examples / "written.png", examples / "rocket.jpg")
-    assert run.code == 0
-    assert "  tool             AUTOMATIC1111\n" in run.out
-    assert f"{examples / 'rocket.jpg'}\n  no prompt is written in this file\n" in run.out
-
-
-def test_metadata_as_records(unprompt: Unprompt, examples: Path) -> None:
-    written, plain = json.loads(
-        unprompt("metadata", examples / "written.png", examples / "rocket.jpg", "--format", "json").out
-    )
-    assert (written["tool"], written["settings"]["Steps"]) == ("AUTOMATIC1111", 28)
-    assert "(full moon:1.2)" in written["raw"]
-    assert (plain["tool"], plain["prompt"]) == (None, None)
-
-
-def test_metadata_of_what_is_no_picture(unprompt: Unprompt, examples: Path, tmp_path: Path) -> None:
-    text = tmp_path / "notes.txt"
-    text.write_text("no picture")
-    run = unprompt("metadata", "none.png", text, examples / "rocket.jpg", "--format", "jsonl")
-    records = list(map(json.loads, run.out.splitlines()))
-    assert run.code == 3
-    assert [record.get("error", {}).get("kind") for record in records] == ["not-found", "not-a-picture", None]
-    assert len(run.err.splitlines()) == 2
-
-
-def test_metadata_of_a_damaged_picture_is_still_read(unprompt: Unprompt, examples: Path, tmp_path: Path) -> None:
-    data = (examples / "written.png").read_bytes()
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(data[: len(data) // 2])
-    run = unprompt("metadata", broken)
-    assert run.code == 0
-    assert "AUTOMATIC1111" in run.out
 
 
 def test_train_needs_torch(unprompt: Unprompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

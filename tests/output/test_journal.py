@@ -64,10 +64,10 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_key_tells_settings_apart() -> None:
-    changes = [{}, {"text": False}, {"top": 3}, {"ignore_metadata": True}]
+    changes = [{}, {"text": False}, {"top": 3}, {"ignore_metadata": True}, {"read_beside": False}]
     keys = {settings_key(MODEL, **{"text": True, "top": 5, "ignore_metadata": False, **change}) for change in changes}
     keys.add(settings_key(MODEL | {"preset_hash": "other"}, text=True, top=5, ignore_metadata=False))
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_the_key_depends_on_nothing_else() -> None:

@@ -9,7 +9,7 @@ import pytest
 from unprompt.output.jsonl import to_json
 from unprompt.output.records import metadata_record, to_record
 from unprompt.output.tables import table_columns, table_row
-from unprompt.output.text import metadata_lines, prompt_line, score_lines
+from unprompt.output.text import prompt_line, score_lines
 from unprompt.prediction import Candidate, Failure, Prediction, Resource, Term, Vote, WrittenPrompt, WrittenText
 
 VECTOR = np.eye(384, dtype=np.float32)[0]
@@ -145,7 +145,6 @@ def test_a_failure() -> None:
     record = to_record(Failure("a.png", "truncated", "it ends early"), embedding=True)
     assert record == {"source": "a.png", "error": {"kind": "truncated", "message": "it ends early"}}
     assert prompt_line(record, named=True) is None
-    assert metadata_lines(record) is None
 
 
 def test_prompt_lines() -> None:
@@ -156,22 +155,12 @@ def test_prompt_lines() -> None:
 def test_nothing_reaches_a_terminal_unescaped() -> None:
     record = to_record(prediction(source="a\x1b[2J.png", prompt="red\x1b[31m\nline\ttab\x9b"))
     assert prompt_line(record, named=True) == "a\\x1b[2J.png\tred\\x1b[31m\\nline\\ttab\\x9b"
-    hostile = metadata_record("a", WrittenPrompt("A", "p", settings={"S\x1b": "\x1b]0;title\x07"}))
-    assert "\x1b" not in str(metadata_lines(hostile))
 
 
 def test_metadata() -> None:
     assert metadata_record("a.png", None) == {"source": "a.png", "tool": None, "prompt": None}
     record = metadata_record("a.png", WRITTEN)
     assert record["raw"] == "a (cat:1.2)"
-    lines = str(metadata_lines(record)).splitlines()
-    assert lines[0] == "a.png"
-    assert [line.split(maxsplit=1)[0] for line in lines[1:]] == ["tool", "prompt", "negative", "Steps"]
-    assert len({line.index(value) for line, value in zip(lines[1:], WRITTEN_VALUES, strict=True)}) == 1
-    assert "no prompt is written" in str(metadata_lines(metadata_record("a.png", None)))
-
-
-WRITTEN_VALUES = ("AUTOMATIC1111", "a cat", "a dog", "20")
 
 
 def test_scores() -> None:

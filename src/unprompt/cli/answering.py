@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -15,18 +15,15 @@ import typer
 from unprompt.cli.interrupts import Interrupts
 from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
 from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened
-from unprompt.cli.progress import Steps, Tally, counted, interruptible, shown
+from unprompt.cli.progress import Steps, Tally, are_many, counted, interruptible, shown
 from unprompt.cli.terminal import say, say_failure
-from unprompt.errors import EXIT_FINE, EXIT_SOME_FAILED, EXIT_USAGE
+from unprompt.errors import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
     from unprompt.output.phrasing import Phrasing
     from unprompt.prediction import Failure, Prediction
     from unprompt.unprompter import Unprompter
-
-FEW = 8
-"""Pictures named one by one that need neither a bar nor a summary."""
 
 Answer: TypeAlias = "Prediction | Failure"
 Predict: TypeAlias = "Callable[[Iterable[ImageRef]], Generator[Answer, None, None]]"
@@ -52,18 +49,21 @@ def answer(
     text: bool = True,
     top: int = 5,
     ignore_metadata: bool = False,
+    read_beside: bool = True,
 ) -> int:
     """Answers all pictures, those that an interrupted run answered from its journal; returns the exit code."""
     unprompter.prepare(Steps(quiet=options.quiet))
     model = unprompter.identity(text=text)
-    with kept_answers(options.outputs, model, text=text, top=top, ignore_metadata=ignore_metadata) as answers:
+    asked = {"text": text, "top": top, "ignore_metadata": ignore_metadata, "read_beside": read_beside}
+    with kept_answers(options.outputs, model, **asked) as answers:
         predict = functools.partial(
             unprompter.predict,
             batch_size=options.batch_size,
-            ignore_metadata=ignore_metadata,
             text=text,
             top=top,
             answers=answers,
+            ignore_metadata=ignore_metadata,
+            read_beside=read_beside,
             **options.pictures.limits,
         )
         return _answer_all(options, predict, phrasing)
@@ -74,7 +74,7 @@ def _answer_all(options: AnsweringOptions, predict: Predict, phrasing: Phrasing 
     from unprompt.prediction import Failure
 
     paths, tally = options.pictures.paths, Tally()
-    watched = not options.quiet and _are_many(paths)
+    watched = not options.quiet and are_many(paths)
     advice = "; continue with --resume" if options.outputs.can_resume else ""
     with (
         interruptible(tally, f"what was answered is kept{advice}"),
@@ -92,9 +92,7 @@ def _answer_all(options: AnsweringOptions, predict: Predict, phrasing: Phrasing 
                     raise typer.Exit(EXIT_SOME_FAILED)
     if watched and tally.done > 1:
         say(tally.summary())
-    if tally.found_nothing:
-        return EXIT_USAGE
-    return EXIT_SOME_FAILED if tally.failed else EXIT_FINE
+    return tally.exit_code
 
 
 def _answers(
@@ -123,10 +121,3 @@ def _shown(options: AnsweringOptions, tally: Tally) -> Iterator[Callable[[], Non
     to_terminal = options.outputs.output is None and not options.outputs.sidecar and sys.stdout.isatty()
     with counted(options.pictures.paths, tally), shown(tally, bar=not to_terminal) as advance:
         yield advance
-
-
-def _are_many(paths: Sequence[str]) -> bool:
-    """Whether these can stand for more pictures than one waits for without asking how far it is."""
-    from unprompt.images.sources import may_be_many
-
-    return len(paths) > FEW or any(map(may_be_many, paths))

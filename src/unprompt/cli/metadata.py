@@ -2,55 +2,247 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from unprompt.cli.options import OutputFile, OutputFormat, Paths
-from unprompt.cli.terminal import say_failure, writing
-from unprompt.errors import EXIT_SOME_FAILED, PictureError
+from unprompt.cli.interrupts import Interrupts
+from unprompt.cli.options import AnswerFormat, NoBeside, Paths, Quiet, unless_dash
+from unprompt.cli.progress import Tally, are_many, counted, interruptible, shown
+from unprompt.cli.terminal import columns, quiet_pipe, say, say_failure, writing
+from unprompt.errors import DataError, PictureError
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
+    from unprompt.output.formats import Writer
     from unprompt.prediction import Failure, WrittenPrompt
 
+_Work: TypeAlias = "Callable[[ImageRef, Tally], Failure | None]"
+"""What is done with one picture: counts it, or returns why it cannot be done."""
 
-def metadata(paths: Paths, format: OutputFormat = None, output: OutputFile = None) -> None:
+
+def _known_field(name: str | None) -> str | None:
+    """Raises DataError if there is no such field."""
+    if name is None:
+        return None
+    from unprompt.output.values import check_field
+
+    return check_field(name)
+
+
+def metadata(
+    paths: Paths,
+    format: AnswerFormat = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            callback=unless_dash,
+            help="Write to FILE instead of standard output; with --strip, the folder for the copies.",
+        ),
+    ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            "--field",
+            metavar="NAME",
+            callback=_known_field,
+            help="Print one value alone, a line for each picture, which is empty where there is none: prompt, "
+            "negative, raw, tool, certainty, seed, steps, cfg, sampler, scheduler, model, size, loras, settings, ...",
+        ),
+    ] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option("--workflow", metavar="OUT.json", help="Save the graph of ComfyUI in the one picture given."),
+    ] = None,
+    strip: Annotated[
+        bool,
+        typer.Option(
+            "--strip",
+            help="Write copies without any metadata into the folder -o DIR; the pixels are not encoded again.",
+        ),
+    ] = False,
+    no_beside: NoBeside = False,
+    quiet: Quiet = False,
+) -> None:
     """Show what generators wrote into the files.
 
-    Shows the tool, the prompt, the negative prompt and the settings. Nothing is predicted; a picture in which nothing
-    is written is no error.
+    One picture is shown as a page: tool, prompt, negative prompt, settings, resources and other texts. Several are a
+    table. Nothing is predicted; a picture in which nothing is written is no error.
     """
-    from unprompt.images.sources import image_refs
+    _check(format, output, field, workflow, strip=strip)
+    if workflow is not None:
+        _save_graph(paths, workflow)
+    elif strip:
+        raise typer.Exit(_copy_all(paths, str(output), quiet=quiet))
+    else:
+        with _opened(format, output, field) as writer:
+            bar = output is not None or not sys.stdout.isatty()
+            tally = _show_all(paths, writer, read_beside=not no_beside, quiet=quiet, bar=bar)
+        raise typer.Exit(_ended(tally, paths, "with a prompt", quiet=quiet))
+
+
+def _check(format: str | None, output: str | None, field: str | None, workflow: str | None, *, strip: bool) -> None:
+    """Raises DataError if two options cannot go together."""
+    given = (("--field", field is not None), ("--workflow", workflow is not None), ("--strip", strip))
+    chosen = [name for name, is_given in given if is_given]
+    if len(chosen) > 1:
+        raise DataError(f"expected one thing to do, found {' and '.join(chosen)}; run the command once for each")
+    if chosen and format is not None:
+        raise DataError(f"expected --format without {chosen[0]}, found both; {chosen[0]} writes no records: omit one")
+    if workflow is not None and output is not None:
+        raise DataError("expected one file for the graph, found --workflow and -o; omit -o")
+    if strip and output is None:
+        raise DataError("expected a folder for the copies, found none; name it: -o DIR")
+    if field is not None:
+        from unprompt.output.formats import format_of
+
+        if (ending := format_of(None, output)) != "text":
+            raise DataError(f"expected a .txt file for plain lines, found one for {ending}; omit --field, or rename it")
+
+
+def _show_all(paths: list[str], writer: Writer, *, read_beside: bool, quiet: bool, bar: bool) -> Tally:
+    """Writes what the file of each picture says, and counts."""
     from unprompt.output.records import failure_record, metadata_record
-    from unprompt.output.text import metadata_lines
     from unprompt.prediction import Failure
 
-    failed = 0
-    with writing(format, output, metadata_lines) as writer:
-        for ref in image_refs(paths):
-            found = _read(ref)
-            if isinstance(found, Failure):
-                failed += 1
-                writer.write(failure_record(found))
-                say_failure(found)
-            else:
-                writer.write(metadata_record(ref.source, found))
-    if failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+    def show(ref: ImageRef, tally: Tally) -> Failure | None:
+        found = _read(ref, read_beside=read_beside)
+        if isinstance(found, Failure):
+            writer.write(failure_record(found))
+            return found
+        writer.write(metadata_record(ref.source, found))
+        tally.add_written(found)
+        return None
+
+    return _for_all(paths, show, quiet=quiet, bar=bar)
 
 
-def _read(ref: ImageRef) -> WrittenPrompt | Failure | None:
+def _read(ref: ImageRef, *, read_beside: bool) -> WrittenPrompt | Failure | None:
     """What is written, even if the pixels are damaged; a Failure for what is no picture at all."""
     from unprompt.images import metadata as door
-    from unprompt.images.decode import decode
     from unprompt.prediction import Failure
 
     try:
-        written = door.read(ref.read())
+        data = ref.read()
     except PictureError as error:
         return Failure(ref.source, error.kind, str(error))
-    if written is not None:
-        return written
-    decoded = decode(ref, shorter_side=1, read_metadata=False)
+    written = door.inspect(data)
+    if read_beside and ref.file is not None and (written is None or not written.prompt):
+        from unprompt.images.metadata import beside
+
+        written = beside.read(ref.file) or written
+    return written or _damage(ref, data)
+
+
+def _damage(ref: ImageRef, data: bytes) -> Failure | None:
+    """What is wrong with a picture in which nothing is written: the text may be in the part that is missing."""
+    from unprompt.images.ends import ends_well
+    from unprompt.images.files import Bytes
+    from unprompt.images.formats import format_of, is_decodable
+    from unprompt.prediction import Failure
+
+    if ends_well(data) or not is_decodable(format_of(data)):
+        return None
+    from unprompt.images.decode import decode
+
+    decoded = decode(replace(ref, content=Bytes(data)), shorter_side=1, read_metadata=False)
     return decoded if isinstance(decoded, Failure) else None
+
+
+@contextlib.contextmanager
+def _opened(format: str | None, output: str | None, field: str | None) -> Iterator[Writer]:
+    """The writer of what is shown: lines of one value, a page or a table on standard output, or a file."""
+    if field is not None:
+        from unprompt.output.values import value_of
+
+        with writing("text", output, lambda record: value_of(record, field)) as writer:
+            yield writer
+        return
+    from unprompt.output.pages import MetadataTable, metadata_part
+
+    if output is None and format in (None, "text"):
+        with quiet_pipe(), contextlib.closing(MetadataTable(sys.stdout, columns())) as table:
+            yield table
+    else:
+        with writing(format, output, metadata_part) as writer:
+            yield writer
+
+
+def _copy_all(paths: list[str], folder: str, *, quiet: bool) -> int:
+    """Writes a copy of each picture without its metadata; returns the exit code."""
+    from unprompt.images.metadata.stripping import strip
+    from unprompt.output.copies import check_outside, write_copy
+    from unprompt.prediction import Failure
+
+    def copy(ref: ImageRef, tally: Tally) -> Failure | None:
+        try:
+            write_copy(folder, ref, strip(ref.read()))
+        except PictureError as error:
+            return Failure(ref.source, error.kind, str(error))
+        tally.answered += 1
+        return None
+
+    check_outside(folder, paths)
+    return _ended(_for_all(paths, copy, quiet=quiet), paths, "copied", quiet=quiet)
+
+
+def _save_graph(paths: list[str], path: str) -> None:
+    """Saves the graph of the only picture. Raises DataError where there are several, or no graph."""
+    from unprompt.images.metadata.graphs import workflow_of
+    from unprompt.images.sources import image_refs
+    from unprompt.output.documents import check_apart, check_writable, write_document
+
+    check_writable(path)
+    check_apart([path], paths)
+    ref, *others = itertools.islice(image_refs(paths), 2)
+    if others:
+        raise DataError("expected one picture, whose graph is saved, found several; name one")
+    try:
+        graph = workflow_of(ref.read())
+    except PictureError as error:
+        raise PictureError(error.kind, f"{ref.source}: {error}") from error
+    if graph is None:
+        raise DataError(f"expected a graph of ComfyUI in {ref.source}, found none; name another picture")
+    write_document(path, graph)
+
+
+def _for_all(paths: list[str], work: _Work, *, quiet: bool, bar: bool = True) -> Tally:
+    """Does the work on each picture, says what fails, and shows how far it is."""
+    from unprompt.images.sources import image_refs
+
+    tally = Tally()
+    refs = (ref for ref in image_refs(paths))
+    is_watched = not quiet and are_many(paths)
+    with (
+        interruptible(tally, ""),
+        Interrupts() as interrupts,
+        _watched(paths, tally, bar=bar) if is_watched else contextlib.nullcontext(lambda: None) as advance,
+    ):
+        for ref in interrupts.between(refs):
+            failure = work(ref, tally)
+            if failure is not None:
+                tally.add(failure)
+                say_failure(failure)
+            advance()
+    return tally
+
+
+@contextlib.contextmanager
+def _watched(paths: list[str], tally: Tally, *, bar: bool) -> Iterator[Callable[[], None]]:
+    with counted(paths, tally), shown(tally, bar=bar) as advance:
+        yield advance
+
+
+def _ended(tally: Tally, paths: list[str], answered: str, *, quiet: bool) -> int:
+    """Says what became of many pictures; returns the exit code."""
+    if not quiet and are_many(paths) and tally.done > 1:
+        say(tally.summary(answered=answered))
+    return tally.exit_code

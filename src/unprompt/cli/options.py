@@ -73,6 +73,11 @@ def _go_offline(wanted: bool) -> bool:
     return wanted
 
 
+def unless_dash(output: str | None) -> str | None:
+    """The file to write; None, which is standard output, for "-", as other tools have it."""
+    return None if output == "-" else output
+
+
 Paths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
@@ -105,6 +110,10 @@ AllowMissing: TypeAlias = Annotated[
         help="If a member's models are not here and cannot be downloaded, answer without it; each record says so, and "
         "why.",
     ),
+]
+NoBeside: TypeAlias = Annotated[
+    bool,
+    typer.Option("--no-beside", help="Do not look into text files beside the pictures, where some generators write."),
 ]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict only vectors, no sentences.")]
 Quiet: TypeAlias = Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unprompt.cli.options import AnswerFormat, Resume
+from unprompt.cli.options import AnswerFormat, Resume, unless_dash
 from unprompt.cli.terminal import quiet_pipe, say
 from unprompt.errors import DataError, PictureError
 from unprompt.output.formats import find_format, format_of, open_writer
@@ -30,10 +30,6 @@ JOURNAL_SUFFIX = ".journal"
 JOURNAL_OF_SIDECARS = ".unprompt.journal"
 
 
-def _unless_dash(output: str | None) -> str | None:
-    return None if output == "-" else output  # as other tools have it
-
-
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """Where the answers go, and how they are written.
@@ -48,7 +44,7 @@ class OutputOptions:
             "--output",
             "-o",
             metavar="FILE|DIR",
-            callback=_unless_dash,
+            callback=unless_dash,
             help="Write to FILE instead of standard output; with --sidecar, the folder for the sidecars.",
         ),
     ] = None
@@ -149,12 +145,10 @@ class OutputOptions:
 
 
 @contextlib.contextmanager
-def kept_answers(
-    options: OutputOptions, model: Mapping[str, Any], *, text: bool, top: int, ignore_metadata: bool
-) -> Iterator[Journal | None]:
+def kept_answers(options: OutputOptions, model: Mapping[str, Any], **asked: Any) -> Iterator[Journal | None]:
     """The journal of this run, removed when the run ends without --resume; None if there is no place for one.
 
-    The other arguments are all that decides an answer.
+    `model` and `asked` are all that decides an answer, as `settings_key` takes it.
 
     Raises DataError if an interrupted run left a journal and --resume is missing; JournalBusyError.
     """
@@ -167,7 +161,7 @@ def kept_answers(
 
     if options.sidecar:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    journal = Journal.open(path, settings_key(model, text=text, top=top, ignore_metadata=ignore_metadata))
+    journal = Journal.open(path, settings_key(model, **asked))
     with contextlib.ExitStack() as leaving:
         leaving.callback(_leave, journal)
         if not options.resume and not journal.is_empty():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unprompt.cli.answering import AnsweringOptions, answer
-from unprompt.cli.options import AllowMissing, NoText, PresetName, option_groups
+from unprompt.cli.options import AllowMissing, NoBeside, NoText, PresetName, option_groups
 from unprompt.cli.terminal import return_memory
 from unprompt.errors import DataError
 
@@ -42,6 +42,7 @@ def predict(
     ignore_metadata: Annotated[
         bool, typer.Option("--ignore-metadata", help="Predict even if the file itself holds its prompt.")
     ] = False,
+    no_beside: NoBeside = False,
     embedding: Annotated[
         bool, typer.Option("--embedding", help="Add the vector's 384 numbers to each record.")
     ] = False,
@@ -66,7 +67,8 @@ def predict(
     if not options.quiet:
         outputs.remark_on_vectors(no_text=no_text)
     asked = dataclasses.replace(options, outputs=outputs)
-    raise typer.Exit(answer(asked, unprompter, phrasing, text=not no_text, top=top, ignore_metadata=ignore_metadata))
+    reading = {"ignore_metadata": ignore_metadata, "read_beside": not no_beside}
+    raise typer.Exit(answer(asked, unprompter, phrasing, text=not no_text, top=top, **reading))
 
 
 def _phrasing(

@@ -13,14 +13,17 @@ import typer
 
 from unprompt.cli.terminal import say
 from unprompt.display import duration
-from unprompt.errors import EXIT_INTERRUPTED
+from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE
 from unprompt.progress import Advance, no_advance
 
 if TYPE_CHECKING:
-    from unprompt.prediction import Failure, Prediction
+    from unprompt.prediction import Failure, Prediction, WrittenPrompt
 
 FIRST_LINE_S = 10.0
 NEXT_LINES_S = 30.0
+
+FEW = 8
+"""Pictures named one by one that need neither a bar nor a summary."""
 
 _BAR_S = 0.1
 """A million records are read in the time that rich needs for as many updates of a bar."""
@@ -34,14 +37,14 @@ class Tally:
 
     def __init__(self, total: int | None = None) -> None:
         self.total = total
-        self.answered = self.written = self.failed = self.skipped = 0
+        self.answered = self.written = self.ambiguous = self.wordless = self.failed = self.skipped = 0
         self._pictures_named = False
         self._start = time.monotonic()
 
     @property
     def done(self) -> int:
         """Pictures that need no more work."""
-        return self.answered + self.failed + self.skipped
+        return self.answered + self.wordless + self.failed + self.skipped
 
     def add(self, answer: Prediction | Failure) -> None:
         """Counts one answer."""
@@ -53,11 +56,27 @@ class Tally:
         else:
             self.answered += 1
             self.written += answer.origin == "metadata"
+            self.ambiguous += answer.written is not None and answer.written.certainty == "ambiguous"
+
+    def add_written(self, written: WrittenPrompt | None) -> None:
+        """Counts what one file says."""
+        if written is None or not written.prompt:
+            self.wordless += 1
+        else:
+            self.answered += 1
+            self.ambiguous += written.certainty == "ambiguous"
 
     @property
     def found_nothing(self) -> bool:
         """Whether there was no picture at all, neither good nor bad."""
         return self.done == self.failed > 0 and not self._pictures_named
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with."""
+        if self.found_nothing:
+            return EXIT_USAGE
+        return EXIT_SOME_FAILED if self.failed else EXIT_FINE
 
     def line(self) -> str:
         """How far it is, how fast, and how long it will take."""
@@ -66,8 +85,11 @@ class Tally:
     def summary(self, *, answered: str = "answered", skipped: str = "skipped", failed: str = "failed") -> str:
         """What became of all pictures, in one line, in the words of the command."""
         parts = [f"{self.answered:,} {answered}"]
-        if self.written:
-            parts[0] += f" ({self.written:,} from the file itself)"
+        own = [(self.written, "from the file itself"), (self.ambiguous, "ambiguous")]
+        if any(number for number, _ in own):
+            parts[0] += f" ({', '.join(f'{number:,} {what}' for number, what in own if number)})"
+        if self.wordless:
+            parts.append(f"{self.wordless:,} without")
         if self.skipped:
             parts.append(f"{self.skipped:,} {skipped}")
         parts += self._failures(failed)
@@ -81,7 +103,7 @@ class Tally:
     @property
     def _rate(self) -> float:
         """Pictures per second, without skipped ones."""
-        return (self.answered + self.failed) / max(self._elapsed_s, 1e-6)
+        return (self.answered + self.wordless + self.failed) / max(self._elapsed_s, 1e-6)
 
     def _failures(self, failed: str = "failed") -> list[str]:
         return [f"{self.failed:,} {failed}"] if self.failed else []
@@ -113,6 +135,13 @@ class Steps:
                 show()
 
             yield advance
+
+
+def are_many(paths: Sequence[str]) -> bool:
+    """Whether these can stand for more pictures than one waits for without asking how far it is."""
+    from unprompt.images.sources import may_be_many
+
+    return len(paths) > FEW or any(map(may_be_many, paths))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
@@ -35,6 +36,13 @@ def return_memory() -> None:
     if library is not None and hasattr(library, "mallopt"):
         library.mallopt(_M_TRIM_THRESHOLD, _LARGE_BLOCK_BYTES)
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
+
+
+def columns() -> int:
+    """The width of standard output, or what is usual where that is no terminal."""
+    from unprompt.output.pages import COLUMNS
+
+    return shutil.get_terminal_size((COLUMNS, 24)).columns if sys.stdout.isatty() else COLUMNS
 
 
 def report(line: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unprompt.display import printable
 from unprompt.durable import LockedFile, open_locked, write_errors
-from unprompt.errors import DataError
+from unprompt.errors import DataError, PictureError
 from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -32,6 +32,21 @@ def plain_place(path: str, what: str) -> str:
     if os.path.exists(place) and not os.path.isfile(place):
         raise DataError(f"expected a plain file for {what}, found {printable(path)}; choose another -o")
     return place
+
+
+def path_below(folder: str, below: str, what: str) -> str:
+    """The path under `folder` at `below`, an untrusted path with "/"; never one outside.
+
+    `what` says in the error what would be put there. Raises PictureError (no-place).
+    """
+    parts = below.split("/")
+    # On Windows a part may contain a drive or a backslash, and then differs from its base name.
+    if any(part in ("", ".", "..") or part != os.path.basename(part) or "\0" in part for part in parts):
+        raise PictureError(
+            "no-place",
+            f"expected a relative path to put {what} under the folder, found {printable(below) or 'no name'}",
+        )
+    return os.path.join(folder, *parts)
 
 
 def open_continued(path: str, *, fresh: bool = False) -> ContinuedFile:

@@ -53,12 +53,15 @@ class JournalBusyError(DataError):
         super().__init__(f"another unprompt is using {printable(path)}; wait for it or choose another -o")
 
 
-def settings_key(model: Mapping[str, Any], *, text: bool, top: int, ignore_metadata: bool) -> str:
+def settings_key(
+    model: Mapping[str, Any], *, text: bool, top: int, ignore_metadata: bool, read_beside: bool = True
+) -> str:
     """Hash (hex) everything but the picture that determines an answer; `model` is as in `Prediction.model`."""
     settings = {
         "model": dict(model),
         "top": top if text else 0,  # without text there are no candidates
         "ignore_metadata": ignore_metadata,
+        "read_beside": read_beside and not ignore_metadata,
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 

@@ -40,7 +40,9 @@ class Sidecars:
     def place(self, ref: ImageRef) -> str:
         """The path of the picture's sidecar. Raises PictureError (no-place)."""
         if self._folder is not None:
-            return os.path.join(self._folder, *_parts_below(ref.below)) + _SUFFIX
+            from unprompt.output.files import path_below
+
+            return os.path.splitext(path_below(self._folder, ref.below, "a sidecar"))[0] + _SUFFIX
         if ref.file is None:
             raise PictureError(
                 "no-place",
@@ -118,19 +120,6 @@ class Sidecars:
             raise  # the next ones would fail, too
         except DataError as error:
             raise PictureError("unwritable", str(error)) from error
-
-
-def _parts_below(below: str) -> list[str]:
-    """Split a sidecar's path, without suffix, into parts that cannot lead out of its folder. Raises PictureError."""
-    *folders, name = below.split("/")
-    parts = [*folders, os.path.splitext(name)[0]]
-    # On Windows a part may contain a drive or a backslash, and then differs from its base name.
-    if any(part in ("", ".", "..") or part != os.path.basename(part) or "\0" in part for part in parts):
-        raise PictureError(
-            "no-place",
-            f"expected a relative path to put a sidecar under the folder, found {printable(below) or 'no name'}",
-        )
-    return parts
 
 
 def _read(path: str) -> str:

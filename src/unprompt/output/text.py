@@ -36,20 +36,6 @@ def prompt_line(record: Record, *, named: bool) -> str | None:
     return f"{printable(record['source'])}\t{text}" if named else text
 
 
-def metadata_lines(record: Record) -> str | None:
-    """Show the source and, below it, the file's metadata, one name and value per line. None for a failure."""
-    if "error" in record:
-        return None
-    source = printable(record["source"])
-    if record["tool"] is None:
-        return f"{source}\n  no prompt is written in this file"
-    named = {"tool": record["tool"], "prompt": record["prompt"], "negative prompt": record.get("negative_prompt")}
-    rows = [*named.items(), *record.get("settings", {}).items()]
-    rows = [(printable(name), printable(str(value))) for name, value in rows if value is not None]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join([source, *(f"  {name:<{width}}  {value}" for name, value in rows)])
-
-
 def score_lines(record: Record) -> str:
     """Show scores, one per line: cosine, tab, prompt."""
     return "\n".join(f"{score['similarity']:.4f}\t{printable(score['text'])}" for score in record["scores"])
