@@ -98,8 +98,8 @@ class PictureError(UnpromptError):
 
     `kind` is one of a few fixed words. Of what is read: not-found, no-pictures, not-a-picture, truncated, too-large,
     unreadable, missing-extra, changed (while it was read). Of copies without texts: hidden-text. Of addresses: bad-url,
-    forbidden-address, offline, timeout, unreachable, too-many-redirects. Of sidecars: no-place, same-sidecar,
-    unwritable.
+    forbidden-address, offline, timeout, unreachable, too-many-redirects. Of sidecars and
+    copies: no-place, same-sidecar, unwritable.
     """
 
     exit_code = EXIT_SOME_FAILED
