@@ -17,8 +17,8 @@ EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
-EXTRAS: Mapping[str, str] = {"torch": "torch"}
-"""The extras that presets and members check before they import anything, each with a module that it installs."""
+EXTRAS: Mapping[str, str] = {"torch": "torch", "serve": "uvicorn"}
+"""The extras that are checked before anything is imported, each with a module that it installs."""
 
 
 class UnpromptError(Exception):

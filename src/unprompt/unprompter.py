@@ -19,7 +19,7 @@ from unprompt.images.ref import ImageRef, Input
 from unprompt.images.sources import image_refs
 from unprompt.members.member import Member
 from unprompt.models.store.hub_cache import go_offline
-from unprompt.prediction import Candidate, Failure, Prediction, Vote
+from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote
 from unprompt.presets import DEFAULT_PRESET, Preset, load_preset
 from unprompt.progress import Step
 from unprompt.text.sentence import SentenceEncoder
@@ -164,8 +164,12 @@ class Unprompter:
         answer = answers[0]
         if isinstance(answer, Failure):
             raise PictureError(answer.kind, f"{answer.source}: {answer.message}")
-        cosines = self.encoder.encode(prompts) @ self._answering.fused(answer.votes)  # (prompts,)
+        cosines = self.encoder.encode(prompts) @ self.fused(answer)  # (prompts,)
         return tuple(Candidate(prompt, float(cosine), "given") for prompt, cosine in zip(prompts, cosines, strict=True))
+
+    def fused(self, answer: Prediction) -> Vector:
+        """The fused unit vector (384,) of an answer's votes before a codebook draws it: what prompts are scored by."""
+        return self._answering.fused(answer.votes)
 
     def identity(self, *, text: bool) -> Mapping[str, Any]:
         """All that computes an answer: the version, the preset, and each model by its hash."""

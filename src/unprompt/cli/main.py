@@ -22,6 +22,7 @@ COMMANDS = (
     "metadata",
     "score",
     "similar",
+    "serve",
     "evaluate",
     "train",
     "data",
