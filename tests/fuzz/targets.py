@@ -12,7 +12,7 @@ import numpy as np
 from fuzz.inputs import Target
 
 from unprompt.images.decode import Picture, decode
-from unprompt.images.metadata import c2pa, iptc_source, makers
+from unprompt.images.metadata import c2pa, iptc_source, makers, reader
 from unprompt.images.metadata.composing import LONGEST_PROMPT
 from unprompt.images.metadata.reader import find  # without the net under `read`, which would hide our own faults
 from unprompt.images.sources import image_refs
@@ -37,7 +37,9 @@ KINDS = frozenset({"not-a-picture", "truncated", "too-large"})
 
 _SHORTER_SIDES = (None, 4, 224)
 _WITH_TEXT = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x03tEXta\0b" + bytes(4)
-find(_WITH_TEXT)  # imports the readers, which would count as the first input's own memory
+find(_WITH_TEXT)  # what is imported here does not count as the first input's own memory
+for _place in reader.READERS:
+    reader.reader_at(_place)
 _MARKS_OF_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 

@@ -52,7 +52,7 @@ def foreign(site: Path, name: str, code: str) -> None:
 
 
 def test_every_reader_of_the_table_is_there() -> None:
-    assert all(callable(reader._reader(place)) for place in reader.READERS)
+    assert all(callable(reader.reader_at(place)) for place in reader.READERS)
 
 
 def test_the_reader_of_another_package_is_asked_after_ours(site: Path) -> None:

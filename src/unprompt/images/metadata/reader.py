@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import logging
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from unprompt.display import printable
@@ -24,31 +25,32 @@ if TYPE_CHECKING:
 Reader: TypeAlias = Callable[[Fields], "WrittenPrompt | None"]
 """Returns what a tool wrote into these texts, built by `compose`; None if that tool did not write them."""
 
-READERS = (
-    "swarmui:read",
-    "civitai:read",
-    "tensorart:read",
-    "drawthings:read",
-    "mflux:read",
-    "mochi:read",
-    "fooocus:read",
-    "a1111:read",
-    "easydiffusion:read",
-    "invokeai:read",
-    "comfyui.reading:read",
-    "novelai:read",
-    "fooocus:read_comment",
-    "spaces:read",
-    "midjourney:read",
-    "blackforest:read",
-    "plain:read",
-    "iptc_source:read",
-    "c2pa:read",
-)
-"""Functions of the modules in this folder. The first that finds a prompt names the tool, so the order matters.
+READERS: Mapping[str, tuple[str, ...]] = {
+    "swarmui:read": ("sui_image_params",),
+    "civitai:read": ("extraMetadata",),
+    "tensorart:read": ("generation_data",),
+    "drawthings:read": ("Draw Things", '"uc"'),
+    "mflux:read": ("mflux", "MFLUX"),
+    "mochi:read": ("Include in Image",),
+    "fooocus:read": ("ooocus", "base_model", "erformance", "full_prompt", "real_prompt"),
+    "a1111:read": ("parameters", "Steps:", "Negative prompt:", "postprocessing"),
+    "easydiffusion:read": ("num_inference_steps", "sampler_name", "iffusion", "Guidance Scale"),
+    "invokeai:read": ("invokeai_metadata", "sd-metadata", "Dream", "dream"),
+    "comfyui.reading:read": ("class_type", "workflow", "nodes"),
+    "novelai:read": ("NovelAI", '"uc"'),
+    "fooocus:read_comment": ("negative_prompt", "base_model", "erformance", "full_prompt", "real_prompt"),
+    "spaces:read": ("rompt",),
+    "midjourney:read": ("Job ID:", "--", "\u2014", "\u2013"),
+    "blackforest:read": ("Black Forest Labs",),
+    "plain:read": ("rompt",),
+    "iptc_source:read": ("DigitalSourceType", "AIPromptInformation"),
+    "c2pa:read": (),
+}
+"""Functions of the modules in this folder, each with texts of which one occurs in all that it can read, if there are.
 
-Tools that write an infotext, a graph or JSON of common keys beside their own mark come before the readers of these. A
-reader whose text has the least distinguishing mark comes last.
+The first that finds a prompt names the tool, so the order matters. Tools that write an infotext, a graph or JSON of
+common keys beside their own mark come before the readers of these. A reader whose text has the least distinguishing
+mark comes last.
 """
 
 GROUP = "unprompt.metadata"
@@ -87,8 +89,8 @@ def find(data: Data) -> WrittenPrompt | None:
     for fields in _places(data):
         if not fields:
             continue
-        for place in READERS:
-            answer = _reader(place)(fields)
+        for reader in _readers(fields):
+            answer = reader(fields)
             if answer is not None and answer.prompt:
                 return answer
             wordless = wordless or answer
@@ -108,11 +110,20 @@ def _places(data: Data) -> Iterator[Fields]:
         yield hidden
 
 
+def _readers(fields: Fields) -> Iterator[Reader]:
+    """Yield the readers that could find something; their modules are imported one by one, as they are needed."""
+    texts = (fields.text, fields.exif, fields.xmp, fields.iptc)
+    said = "\n".join(chain.from_iterable(chain(each.keys(), each.values()) for each in texts))
+    for place, marks in READERS.items():
+        if not marks or any(mark in said for mark in marks):
+            yield reader_at(place)
+
+
 @functools.cache
-def _reader(place: str) -> Reader:
-    """A reader, imported when the ones before it have found nothing."""
-    found: Reader = pkgutil.resolve_name(f"{__package__}.{place}")
-    return found
+def reader_at(place: str) -> Reader:
+    """Import the reader at a place of `READERS`."""
+    reader: Reader = pkgutil.resolve_name(f"{__package__}.{place}")
+    return reader
 
 
 @functools.cache
