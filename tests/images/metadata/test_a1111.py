@@ -45,6 +45,11 @@ def test_user_comment_in_utf8_under_any_code(code):
     assert read(jpeg_exif(user_comment("", code=code, body=b"a fox\nSteps: 5, Seed: 7"))).prompt == "a fox"
 
 
+def test_utf16_that_a_site_read_in_the_wrong_order_and_wrote_as_utf8():
+    turned = "a fox\nSteps: 5, Seed: 7".encode("utf-16-be").decode("utf-16-le").encode()
+    assert read(jpeg_exif(user_comment("", code=bytes(8), body=turned))).prompt == "a fox"
+
+
 def test_itxt_is_read_plain_and_compressed():
     for compressed in (False, True):
         found = read(png(itext("parameters", "ein Füchslein 🦊\nSteps: 1, Seed: 2", compressed=compressed)))

@@ -33,6 +33,7 @@ _NAMES = {
 }
 _EXIF_DIRECTORY = 0x8769
 _TEXT_TYPES = (1, 2, 7, 129)  # BYTE, ASCII, UNDEFINED, UTF-8 (EXIF 3.0): one byte each
+_LOOK_AT = 200  # characters that show whether a text's bytes are turned round
 _ENTRY_LIMIT = 1_000
 _VALUE_LIMIT_BYTES = 4 * 2**20
 _TEXTS_LIMIT_BYTES = 12 * 2**20
@@ -193,9 +194,19 @@ def _plain(body: bytes) -> str:
     """A text in UTF-8 or Latin-1, up to the NUL that ends it."""
     body = body.lstrip(b"\x00").partition(b"\x00")[0]
     try:
-        return body.decode("utf-8")
+        text = body.decode("utf-8")
     except UnicodeDecodeError:
         return body.decode("latin-1")
+    return _turned(text) if _is_turned(text[:_LOOK_AT]) else text
+
+
+def _is_turned(text: str) -> bool:
+    """Whether these are Latin letters with their two bytes turned round: a site read UTF-16 in the wrong order."""
+    return len(text) >= 8 and sum(not ord(character) & 0xFF for character in text) > 0.9 * len(text)
+
+
+def _turned(text: str) -> str:
+    return text.encode("utf-16-be", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _uncoded(body: bytes, order: str) -> str:
