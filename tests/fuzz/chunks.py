@@ -16,8 +16,10 @@ def split(data: bytes) -> list[bytes]:
         return _walk(data, 2, lambda at: _jpeg_segment(data, at))
     if data[:4] == b"RIFF":
         return _walk(data, 12, lambda at: _padded(8 + int.from_bytes(data[at + 4 : at + 8], "little")))
-    if data[4:8] == b"ftyp":
+    if data[4:8] in (b"ftyp", b"JXL "):
         return _boxes(data)
+    if data[:4] == b"\x1aE\xdf\xa3":
+        return [b"", *_elements(data)]
     if data[:3] == b"GIF":
         return _gif(data)
     return _entries(data)
@@ -70,17 +72,44 @@ _STUFFED = (b"\0", *(bytes([0xD0 + n]) for n in range(8)))
 
 
 def _boxes(data: bytes) -> list[bytes]:
-    """The boxes of an AVIF; those inside `meta` are chunks of their own, after its head."""
-    parts = _walk(data, 0, lambda at: int.from_bytes(data[at : at + 4], "big"))
-    return [
-        piece
-        for part in parts
-        for piece in (
-            _walk(part, 12, lambda at, part=part: int.from_bytes(part[at : at + 4], "big"))  # type: ignore[misc]
-            if part[4:8] == b"meta"
-            else [part]
-        )
-    ]
+    """The boxes of a file; those inside a box of boxes are chunks of their own, after its head."""
+    return [piece for part in _walk(data, 0, lambda at: _box_length(data, at)) for piece in _inside(part, 8)]
+
+
+def _box_length(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")
+
+
+def _inside(part: bytes, depth: int) -> list[bytes]:
+    start = {b"meta": 12, b"moov": 8, b"udta": 8, b"ilst": 8, b"iinf": 14}.get(part[4:8])
+    if start is None or not depth:
+        return [part]
+    head, *children = _walk(part, start, lambda at: _box_length(part, at))
+    return [head, *(piece for child in children for piece in _inside(child, depth - 1))]
+
+
+def _elements(data: bytes, depth: int = 5) -> list[bytes]:
+    """The elements of a file; those inside a segment or tags are chunks of their own, after its head."""
+    found = []
+    for part in _walk(data, 0, lambda at: sum(_element_head(data, at)))[1:]:
+        if depth and part.startswith(_ELEMENTS_OF_ELEMENTS):
+            start, _ = _element_head(part, 0)
+            found += [part[:start], *_elements(part[start:], depth - 1)]
+        else:
+            found.append(part)
+    return found
+
+
+_ELEMENTS_OF_ELEMENTS = (b"\x18\x53\x80\x67", b"\x12\x54\xc3\x67", b"\x73\x73", b"\x67\xc8")  # segment, tags
+
+
+def _element_head(data: bytes, at: int) -> tuple[int, int]:
+    """The length of an element's head and of its body."""
+    number = 9 - data[at].bit_length() if data[at] else 1
+    mark = data[at + number] if at + number < len(data) else 0
+    size = 9 - mark.bit_length() if mark else 1
+    body = int.from_bytes(data[at + number : at + number + size], "big") & ((1 << 7 * size) - 1)
+    return number + size, body
 
 
 def _gif(data: bytes) -> list[bytes]:

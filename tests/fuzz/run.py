@@ -1,4 +1,4 @@
-"""Fuzzes the metadata readers or the decoder in processes of its own, and reports what they could not bear.
+"""Fuzzes the metadata readers, whole and by parts, and the decoder, in processes of its own; reports their faults.
 
     python tests/fuzz/run.py --target decode --inputs 100000 --jobs 2
 
@@ -63,7 +63,7 @@ def _report(target: Target, summary: Summary, out: Path, seed: int) -> None:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", choices=TARGETS, help="what to fuzz; both by default")
+    parser.add_argument("--target", choices=TARGETS, help="what to fuzz; all by default")
     parser.add_argument("--inputs", type=int, default=10_000, help="how many, for each target")
     parser.add_argument("--first", type=int, default=0, help="the number of the first input")
     parser.add_argument("--seed", type=int, default=0)

@@ -14,20 +14,53 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
+from boxes import (
+    C2PA_UUID,
+    JXL_HEAD,
+    UNKNOWN_LENGTH,
+    box,
+    cluster,
+    element,
+    exif_item,
+    free_form,
+    ftyp,
+    full_box,
+    ilst,
+    items,
+    keyed,
+    mp4,
+    seek_head,
+    simple_tags,
+    tags,
+    webm,
+)
 from layouts import (
+    app11,
     chunk,
+    chunk_riff,
+    dataset,
     described_xmp,
     draw_things_xmp,
+    gif,
+    gif_application,
+    gif_comment,
+    image_resource,
     itext,
     jpeg,
     jpeg_exif,
+    jumbf,
     lossless_webp,
     pillow_exif,
     png,
+    raw_profile,
+    riff,
     stealth,
     text,
+    tiff,
     user_comment,
     webp_exif,
+    xmp,
+    xmp_extension,
     ztext,
 )
 from manifests import created, manifest, store
@@ -220,6 +253,84 @@ def metadata() -> dict[str, list[bytes]]:
         ],
         "TIFF": [*exifs],
         "AVIF": [_saved(_example(16, 16), "AVIF", speed=10, exif=b"Exif\0\0" + tags) for tags in exifs[:3]],
+    }
+
+
+@functools.cache
+def boxes() -> dict[str, list[bytes]]:
+    """Files of boxes by kind, with texts in all the places that they have."""
+    exif, xmp, graph = (
+        user_comment(INFOTEXT),
+        draw_things_xmp({"c": "a fox", "uc": ""}).encode(),
+        json.dumps(GRAPH).encode(),
+    )
+    wanted = (exif_item(exif), (b"mime", xmp))
+    manifest = box(b"uuid", C2PA_UUID, bytes(4), b"manifest\0", bytes(8), jumbf())
+    jxl = (
+        JXL_HEAD
+        + ftyp(b"jxl ")
+        + box(b"Exif", bytes(4), exif)
+        + box(b"xml ", xmp)
+        + jumbf()
+        + box(b"brob", b"xml ", xmp)
+    )
+    return {
+        "pictures": [
+            *(items(*wanted, brand=brand, version=version) for brand in (b"heic", b"avif") for version in range(3)),
+            items(*wanted, version=1, in_idat=True, parts=3) + manifest,
+            jxl,
+            *metadata()["AVIF"],
+        ],
+        "films": [
+            mp4(box(b"udta", keyed({"prompt": graph, "Comment": b"a fox"}))),
+            mp4(keyed({"com.apple.quicktime.comment": graph}, quicktime=True), brand=b"qt  "),
+            mp4(
+                box(b"udta", tags(ilst(b"\xa9cmt", INFOTEXT.encode()), free_form(b"prompt", graph)), box(b"XMP_", xmp))
+            ),
+            mp4(box(b"udta", box(b"\xa9cmt", b"\0\5\0\0a fox"), full_box(b"dscp", b"\x15\xc7a fox"))) + manifest,
+        ],
+    }
+
+
+@functools.cache
+def elements() -> dict[str, list[bytes]]:
+    """WebM with its tags before the frames, behind them, and behind a cluster without a length."""
+    texts = simple_tags(PROMPT=json.dumps(GRAPH), COMMENT=INFOTEXT, ENCODER="Lavf")
+    frames = cluster(length=UNKNOWN_LENGTH)
+    return {
+        "WEBM": [
+            webm(texts, cluster()),
+            webm(element(0x1549A966, element(0x7BA9, b"a fox")), cluster(), cluster(), texts),
+            webm(seek_head(len(seek_head(0)) + len(frames)), frames, texts, length=UNKNOWN_LENGTH),
+        ]
+    }
+
+
+@functools.cache
+def blocks() -> dict[str, list[bytes]]:
+    """EXIF, XMP and IPTC in the containers of pictures."""
+    exif, document = user_comment(INFOTEXT), xmp(description="a fox", title="b").encode()
+    records = image_resource(0x0404, dataset(120, b"a fox") + dataset(25, b"fox"))
+    windows = tiff({0x9C9C: (1, "a fox\0".encode("utf-16-le")), 0x010E: b"a fox\0"})
+    graph = tiff({0x010F: b"workflow:{}\0", 0x0110: b"prompt:" + json.dumps(GRAPH).encode() + b"\0"})
+    return {
+        "TIFF": [exif, windows, graph, tiff({700: (1, document), 33723: (7, records), 52545: (7, jumbf())})],
+        "JPEG": [
+            jpeg(
+                (0xE1, b"Exif\0\0" + exif[:90]), (0xE1, b"Exif\0\0" + exif[90:]), (0xED, b"Photoshop 3.0\0" + records)
+            ),
+            jpeg((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + document), *xmp_extension(document, size=50)),
+            jpeg(*app11(jumbf(bytes(300)), size=100), (0xFE, b"a fox")),
+        ],
+        "GIF": [
+            gif(gif_comment(INFOTEXT.encode())),
+            gif(gif_application(b"XMP DataXMP", document, raw=True), gif_application(b"C2PA_GIF\1\0\0", jumbf())),
+        ],
+        "WEBP": [riff(chunk_riff(b"EXIF", exif), chunk_riff(b"XMP ", document), chunk_riff(b"C2PA", jumbf()))],
+        "PNG": [
+            png(ztext("Raw profile type exif", raw_profile("exif", exif).encode())),
+            png(text("Raw profile type iptc", raw_profile("iptc", records)), chunk(b"caBX", jumbf())),
+        ],
     }
 
 

@@ -14,6 +14,8 @@ from fuzz.inputs import Target
 from unprompt.images.decode import Picture, decode
 from unprompt.images.metadata import c2pa, iptc_source, makers, reader
 from unprompt.images.metadata.composing import LONGEST_PROMPT
+from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES
+from unprompt.images.metadata.fields import TEXT_LIMIT_BYTES, extract
 from unprompt.images.metadata.reader import find  # without the net under `read`, which would hide our own faults
 from unprompt.images.sources import image_refs
 from unprompt.prediction import Failure, WrittenPrompt
@@ -37,9 +39,15 @@ KINDS = frozenset({"not-a-picture", "truncated", "too-large"})
 
 _SHORTER_SIDES = (None, 4, 224)
 _WITH_TEXT = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x03tEXta\0b" + bytes(4)
+<<<<<<< HEAD
 find(_WITH_TEXT)  # what is imported here does not count as the first input's own memory
 for _place in reader.READERS:
     reader.reader_at(_place)
+=======
+find(_WITH_TEXT)  # imports the readers, which would count as the first input's own memory
+for _head in (b"\xff\xd8", b"GIF89a", b"II*\0", b"\x1aE\xdf\xa3", b"\0\0\0\x08ftyp", b"RIFF\0\0\0\0WEBP"):
+    find(_head + bytes(60))  # so does each of these its container's
+>>>>>>> bba50d6 (fuzz: boxes, elements, blocks of EXIF, XMP and IPTC, and graphs, each a target of its own; loops over items, extents and attributes are bounded)
 _MARKS_OF_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
@@ -68,7 +76,25 @@ def check_decode(data: bytes) -> None:
         _check_picture(result, data, shorter_side)
 
 
-CHECKS: dict[Target, Callable[[bytes], None]] = {"metadata": check_metadata, "decode": check_decode}
+def check_places(data: bytes) -> None:
+    """The places of a file are read without a warning, and give texts that are no larger than their limits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = extract(data)
+    for texts in (found.text, found.exif, found.xmp, found.iptc):
+        assert all(isinstance(name, str) and isinstance(text, str) for name, text in texts.items()), texts
+    assert sum(map(len, found.text.values())) <= TEXT_LIMIT_BYTES
+    assert len(found.c2pa) <= BLOCK_LIMIT_BYTES
+
+
+CHECKS: dict[Target, Callable[[bytes], None]] = {
+    "metadata": check_metadata,
+    "decode": check_decode,
+    "boxes": check_places,
+    "elements": check_places,
+    "blocks": check_places,
+    "graphs": check_metadata,
+}
 
 
 def _check_written(found: WrittenPrompt) -> None:

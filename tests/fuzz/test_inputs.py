@@ -1,17 +1,23 @@
 import random
 
 import pytest
-from fuzz import built_metadata, built_pictures, seeds
+from fuzz import built_graphs, built_metadata, built_pictures, built_places, seeds
 from fuzz.chunks import join, mend_checksums, split
 from fuzz.inputs import TARGETS, make
 from fuzz.mutations import LARGEST_BYTES, MUTATIONS
 from fuzz.targets import FORMATS, TOOLS
 
 from unprompt.images.decode import Picture, decode
+from unprompt.images.metadata.fields import extract
 from unprompt.images.metadata.reader import find
 from unprompt.images.sources import image_refs
 
-REAL = [file for files in (*seeds.pictures().values(), *seeds.metadata().values()) for file in files]
+PLACES = [file for kind in (seeds.boxes, seeds.elements, seeds.blocks) for files in kind().values() for file in files]
+REAL = [file for kind in (seeds.pictures, seeds.metadata) for files in kind().values() for file in files] + PLACES
+BUILDERS = {
+    *(*built_metadata.BUILDERS, *built_pictures.BUILDERS, *built_graphs.BUILDERS),
+    *(*built_places.BOXES, *built_places.ELEMENTS, *built_places.BLOCKS),
+}
 
 
 def test_every_picture_to_start_from_can_be_decoded():
@@ -27,6 +33,10 @@ def test_every_picture_to_start_from_can_be_decoded():
 def test_every_tool_is_among_the_metadata_to_start_from():
     tools = {found.tool for files in seeds.metadata().values() for file in files if (found := find(file))}
     assert tools >= TOOLS - {"Forge", "SD.Next", "RuinedFooocus"}
+
+
+def test_every_place_to_start_from_says_something():
+    assert all(extract(file) for file in PLACES)
 
 
 def test_a_number_names_an_input():
@@ -61,9 +71,7 @@ def test_mutations_bear_any_bytes(mutation):
             assert isinstance(mutation(chance, file, REAL[1]), bytes)
 
 
-@pytest.mark.parametrize(
-    "build", {*built_metadata.BUILDERS, *built_pictures.BUILDERS}, ids=lambda build: build.__name__
-)
+@pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_builders_keep_to_a_size(build):
     chance = random.Random(1)
     assert max(len(build(chance)) for _ in range(50)) < 10 * LARGEST_BYTES

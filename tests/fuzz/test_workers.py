@@ -1,4 +1,5 @@
 import pytest
+from fuzz.inputs import TARGETS
 from fuzz.misbehaving import MISDEEDS, misbehave, number
 from fuzz.run import main
 from fuzz.workers import Limits, fuzz
@@ -31,10 +32,10 @@ def test_the_slowest_and_the_greediest_are_told(summary):
 
 
 def test_command_line(tmp_path, capsys):
-    options = ["--inputs", "200", "--jobs", "2", "--out", str(tmp_path / "faults")]
+    options = ["--inputs", "100", "--jobs", "2", "--out", str(tmp_path / "faults")]
     assert main(options) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" in ")[0] for line in lines] == ["metadata: 200 inputs", "decode: 200 inputs"]
+    assert [line.split(" in ")[0] for line in lines] == [f"{target}: 100 inputs" for target in TARGETS]
     assert all("faults: none" in line for line in lines)
     assert not (tmp_path / "faults").exists()
 

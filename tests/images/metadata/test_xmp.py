@@ -52,3 +52,9 @@ def test_what_stands_behind_the_document(behind: bytes) -> None:
 def test_no_more_elements_than_the_limit(number: int) -> None:
     found = read(document("<dc:a/>" * number + "<dc:b>a fox</dc:b>").encode())
     assert found == ({"b": "a fox"} if number < 20_000 else {})
+
+
+@pytest.mark.parametrize("number", [19_000, 21_000])
+def test_no_more_attributes_than_the_limit(number: int) -> None:
+    attributes = " ".join(f'a{index}="b"' for index in range(number))
+    assert bool(read(document(f"<dc:a {attributes}/>").encode())) == (number < 20_000)

@@ -37,7 +37,7 @@ _LOOK_AT = 200  # characters that show whether a text's bytes are turned round
 _ENTRY_LIMIT = 1_000
 _VALUE_LIMIT_BYTES = 4 * 2**20
 _TEXTS_LIMIT_BYTES = 12 * 2**20
-_SEARCH_LIMIT_BYTES = 16 * 2**20
+_SEARCH_LIMIT_BYTES = 8 * 2**20
 # A code has eight bytes, but some writers forget what fills it up, and some write NULs before it.
 _CODE = re.compile(
     rb"\x00{0,16}(?:(UNICODE|Unicode)(?:\x00| ?(?=[^\x00]?\x00))|(ASCII)(?:\x00{1,3}| {3})|(JIS)(?:\x00{1,5}| {5}))"
@@ -45,8 +45,8 @@ _CODE = re.compile(
 _SWAPPED_CODE = b"NUCIDO\x00E"
 _NO_CODE = bytes(8)
 _GRAPHS = {  # ComfyUI's texts, and the tags under which it writes them
-    "Model": re.compile(rb"prompt:\s?\{\s?\"", re.IGNORECASE),
-    "Make": re.compile(rb"workflow:\s?\{\s?\"", re.IGNORECASE),
+    "Model": (b"prompt:{", b"prompt: {", b"Prompt:{", b"Prompt: {"),
+    "Make": (b"workflow:{", b"workflow: {", b"Workflow:{", b"Workflow: {"),
 }
 _CONTROLS = re.compile("[\x01-\x08\x0e-\x1f\ufffd]")
 
@@ -87,12 +87,14 @@ def read(data: Data) -> Mapping[str, str]:
 
 
 def values(data: Data, tags: Container[int], limit: int) -> Iterator[tuple[int, bytes]]:
-    """Yield tag and value, of at most `limit` bytes, of the entries with these tags in the first directory."""
+    """Yield tag and value, of at most `limit` bytes, of the first directory's first entry with each of these tags."""
     order = _order(data)
     if order is None:
         return
+    seen = set()
     for entry in _entries(data, order, _number(order, data[4:8])):
-        if entry.tag in tags:
+        if entry.tag in tags and entry.tag not in seen:
+            seen.add(entry.tag)
             size = 4 if entry.kind == 4 else 1  # IPTC is often declared as a list of 32-bit numbers
             yield entry.tag, _body(data, order, entry._replace(number=entry.number * size), limit)
 
@@ -181,9 +183,13 @@ def _stray_graphs(data: Data, texts: Mapping[str, str]) -> dict[str, str]:
     """ComfyUI's graphs that begin somewhere in the block with their name, if no tag leads to the whole of them."""
     named = {text[:9].partition(":")[0].lower() for text in texts.values() if text.rstrip().endswith("}")}
     found: dict[str, str] = {}
-    for name, (tag, pattern) in zip(("prompt", "workflow"), _GRAPHS.items(), strict=True):
-        if name not in named and (match := pattern.search(data, 8, _SEARCH_LIMIT_BYTES)):
-            found[tag] = _plain(data[match.start() : match.start() + _VALUE_LIMIT_BYTES])
+    for name, (tag, beginnings) in zip(("prompt", "workflow"), _GRAPHS.items(), strict=True):
+        starts = (data.find(beginning, 8, _SEARCH_LIMIT_BYTES) for beginning in beginnings)
+        start = min((start for start in starts if start >= 0), default=None) if name not in named else None
+        if start is not None:
+            text = _plain(data[start : start + _VALUE_LIMIT_BYTES])
+            if text.partition("{")[2].lstrip().startswith('"'):
+                found[tag] = text
     return found
 
 

@@ -7,6 +7,7 @@ from xml.parsers import expat
 
 _LIMIT_BYTES = 4 * 2**20
 _ELEMENT_LIMIT = 20_000
+_EQUALS_LIMIT = 20_000  # an element's attributes are all parsed before it can be refused
 _DEPTH_LIMIT = 64
 _JUNK_BEHIND = expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -21,7 +22,7 @@ def read(document: bytes) -> Mapping[str, str]:
     a DOCTYPE is an error before any entity is declared. What stands behind the document is ignored.
     """
     document = _in_utf8(document)
-    if not document.startswith(b"<") or len(document) > _LIMIT_BYTES:
+    if not document.startswith(b"<") or len(document) > _LIMIT_BYTES or document.count(b"=") > _EQUALS_LIMIT:
         return {}
     properties = _Properties()
     parser = expat.ParserCreate("utf-8", " ")  # names arrive as "namespace local"

@@ -2,6 +2,7 @@
 
 import struct
 from io import BytesIO
+from typing import Any
 
 import pytest
 from boxes import (
@@ -143,6 +144,35 @@ def test_no_more_boxes_are_looked_at_than_the_limit(monkeypatch: pytest.MonkeyPa
     assert extract(data).text
     monkeypatch.setattr(bmff, "_BOX_LIMIT", 10)
     assert not extract(data)
+
+
+def test_an_item_that_is_named_again_and_again_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = items(*[exif_item(TIFF)] * 40)
+    table = data.index(b"infe")
+    collected: list[int] = []
+    collect = bmff._collected
+
+    def noted(*arguments: Any) -> bytes:
+        collected.append(1)
+        return collect(*arguments)
+
+    monkeypatch.setattr(bmff, "_collected", noted)
+    assert extract(data).exif
+    assert len(collected) == bmff._WANTED_LIMIT
+    collected.clear()
+    first = data[table + 8 : table + 10]
+    extract(data.replace(struct.pack(">H", 2) + bytes(4), first + bytes(4)))
+    assert len(collected) <= bmff._WANTED_LIMIT
+
+
+def test_no_more_extents_are_looked_at_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = items((b"mime", XMP), exif_item(TIFF), parts=5)
+    assert extract(data).exif
+    monkeypatch.setattr(bmff, "_EXTENT_LIMIT", 5)
+    monkeypatch.setattr(bmff, "_exifs_by_signature", lambda _data: iter(()))
+    found = extract(data)
+    assert found.xmp
+    assert not found.exif
 
 
 def test_every_number_may_be_a_lie() -> None:

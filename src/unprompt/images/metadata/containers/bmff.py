@@ -14,12 +14,14 @@ from typing import NamedTuple
 from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, Data, Piece, block, tag_name
 
 _BOX_LIMIT = 50_000
-_ITEM_LIMIT = 1_000
+_ITEM_LIMIT = 10_000
+_EXTENT_LIMIT = 20_000  # of all items together
+_WANTED_LIMIT = 16
 _SIGNATURE_LIMIT = 8
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _BRANDS_OF_VIDEO = re.compile(rb"qt|iso|mp4|M4|avc|dash|3g|mmp4|f4v|MSNV")
-_TIFF_SIGNATURE = re.compile(rb"II\*\x00|MM\x00\*")
+_TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*")
 _APPLE = "com.apple.quicktime."
 _TAGS = {
     b"\xa9cmt": "comment",
@@ -126,14 +128,19 @@ def _uuid(data: Data, start: int, end: int) -> Iterator[Piece]:
 
 
 def _exifs_by_signature(data: Data) -> Iterator[Piece]:
-    found = _TIFF_SIGNATURE.finditer(data)
-    for signature, _ in zip(found, range(_SIGNATURE_LIMIT), strict=False):
-        yield Piece("exif", block(data, signature.start(), len(data)))
+    starts: list[int] = []
+    for signature in _TIFF_SIGNATURES:
+        start = data.find(signature)
+        while start >= 0 and len(starts) < 2 * _SIGNATURE_LIMIT:
+            starts.append(start)
+            start = data.find(signature, start + 1)
+    for start in sorted(starts)[:_SIGNATURE_LIMIT]:
+        yield Piece("exif", block(data, start, len(data)))
 
 
 def _tiff(body: bytes) -> bytes:
     """The EXIF block of an item: four bytes say how far behind them it starts. pillow-jxl-plugin omits them."""
-    if _TIFF_SIGNATURE.match(body):
+    if body.startswith(_TIFF_SIGNATURES):
         return body
     (offset,) = struct.unpack(">I", body[:4].rjust(4, b"\x00"))
     return body[4 + offset :] if offset < len(body) else body[4:]
@@ -148,10 +155,11 @@ def _items(data: Data, boxes: _Boxes, start: int, end: int) -> Iterator[Piece]:
     if not {b"iinf", b"iloc"} <= children.keys():
         return
     wanted = _wanted_items(data, boxes, children[b"iinf"])
-    inside = children.get(b"idat")
-    for item, ranges in _places(data[children[b"iloc"].start : children[b"iloc"].end], wanted, inside):
-        body = _collected(data, ranges)
-        yield Piece("exif", _tiff(body)) if wanted[item] == b"Exif" else Piece("xmp", body)
+    table = block(data, children[b"iloc"].start, children[b"iloc"].end)
+    for item, ranges in _places(table, wanted, children.get(b"idat")):
+        if (kind := wanted.pop(item, None)) is not None:  # once: an item may be named again and again
+            body = _collected(data, ranges)
+            yield Piece("exif", _tiff(body)) if kind == b"Exif" else Piece("xmp", body)
 
 
 def _wanted_items(data: Data, boxes: _Boxes, table: _Box) -> dict[int, bytes]:
@@ -159,7 +167,7 @@ def _wanted_items(data: Data, boxes: _Boxes, table: _Box) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     wide = table.start < table.end and data[table.start] > 0
     for box in boxes.within(table.start + (8 if wide else 6), table.end):
-        if box.kind != b"infe" or len(found) >= _ITEM_LIMIT:
+        if box.kind != b"infe" or len(found) >= _WANTED_LIMIT:
             continue
         entry = data[box.start : min(box.end, box.start + 300)].ljust(16, b"\x00")
         number, rest = (entry[4:8], entry[10:]) if entry[0] >= 3 else (entry[4:6], entry[8:])
@@ -175,19 +183,23 @@ def _places(table: bytes, wanted: dict[int, bytes], inside: _Box | None) -> Iter
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_size = sizes & 15 if version in (1, 2) else 0
     number_size = 4 if version >= 2 else 2
-    for _ in range(reader.take(number_size)):
-        if reader.is_at_end():
+    extents_left = _EXTENT_LIMIT
+    for _ in range(min(reader.take(number_size), _ITEM_LIMIT)):
+        if reader.is_at_end() or extents_left <= 0:
             return
         number = reader.take(number_size)
         method = reader.take(2) & 15 if version in (1, 2) else 0
         base = reader.skip(2).take(base_size)
-        extents = [
-            (base + reader.skip(index_size).take(offset_size), reader.take(length_size))
-            for _ in range(min(reader.take(2), _ITEM_LIMIT))
-        ]
-        if number in wanted and (method == 0 or (method == 1 and inside)):
-            shift = inside.start if method == 1 and inside else 0
-            yield number, [(shift + offset, length) for offset, length in extents]
+        count = min(reader.take(2), extents_left)
+        extents_left -= count
+        if number not in wanted or method > 1 or (method == 1 and inside is None):
+            reader.skip(count * (index_size + offset_size + length_size))
+            continue
+        base += inside.start if method == 1 and inside else 0
+        yield (
+            number,
+            [(base + reader.skip(index_size).take(offset_size), reader.take(length_size)) for _ in range(count)],
+        )
 
 
 class _Numbers:
