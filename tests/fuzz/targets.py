@@ -38,16 +38,14 @@ KINDS = frozenset({"not-a-picture", "truncated", "too-large"})
 """Those of PictureError that bytes can lead to."""
 
 _SHORTER_SIDES = (None, 4, 224)
-_WITH_TEXT = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x03tEXta\0b" + bytes(4)
-<<<<<<< HEAD
-find(_WITH_TEXT)  # what is imported here does not count as the first input's own memory
+# What is imported here, by the readers and the containers, does not count as the first input's own memory.
 for _place in reader.READERS:
     reader.reader_at(_place)
-=======
-find(_WITH_TEXT)  # imports the readers, which would count as the first input's own memory
-for _head in (b"\xff\xd8", b"GIF89a", b"II*\0", b"\x1aE\xdf\xa3", b"\0\0\0\x08ftyp", b"RIFF\0\0\0\0WEBP"):
-    find(_head + bytes(60))  # so does each of these its container's
->>>>>>> bba50d6 (fuzz: boxes, elements, blocks of EXIF, XMP and IPTC, and graphs, each a target of its own; loops over items, extents and attributes are bounded)
+for _head in (
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"GIF89a", b"II*\0", b"\x1aE\xdf\xa3", b"\0\0\0\x08ftyp",
+    b"RIFF\0\0\0\0WEBP",
+):  # fmt: skip
+    find(_head + bytes(60))
 _MARKS_OF_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
