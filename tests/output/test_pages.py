@@ -18,6 +18,7 @@ WRITTEN = WrittenPrompt(
     certainty="ambiguous",
     texts=(
         WrittenText("a red boat on a lake", "positive", "6 CLIPTextEncode"),
+        WrittenText("a green boat", "positive", "8 CLIPTextEncode"),
         WrittenText("oil", "style", "7 CLIPTextEncode", 0.5),
     ),
     resources=(Resource("checkpoint", "harbour", hash="a1b2"), Resource("lora", "waves", 0.8)),

@@ -103,7 +103,9 @@ def _text(text: Record) -> str:
 
 
 def _other_texts(record: Record) -> Iterator[Record]:
+    """The texts that the page does not show as the prompt, the negative one, or what the prompt could be."""
     shown = {("positive", record["prompt"]), ("negative", record.get("negative_prompt"))}
+    shown |= {("positive", other["text"]) for other in record.get("candidates", ())}
     return (text for text in record.get("texts", ()) if (text["role"], text["text"]) not in shown)
 
 

@@ -1,0 +1,55 @@
+"""What became of the pictures, in one line."""
+
+import re
+
+import numpy as np
+import pytest
+
+from unprompt.cli.progress import Tally
+from unprompt.prediction import Certainty, Failure, Prediction, WrittenPrompt
+
+FAILED = Failure("a.png", "truncated", "it ends early")
+
+
+def answer(certainty: Certainty | None = None) -> Prediction:
+    written = None if certainty is None else WrittenPrompt("ComfyUI", "a boat", certainty=certainty)
+    vector = np.eye(384, dtype=np.float32)[0]
+    return Prediction(
+        "a.png", "a boat", "prediction" if written is None else "metadata", vector, 1.0, (), (), written, {}
+    )
+
+
+def parts(tally: Tally, answered: str = "answered") -> str:
+    return re.sub(r".*/s: ", "", tally.summary(answered=answered))
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([answer(), answer()], "2 answered"),
+        ([answer(), answer("computed"), FAILED], "2 answered (1 from the file itself), 1 failed"),
+        ([answer("ambiguous"), answer("written")], "2 answered (2 from the file itself, 1 ambiguous)"),
+    ],
+)
+def test_what_became_of_predictions(answers: list[Prediction | Failure], expected: str) -> None:
+    tally = Tally()
+    for each in answers:
+        tally.add(each)
+    assert parts(tally) == expected
+    assert tally.exit_code == (3 if FAILED in answers else 0)
+
+
+def test_what_files_say() -> None:
+    tally = Tally()
+    for written in (answer("written").written, answer("ambiguous").written, None, WrittenPrompt("Firefly", "")):
+        tally.add_written(written)
+    assert parts(tally, "with a prompt") == "2 with a prompt (1 ambiguous), 2 without"
+    assert tally.done == 4
+
+
+def test_no_picture_at_all() -> None:
+    tally = Tally()
+    tally.add(Failure("empty", "no-pictures", "none"))
+    assert tally.exit_code == 2
+    tally.add(FAILED)
+    assert tally.exit_code == 3
