@@ -21,6 +21,8 @@ LINE_LIMIT = 1 << 20
 """Bytes. A name is far shorter; a record written by unprompt, with all of a file's metadata, may come near."""
 
 _CHUNK = 1 << 16
+_TEXT_SIZE = 16
+"""Bytes that show that a list is no picture; a pipe may take long to bring more."""
 _FIRST_LINE = re.compile(rb"[^\n\0]*")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _BOM = b"\xef\xbb\xbf"
@@ -93,7 +95,9 @@ class _Lines:
     def head(self) -> bytes:
         """The first bytes, enough to recognise a picture and to contain the first line; at most about 64 KiB."""
         while not self._ended and len(self._buffer) < _CHUNK:
-            if len(self._buffer) >= HEAD_SIZE and len(_first_line(self._buffer)) < len(self._buffer):
+            first = _first_line(self._buffer)
+            enough = HEAD_SIZE if _CONTROL.search(first) else _TEXT_SIZE
+            if len(self._buffer) >= enough and len(first) < len(self._buffer):
                 break
             self._fill()
         return self._buffer

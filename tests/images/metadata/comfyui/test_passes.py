@@ -160,7 +160,7 @@ def test_a_picture_that_guides_another_is_not_its_first_pass():
 
 VIDEO = {
     "WanVideoWrapper": {
-        "n3": node("WanVideoSampler", steps=30, cfg=6.0, shift=5.0, seed=7, text_embeds=["40", 0], image_embeds=["41", 0]),
+        "n3": node("WanVideoSampler", steps=30, cfg=6.0, seed=7, text_embeds=["40", 0], image_embeds=["41", 0]),
         "n40": node("WanVideoTextEncode", positive_prompt="a fox", negative_prompt="blurry", t5=["99", 0]),
         "n41": node("WanVideoEmptyEmbeds", width=832, height=480, num_frames=81),
     },
