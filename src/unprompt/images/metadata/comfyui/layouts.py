@@ -282,6 +282,32 @@ LAYOUTS: Mapping[str, str] = {
     "HyVideoTextEncode": "prompt force_offload",
     "CogVideoTextEncode": "prompt strength force_offload",
     "MochiTextEncode": "prompt strength force_offload",
+    # Searge-SDXL
+    "SeargeAdvancedParameters": "dynamic_cfg_method dynamic_cfg_factor refiner_detail_boost contrast_factor "
+    "saturation_factor latent_detailer",
+    "SeargeConditioningParameters": "base_conditioning_scale refiner_conditioning_scale target_conditioning_scale "
+    "positive_conditioning_scale negative_conditioning_scale positive_aesthetic_score negative_aesthetic_score "
+    "precondition_mode precondition_strength",
+    "SeargeControlnetAdapterV2": "controlnet_mode controlnet_preprocessor strength low_threshold high_threshold "
+    "start_percent end_percent noise_augmentation revision_enhancer",
+    "SeargeControlnetModels": "clip_vision canny_checkpoint depth_checkpoint recolor_checkpoint sketch_checkpoint "
+    "custom_checkpoint",
+    "SeargeGenerationParameters": "seed image_size_preset image_width image_height steps cfg sampler_preset "
+    "sampler_name scheduler base_vs_refiner_ratio",
+    "SeargeHighResolution": "hires_mode hires_scale hires_denoise hires_softness hires_detail_boost "
+    "hires_contrast_factor hires_saturation_factor hires_latent_detailer final_upscale_size",
+    "SeargeImage2ImageAndInpainting": "denoise inpaint_mask_blur inpaint_mask_mode",
+    "SeargeImageSaving": "save_parameters_file save_folder save_generated_image embed_workflow_in_generated "
+    "generated_image_name save_high_res_image embed_workflow_in_high_res high_res_image_name save_upscaled_image "
+    "embed_workflow_in_upscaled upscaled_image_name",
+    "SeargeLoras": "lora_1 lora_1_strength lora_2 lora_2_strength lora_3 lora_3_strength lora_4 lora_4_strength "
+    "lora_5 lora_5_strength",
+    "SeargeMagicBox": "stage input_from output_to",
+    "SeargeModelSelector": "base_checkpoint refiner_checkpoint vae_checkpoint",
+    "SeargeOperatingMode": "workflow_mode prompting_mode batch_size",
+    "SeargeTextInputV2": "prompt",
+    "SeargeUpscaleModels": "detail_processor high_res_upscaler primary_upscaler secondary_upscaler",
+    "SeargePromptText": "prompt",
     # Others
     "ShowText|pysssss": "text_0",
     "WD14Tagger|pysssss": "model threshold character_threshold replace_underscore trailing_comma exclude_tags tags",
@@ -305,13 +331,6 @@ LAYOUTS: Mapping[str, str] = {
     "DF_Text_Box": "Text",
     "DF_Text": "Text",
     "Text _O": "text",
-    "SeargeTextInputV2": "prompt",
-    "SeargePromptText": "prompt",
-    "SeargeGenerationParameters": "seed image_size_preset image_width image_height steps cfg sampler_preset "
-    "sampler_name scheduler base_vs_refiner_ratio",
-    "SeargeModelSelector": "base_checkpoint refiner_checkpoint vae_checkpoint",
-    "SeargeOperatingMode": "workflow_mode prompting_mode batch_size",
-    "SeargeMagicBox": "stage input_from output_to",
     "JWString": "text",
     "JWStringMultiline": "text",
     "ttN text": "text",
