@@ -215,7 +215,7 @@ def main() -> None:
     _read_all(options.sources, answers)
     lines = [found for group in answers.values() for found in group]
     truth = load(options.truth) if options.truth else {}
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(survey(answers, truth))
     _print_lists(console, lines, truth, options)
     if options.answers:
