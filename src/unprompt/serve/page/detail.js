@@ -60,13 +60,15 @@ export class Detail {
   /** Draws anew what depends on the answer; a caption that is being typed is left alone. */
   follow() {
     const { entry } = this;
-    const drawn = JSON.stringify([entry.state, entry.error, Boolean(entry.thumbnail)]);
-    if (drawn !== this.drawn) {
+    if (stateOf(entry) !== this.drawn) {
       this.leave();
       const inside = this.element.contains(document.activeElement);
       this.render();
       if (inside) this.element.querySelector("h2").focus({ preventScroll: true });
-    } else if (this.caption && document.activeElement !== this.caption) {
+      return;
+    }
+    if (entry.thumbnail && !this.hasPicture) this.element.querySelector(".figure").replaceWith(this.figure());
+    if (this.caption && document.activeElement !== this.caption) {
       this.caption.value = captionOf(entry);
       this.showEdited();
     }
@@ -74,7 +76,7 @@ export class Detail {
 
   render() {
     const { entry } = this;
-    this.drawn = JSON.stringify([entry.state, entry.error, Boolean(entry.thumbnail)]);
+    this.drawn = stateOf(entry);
     this.asking = new AbortController();
     this.caption = null;
     this.element.replaceChildren(this.head(), h("div", { class: "detail-body" }, this.figure(), h("div", { class: "detail-words" }, this.words())));
@@ -110,6 +112,7 @@ export class Detail {
     const file = this.entries.files.get(entry.id);
     const small = this.thumbnails.address(entry);
     let image = h("div", { class: "no-picture" }, icon("picture"), h("p", {}, "The browser cannot show it"));
+    this.hasPicture = Boolean(small);
     if (small) {
       if (file) this.address = URL.createObjectURL(file);
       const [width, height] = entry.shape ?? [];
@@ -338,6 +341,10 @@ export class Detail {
         model.unprompt ? h("div", {}, h("dt", {}, "unprompt"), h("dd", {}, String(model.unprompt))) : null,
         votes.map((vote) => h("div", {}, h("dt", {}, `member ${vote.member}`), h("dd", {}, [`weight ${vote.weight}`, vote.text].filter(Boolean).join(" · "))))));
   }
+}
+
+function stateOf(entry) {
+  return JSON.stringify([entry.state, entry.error]);
 }
 
 function partHead(title, ...ways) {

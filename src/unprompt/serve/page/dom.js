@@ -12,7 +12,7 @@ export function h(name, properties = {}, ...children) {
     else if (key.includes("-") || key === "role" || key === "for") element.setAttribute(key, value === true ? "" : value);
     else element[key] = value;
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 

@@ -17,6 +17,7 @@ export class Entries extends EventTarget {
     this.files = new Map();
     this.next = 1;
     this.changed = new Set();
+    this.saving = [];
     this.timer = 0;
   }
 
@@ -90,10 +91,17 @@ export class Entries extends EventTarget {
     this.timer = setTimeout(() => this.flush(), SAVED_AFTER_MS);
   }
 
-  flush() {
+  async flush() {
     const changed = [...this.changed];
     this.changed.clear();
-    if (changed.length) storage.save(changed);
+    this.saving = changed;
+    await storage.save(changed);
+    if (this.saving === changed) this.saving = [];
+  }
+
+  /** Keeps at once what is not in the database yet. */
+  leave() {
+    storage.saveAtOnce([...new Set([...this.saving, ...this.changed])]);
   }
 
   tell(what, entries) {

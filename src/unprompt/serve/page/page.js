@@ -170,7 +170,7 @@ document.addEventListener("keydown", (event) => {
 addEventListener("beforeunload", (event) => {
   if (entries.isWorking()) event.preventDefault();
 });
-addEventListener("pagehide", () => entries.flush());
+addEventListener("pagehide", () => entries.leave());
 
 watchIntake(take);
 await entries.restore();

@@ -3,6 +3,7 @@
 const NAME = "unprompt-page";
 const STORE = "entries";
 const SESSION = "unprompt-session";
+const LAST = "unprompt-last";
 const KEPT_MS = 24 * 3600 * 1000;
 
 const session = sessionStorage.getItem(SESSION) ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
@@ -22,7 +23,18 @@ export async function load() {
       cursor.continue();
     };
   });
+  const last = new Map(JSON.parse(sessionStorage.getItem(LAST) ?? "[]"));
+  sessionStorage.removeItem(LAST);
+  for (const entry of found) Object.assign(entry, last.get(entry.id));
   return found.sort((one, other) => one.id - other.id);
+}
+
+/** Keeps what changed in the last moment before the page is left: the database would not be done in time. */
+export function saveAtOnce(entries) {
+  const last = entries.map(({ id, state, record, error, caption }) => [id, { state, record, error, caption }]);
+  try {
+    sessionStorage.setItem(LAST, JSON.stringify(last));
+  } catch { /* more than the browser keeps: the database has what is older */ }
 }
 
 /** Keeps some entries, or what has changed of them. */
