@@ -95,8 +95,7 @@ def test_a_captioner_that_got_no_words_says_nothing():
         ("You are an assistant that draws. <Prompt Start> {}", "You are an assistant that draws. <Prompt Start>"),
         ("<|im_start|>system\nDescribe it.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n", None),
         (
-            "<start_of_turn>system\nYou expand.<end_of_turn>\n"
-            "<start_of_turn>user\n{}<end_of_turn>\n<start_of_turn>model\n",
+            "<start_of_turn>system\nExpand.<end_of_turn>\n<start_of_turn>user\n{}<end_of_turn>\n<start_of_turn>model\n",
             None,
         ),
         ("<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>", None),

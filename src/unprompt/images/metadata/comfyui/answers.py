@@ -55,12 +55,9 @@ class _Picture:
         return _joined(self.texts)
 
 
-def answer(graph: Graph, shown: Mapping[str, str] | None = None, *, certain: bool = True) -> WrittenPrompt | None:
-    """Answer for a graph, or None if no words reach a picture.
-
-    `shown` are texts that nodes showed when the graph ran. If the graph itself is not `certain`, no answer is.
-    """
-    return _Reading(graph, shown).answer(certain)
+def answer(graph: Graph, shown: Mapping[str, str] | None = None) -> WrittenPrompt | None:
+    """Answer for a graph, or None if no words reach a picture. `shown` are texts that nodes showed when it ran."""
+    return _Reading(graph, shown).answer()
 
 
 class _Reading:
@@ -70,18 +67,19 @@ class _Reading:
         self._passes = Passes(self._evaluation)
         self._found: dict[tuple[str, Role], Words] = {}
 
-    def answer(self, certain: bool) -> WrittenPrompt | None:
+    def answer(self) -> WrittenPrompt | None:
         pictures = list(self._pictures())
-        answers = (self._answer([*pictures[index:], *pictures[:index]], certain) for index in range(len(pictures)))
+        answers = (self._answer([*pictures[index:], *pictures[:index]]) for index in range(len(pictures)))
         return next((found for found in answers if found is not None), None) or self._stated()
 
-    def _answer(self, pictures: list[_Picture], certain: bool) -> WrittenPrompt | None:
+    def _answer(self, pictures: list[_Picture]) -> WrittenPrompt | None:
         """The answer for the first of these pictures; None if nothing is left of its words once they are cleaned."""
         picture = pictures[0]
-        candidates = [way for each in pictures for way in (each.prompt, *_ways(each))]
+        guesses = list(self._guesses(picture))
+        candidates = [*(way for each in pictures for way in (each.prompt, *_ways(each))), *guesses]
         unlike = len({_cut(way) for way in candidates}) > 1
         doubtful = any(text.rewritten or text.drawn or text.partial for text in picture.texts)
-        certainty: Certainty = "computed" if certain and not (unlike or doubtful) else "ambiguous"
+        certainty: Certainty = "ambiguous" if unlike or doubtful or guesses else "computed"
         stops = self._passes.is_pass
         nodes = list(details.upstream(self._evaluation, picture.drawn_by, stops))
         is_hosted = not stops(picture.drawn_by)
@@ -166,6 +164,14 @@ class _Reading:
                 yield WrittenText(words, passage.role, passage.node, passage.weight)
         for piece in self._evaluation.instructions:
             yield WrittenText(piece.text, "instruction", piece.node)
+
+    def _guesses(self, picture: _Picture) -> Iterator[str]:
+        """All texts of the nodes that gave the words, where the names of their inputs are guessed."""
+        labels = {piece.node for text in picture.texts for piece in text.pieces}
+        labels |= {passage.node for passage in picture.words.passages}
+        for node in self._evaluation.graph.nodes.values():
+            if node.guessed and node.label in labels:
+                yield from (value for value in node.inputs.values() if isinstance(value, str) and " " in value)
 
     def _stated(self) -> WrittenPrompt | None:
         """What a node that saves states as the prompt."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +18,12 @@ class Evaluator(Protocol):
 
     def input(self, node: Node, name: str) -> Value:
         """The value of an input; None if the file does not tell it."""
+
+    def pattern(self, pattern: str, text: str, flags: int) -> re.Pattern[str] | None:
+        """A regular expression that is safe to run on this text, or None."""
+
+    def named(self, name: str) -> Sequence[Node]:
+        """The nodes of a kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unprompt.images.metadata.comfyui.calls import Evaluator
-from unprompt.images.metadata.comfyui.graph import Node, link
+from unprompt.images.metadata.comfyui.graph import Node, containing, link
 from unprompt.images.metadata.comfyui.values import as_number
 
-_SWITCH = re.compile(
+_SWITCH = containing(
     r"switch|conditionalbranch|ifelse|^if|ternary|^selectinput|inputselector|multiplexer|^mux|lazyconditional|anyselector"
 )
-_FIRST = re.compile(r"anyswitch(?:rgthree)?$|contextswitch|firstnon|coalesce|anynonnull|contextmerge|^or$|ifnone$")
-_INVERSED = re.compile(r"inversedswitch|outputswitch")
+_FIRST = containing(r"anyswitch(?:rgthree)?$|contextswitch|firstnon|coalesce|anynonnull|contextmerge|^or$|ifnone$")
+_INVERSED = containing(r"inversedswitch|outputswitch")
 _PASSING = re.compile(r"^(?:reroute|reroutenode|pass|passthrough|anythingpass|pipepass|reroutetextforgpt|nop|noop)")
 _SELECTORS = (
     *("select", "index", "Input", "input", "switch", "boolean", "cond", "condition", "ANY", "bool", "selected"),
@@ -43,17 +43,26 @@ class Choice:
         return len(self.names) <= 1
 
 
-def choose(evaluator: Evaluator, node: Node) -> Choice | None:
-    """The inputs that the node hands on as they are; None if it is no switch or reroute."""
+def choose(evaluator: Evaluator, node: Node, output: int) -> Choice | None:
+    """The inputs that the node hands on as they are to one of its outputs; None if it is no switch or reroute."""
     if _PASSING.match(node.name):
         return Choice(tuple(node.inputs)[:1])
-    if _INVERSED.search(node.name):
-        return Choice(tuple(name for name in ("input", "in", "value", "any") if name in node.inputs)[:1])
-    if _FIRST.search(node.name):
+    if _INVERSED(node.name):
+        return _sent(evaluator, node, output)
+    if _FIRST(node.name):
         return Choice(tuple(_connected(evaluator, node))[:1])
-    if _SWITCH.search(node.name):
+    if _SWITCH(node.name):
         return _switched(evaluator, node)
     return None
+
+
+def _sent(evaluator: Evaluator, node: Node, output: int) -> Choice:
+    """What an inversed switch hands on: its input, to the output that is selected alone."""
+    base, name = (1, "select") if "select" in node.inputs else (0, "index")
+    selected = as_number(evaluator.input(node, name)) if name in node.inputs else None
+    if selected is not None and output >= 0 and output != int(selected) - base:
+        return Choice(())
+    return Choice(tuple(name for name in ("input", "in", "value", "any") if name in node.inputs)[:1])
 
 
 def _connected(evaluator: Evaluator, node: Node) -> Iterator[str]:

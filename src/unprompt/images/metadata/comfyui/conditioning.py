@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 from unprompt.images.metadata.comfyui import choices, numbers, outputs, rewriters, strings
@@ -20,13 +21,15 @@ from unprompt.images.metadata.comfyui.evaluating import (
     text_inputs,
     unrepeated,
 )
-from unprompt.images.metadata.comfyui.graph import Link, Node, link
+from unprompt.images.metadata.comfyui.graph import Link, Node, containing, link, matching
 from unprompt.images.metadata.comfyui.values import Text, as_text, joined
 from unprompt.prediction import Role
 
 _PASSAGE_LIMIT = 100
-_EMPTY = re.compile(r"zeroout|emptyconditioning|conditioningzero|emptytextembeds")
-_AREA = re.compile(
+_WAY_LIMIT = 8
+_STEP_LIMIT = 5_000
+_EMPTY = containing(r"zeroout|emptyconditioning|conditioningzero|emptytextembeds")
+_AREA = containing(
     r"setarea|setmask|area(?:percentage)?$|regional|attentioncouple|textbox|setregions?$|areastrength|maskcond"
 )
 _FOLLOWED: Mapping[str, tuple[str, ...]] = {
@@ -39,21 +42,22 @@ _FOLLOWED: Mapping[str, tuple[str, ...]] = {
     "cliptextencodecontrolnet": ("text", "conditioning"),
     "clipregionsbaseprompt": ("text",),
 }
-_CONDITIONING_INPUT = re.compile(
-    r"(?:.*_)?(?:cond(?:itioning)?s?|embeds?|guider|regions?|prompts?_?cond\w*)(?:_?(?:to|from|in|opt|base|input|\d+|[a-h]))*$",
-    re.IGNORECASE,
+_CONDITIONING_INPUT = matching(
+    r"(?:.*_)?(?:cond(?:itioning)?s?|embeds?|guider|regions?|prompts?_?cond\w*)(?:_?(?:to|from|in|opt|base|input|\d+|[a-h]))*$"
 )
-_NOT_CONDITIONING = re.compile(
+_NOT_CONDITIONING = containing(
+    r"^(?:"
     r"(?:image|clip|vision|clip_vision|audio|face|pose|control|camera|phantom|multitalk|uni3c|empty)_?\w*embeds?"
-    r"|nag_text_embeds|empty_conditioning",
-    re.IGNORECASE,
+    r"|nag_text_embeds|empty_conditioning"
+    r")"
 )
-_NOT_PASSED = re.compile(
+_NOT_PASSED = containing(
+    r"^(?:"
     r"(?:model|clip|vae|image|images|pixels|latent|samples|mask|control_?net|noise|sigmas|unet|lora|style_model|t5|guide"
-    r"|bbox|sam_|segm|segs|seed|steps|cfg|width|height|text_encoder|upscale_model|audio|reference|start_image|end_image)",
-    re.IGNORECASE,
+    r"|bbox|sam_|segm|segs|seed|steps|cfg|width|height|text_encoder|upscale_model|audio|reference|start_image|end_image)"
+    r")"
 )
-_NOT_WORDS = re.compile(r"a_?score|strength|weight|_type|_mode")
+_NOT_WORDS = containing(r"a_?score|strength|weight|_type|_mode")
 _ENTRANCES = (
     *("positive", "pos", "positive_cond", "positive_conditioning", "base_positive", "conditioning_positive"),
     *("cond_positive", "positive_embeds", "positive_prompt_embeds", "conditioning", "cond1", "cond", "text_embeds"),
@@ -122,14 +126,14 @@ class Conditionings:
         place = ((node.key, output), side, shared)
         if place not in self._words:
             self._words[place] = Words()
-            if self._evaluation.depth < DEPTH_LIMIT:
+            if self._evaluation.depth < DEPTH_LIMIT and len(self._words) < _STEP_LIMIT:
                 self._evaluation.depth += 1
                 self._words[place] = self._found(node, output, side, shared)
                 self._evaluation.depth -= 1
         return self._words[place]
 
     def _found(self, node: Node, output: int, side: Role, shared: bool) -> Words:
-        if _EMPTY.search(node.name):
+        if _EMPTY(node.name):
             return Words()
         if "guider" in node.name:
             return self.of_sampler(node, side)
@@ -142,7 +146,7 @@ class Conditionings:
             or _makes_text(node)
         ):
             return _literal(as_text(self._evaluation.output(node.key, output)), side, node)
-        if (choice := choices.choose(self._evaluation, node)) is not None:
+        if (choice := choices.choose(self._evaluation, node, output)) is not None:
             ways = [self._of_input(node, name, side, shared) for name in choice.names]
             return ways[0] if len(ways) == 1 else _either(ways)
         if named == "pipe" or self._bundles(node) or (shared and _holds_side(node)):
@@ -184,9 +188,7 @@ class Conditionings:
 
     def _names(self, node: Node, side: Role, shared: bool) -> Iterator[str]:
         """The inputs of an unknown kind that bring words for this side."""
-        conditionings = [
-            name for name, _ in node.links if _CONDITIONING_INPUT.fullmatch(name) and not _NOT_CONDITIONING.match(name)
-        ]
+        conditionings = [name for name, _ in node.links if _CONDITIONING_INPUT(name) and not _NOT_CONDITIONING(name)]
         sided = [name for name in _worded(node) if _is_sided(name, side)]
         if sided:
             yield from [name for name in sided if "populated" in name] or sided
@@ -195,12 +197,10 @@ class Conditionings:
         yield from conditionings or ()
         yield from (name for name in texts if name not in conditionings)
         if not conditionings and not texts:
-            yield from (
-                name for name, _ in node.links if not _NOT_PASSED.match(name) and not _is_sided(name, _other(side))
-            )
+            yield from (name for name, _ in node.links if not _NOT_PASSED(name) and not _is_sided(name, _other(side)))
 
     def _entry(self, node: Node, name: str, side: Role, shared: bool) -> Words:
-        if TEXT_INPUT.match(name) and not _CONDITIONING_INPUT.fullmatch(name) and self._is_text(node.inputs[name]):
+        if TEXT_INPUT(name) and not _CONDITIONING_INPUT(name) and self._is_text(node.inputs[name]):
             return _literal(self._evaluation.text(node, name), side, node)
         return self._of_input(node, name, side, shared)
 
@@ -219,16 +219,20 @@ class Conditionings:
 
     def _join(self, parts: Iterable[Words]) -> Words:
         found = [words for words in parts if words.passages]
-        passages = tuple(passage for words in found for passage in words.passages)[:_PASSAGE_LIMIT]
-        ways = [
-            tuple(passage for at, other in enumerate(found) for passage in (way if at == index else other.passages))
+        passages = tuple(islice((passage for words in found for passage in words.passages), _PASSAGE_LIMIT))
+        varied = (
+            tuple(
+                islice(
+                    chain(*(way if at == index else other.passages for at, other in enumerate(found))), _PASSAGE_LIMIT
+                )
+            )
             for index, words in enumerate(found)
             for way in words.ways
-        ]
-        return Words(passages, tuple(way[:_PASSAGE_LIMIT] for way in ways[:8]))
+        )
+        return Words(passages, tuple(islice(varied, _WAY_LIMIT)))
 
     def _limited(self, node: Node, words: Words) -> Words:
-        if not _AREA.search(node.name):
+        if not _AREA(node.name):
             return words
         strength = node.inputs.get("strength", 1.0)
         weight = float(strength) if isinstance(strength, (int, float)) and abs(strength) < 1e6 else 1.0
@@ -244,7 +248,7 @@ def _either(ways: list[Words]) -> Words:
     if not found:
         return Words()
     others = [way for words in found[1:] for way in (words.passages, *words.ways)]
-    return Words(found[0].passages, (*found[0].ways, *others)[:8])
+    return Words(found[0].passages, (*found[0].ways, *others)[:_WAY_LIMIT])
 
 
 def _weighted(words: Words, weight: float) -> Words:
@@ -276,7 +280,7 @@ def _is_sided(name: str, side: str) -> bool:
 def _worded(node: Node) -> Iterator[str]:
     """The inputs that may bring words: links and texts, not what steers how they count."""
     for name, value in node.inputs.items():
-        if (isinstance(value, str) or link(value) is not None) and not _NOT_WORDS.search(name):
+        if (isinstance(value, str) or link(value) is not None) and not _NOT_WORDS(name):
             yield name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -138,18 +139,25 @@ def resources(nodes: list[Node]) -> Iterator[Resource]:
         for name, value in node.inputs.items():
             if isinstance(value, dict):
                 yield from _from_row(value)
-            elif isinstance(value, str) and _is_file(value) and (kind := _kind(node, name)) and not _is_off(node, name):
-                yield Resource(kind, value, _weight(node, name) if kind in ("lora", "controlnet") else None)
+            elif isinstance(value, str) and (kind := _kind(node.name, name)) and _is_file(value):
+                yield from _from_input(node, name, kind, value)
+
+
+def _from_input(node: Node, name: str, kind: str, value: str) -> Iterator[Resource]:
+    if not _is_off(node, name):
+        yield Resource(kind, value, _weight(node, name) if kind in ("lora", "controlnet") else None)
 
 
 def _is_file(value: str) -> bool:
     return len(value) <= _LITERAL_LIMIT_CHARS and value.strip().lower() not in _NO_FILE
 
 
-def _kind(node: Node, name: str) -> str | None:
+@functools.lru_cache(512)
+def _kind(maker: str, name: str) -> str | None:
+    """What kind of file an input of a kind of node names, if it names one."""
     lower = name.lower()
     for pattern, entry, kind in _BY_NODE:
-        if lower == entry and pattern.search(node.name):
+        if lower == entry and pattern.search(maker):
             return kind
     for kind, names in _KINDS:
         if names.fullmatch(lower):

@@ -8,14 +8,14 @@ the node's separator, and a node without texts hands on its links.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from unprompt.images.metadata.comfyui import choices, numbers, rewriters, strings
+from unprompt.images.metadata.comfyui import choices, numbers, patterns, rewriters, strings
 from unprompt.images.metadata.comfyui.calls import Call
-from unprompt.images.metadata.comfyui.graph import Graph, Link, Node, link
+from unprompt.images.metadata.comfyui.graph import Graph, Link, Node, containing, link, matching
 from unprompt.images.metadata.comfyui.values import (
     EMPTY,
     Piece,
@@ -27,35 +27,39 @@ from unprompt.images.metadata.comfyui.values import (
     text_of,
 )
 
+WORK_LIMIT = 5_000_000
+"""Steps of regular expressions in a graph."""
+
 DEPTH_LIMIT = 80
 """Nodes in a chain. A step takes up to eight of Python's frames, of which there are a thousand."""
 
 _SPENT_LIMIT_CHARS = 2_000_000
-_STEP_LIMIT = 200_000
+_READ_LIMIT_CHARS = 20_000_000
 
-TEXT_INPUT = re.compile(
+TEXT_INPUT = containing(
+    r"^(?:"
     r"(?:(?:populated|main|secondary|positive|user|input|final|full|base|original|global|scene|image|video)_?)*"
     r"(?:text|string|str(?!ength|ide)|prompt|value|wildcard|caption|description|tags|words|clip_[lg]|t5xxl|bert|mt5xl|llama"
-    r"|qwen25_7b|part\d|line\d|opt_?text|source|any(?:thing)?(?:_?\d+)?$)",
-    re.IGNORECASE,
+    r"|qwen25_7b|part\d|line\d|opt_?text|source|any(?:thing)?(?:_?\d+)?$)"
+    r")"
 )
 """The inputs that hold words, in nodes that encode or make texts."""
 
-NOT_TEXT_INPUT = re.compile(
+NOT_TEXT_INPUT = matching(
     r".*(?:encoders?|_file|_path|_?types?|_?mode|_?format|_?style|strength|weight|upsampling|optimizer|extend|adherence"
     r"|language|font|size|colou?r|count|length|limit|_ids?|schedule|_opt|embeds|enhancer?|normalization|interpretation"
-    r"|index|name|save_to|directory|folder|extension|preset|_?model|quality|width|height|delimiter|separator)$",
-    re.IGNORECASE,
+    r"|index|name|save_to|directory|folder|extension|preset|_?model|quality|width|height|delimiter|separator)$"
 )
-_NOT_PASSED = re.compile(
+_NOT_PASSED = containing(
+    r"^(?:"
     r"(?:model|clip(?:$|_vision|\d)|vae|image|images|pixels|latent|samples|mask|control_?net|noise|sigmas|sampler|seed|width|height"
-    r"|unet|lora|bbox|sam_|segm|segs|upscale_model|style_model|audio|video|guide|steps|cfg|index|t5$|text_encoders?$)",
-    re.IGNORECASE,
+    r"|unet|lora|bbox|sam_|segm|segs|upscale_model|style_model|audio|video|guide|steps|cfg|index|t5$|text_encoders?$)"
+    r")"
 )
-_NEGATIVE = re.compile(r"(?:^|_)neg(?:ative)?(?:_|$|\d)|negative", re.IGNORECASE)
-_DRAWS = re.compile(r"random|wildcard|dynamic|^dp[a-z]|combinatorial|shuffle|jinja|combinator")
-_CHOICE_MARKS = re.compile(r"\{[^{}]*\|[^{}]*\}|(?<!\w)__[\w/*.-]{1,80}__(?!\w)")
-_FROM_FILE = re.compile(
+_NEGATIVE = containing(r"(?:^|_)neg(?:ative)?(?:_|$|\d)|negative")
+_DRAWS = containing(r"random|wildcard|dynamic|^dp[a-z]|combinatorial|shuffle|jinja|combinator")
+_CHOICE_MARKS = re.compile(r"\{[^{}|]*\|[^{}]*\}|(?<!\w)__[\w/*.-]{1,80}__(?!\w)")
+_FROM_FILE = containing(
     r"load\w*(?:text|file|prompt|line)|(?:text|prompt|line|string)\w*(?:fromfile|load|reader|file)|readtext"
 )
 SEPARATORS = ("delimiter", "separator", "join_with", "seperator", "glue")
@@ -71,6 +75,8 @@ class Evaluation:
         self._values: dict[Link, Value] = {}
         self.depth = 0
         self._spent = 0
+        self._read = 0
+        self._work_left = WORK_LIMIT
 
     def input(self, node: Node, name: str) -> Value:
         """The value of an input; None if the file does not tell it."""
@@ -97,13 +103,32 @@ class Evaluation:
         place = (key, output)
         if place not in self._values:
             self._values[place] = None  # a cycle finds this
-            if self.depth >= DEPTH_LIMIT or len(self._values) > _STEP_LIMIT:
+            if self.depth >= DEPTH_LIMIT or self._read > _READ_LIMIT_CHARS:
                 return Text(partial=True)
             self.depth += 1
             value = self._computed(node, output)
             self.depth -= 1
             self._values[place] = self._within_limit(value)
-        return self._values[place]
+        value = self._values[place]
+        self._read += len(value.plain) if isinstance(value, Text) else 1
+        return value
+
+    def pattern(self, pattern: str, text: str, flags: int) -> re.Pattern[str] | None:
+        """A regular expression that is safe to run on this text; None once the graph's patterns cost too much."""
+        compiled, work = patterns.bounded(pattern, text, flags, self._work_left)
+        self._work_left -= work
+        return compiled
+
+    def named(self, name: str) -> Sequence[Node]:
+        """The nodes of a kind."""
+        return self._kinds.get(name, ())
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, list[Node]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.graph.nodes.values():
+            found.setdefault(node.name, []).append(node)
+        return found
 
     def _within_limit(self, value: Value) -> Value:
         """A value, or nothing once the graph's texts are too long in all: a chain can double a text in each node."""
@@ -117,7 +142,7 @@ class Evaluation:
             return self._perhaps_drawn(node, rule(Call(self, node, output)))
         if rewriters.rewrites(node):
             return self._rewritten(node, output)
-        if (choice := choices.choose(self, node)) is not None:
+        if (choice := choices.choose(self, node, output)) is not None:
             values = [self.input(node, name) for name in choice.names]
             return values[0] if len(values) == 1 else either(map(as_text, values))
         if rewriters.shows(node):
@@ -130,7 +155,7 @@ class Evaluation:
         if not names:
             return self._number_or_passed(node)
         texts = [text for name in names if (text := self.text(node, name)).plain.strip() or text.partial]
-        if not texts and _FROM_FILE.search(node.name):
+        if not texts and _FROM_FILE(node.name):
             return Text(partial=True)
         separator = next((node.inputs[name] for name in SEPARATORS if isinstance(node.inputs.get(name), str)), None)
         if separator is None:
@@ -140,18 +165,18 @@ class Evaluation:
     def _number_or_passed(self, node: Node) -> Value:
         if (number := numbers.constant(Call(self, node, 0))) is not None:
             return number
-        names = [name for name, _ in node.links if not _NOT_PASSED.match(name)]
+        names = [name for name, _ in node.links if not _NOT_PASSED(name)]
         values = [value for name in names[:20] if (value := self.input(node, name)) is not None]
         if len(values) <= 1:
             return values[0] if values else self._outside(node)
         return joined(unrepeated([text for value in values if (text := as_text(value)).plain.strip()]), ", ")
 
     def _outside(self, node: Node) -> Value:
-        return Text(partial=True) if _FROM_FILE.search(node.name) else None
+        return Text(partial=True) if _FROM_FILE(node.name) else None
 
     def _perhaps_drawn(self, node: Node, value: Value) -> Value:
         """Marks a text that still has choices or wildcards in it, out of a node that draws."""
-        if not isinstance(value, Text) or not _DRAWS.search(node.name) or "populated_text" in node.inputs:
+        if not isinstance(value, Text) or not _DRAWS(node.name) or "populated_text" in node.inputs:
             return value
         kept = rewriters.kept(node) or self._shown_beside(node.key, 0)
         if kept and kept != value.plain:
@@ -160,7 +185,7 @@ class Evaluation:
 
     def _shown_by(self, node: Node) -> Value:
         """The text of a node that shows it: what it got if that is certain, else what it keeps from the run."""
-        names = [name for name, _ in node.links if not _NOT_PASSED.match(name)] or text_inputs(node, "positive")
+        names = [name for name, _ in node.links if not _NOT_PASSED(name)] or text_inputs(node, "positive")
         value = self.input(node, names[0]) if names else None
         if isinstance(value, (int, float, tuple)):
             return value
@@ -198,13 +223,13 @@ def text_inputs(node: Node, side: str) -> list[str]:
         name for name, value in inputs.items() if "populated_text" in name and isinstance(value, str) and value
     ]
     names = populated or [name for name, value in inputs.items() if _may_hold_words(name, _unwrapped(value))]
-    names = [name for name in names if side == "negative" or not _NEGATIVE.search(name)]
-    sided = [name for name in names if side in name.lower() or (side == "negative" and _NEGATIVE.search(name))]
-    return sided or [name for name in names if TEXT_INPUT.match(name) and not _NEGATIVE.search(name)]
+    names = [name for name in names if side == "negative" or not _NEGATIVE(name)]
+    sided = [name for name in names if side in name.lower() or (side == "negative" and _NEGATIVE(name))]
+    return sided or [name for name in names if TEXT_INPUT(name) and not _NEGATIVE(name)]
 
 
 def _may_hold_words(name: str, value: Any) -> bool:
-    return (isinstance(value, str) or link(value) is not None) and not NOT_TEXT_INPUT.fullmatch(name)
+    return (isinstance(value, str) or link(value) is not None) and not NOT_TEXT_INPUT(name)
 
 
 def _has_both_sides(node: Node) -> bool:

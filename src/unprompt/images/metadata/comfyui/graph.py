@@ -5,8 +5,9 @@ Ids are texts such as `6`, or `57:8` for a node of a subgraph. Source: execution
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,34 +16,36 @@ Link: TypeAlias = tuple[str, int]
 
 _NODE_LIMIT = 10_000
 _INPUT_LIMIT = 500
+_NAME_LIMIT_CHARS = 200
+_CACHED_NAMES = 512
 _DECORATION = re.compile(r"\s*(?://|\||🅙|🅔|📐).*", re.DOTALL)
 _NOT_A_LETTER = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node. `name` is its kind in lower case, without spaces and the mark of its package."""
+    """One node. `name` is its kind in lower case, without spaces and the mark of its package.
+
+    The names of its inputs may be `guessed`, if the graph was made of a workflow.
+    """
 
     key: str
     kind: str
     inputs: Mapping[str, Any]
     title: str = ""
+    guessed: bool = False
     name: str = field(init=False)
+    links: tuple[tuple[str, Link], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", normal(self.kind))
+        targets = ((name, link(value)) for name, value in self.inputs.items() if isinstance(value, list))
+        object.__setattr__(self, "links", tuple((name, target) for name, target in targets if target is not None))
 
     @property
     def label(self) -> str:
         """How an answer refers to the node."""
         return f"{self.key} {self.kind}"
-
-    @property
-    def links(self) -> Iterator[tuple[str, Link]]:
-        """The inputs that come from other nodes."""
-        for name, value in self.inputs.items():
-            if (target := link(value)) is not None:
-                yield name, target
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ def parse(entries: Mapping[str, Any]) -> Graph | None:
     """Build a graph of the entries that are nodes; None if there are none, or too many."""
     if not 0 < len(entries) <= _NODE_LIMIT:
         return None
-    nodes = {key: node for key, entry in entries.items() if (node := _node(key, entry)) is not None}
+    named = ((key, entry) for key, entry in entries.items() if len(key) <= _NAME_LIMIT_CHARS)
+    nodes = {key: node for key, entry in named if (node := _node(key, entry)) is not None}
     return Graph(nodes) if nodes else None
 
 
@@ -84,9 +88,22 @@ def link(value: Any) -> Link | None:
     return str(key), int(output)
 
 
+def matching(pattern: str) -> Callable[[str], bool]:
+    """A test whether a whole name matches a pattern, in either case. The same few names occur again and again."""
+    compiled = re.compile(pattern, re.IGNORECASE)
+    return functools.lru_cache(_CACHED_NAMES)(lambda name: compiled.fullmatch(name) is not None)
+
+
+def containing(pattern: str) -> Callable[[str], bool]:
+    """A test whether a pattern occurs in a name, in either case."""
+    compiled = re.compile(pattern, re.IGNORECASE)
+    return functools.lru_cache(_CACHED_NAMES)(lambda name: compiled.search(name) is not None)
+
+
+@functools.lru_cache(_CACHED_NAMES)
 def normal(kind: str) -> str:
     """A kind in lower case, without spaces, punctuation and the mark of its package: `Text _O` becomes `texto`."""
-    return _NOT_A_LETTER.sub("", _DECORATION.sub("", kind[:200]).lower())
+    return _NOT_A_LETTER.sub("", _DECORATION.sub("", kind).lower())
 
 
 def _node(key: str, entry: Any) -> Node | None:
@@ -96,5 +113,8 @@ def _node(key: str, entry: Any) -> Node | None:
     if not isinstance(inputs, dict) or len(inputs) > _INPUT_LIMIT:
         return None
     about = entry.get("_meta")
-    title = about.get("title") if isinstance(about, dict) else None
-    return Node(key, entry["class_type"], inputs, title[:200] if isinstance(title, str) else "")
+    about = about if isinstance(about, dict) else {}
+    title = about.get("title")
+    title = title[:_NAME_LIMIT_CHARS] if isinstance(title, str) else ""
+    inputs = {name: value for name, value in inputs.items() if len(name) <= _NAME_LIMIT_CHARS}
+    return Node(key, entry["class_type"][:_NAME_LIMIT_CHARS], inputs, title, about.get("guessed") is True)

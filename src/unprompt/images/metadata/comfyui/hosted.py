@@ -43,7 +43,7 @@ def words(evaluation: Evaluation, node: Node) -> tuple[Passage, ...]:
 
 def _named(node: Node) -> Iterator[tuple[str, Role]]:
     for name, value in node.inputs.items():
-        if (isinstance(value, str) or link(value) is not None) and not NOT_TEXT_INPUT.fullmatch(name):
+        if (isinstance(value, str) or link(value) is not None) and not NOT_TEXT_INPUT(name):
             role = next((role for pattern, role in _ROLES if pattern.fullmatch(name.lower())), None)
             if role is not None:
                 yield name, role

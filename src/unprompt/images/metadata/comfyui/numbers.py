@@ -6,7 +6,6 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 
-from unprompt.images.metadata.comfyui import patterns
 from unprompt.images.metadata.comfyui.calls import Call, Rule
 from unprompt.images.metadata.comfyui.values import Value
 
@@ -89,7 +88,7 @@ def _matched(call: Call) -> Value:
     flags = re.IGNORECASE if call.whole("case_insensitive", 1) else 0
     flags |= (re.MULTILINE if call.whole("multiline") else 0) | (re.DOTALL if call.whole("dotall") else 0)
     text = call.plain("string")
-    compiled = patterns.bounded(call.plain("regex_pattern"), text, flags)
+    compiled = call.evaluator.pattern(call.plain("regex_pattern"), text, flags)
     return None if compiled is None else compiled.search(text) is not None
 
 

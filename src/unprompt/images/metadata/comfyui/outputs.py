@@ -5,10 +5,11 @@ Sources: pipe.py of Impact Pack, loaders.py and pipe.py of Easy-Use, efficiency_
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
-from unprompt.images.metadata.comfyui.graph import Graph, Node
+from unprompt.images.metadata.comfyui.graph import Graph, Node, matching
+
+_CHAIN_LIMIT = 100
 
 _SIDES = ("positive", "negative")
 _CONTEXT = ("pipe", "model", "clip", "vae", *_SIDES, "latent", "images", "seed")
@@ -56,7 +57,7 @@ _OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "crmodulepipeloader": ("pipe",),
 }
 # Kinds whose first two outputs are the two sides, after what they add to both.
-_BOTH_SIDES = re.compile(
+_BOTH_SIDES = matching(
     r"(?:controlnet|cnet|acn)\w*(?:apply|advanced|stack)|apply\w*(?:controlnet|cnet)|inpaintmodelconditioning"
     r"|instructpixtopixconditioning|\w*(?:tovideo|img2vid|txt2vid)\w*|ltxv\w*(?:conditioning|guides?|guide)|wan\w+"
     r"|condpassthrough|conditioningsetmaskandcombine\d?|pairconditioning\w*|\w*stylerpair|stablezero123\w*"
@@ -74,7 +75,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "images": ("images", "image", "pixels"),
     "latent": ("latent", "latent_image", "samples"),
 }
-_BUNDLE = re.compile(
+_BUNDLE = matching(
     r"(?:.*_)?pipe(?:_?line)?(?:_in|_opt|_\d+)?|base_ctx|ctx(?:_\d+)?|context|sdxl_tuple|data|any_pipe|detailer_pipe|bus"
 )
 
@@ -82,7 +83,7 @@ _BUNDLE = re.compile(
 def output_name(node: Node, output: int) -> str:
     """What an output is: "positive", "latent", "pipe", ...; an empty string if that is not known."""
     names = _OUTPUTS.get(node.name)
-    if names is None and output < 2 and _BOTH_SIDES.fullmatch(node.name) and has_sides(node):
+    if names is None and output < 2 and _BOTH_SIDES(node.name) and has_sides(node):
         return _SIDES[output]
     return names[output] if names and 0 <= output < len(names) else ""
 
@@ -94,14 +95,14 @@ def has_sides(node: Node) -> bool:
 
 def is_bundle(name: str) -> bool:
     """Whether an input of this name brings a bundle."""
-    return _BUNDLE.fullmatch(name) is not None
+    return _BUNDLE(name)
 
 
 def slot(graph: Graph, node: Node, name: str) -> tuple[Node, str] | None:
     """Where a bundle's entry is set: the node and its input, looked for in the node and the bundles that it extends."""
     seen: set[str] = set()
     queue = [node]
-    while queue and len(seen) < 1_000:
+    while queue and len(seen) < _CHAIN_LIMIT:
         node = queue.pop(0)
         if node.key in seen:
             continue

@@ -12,7 +12,7 @@ from typing import Any
 
 from unprompt.images.metadata.comfyui import choices, outputs
 from unprompt.images.metadata.comfyui.evaluating import NOT_TEXT_INPUT, Evaluation
-from unprompt.images.metadata.comfyui.graph import Node, link
+from unprompt.images.metadata.comfyui.graph import Node, containing, link, matching
 from unprompt.images.metadata.comfyui.values import as_number
 
 ANEW = 0.8
@@ -22,37 +22,33 @@ _STEP_LIMIT = 20_000
 _SAVED_LIMIT = 200
 _LEVEL_LIMIT = 10
 
-_SAVES = re.compile(
+_SAVES = containing(
     r"save|saver|videocombine|imageoutput|writeimage|exportimage|imageexport|sendimage|imagesend|outputimage|imagetofile|uploadimage"
     r"|imageupload|finaloutput|websocket|deploy(?:output|image)|imagewrite|^output$"
 )
-_NOT_SAVES = re.compile(
+_NOT_SAVES = containing(
     r"savetext|textsave|savelatent|savemodel|modelsave|checkpointsave|lorasave|savelora|savestring|saveaudio"
     r"|clipsave|vaesave|saveprompt|savejson|saveglb|savesvg|savecond|saveembed|extract"
 )
-_PREVIEWS = re.compile(r"preview|imagecompar|viewimage|showimage|displayimage|imageviewer|compareimage")
+_PREVIEWS = containing(r"preview|imagecompar|viewimage|showimage|displayimage|imageviewer|compareimage")
 _SAVED_BY_SAMPLER = re.compile(r"save", re.IGNORECASE)
 
-_PICTURE_INPUT = re.compile(
+_PICTURE_INPUT = matching(
     r"(?:.*_)?(?:images?|img|pixels?|latents?|samples?|video|videos|frames?|pictures?|photos?|destination|source|background"
-    r"|foreground|image_pass|av_latent|video_latent)(?:_?(?:\d+|[a-h]|in|opt|to|from|image|images|latent|pass|batch|list))*",
-    re.IGNORECASE,
+    r"|foreground|image_pass|av_latent|video_latent)(?:_?(?:\d+|[a-h]|in|opt|to|from|image|images|latent|pass|batch|list))*"
 )
-_NOT_PICTURE_INPUT = re.compile(
+_NOT_PICTURE_INPUT = matching(
     r".*(?:reference|control|style|clip_vision|ip_?adapter|mask|depth|pose|canny|noise|embeds|sampler|guide|hint|conditioning"
-    r"|model|(?:samples|frames|images?|video)_(?:per|count|rate|name|size|type|format|quality|length|width|height)).*",
-    re.IGNORECASE,
+    r"|model|(?:samples|frames|images?|video)_(?:per|count|rate|name|size|type|format|quality|length|width|height)).*"
 )
-_NOT_FOLLOWED = re.compile(
+_NOT_FOLLOWED = matching(
     r"(?:.*_)?(?:model|clip|vae|positive|negative|cond\w*|text|prompt|string|mask|control_?net|noise|sigmas|sampler|seed|width"
     r"|height|unet|lora\w*|bbox_detector|sam_model\w*|segm_detector\w*|upscale_model|style_model|audio|guider|steps|cfg"
-    r"|text_embeds|hyvid_embeds|filename\w*|caption)$",
-    re.IGNORECASE,
+    r"|text_embeds|hyvid_embeds|filename\w*|caption)$"
 )
-_ENTRANCE = re.compile(
+_ENTRANCE = matching(
     r"(?:base_|cond_|optional_)?positive(?:_?(?:cond\w*|\d|prompt_embeds|embeds))?|pos|conditionings?|guider|cond_?1?|(?:.*_)?text_embeds"
-    r"|hyvid_embeds|prompt_embeds|conditioning_positive|base_sampler|upscaler",
-    re.IGNORECASE,
+    r"|hyvid_embeds|prompt_embeds|conditioning_positive|base_sampler|upscaler"
 )
 _DRAWING_INPUTS = {
     *(
@@ -70,24 +66,22 @@ _DRAWING_INPUTS = {
     ),
     *("upscaler", "num_inference_steps", "guidance_scale", "start_at_step", "base_steps"),
 }
-_DRAWS = re.compile(r"sampler|detailer|ultimatesdupscale")
-_PREPARES = re.compile(
+_DRAWS = containing(r"sampler|detailer|ultimatesdupscale")
+_PREPARES = containing(
     r"^(?:easy|ttn)?(?:context|pipe(?:in|out|edit|loader))|dynamiccontext|guider|presampling|provider|ksamplerselect|samplerconfig"
     r"|samplersettings|scheduler|loader|hook|^topipe|pipein"
     r"|encode|schedule|conditioning|scriptnode|script$"
 )
-_REFINES = re.compile(
+_REFINES = containing(
     r"detailer|upscal|refin|enhanc|restor|segs|lipsync|interpolat|superres|relight|facefix|topaz|magnific"
 )
-_NOT_GENERATING = re.compile(
+_NOT_GENERATING = containing(
     r"overlay|drawtext|addtext|caption|watermark|saveimage|save|loadimage|load|textimage|imagetext|preview|segment|sam\b|detect"
     r"|clipseg|groundingdino|clipinterrog|tagger|describe|analy|metadata|reader|encode|annotate|stamp|label|font"
 )
-_PROMPT_INPUT = re.compile(
-    r"(?:.*_)?prompts?(?:_?(?:text|\d|input|string))?|.*prompt_(?:g|l|pos|positive)", re.IGNORECASE
-)
-_TEXT_INPUT = re.compile(r"text|description|caption|user_input|query|input_text|instruction", re.IGNORECASE)
-_GENERATING = re.compile(
+_PROMPT_INPUT = matching(r"(?:.*_)?prompts?(?:_?(?:text|\d|input|string))?|.*prompt_(?:g|l|pos|positive)")
+_TEXT_INPUT = matching(r"text|description|caption|user_input|query|input_text|instruction")
+_GENERATING = containing(
     r"(?:text|txt)\w*(?:to|2)\w*(?:image|img|video|picture)|t2i|t2v|generat|dalle|imagen|flux|midjourney|ideogram|recraft|seedream"
     r"|nanobanana|gptimage|kling|runway|luma|veo|sora|hailuo|minimax|pixverse|stab|replicate|fal|api"
 )
@@ -100,6 +94,8 @@ class Passes:
         self._evaluation = evaluation
         self._graph = evaluation.graph
         self._steps = 0
+        self._kinds: dict[str, tuple[bool, bool]] = {}
+        self._names: dict[tuple[str, int], list[str]] = {}
 
     def saved(self) -> list[Node]:
         """The nodes that save a picture, else those that show one, else those whose outputs nothing reads."""
@@ -137,29 +133,40 @@ class Passes:
 
     def refines(self, node: Node) -> bool:
         """Whether a pass works over a picture by its kind: an upscaler, a detailer."""
-        return _REFINES.search(node.name) is not None
+        return _REFINES(node.name)
 
     def is_pass(self, node: Node) -> bool:
         """Whether a node is a sampler: words come in, and it has what steers sampling."""
-        if _PREPARES.search(node.name):
-            return False
-        draws = _DRAWS.search(node.name) is not None
-        if any(_ENTRANCE.fullmatch(name) for name, _ in node.links):
-            return draws or bool(_DRAWING_INPUTS & node.inputs.keys())
-        return draws and any(outputs.is_bundle(name) for name, _ in node.links)
+        return self._kind(node)[0]
 
     def generates(self, node: Node) -> bool:
         """Whether a node makes pictures out of texts on its own, as those of hosted models do."""
-        if _NOT_GENERATING.search(node.name) or (_PREPARES.search(node.name) and "prompt" not in node.name):
+        return self._kind(node)[1]
+
+    def _kind(self, node: Node) -> tuple[bool, bool]:
+        if node.key not in self._kinds:
+            self._kinds[node.key] = self._samples(node), self._makes(node)
+        return self._kinds[node.key]
+
+    def _samples(self, node: Node) -> bool:
+        if _PREPARES(node.name):
             return False
-        names = [name for name in node.inputs if not NOT_TEXT_INPUT.fullmatch(name)]
-        if any(_PROMPT_INPUT.fullmatch(name) and self._may_hold_words(node.inputs[name]) for name in names):
+        draws = _DRAWS(node.name)
+        if any(_ENTRANCE(name) for name, _ in node.links):
+            return draws or bool(_DRAWING_INPUTS & node.inputs.keys())
+        return draws and any(outputs.is_bundle(name) for name, _ in node.links)
+
+    def _makes(self, node: Node) -> bool:
+        if _NOT_GENERATING(node.name) or (_PREPARES(node.name) and "prompt" not in node.name):
+            return False
+        names = [name for name in node.inputs if not NOT_TEXT_INPUT(name)]
+        if any(_PROMPT_INPUT(name) and self._may_hold_words(node.inputs[name]) for name in names):
             return True
         if isinstance(node.inputs.get("positive"), str):
             return True
-        if not _GENERATING.search(node.name):
+        if not node.guessed and not _GENERATING(node.name):
             return False
-        return any(_TEXT_INPUT.fullmatch(name) and self._may_hold_words(node.inputs[name]) for name in names)
+        return any(_TEXT_INPUT(name) and self._may_hold_words(node.inputs[name]) for name in names)
 
     def _may_hold_words(self, value: Any) -> bool:
         return (isinstance(value, str) and bool(value.strip())) or self._graph.source(value) is not None
@@ -167,13 +174,13 @@ class Passes:
     def _saves(self, node: Node) -> bool:
         if _SAVED_BY_SAMPLER.search(str(node.inputs.get("image_output", ""))):
             return True
-        named = _SAVES.search(node.name) is not None and _NOT_SAVES.search(node.name) is None
+        named = _SAVES(node.name) and not _NOT_SAVES(node.name)
         return named and any(self._is_picture(name) for name, _ in node.links)
 
     def _previews(self, node: Node) -> bool:
         if "image_output" in node.inputs or (node.name.endswith("efficient") and "sampler" in node.name):
             return True
-        return _PREVIEWS.search(node.name) is not None and any(self._is_picture(name) for name, _ in node.links)
+        return _PREVIEWS(node.name) and any(self._is_picture(name) for name, _ in node.links)
 
     def _ends(self) -> list[Node]:
         read = {target[0] for node in self._graph.nodes.values() for _, target in node.links}
@@ -202,7 +209,13 @@ class Passes:
                 yield source
 
     def _picture_names(self, node: Node, output: int) -> list[str]:
-        if (choice := choices.choose(self._evaluation, node)) is not None:
+        place = (node.key, output)
+        if place not in self._names:
+            self._names[place] = self._found_names(node, output)
+        return self._names[place]
+
+    def _found_names(self, node: Node, output: int) -> list[str]:
+        if (choice := choices.choose(self._evaluation, node, output)) is not None:
             return list(choice.names)
         named = outputs.output_name(node, output) if output >= 0 else ""
         if named in ("image", "images", "latent") and link(node.inputs.get(named)) is not None:
@@ -212,10 +225,10 @@ class Passes:
         bundles = [name for name in names if outputs.is_bundle(name) and name not in pictures]
         if pictures or self.is_pass(node):
             return pictures + bundles
-        return bundles or [name for name in names if not _NOT_FOLLOWED.fullmatch(name)]
+        return bundles or [name for name in names if not _NOT_FOLLOWED(name)]
 
     def _is_picture(self, name: str) -> bool:
-        return _PICTURE_INPUT.fullmatch(name) is not None and _NOT_PICTURE_INPUT.fullmatch(name) is None
+        return _PICTURE_INPUT(name) and not _NOT_PICTURE_INPUT(name)
 
     def _strength(self, node: Node) -> float | None:
         """How much of the picture a pass draws anew, 0 to 1; None if the graph does not tell."""

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 
 _PATTERN_LIMIT_CHARS = 300
-_WORK_LIMIT = 5_000_000
 _TOKENS = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?::|P<\w+>|[aimsu]{1,5}\)))?|\)|[*+?]\??|\{\d*,?\d*\}\??|\||.", re.DOTALL
 )
@@ -18,23 +17,24 @@ _REPEAT = re.compile(r"[*+?]|\{(\d*)(,?)(\d*)\}")
 _NESTED_SET = re.compile(r"\[\[|--|&&|~~|\|\|")
 
 
-def bounded(pattern: str, text: str, flags: int, work_limit: int = _WORK_LIMIT) -> re.Pattern[str] | None:
-    """Compile a pattern whose work on this text is small; None if it is not, or the pattern is broken.
+def bounded(pattern: str, text: str, flags: int, work_limit: int) -> tuple[re.Pattern[str] | None, int]:
+    """Compile a pattern whose work on this text is within a limit, and say how much work that is.
 
-    Repeated groups may not repeat or choose inside; references back and looks around are refused.
+    The pattern is None if it is too much or broken. Repeated groups may not repeat or choose inside; references back
+    and looks around are refused.
     """
+    work = max(1, len(text))
     if len(pattern) > _PATTERN_LIMIT_CHARS or _NESTED_SET.search(pattern):
-        return None
+        return None, 0
     try:
         compiled = re.compile(pattern, flags)
-        work = max(1, len(text))
         for factor in _factors(pattern, text, flags):
             work *= factor
             if work > work_limit:
-                return None
+                return None, len(text)
     except (re.error, RecursionError, OverflowError, ValueError):
-        return None
-    return compiled
+        return None, len(text)
+    return (compiled, work) if work <= work_limit else (None, len(text))
 
 
 def _factors(pattern: str, text: str, flags: int) -> Iterator[int]:

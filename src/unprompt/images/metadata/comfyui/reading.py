@@ -2,7 +2,8 @@
 
 PNG text `prompt` (the graph) and `workflow` (the editor's drawing of it); WebP: EXIF tags whose text starts with
 `prompt:` (`Model`; some nodes use others); `UserComment` of JPEG and WebP, and the comment of a video, as JSON that
-holds both. Sources: comfy_extras/nodes_images.py and nodes.py of ComfyUI, videohelpersuite/nodes.py of
+holds both. A file that has the workflow alone is read through the graph that it would execute. Sources:
+comfy_extras/nodes_images.py and nodes.py of ComfyUI, videohelpersuite/nodes.py of
 VideoHelperSuite.
 """
 
@@ -19,50 +20,62 @@ _EXIF_TAGS = ("Model", "Make", "ImageDescription", "UserComment")
 _COMMENTS = ("comment", "Comment", "COMMENT", "description", "Description")
 _MARK = '"class_type"'
 _ESCAPED_MARK = '\\"class_type\\"'
+_WORKFLOW_MARK = '"workflow"'
+_NODES_MARK = '"nodes"'
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
     """Read the words that reached the picture that was saved."""
-    entries, workflow = _graph(fields)
-    if not entries:
-        return None  # here the graph of a file that has only `workflow` will come from
+    entries, drawing = _graph(fields)
+    if not entries and not drawing:
+        return None
     from unprompt.images.metadata.comfyui import answers, graph
 
+    workflow: Mapping[str, Any] | None = None
+    if not entries:
+        from unprompt.images.metadata.comfyui.workflow import to_graph
+
+        workflow = _object(drawing)
+        entries, _ = to_graph(workflow)
     parsed = graph.parse(entries)
-    return None if parsed is None else answers.answer(parsed, _shown(parsed, workflow))
+    return None if parsed is None else answers.answer(parsed, _shown(parsed, drawing, workflow))
 
 
-def _graph(fields: Fields) -> tuple[Mapping[str, Any], str]:
-    """The graph's nodes, and the text of the workflow beside it."""
+def _graph(fields: Fields) -> tuple[Mapping[str, Any], Any]:
+    """The graph's nodes, and the workflow beside it, or alone, as it stands."""
     texts = fields.text
+    drawing: Any = texts.get("workflow", "")
     if _MARK in texts.get("prompt", ""):
-        return _nodes(bounded_json.parse_object(texts["prompt"])), texts.get("workflow", "")
+        return _nodes(bounded_json.parse_object(texts["prompt"])), drawing
     tags = [fields.exif.get(tag, "") for tag in _EXIF_TAGS]
+    drawing = drawing or next((text[len("workflow:") :] for text in tags if text[:9].lower() == "workflow:"), "")
     for text in tags:
-        if text[:7].lower() == "prompt:":
-            workflow = next((other for other in tags if other[:9].lower() == "workflow:"), "")
-            return _nodes(bounded_json.parse_object(text[len("prompt:") :])), workflow[len("workflow:") :]
+        if text[:7].lower() == "prompt:" and _MARK in text:
+            return _nodes(bounded_json.parse_object(text[len("prompt:") :])), drawing
     for text in (fields.exif.get("UserComment", ""), *(texts.get(name, "") for name in _COMMENTS)):
-        if _MARK in text or _ESCAPED_MARK in text:
+        if any(mark in text for mark in (_MARK, _ESCAPED_MARK, _WORKFLOW_MARK)):
             both = bounded_json.parse_object(text)
+            drawing = both.get("workflow") or drawing
             if nodes := _nodes(both):
-                drawing = both.get("workflow")
-                return nodes, drawing if isinstance(drawing, str) else ""
-    return {}, ""
+                return nodes, drawing
+    return {}, drawing if isinstance(drawing, dict) or (isinstance(drawing, str) and _NODES_MARK in drawing) else ""
 
 
 def _nodes(entries: Mapping[str, Any]) -> Mapping[str, Any]:
     """The nodes by id: the object itself, or what it holds as `prompt`, which may be JSON in a string."""
-    inner = entries.get("prompt")
-    if isinstance(inner, str):
-        inner = bounded_json.parse_object(inner)
-    return inner if isinstance(inner, dict) and "class_type" not in inner and inner else entries
+    inner = _object(entries["prompt"]) if "prompt" in entries else entries
+    return inner if any(isinstance(entry, dict) and "class_type" in entry for entry in inner.values()) else {}
 
 
-def _shown(parsed: Any, workflow: str) -> Mapping[str, str]:
+def _object(value: Any) -> Mapping[str, Any]:
+    """A JSON object, which may stand in a string."""
+    return value if isinstance(value, dict) else bounded_json.parse_object(value) if isinstance(value, str) else {}
+
+
+def _shown(parsed: Any, drawing: Any, workflow: Mapping[str, Any] | None) -> Mapping[str, str]:
     """What the nodes of the workflow show; it is parsed only if the graph has such a node."""
     from unprompt.images.metadata.comfyui import rewriters
 
-    if not workflow or not any(rewriters.shows(node) for node in parsed.nodes.values()):
+    if not any(rewriters.shows(node) for node in parsed.nodes.values()):
         return {}
-    return rewriters.shown_in(bounded_json.parse_object(workflow))
+    return rewriters.shown_in(_object(drawing) if workflow is None else workflow)

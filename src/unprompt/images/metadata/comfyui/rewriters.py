@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from unprompt.images.metadata.comfyui.graph import Node, link
+from unprompt.images.metadata.comfyui.graph import Node, containing, link
 from unprompt.images.metadata.comfyui.values import Piece, Text
 
-_REWRITER = re.compile(
+_REWRITER = containing(
     r"llm|ollama|chatgpt|openaichat|chatnode|gptnode|gpt4|claude|anthropic|gemini(?!.*image)|florence|caption|blip"
     r"|interrogat|tagger|qwen(?!.*(?:encode|image))|qwen.*vl|textgenerat|generatetext|prompt(?:enhanc|expan|rewrit|upsampl"
     r"|magic|gen(?!erator$)|optimi|refin|improv|engineer)|(?:enhanc|expan|rewrit|improv|upsampl)\w*prompt|superprompt"
     r"|llava|deepseek|mistral|groq|llama(?!index)|moondream|minicpm|internvl|smolvlm|joycaption|describeimage"
     r"|imagetotext|imagetoprompt|img2txt|image2prompt|translat|languagemodel|vlm|grokchat|perplexity|togetherai"
 )
-_NOT_A_REWRITER = re.compile(r"encode|loader|conditioning|embeds|wildcard|sampler|saveimage")
-_SHOWS = re.compile(
+_NOT_A_REWRITER = containing(r"encode|loader|conditioning|embeds|wildcard|sampler|saveimage")
+_SHOWS = containing(
     r"show|display|preview(?:any|text|as)|textpreview|viewtext|textview|debugprint|previewtext|stringpreview"
 )
 _SHOWN_INPUTS = re.compile(
@@ -52,8 +52,8 @@ _INSTRUCTS = re.compile(
     re.IGNORECASE,
 )
 _USER_MARK = re.compile(
-    r"(?:user(?:'s|s)?|raw|original|my|the|input|initial|base|short)?[ _]*(?:raw )?"
-    r"(?:input|prompt|words|request|text|idea|description|query)(?: prompt)?(?: is)?\s*[:\uff1a]",
+    r"(?:user(?:'s|s)?|raw|original|my|the|input|initial|base|short)?[ _]{0,3}(?:raw )?"
+    r"(?:input|prompt|words|request|text|idea|description|query)(?: prompt)?(?: is)?\s{0,3}[:\uff1a]",
     re.IGNORECASE,
 )
 _ROLE_MARKS = re.compile(
@@ -69,12 +69,12 @@ _MARK_LIMIT_CHARS = 20_000
 
 def rewrites(node: Node) -> bool:
     """Whether a node that makes a text is a language model, a captioner or a translator."""
-    return _REWRITER.search(node.name) is not None and _NOT_A_REWRITER.search(node.name) is None
+    return _REWRITER(node.name) and not _NOT_A_REWRITER(node.name)
 
 
 def shows(node: Node) -> bool:
     """Whether a node shows a text, and may keep it."""
-    return _SHOWS.search(node.name) is not None
+    return _SHOWS(node.name)
 
 
 def kept(node: Node) -> str:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
-from unprompt.images.metadata.comfyui import patterns
 from unprompt.images.metadata.comfyui.calls import Call, Rule
 from unprompt.images.metadata.comfyui.values import (
     EMPTY,
@@ -26,6 +25,7 @@ from unprompt.images.metadata.comfyui.values import (
 
 _MATCHES_LIMIT = 10_000
 _LINE_LIMIT = 10_000
+_TOKEN_LIMIT = 100
 _CASES: Mapping[str, Callable[[str], str]] = {
     "uppercase": str.upper,
     "upper": str.upper,
@@ -122,7 +122,7 @@ def _flags(call: Call) -> int:
     return flags
 
 
-def substituted(text: Text, pattern: str, put: str, flags: int = 0, count: int = 0) -> Text:
+def substituted(call: Call, text: Text, pattern: str, put: str, flags: int = 0, count: int = 0) -> Text:
     """The text after a replacement by a regular expression.
 
     A pattern that could take long is not run: the text stays as it is, and is marked as not certain.
@@ -131,7 +131,7 @@ def substituted(text: Text, pattern: str, put: str, flags: int = 0, count: int =
 
     def change(words: str) -> str:
         nonlocal refused
-        compiled = patterns.bounded(pattern, words, flags)
+        compiled = call.evaluator.pattern(pattern, words, flags)
         refused = refused or compiled is None
         if compiled is None or _growth(compiled, words, put) > TEXT_LIMIT:
             return words
@@ -159,12 +159,12 @@ def _some(matches: Iterable[re.Match[str]]) -> Iterable[re.Match[str]]:
 
 def _regex_replace(call: Call) -> Value:
     put, count = call.plain("replace"), call.whole("count")
-    return substituted(call.text("string"), call.plain("regex_pattern"), put, _flags(call), count)
+    return substituted(call, call.text("string"), call.plain("regex_pattern"), put, _flags(call), count)
 
 
 def _regex_extract(call: Call) -> Value:
     text, mode, index = call.text("string"), call.plain("mode"), call.whole("group_index", 1)
-    compiled = patterns.bounded(call.plain("regex_pattern"), text.plain, _flags(call))
+    compiled = call.evaluator.pattern(call.plain("regex_pattern"), text.plain, _flags(call))
     if compiled is None:
         return dataclasses.replace(text, drawn=True)
     grouped, all_of_them = "Group" in mode, mode.startswith("All")
@@ -205,10 +205,9 @@ def _with_tokens(call: Call, text: Text) -> Text:
     """The text with the tokens that other nodes of the graph set, such as `[hair]`."""
     if "[" not in text.plain:
         return text
-    for node in call.evaluator.graph.nodes.values():
-        if node.name == "textaddtokenbyinput":
-            token = Call(call.evaluator, node, 0)
-            text = replaced(text, token.plain("token_name"), token.text("token_value"))
+    for node in call.evaluator.named("textaddtokenbyinput")[:_TOKEN_LIMIT]:
+        token = Call(call.evaluator, node, 0)
+        text = replaced(text, token.plain("token_name"), token.text("token_value"))
     return text
 
 
@@ -223,7 +222,7 @@ def _was_join(call: Call) -> Value:
 
 
 def _was_replace(call: Call) -> Value:
-    return substituted(call.text("text"), call.plain("find"), call.plain("replace"))
+    return substituted(call, call.text("text"), call.plain("find"), call.plain("replace"))
 
 
 def _was_replace_all(call: Call) -> Value:
@@ -410,7 +409,7 @@ def _string_function(call: Call) -> Value:
     if call.plain("action") != "replace":
         text = joined([text for text in texts if text.plain], ", " if tidy else "")
     elif len(find) > 1 and find.startswith("/") and find.endswith("/"):
-        text = substituted(texts[0], find[1:-1], texts[2].plain)
+        text = substituted(call, texts[0], find[1:-1], texts[2].plain)
     else:
         text = replaced(texts[0], find, texts[2])
     return mapped(_tidied, text) if tidy else text
