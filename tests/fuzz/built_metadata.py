@@ -29,6 +29,8 @@ from layouts import (
     ztext,
 )
 
+from unprompt.images.metadata.comfyui import numbers, strings
+
 KEYWORDS = (
     "parameters", "prompt", "Comment", "invokeai_metadata", "sd-metadata", "Dream", "dream", "Software",
     "Description", "Source", "postprocessing", "fooocus_scheme", "workflow", "negative_prompt",
@@ -45,6 +47,30 @@ _KEYS = (
     "hash", "guidance_scale", "num_inference_steps", "use_upscaler", "mflux_version", "lora_paths", "lora_scales",
     "positive_style_prompt", "canvas_v2_metadata", "regionalGuidance", "positivePrompt", "sui_models", "loraweights",
     "use_lora_model", "lora_alpha",
+)  # fmt: skip
+_INPUTS = (
+    "positive", "negative", "text", "guider", "conditioning", "model", "latent_image", "string_a", "string_b", "seed",
+    "steps", "pipe", "populated_text", "delimiter", "prompt", "images", "samples", "denoise", "string", "find",
+    "replace", "regex_pattern", "start", "end", "mode", "select", "index", "input1", "input2", "switch", "on_true",
+    "on_false", "any_01", "text_a", "text_b", "text1", "value", "a", "b", "operation", "basic_pipe", "conditioning_1",
+    "conditioning_to", "conditioning_from", "strings", "multiline_text", "text_data_opt", "zipped_prompt",
+    "system_prompt", "text_embeds", "text_0", "f_string", "truncate_to", "inputcount", "count", "image", "ctx_01",
+    "noise", "sigmas", "lora_1",
+)  # fmt: skip
+_NODE_KINDS = (
+    "KSampler", "CLIPTextEncode", "StringConcat", "ConditioningZeroOut", "Reroute", "SamplerCustomAdvanced",
+    "SaveImage", "PreviewImage", "VAEDecode", "ConditioningCombine", "ConditioningAverage", "ConditioningSetArea",
+    "CFGGuider", "ControlNetApplyAdvanced", "ImpactSwitch", "ComfySwitchNode", "Any Switch (rgthree)",
+    "ImpactInversedSwitch", "Context Switch (rgthree)", "EditBasicPipe", "FromBasicPipe", "ToBasicPipe",
+    "Efficient Loader", "easy kSampler", "ShowText|pysssss", "TextGenerate", "OllamaGenerate", "GeminiImageNode",
+    "My Text to Image", "WanVideoTextEncode", "WanVideoSampler", "SDXLPromptStyler", "Load Text File",
+    "DPRandomGenerator", "Power Lora Loader (rgthree)", "KSamplerAdvanced", "LatentComposite", "FaceDetailer",
+    "Text Add Token by Input", *strings.RULES, *numbers.RULES,
+)  # fmt: skip
+_PATTERNS = (
+    "(a+)+b", "a*a*a*b", r"\s*,\s*", "[", "(?i)fox", "fox(?i)", "[^[a]", "[a--b]", r"\1", r"\g<1>", r"\g<\u0663>",
+    "(?P<a>f)ox", "x" * 400, ".*", "{a|b}", "__animal__", "<Prompt Start>", "<|im_start|>user\n",
+    "You are a fox. User's input: ", "[hair]",
 )  # fmt: skip
 _TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x927C, 0x9286, 0x9C9B, 0x8769)
 _WORDS = (
@@ -95,26 +121,33 @@ def tree(random: Random, depth: int = 3) -> Any:
 
 
 def graph(random: Random) -> dict[str, Any]:
-    """A ComfyUI graph whose links go anywhere: in circles, to nothing, to themselves, sixty deep."""
+    """A ComfyUI graph of all kinds whose links go anywhere: in circles, to nothing, to themselves, sixty deep."""
     size = random.choice((1, 3, 3, 8, 8, 70))
-    names = ("positive", "negative", "text", "guider", "conditioning", "model", "latent_image", "string_a", "string_b",
-             "seed", "steps", "pipe", "populated_text", "delimiter", "prompt")  # fmt: skip
-    types = ("KSampler", "CLIPTextEncode", "StringConcat", "ConditioningZeroOut", "Reroute", "SamplerCustomAdvanced")
+    names = random.sample(_INPUTS, 12)
 
     def value(index: int) -> Any:
         chance = random.random()
         if chance < 0.5:
             target = random.choice((index + 1, index + 1, random.randrange(size), index))
-            return [random.choice((str(target), target)), 0]
-        return words(random) if chance < 0.55 else random.choice((5, "a fox", None, [], ["1"], [[], 0], {"a": 1}))
+            return [random.choice((str(target), target)), random.choice((0, 0, 0, 1, 2, 4, -1, 2**70))]
+        if chance < 0.6:
+            return random.choice(_PATTERNS)
+        return words(random) if chance < 0.65 else random.choice((5, "a fox", None, [], ["1"], [[], 0], {"a": 1}))
 
-    return {
+    nodes: dict[str, Any] = {
         str(index): {
-            "class_type": random.choice(types) if random.random() < 0.95 else random.choice((None, 5, "")),
+            "class_type": random.choice(_NODE_KINDS) if random.random() < 0.95 else random.choice((None, 5, "")),
             "inputs": {name: value(index) for name in random.sample(names, random.randrange(1, 6))},
         }
         for index in range(size)
     }
+    if random.random() < 0.3:  # a picture whose words come from node 0
+        way = (("SaveImage", "images", "k"), ("KSampler", "positive", "e"), ("CLIPTextEncode", "text", "0"))
+        nodes |= {
+            key: {"class_type": kind, "inputs": {name: [to, 0]}}
+            for key, (kind, name, to) in zip("ske", way, strict=True)
+        }
+    return nodes
 
 
 def deep(random: Random) -> str:

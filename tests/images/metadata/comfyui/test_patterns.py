@@ -32,7 +32,21 @@ def test_patterns_of_everyday_are_run(pattern):
     "pattern",
     [
         *("(a+)+b", "(a|a)*b", "(a|ab)+c", r"(\w+\s?)*x", "((a*)b)*", r"(a)\1", "(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b"),
-        *("(?P=x)", "(", "[", "a" * 301, "[[a]]", "(?(1)a|b)", "a**", "a{2,1}", ".*.*.*x", r"\s*\s*\s*\s*\s*\s*$" * 3),
+        *(
+            "(?P=x)",
+            "(",
+            "[",
+            "a" * 301,
+            "[[a]]",
+            "(?(1)a|b)",
+            "a**",
+            "a{2,1}",
+            "[^[a]",
+            "[a--b]",
+            "fox(?i)",
+            ".*.*.*x",
+            r"\s*\s*\s*\s*\s*\s*$" * 3,
+        ),
     ],
 )
 def test_what_could_take_long_or_is_broken_is_refused(pattern):

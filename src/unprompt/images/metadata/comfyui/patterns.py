@@ -14,7 +14,8 @@ _TOKENS = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?::|P<\w+>|[aimsu]{1,5}\)))?|\)|[*+?]\??|\{\d*,?\d*\}\??|\||.", re.DOTALL
 )
 _REPEAT = re.compile(r"[*+?]|\{(\d*)(,?)(\d*)\}")
-_NESTED_SET = re.compile(r"\[\[|--|&&|~~|\|\|")
+# What Python warns of: sets in sets, and flags that do not come first.
+_WARNED_OF = re.compile(r"\[\^?\[|--|&&|~~|\|\||.\(\?[aimsu]+\)", re.DOTALL)
 
 
 def bounded(pattern: str, text: str, flags: int, work_limit: int) -> tuple[re.Pattern[str] | None, int]:
@@ -24,7 +25,7 @@ def bounded(pattern: str, text: str, flags: int, work_limit: int) -> tuple[re.Pa
     and looks around are refused.
     """
     work = max(1, len(text))
-    if len(pattern) > _PATTERN_LIMIT_CHARS or _NESTED_SET.search(pattern):
+    if len(pattern) > _PATTERN_LIMIT_CHARS or _WARNED_OF.search(pattern):
         return None, 0
     try:
         compiled = re.compile(pattern, flags)

@@ -26,6 +26,7 @@ from unprompt.images.metadata.comfyui.values import (
 _MATCHES_LIMIT = 10_000
 _LINE_LIMIT = 10_000
 _TOKEN_LIMIT = 100
+_ODD_REFERENCE = re.compile(r"\\g(?!<(?:\d{1,2}|[a-zA-Z_]\w{0,30})>)", re.ASCII)
 _CASES: Mapping[str, Callable[[str], str]] = {
     "uppercase": str.upper,
     "upper": str.upper,
@@ -133,7 +134,7 @@ def substituted(call: Call, text: Text, pattern: str, put: str, flags: int = 0, 
         nonlocal refused
         compiled = call.evaluator.pattern(pattern, words, flags)
         refused = refused or compiled is None
-        if compiled is None or _growth(compiled, words, put) > TEXT_LIMIT:
+        if compiled is None or _ODD_REFERENCE.search(put) or _growth(compiled, words, put) > TEXT_LIMIT:
             return words
         try:
             return compiled.sub(put, words, count=max(0, count))
