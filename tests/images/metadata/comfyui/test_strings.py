@@ -147,6 +147,21 @@ def test_each_output_of_a_node_has_its_own_text():
     assert answer(second).prompt == "a hare"
 
 
+@pytest.mark.parametrize("outputs", [(0, 1), (1, 2), (3, 4)])
+def test_a_node_of_an_unknown_kind_that_has_both_sides_is_asked_for_one(outputs):
+    nodes = painting(n21=node("Someone's Styler", positive_prompt="a fox", negative_prompt="mud", style="ink"))
+    for encoder, output in zip(("6", "7"), outputs, strict=True):
+        nodes[encoder]["inputs"]["text"] = ["21", output]
+    assert (answer(nodes).prompt, answer(nodes).negative_prompt) == ("a fox", "mud")
+
+
+@pytest.mark.parametrize("names", [({"Constant": "fox"}, {"Constant": "fox"}), ({}, {})])
+def test_a_value_that_is_set_and_got_by_name(names):
+    setting, getting = (node(kind, **inputs) for kind, inputs in zip(("SetNode", "GetNode"), names, strict=True))
+    setting["inputs"]["STRING"], setting["_meta"], getting["_meta"] = ["22", 0], {"title": "Set_a"}, {"title": "Get_a"}
+    assert prompt_of(n20=getting, n21=setting, n22=string("a fox")) == "a fox"
+
+
 def test_a_random_line_follows_from_its_seed():
     seed = 224713950115468
     expected = random.Random(seed).choice(LINES.split("\n"))

@@ -16,7 +16,6 @@ from unprompt.images.metadata.comfyui.conditioning import Conditionings, Passage
 from unprompt.images.metadata.comfyui.evaluating import Evaluation, unrepeated
 from unprompt.images.metadata.comfyui.graph import Graph, Node
 from unprompt.images.metadata.comfyui.passes import Passes
-from unprompt.images.metadata.comfyui.rewriters import without_template
 from unprompt.images.metadata.comfyui.values import Text, text_of
 from unprompt.images.metadata.composing import compose
 from unprompt.prediction import Certainty, Role, WrittenPrompt, WrittenText
@@ -155,7 +154,7 @@ class _Reading:
         said: set[str] = set()
         for picture in pictures:
             for passage in (*picture.words.passages, *picture.negative.passages, *picture.others):
-                words, frame = without_template(passage.text.plain)
+                words, frame = _framed(passage.text.plain)
                 if frame.strip() and passage.role != "negative":
                     yield WrittenText(frame, "instruction", passage.node)
                 if passage.role in ("refiner", "region") and words in said:
@@ -198,12 +197,21 @@ def _joined(texts: Iterable[Text]) -> str:
     return _SEPARATOR.join(text.plain.strip() for text in texts)
 
 
+def _framed(text: str) -> tuple[str, str]:
+    """A prompt without the frame that its model family wants, and that frame."""
+    if "<" not in text and "[INST]" not in text:
+        return text, ""
+    from unprompt.images.metadata.comfyui.templates import without_template
+
+    return without_template(text)
+
+
 def _cut(text: str) -> str:
-    return without_template(text)[0]
+    return _framed(text)[0]
 
 
 def _frames(picture: _Picture) -> bool:
-    return any(without_template(text.plain)[1].strip() for text in picture.texts)
+    return any(_framed(text.plain)[1].strip() for text in picture.texts)
 
 
 def _ways(picture: _Picture) -> Iterator[str]:

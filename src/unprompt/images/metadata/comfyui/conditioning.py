@@ -98,6 +98,12 @@ class Conditionings:
 
     def of_sampler(self, node: Node, side: Role) -> Words:
         """The words that reach a sampler on one side."""
+        self._evaluation.side = side
+        found = self._of_entrances(node, side)
+        self._evaluation.side = "positive"
+        return found
+
+    def _of_entrances(self, node: Node, side: Role) -> Words:
         names = _ENTRANCES if side == "positive" else _NEGATIVE_ENTRANCES
         for name in names:
             if name in node.inputs:
@@ -136,7 +142,7 @@ class Conditionings:
         if _EMPTY(node.name):
             return Words()
         if "guider" in node.name:
-            return self.of_sampler(node, side)
+            return self._of_entrances(node, side)
         named = outputs.output_name(node, output)
         if named in ("positive", "negative", "refiner_positive", "refiner_negative"):
             return self._of_slot(node, named.removeprefix("refiner_"), side)

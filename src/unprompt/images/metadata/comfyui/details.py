@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from unprompt.images.metadata.comfyui.evaluating import Evaluation
-from unprompt.images.metadata.comfyui.graph import Node
+from unprompt.images.metadata.comfyui.graph import Node, containing, matching
 from unprompt.images.metadata.comfyui.values import Text
 from unprompt.prediction import Resource
 
@@ -59,35 +59,33 @@ _HOSTED_SETTINGS = (
 )
 _LITERAL_LIMIT_CHARS = 300
 _NO_FILE = {"", "none", "baked vae", "undefined", "null", "disabled", "default"}
-_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("lora", re.compile(r"lora(?:_?\d+)?(?:_name)?(?:_?\d+)?|.*lora_name.*")),
+_KINDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("lora", matching(r"lora(?:_?\d+)?(?:_name)?(?:_?\d+)?|.*lora_name.*")),
     (
         "checkpoint",
-        re.compile(
-            r"(?:.*_)?(?:ckpt|checkpoint)(?:_name)?(?:_?\d)?|unet_name|gguf_name|diffusion_name|diffusion_model"
-        ),
+        matching(r"(?:.*_)?(?:ckpt|checkpoint)(?:_name)?(?:_?\d)?|unet_name|gguf_name|diffusion_name|diffusion_model"),
     ),
-    ("vae", re.compile(r"vae(?:_name)?")),
-    ("text encoder", re.compile(r"clip_name\d?|text_encoder\d?(?:_name)?|t5_name|llm_model")),
-    ("controlnet", re.compile(r"control_?net(?:_?name)?(?:_?\d)?")),
-    ("hypernetwork", re.compile(r"hypernetwork_name")),
-    ("upscaler", re.compile(r"upscale_model(?:_name)?|upscaler_name")),
+    ("vae", matching(r"vae(?:_name)?")),
+    ("text encoder", matching(r"clip_name\d?|text_encoder\d?(?:_name)?|t5_name|llm_model")),
+    ("controlnet", matching(r"control_?net(?:_?name)?(?:_?\d)?")),
+    ("hypernetwork", matching(r"hypernetwork_name")),
+    ("upscaler", matching(r"upscale_model(?:_name)?|upscaler_name")),
     (
         "model",
-        re.compile(r"style_model_name|ipadapter_file|clip_vision(?:_name)?|gligen_name|pulid_file|model_patch|name"),
+        matching(r"style_model_name|ipadapter_file|clip_vision(?:_name)?|gligen_name|pulid_file|model_patch|name"),
     ),
 )
-_BY_NODE: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"upscalemodelloader"), "model_name", "upscaler"),
+_BY_NODE: tuple[tuple[Callable[[str], bool], str, str], ...] = (
+    (containing(r"upscalemodelloader"), "model_name", "upscaler"),
     (
-        re.compile(r"(?:video|wan|hyvideo|diffusion|unet|nunchaku|gguf)\w*model\w*loader|modelloader|unetloader"),
+        containing(r"(?:video|wan|hyvideo|diffusion|unet|nunchaku|gguf)\w*model\w*loader|modelloader|unetloader"),
         "model",
         "checkpoint",
     ),
-    (re.compile(r"(?:video|hyvideo|wan)\w*modelloader|unetloader|dit\w*loader"), "model_name", "checkpoint"),
-    (re.compile(r"vaeloader"), "model_name", "vae"),
-    (re.compile(r"t5\w*loader|textencoderloader|textencoder"), "model_name", "text encoder"),
-    (re.compile(r"lora\w*select|lora\w*loader"), "lora", "lora"),
+    (containing(r"(?:video|hyvideo|wan)\w*modelloader|unetloader|dit\w*loader"), "model_name", "checkpoint"),
+    (containing(r"vaeloader"), "model_name", "vae"),
+    (containing(r"t5\w*loader|textencoderloader|textencoder"), "model_name", "text encoder"),
+    (containing(r"lora\w*select|lora\w*loader"), "lora", "lora"),
 )
 _WEIGHTS = ("strength_model", "strength", "model_strength", "lora_model_strength", "strength_clip", "weight")
 
@@ -156,11 +154,11 @@ def _is_file(value: str) -> bool:
 def _kind(maker: str, name: str) -> str | None:
     """What kind of file an input of a kind of node names, if it names one."""
     lower = name.lower()
-    for pattern, entry, kind in _BY_NODE:
-        if lower == entry and pattern.search(maker):
+    for makes, entry, kind in _BY_NODE:
+        if lower == entry and makes(maker):
             return kind
     for kind, names in _KINDS:
-        if names.fullmatch(lower):
+        if names(lower):
             return kind if lower != "name" else None
     return None
 

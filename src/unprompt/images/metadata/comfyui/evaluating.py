@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from unprompt.images.metadata.comfyui import choices, numbers, patterns, rewriters, strings
+from unprompt.images.metadata.comfyui import choices, numbers, rewriters, strings
 from unprompt.images.metadata.comfyui.calls import Call
 from unprompt.images.metadata.comfyui.graph import Graph, Link, Node, containing, link, matching
 from unprompt.images.metadata.comfyui.values import (
@@ -71,8 +71,9 @@ class Evaluation:
     def __init__(self, graph: Graph, shown: Mapping[str, str] | None = None) -> None:
         self.graph = graph
         self.instructions: list[Piece] = []
+        self.side = "positive"  # which a node's text is asked for that has both
         self._shown = shown or {}
-        self._values: dict[Link, Value] = {}
+        self._values: dict[tuple[str, str, int], Value] = {}
         self.depth = 0
         self._spent = 0
         self._read = 0
@@ -100,7 +101,7 @@ class Evaluation:
         node = self.graph.nodes.get(key)
         if node is None:
             return None
-        place = (key, output)
+        place = (self.side, key, output)
         if place not in self._values:
             self._values[place] = None  # a cycle finds this
             if self.depth >= DEPTH_LIMIT or self._read > _READ_LIMIT_CHARS:
@@ -115,6 +116,8 @@ class Evaluation:
 
     def pattern(self, pattern: str, text: str, flags: int) -> re.Pattern[str] | None:
         """A regular expression that is safe to run on this text; None once the graph's patterns cost too much."""
+        from unprompt.images.metadata.comfyui import patterns
+
         compiled, work = patterns.bounded(pattern, text, flags, self._work_left)
         self._work_left -= work
         return compiled
@@ -147,11 +150,11 @@ class Evaluation:
             return values[0] if len(values) == 1 else either(map(as_text, values))
         if rewriters.shows(node):
             return self._shown_by(node)
-        return self._perhaps_drawn(node, self._by_names(node, output))
+        return self._perhaps_drawn(node, self._by_names(node))
 
-    def _by_names(self, node: Node, output: int) -> Value:
+    def _by_names(self, node: Node) -> Value:
         """The value of a node of an unknown kind."""
-        names = text_inputs(node, "negative" if output == 1 and _has_both_sides(node) else "positive")
+        names = text_inputs(node, self.side if _has_both_sides(node) else "positive")
         if not names:
             return self._number_or_passed(node)
         texts = [text for name in names if (text := self.text(node, name)).plain.strip() or text.partial]
@@ -200,7 +203,9 @@ class Evaluation:
         names, instructing = rewriters.inputs_of(node)
         self.instructions.extend(piece for name in instructing for piece in self.text(node, name).pieces)
         texts = [text for name in names if (text := self.text(node, name)).plain.strip()]
-        users, told = rewriters.separate(joined(unrepeated(texts), "\n"))
+        from unprompt.images.metadata.comfyui.instructions import separate
+
+        users, told = separate(joined(unrepeated(texts), "\n"))
         self.instructions.extend(told)
         return Text(users, tuple(other for text in texts for other in text.others), rewritten=True)
 

@@ -75,7 +75,25 @@ def parse(entries: Mapping[str, Any]) -> Graph | None:
         return None
     named = ((key, entry) for key, entry in entries.items() if len(key) <= _NAME_LIMIT_CHARS)
     nodes = {key: node for key, entry in named if (node := _node(key, entry)) is not None}
-    return Graph(nodes) if nodes else None
+    return Graph(_connected(nodes)) if nodes else None
+
+
+def _connected(nodes: dict[str, Node]) -> dict[str, Node]:
+    """The nodes with each `GetNode` linked to what the `SetNode` of its name holds; most graphs have neither."""
+    setters = {_shared_name(node): node for node in nodes.values() if node.name.endswith("setnode")}
+    getters = [node for node in nodes.values() if node.name.endswith("getnode")] if setters else []
+    for node in getters:
+        setter = setters.get(_shared_name(node))
+        if setter is not None and setter.links:
+            key, output = setter.links[0][1]
+            nodes[node.key] = Node(node.key, "Reroute", {"value": [key, output]})
+    return nodes
+
+
+def _shared_name(node: Node) -> str:
+    """The name by which a value is set and got: the node's only text, or what follows `Set_` in its title."""
+    texts = (value for value in node.inputs.values() if isinstance(value, str))
+    return next(texts, node.title.partition("_")[2])
 
 
 def link(value: Any) -> Link | None:
@@ -89,15 +107,22 @@ def link(value: Any) -> Link | None:
 
 
 def matching(pattern: str) -> Callable[[str], bool]:
-    """A test whether a whole name matches a pattern, in either case. The same few names occur again and again."""
-    compiled = re.compile(pattern, re.IGNORECASE)
-    return functools.lru_cache(_CACHED_NAMES)(lambda name: compiled.fullmatch(name) is not None)
+    """A test whether a whole name matches a pattern, in either case.
+
+    The same few names occur again and again, so answers are kept. A pattern is compiled when it is first needed: all
+    together take longer than to read a graph.
+    """
+    return functools.lru_cache(_CACHED_NAMES)(lambda name: _compiled(pattern).fullmatch(name) is not None)
 
 
 def containing(pattern: str) -> Callable[[str], bool]:
     """A test whether a pattern occurs in a name, in either case."""
-    compiled = re.compile(pattern, re.IGNORECASE)
-    return functools.lru_cache(_CACHED_NAMES)(lambda name: compiled.search(name) is not None)
+    return functools.lru_cache(_CACHED_NAMES)(lambda name: _compiled(pattern).search(name) is not None)
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
 
 
 @functools.lru_cache(_CACHED_NAMES)

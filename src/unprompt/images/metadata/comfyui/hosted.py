@@ -7,36 +7,35 @@ Kling, MiniMax, PixVerse, ByteDance, Moonvalley, Vidu, Wan, Pika), SeargePromptA
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from unprompt.images.metadata.comfyui.conditioning import Passage
 from unprompt.images.metadata.comfyui.evaluating import NOT_TEXT_INPUT, Evaluation
-from unprompt.images.metadata.comfyui.graph import Node, link
+from unprompt.images.metadata.comfyui.graph import Node, link, matching
 from unprompt.prediction import Role
 
 # The first that matches an input's name; a text that no row names is no prompt.
-_ROLES: tuple[tuple[re.Pattern[str], Role], ...] = (
-    (re.compile(r".*(?:negative|neg_|_neg\b|unwanted|exclude).*"), "negative"),
-    (re.compile(r".*(?:system|instruction_prompt|rewrite).*"), "instruction"),
-    (re.compile(r".*style.*prompt.*"), "style"),
-    (re.compile(r"(?:.*_)?(?:region|area|background|foreground|mask)_?prompt.*"), "region"),
-    (re.compile(r"(?:.*_)?refiner?_prompt.*"), "refiner"),
+_ROLES: tuple[tuple[Callable[[str], bool], Role], ...] = (
+    (matching(r".*(?:negative|neg_|_neg\b|unwanted|exclude).*"), "negative"),
+    (matching(r".*(?:system|instruction_prompt|rewrite).*"), "instruction"),
+    (matching(r".*style.*prompt.*"), "style"),
+    (matching(r"(?:.*_)?(?:region|area|background|foreground|mask)_?prompt.*"), "region"),
+    (matching(r"(?:.*_)?refiner?_prompt.*"), "refiner"),
     (
-        re.compile(
+        matching(
             r"(?:.*_)?prompts?(?:_?(?:text|\d|input|string|g|l|pos|positive))*|positive|(?:text|txt)2?\w{0,8}_?prompt"
         ),
         "positive",
     ),
 )
-_PLAIN = re.compile(r"text|description|caption|user_input|query|input_text|instruction", re.IGNORECASE)
+_PLAIN = matching(r"text|description|caption|user_input|query|input_text|instruction")
 
 
 def words(evaluation: Evaluation, node: Node) -> tuple[Passage, ...]:
     """The texts of a node, by what they are for."""
     named = [(name, role) for name, role in _named(node)]
     if not any(role == "positive" for _, role in named):
-        named += [(name, "positive") for name in node.inputs if _PLAIN.fullmatch(name)]
+        named += [(name, "positive") for name in node.inputs if _PLAIN(name)]
     texts = ((evaluation.text(node, name), role) for name, role in named)
     return tuple(Passage(text, role, node.label) for text, role in texts if text.plain.strip() or text.rewritten)
 
@@ -44,6 +43,6 @@ def words(evaluation: Evaluation, node: Node) -> tuple[Passage, ...]:
 def _named(node: Node) -> Iterator[tuple[str, Role]]:
     for name, value in node.inputs.items():
         if (isinstance(value, str) or link(value) is not None) and not NOT_TEXT_INPUT(name):
-            role = next((role for pattern, role in _ROLES if pattern.fullmatch(name.lower())), None)
+            role = next((role for is_one, role in _ROLES if is_one(name)), None)
             if role is not None:
                 yield name, role

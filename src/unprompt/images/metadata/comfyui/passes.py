@@ -6,7 +6,6 @@ later one draws nearly all of it anew.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -31,7 +30,6 @@ _NOT_SAVES = containing(
     r"|clipsave|vaesave|saveprompt|savejson|saveglb|savesvg|savecond|saveembed|extract"
 )
 _PREVIEWS = containing(r"preview|imagecompar|viewimage|showimage|displayimage|imageviewer|compareimage")
-_SAVED_BY_SAMPLER = re.compile(r"save", re.IGNORECASE)
 
 _PICTURE_INPUT = matching(
     r"(?:.*_)?(?:images?|img|pixels?|latents?|samples?|video|videos|frames?|pictures?|photos?|destination|source|background"
@@ -172,7 +170,7 @@ class Passes:
         return (isinstance(value, str) and bool(value.strip())) or self._graph.source(value) is not None
 
     def _saves(self, node: Node) -> bool:
-        if _SAVED_BY_SAMPLER.search(str(node.inputs.get("image_output", ""))):
+        if "save" in str(node.inputs.get("image_output", ""))[:40].lower():
             return True
         named = _SAVES(node.name) and not _NOT_SAVES(node.name)
         return named and any(self._is_picture(name) for name, _ in node.links)

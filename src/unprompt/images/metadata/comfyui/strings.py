@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
-from random import Random
 
 from unprompt.images.metadata.comfyui.calls import Call, Rule
 from unprompt.images.metadata.comfyui.values import (
@@ -240,6 +239,8 @@ def _was_random_line(call: Call) -> Value:
     lines, seed = call.plain("text").split("\n"), call.number("seed")
     if seed is None:
         return _drawn(text_of(line) for line in lines)
+    from random import Random  # takes a while to import, and is seldom needed
+
     return text_of(Random(int(seed)).choice(lines), call.node.label)
 
 
@@ -460,6 +461,8 @@ def _shuffled(call: Call) -> Value:
     separator, seed = call.plain("separator", ","), call.number("seed")
     parts = call.plain("text").split(separator or "\0")
     if seed is not None:
+        from random import Random
+
         Random(int(seed)).shuffle(parts)
     return text_of(separator.join(parts), call.node.label)
 
@@ -548,6 +551,11 @@ RULES: Mapping[str, Rule] = {
     "unzipprompt": _unzip,
     "zipprompt": _zip,
     "promptbuilder": same("text"),
+    # Others that join without a separator of their own
+    "concatstringsingle": lambda call: joined([call.text("string_a"), call.text("string_b")]),
+    "jwstringconcat": lambda call: joined([call.text("a"), call.text("b")]),
+    "jwstringreplace": replace(("to_replace", "replace_with"), text="source_string"),
+    "ttnconcat": join("text", without_empty=True),
     # KJNodes, Custom Scripts, styles
     "stringconstant": same("string"),
     "stringconstantmultiline": same("string"),
