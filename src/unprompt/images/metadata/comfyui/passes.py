@@ -33,7 +33,7 @@ _PREVIEWS = containing(r"preview|imagecompar|viewimage|showimage|displayimage|im
 
 _PICTURE_INPUT = matching(
     r"(?:.*_)?(?:images?|img|pixels?|latents?|samples?|video|videos|frames?|pictures?|photos?|destination|source|background"
-    r"|foreground|image_pass|av_latent|video_latent)(?:_?(?:\d+|[a-h]|in|opt|to|from|image|images|latent|pass|batch|list))*"
+    r"|foreground|image_pass|av_latent|video_latent)(?:_?(?:\d|[a-h]|in|opt|to|from|image|images|latent|pass|batch|list))*"
 )
 _NOT_PICTURE_INPUT = matching(
     r".*(?:reference|control|style|clip_vision|ip_?adapter|mask|depth|pose|canny|noise|embeds|sampler|guide|hint|conditioning"
