@@ -296,3 +296,50 @@ def test_the_path_to_a_prediction_is_light(preset: Path, examples: Path) -> None
     loaded = set(modules.split())
     assert loaded.isdisjoint({"torch", "transformers", "timm", "open_clip", "rich"})
     assert "onnxruntime" in loaded
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return (8 + len(body)).to_bytes(4, "big") + kind + body
+
+
+def video(comment: str) -> bytes:
+    """An MP4 without frames, with a tag as ffmpeg writes it."""
+    tag = box(b"\xa9cmt", box(b"data", b"\0\0\0\1\0\0\0\0" + comment.encode()))
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    tags = box(b"udta", box(b"meta", bytes(4) + handler + box(b"ilst", tag)))
+    return box(b"ftyp", b"isom\0\0\2\0isommp41") + box(b"moov", tags)
+
+
+def test_a_video_is_answered_by_the_prompt_that_is_written_in_it(
+    unprompt: Unprompt, preset: Path, tmp_path: Path
+) -> None:
+    graph = {
+        "3": {"class_type": "KSampler", "inputs": {"positive": ["6", 0], "seed": 1}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a fox in the snow"}},
+        "9": {"class_type": "VHS_VideoCombine", "inputs": {"images": ["3", 0], "save_output": True}},
+    }
+    (tmp_path / "a.mp4").write_bytes(video(json.dumps({"prompt": json.dumps(graph)})))
+    (tmp_path / "b.mp4").write_bytes(video("nothing"))
+    assert unprompt(tmp_path / "a.mp4", "--preset", preset) == (0, "a fox in the snow\n", "")
+    run = unprompt(tmp_path / "b.mp4", "--preset", preset)
+    assert (run.code, run.out) == (3, "")
+    assert "expected a picture, found an MP4 video" in run.err
+    assert "save a frame of it as PNG" in run.err
+
+
+def test_a_folder_says_what_it_passed_over(
+    unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pillow_heif", "pillow_jxl"):
+        monkeypatch.setitem(sys.modules, module, None)
+    shutil.copy(examples / "written.png", tmp_path)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
+    (tmp_path / "b.jxl").write_bytes(b"\xff\x0a")
+    (tmp_path / "c.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  ")
+    run = unprompt(tmp_path, "--preset", preset)
+    assert (run.code, run.out) == (0, f"{tmp_path / 'written.png'}\t{PROMPT}\n")
+    assert "passed over 1 HEIC, 1 JPEG XL (pip install 'unprompt[formats]' reads them); 1 MOV (" in run.err
+    assert "passed over" not in unprompt(tmp_path, "-q", "--preset", preset).err
+    named = unprompt(tmp_path / "a.heic", "--preset", preset)
+    assert (named.code, named.out) == (3, "")
+    assert "found a HEIC; install its decoder: pip install 'unprompt[formats]'" in named.err

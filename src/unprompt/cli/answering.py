@@ -16,11 +16,12 @@ from unprompt.cli.interrupts import Interrupts
 from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
 from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened
 from unprompt.cli.progress import Steps, Tally, are_many, counted, interruptible, shown
-from unprompt.cli.terminal import say, say_failure
+from unprompt.cli.terminal import say, say_failure, say_passed_over
 from unprompt.errors import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
+    from unprompt.images.selection import Selection
     from unprompt.output.phrasing import Phrasing
     from unprompt.prediction import Failure, Prediction
     from unprompt.unprompter import Unprompter
@@ -71,9 +72,10 @@ def answer(
 
 def _answer_all(options: AnsweringOptions, predict: Predict, phrasing: Phrasing | None) -> int:
     """Reads, answers, writes and counts each picture; shows how far it is and what became of all in the end."""
+    from unprompt.images.selection import decodable
     from unprompt.prediction import Failure
 
-    paths, tally = options.pictures.paths, Tally()
+    paths, tally, selection = options.pictures.paths, Tally(), decodable()
     watched = not options.quiet and are_many(paths)
     advice = "; continue with --resume" if options.outputs.can_resume else ""
     with (
@@ -82,7 +84,7 @@ def _answer_all(options: AnsweringOptions, predict: Predict, phrasing: Phrasing 
         opened(options.outputs, phrasing, paths[0] if len(paths) == 1 else None) as outputs,
         _shown(options, tally) if watched else contextlib.nullcontext(lambda: None) as advance,
     ):
-        for ref, answer in interrupts.between(_answers(options.pictures, predict, outputs, tally)):
+        for ref, answer in interrupts.between(_answers(options.pictures, predict, outputs, tally, selection)):
             written = outputs.write(ref, answer)
             tally.add(written)
             advance()
@@ -92,17 +94,19 @@ def _answer_all(options: AnsweringOptions, predict: Predict, phrasing: Phrasing 
                     raise typer.Exit(EXIT_SOME_FAILED)
     if watched and tally.done > 1:
         say(tally.summary())
+    if not options.quiet and not tally.found_nothing:
+        say_passed_over(selection)
     return tally.exit_code
 
 
 def _answers(
-    pictures: PictureOptions, predict: Predict, outputs: Outputs, tally: Tally
+    pictures: PictureOptions, predict: Predict, outputs: Outputs, tally: Tally, selection: Selection
 ) -> Generator[tuple[ImageRef, Answer], None, None]:
     """Each answer with what it answers: `predict` keeps the order, so whatever it took first is answered first."""
     taken: deque[ImageRef] = deque()
 
     def refs() -> Iterator[ImageRef]:
-        for found in pictures.refs():
+        for found in pictures.refs(selection):
             ref = outputs.wanted(found)
             if ref is None:
                 tally.skipped += 1

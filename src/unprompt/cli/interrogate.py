@@ -134,5 +134,5 @@ def _show_terms(unprompter: Unprompter, options: AnsweringOptions, top: int) -> 
     (member,) = unprompter.members
     assert isinstance(member, InterrogatorMember)
     member.prepare(Steps(quiet=options.quiet))
-    pictures = options.pictures.decoded(member.interrogator.shorter_side)
+    pictures = options.pictures.decoded(member.interrogator.shorter_side, quiet=options.quiet)
     return show_terms(member.interrogator, member.settings, pictures, top, fail_fast=options.fail_fast)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_origin
 
 import typer
 
+from unprompt.cli.terminal import say_passed_over
 from unprompt.output.formats import FORMATS, find_format
 
 if TYPE_CHECKING:
     from unprompt.images.decode import Picture
     from unprompt.images.ref import ImageRef
+    from unprompt.images.selection import Selection
     from unprompt.images.web.limits import WebLimits
     from unprompt.prediction import Failure
 
@@ -201,15 +203,19 @@ class PictureOptions:
             self.url_timeout_s, self.url_limit_mb, allow_private=self.allow_private_urls, offline=self.offline
         )
 
-    def refs(self) -> Iterator[ImageRef]:
-        """The pictures that the paths name, in order."""
+    def refs(self, selection: Selection | None = None) -> Iterator[ImageRef]:
+        """The pictures that the paths name, in order; `selection` counts what folders pass over."""
         from unprompt.images.sources import image_refs
 
-        return image_refs(self.paths, web=self.web)
+        return image_refs(self.paths, web=self.web, selection=selection)
 
-    def decoded(self, shorter_side: int | None) -> Iterator[Picture | Failure]:
-        """Each picture's pixels, without what its file says about its prompt."""
+    def decoded(self, shorter_side: int | None, *, quiet: bool = False) -> Iterator[Picture | Failure]:
+        """Each picture's pixels, without what its file says about its prompt; then says what folders passed over."""
         from unprompt.images.decode import decode
+        from unprompt.images.selection import decodable
 
-        for ref in self.refs():
+        selection = decodable()
+        for ref in self.refs(selection):
             yield decode(ref, shorter_side=shorter_side, read_metadata=False, **self.limits)
+        if not quiet:
+            say_passed_over(selection)

@@ -17,6 +17,7 @@ from unprompt.errors import EXIT_FINE, DataError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from unprompt.images.selection import Selection
     from unprompt.output.formats import Line, Writer
     from unprompt.prediction import Failure
 
@@ -59,6 +60,12 @@ def say(message: object) -> None:
 def say_failure(failure: Failure) -> None:
     """One line for a picture that got no answer."""
     say(f"{failure.source}: {failure.message}")
+
+
+def say_passed_over(selection: Selection) -> None:
+    """One line for the files of known formats that folders and patterns passed over, if there were any."""
+    if line := selection.line():
+        say(line)
 
 
 def print_lines(*lines: str) -> None:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
+from unprompt.images.selection import Selection, decodable
 
-_WANTED = (*PICTURE_SUFFIXES, *ARCHIVE_SUFFIXES)
 _ANY_DEPTH = "**"
 _WILDCARD = re.compile(r"[*?\[]")
 _NUMBER = re.compile("[0-9]{2,}")
@@ -20,25 +19,32 @@ _Places: TypeAlias = tuple[int, ...]
 """Indexes of the pattern parts that the names in one folder are matched against; "**" makes it several."""
 
 
-def pictures_below(folder: str, *, in_order: bool = True) -> Iterator[tuple[str, str]]:
+def pictures_below(
+    folder: str, selection: Selection | None = None, *, in_order: bool = True
+) -> Iterator[tuple[str, str]]:
     """Yield the path of each picture and tar below a folder, and its path relative to the folder, with "/".
 
     Subfolders are entered in their place among the files. Hidden files and folders and linked folders are omitted, but
     the folder itself may be a link. A folder that cannot be listed is yielded as a path of its own. Memory holds the
-    names of one folder at a time and, while they are sorted, a key for each.
+    names of one folder at a time and, while they are sorted, a key for each. The `selection` says which files are
+    wanted, and counts what it passes over; default: the pictures that can be decoded here.
     """
-    return _walk(folder, _Pattern([_ANY_DEPTH]), in_order)
+    return _walk(folder, _Pattern([_ANY_DEPTH], selection or decodable()), in_order)
 
 
-def matching(pattern: str, *, in_order: bool = True) -> Iterator[tuple[str, str]]:
+def matching(pattern: str, selection: Selection | None = None, *, in_order: bool = True) -> Iterator[tuple[str, str]]:
     """Yield the path of each file that a pattern matches, and its path relative to the pattern's fixed leading folders.
 
     `*`, `?` and `[...]` match within one name, `**` any number of folders except linked ones. A hidden name matches
-    only if its part of the pattern begins with a dot. If the last part has no suffix (`*`, `**`), only pictures and
-    tars match.
+    only if its part of the pattern begins with a dot. If the last part has no suffix (`*`, `**`), only selected
+    files and tars match.
     """
     root, parts = _split(pattern)
-    return _walk(root, _Pattern(parts), in_order) if os.path.isdir(root or os.curdir) else iter(())
+    return (
+        _walk(root, _Pattern(parts, selection or decodable()), in_order)
+        if os.path.isdir(root or os.curdir)
+        else iter(())
+    )
 
 
 def _split(pattern: str) -> tuple[str, list[str]]:
@@ -54,7 +60,8 @@ def _split(pattern: str) -> tuple[str, list[str]]:
 class _Pattern:
     """The parts of a pattern, matched folder by folder."""
 
-    def __init__(self, parts: Sequence[str]) -> None:
+    def __init__(self, parts: Sequence[str], selection: Selection) -> None:
+        self._selection = selection
         self._parts = [*parts, "*"] if parts[-1] == _ANY_DEPTH else list(parts)
         self._matches = [re.compile(fnmatch.translate(os.path.normcase(part))).match for part in self._parts]
         self._last = len(self._parts) - 1
@@ -63,10 +70,13 @@ class _Pattern:
         self.start = self._at_any_depth([0])
 
     def takes(self, name: str, places: _Places) -> bool:
-        """Whether a file of this name matches."""
-        if not (self._any_suffix or name.lower().endswith(_WANTED)):
+        """Whether a file of this name matches; one that only its suffix excludes is passed over."""
+        if self._last not in places or not self._fits(name, self._last):
             return False
-        return self._last in places and self._fits(name, self._last)
+        if self._any_suffix or self._selection.takes(name):
+            return True
+        self._selection.pass_over(name)
+        return False
 
     def inside(self, name: str, places: _Places, *, linked: bool) -> _Places:
         """The places for the names in the folder `name`; empty if it is not to be entered."""

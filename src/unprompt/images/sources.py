@@ -16,6 +16,7 @@ from unprompt.images.files import Bytes, LocalFile, Unavailable
 from unprompt.images.formats import ARCHIVE_SUFFIXES
 from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
 from unprompt.images.ref import STANDARD_INPUT, ImageRef, Input, is_array, is_picture, relative_name
+from unprompt.images.selection import Selection, decodable
 
 if TYPE_CHECKING:
     import threading
@@ -25,26 +26,31 @@ if TYPE_CHECKING:
 
 _Kind: TypeAlias = Literal["standard input", "folder", "archive", "file", "address", "list", "pattern"]
 
+_IN_ARCHIVES = tuple(sorted(PICTURE_SUFFIXES))
 _ADDRESS = re.compile("https?://", re.IGNORECASE)
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-def image_refs(inputs: Input | Iterable[Input], *, web: WebLimits | None = None) -> Iterator[ImageRef]:
+def image_refs(
+    inputs: Input | Iterable[Input], *, web: WebLimits | None = None, selection: Selection | None = None
+) -> Iterator[ImageRef]:
     """Yield the pictures to read, one at a time, in the order of the inputs.
 
     A string or path is tried, in this order, as "-" (standard input: a picture or a list, by its content); an existing
     file or folder; an address that begins with http:// or https://; "@" followed by a list file; a pattern with * ? [
     or **; and else taken as a path. A folder stands for the pictures and tars below it, in natural order, without
     hidden files and linked folders. A tar stands for the pictures in it. An input without a name is named after its
-    position, counted from 0.
+    position, counted from 0. Folders and patterns without a suffix stand for the files of the `selection`, which counts
+    what they pass over; default: the pictures that can be decoded here.
 
     A picture that cannot be read fails when it is read, not here. Raises TypeError for any other type of input.
     """
+    selection = selection or decodable()
     for position, item in enumerate(_listed(inputs)):
         if isinstance(item, ImageRef):
             yield item
         elif isinstance(item, (str, os.PathLike)):
-            yield from _named(os.fsdecode(item), web)
+            yield from _named(os.fsdecode(item), web, selection)
         elif isinstance(item, bytes):
             yield ImageRef(f"<bytes {position}>", Bytes(item))
         elif is_picture(item):
@@ -56,8 +62,10 @@ def image_refs(inputs: Input | Iterable[Input], *, web: WebLimits | None = None)
             raise TypeError(f"expected a path, bytes, a Pillow picture or an array, found {type(item).__name__}")
 
 
-def count(inputs: Input | Iterable[Input], stop: threading.Event | None = None) -> int | None:
-    """Count the pictures that `image_refs` would yield, without opening one.
+def count(
+    inputs: Input | Iterable[Input], stop: threading.Event | None = None, *, selection: Selection | None = None
+) -> int | None:
+    """Count the pictures that `image_refs` would yield for the suffixes of the selection, without opening one.
 
     None if the number is known only after reading (standard input, pipes, compressed tars), if counting would use up
     the inputs, or once `stop` is set. A name in a list that ends in a picture's suffix counts as one, unchecked.
@@ -65,8 +73,13 @@ def count(inputs: Input | Iterable[Input], stop: threading.Event | None = None) 
     inputs = _listed(inputs)
     if isinstance(inputs, Iterator):
         return None
+    wanted = Selection((selection or decodable()).suffixes)  # what is passed over is counted when it is read
     return _total(
-        (_count_named(os.fsdecode(item), stop) if isinstance(item, (str, os.PathLike)) else 1 for item in inputs), stop
+        (
+            _count_named(os.fsdecode(item), stop, wanted) if isinstance(item, (str, os.PathLike)) else 1
+            for item in inputs
+        ),
+        stop,
     )
 
 
@@ -104,23 +117,23 @@ def _kind_of_missing(name: str, in_list: bool) -> _Kind:
     return "file"
 
 
-def _named(name: str, web: WebLimits | None, *, in_list: bool = False) -> Iterator[ImageRef]:
+def _named(name: str, web: WebLimits | None, selection: Selection, *, in_list: bool = False) -> Iterator[ImageRef]:
     """The pictures that one argument, or one line of a list, names."""
     kind = _kind(name, in_list)
     if kind == "standard input":
         from unprompt.images.lists import standard_input
 
-        yield from _unfolded(standard_input(), web)
+        yield from _unfolded(standard_input(), web, selection)
     elif kind == "list":
         from unprompt.images.lists import listed
 
-        yield from _unfolded(listed(name[1:]), web)
+        yield from _unfolded(listed(name[1:]), web, selection)
     elif kind == "folder" or kind == "pattern":
-        yield from _found(name, kind)
+        yield from _found(name, kind, selection)
     elif kind == "archive":
         from unprompt.images.archives import members
 
-        yield from _or_nothing(members(name), name, "the archive", "unpack it and look")
+        yield from _or_nothing(members(name), name, "the archive", "unpack it and look", Selection(_IN_ARCHIVES))
     elif kind == "address":
         yield _at_address(name, web)
     else:
@@ -128,21 +141,22 @@ def _named(name: str, web: WebLimits | None, *, in_list: bool = False) -> Iterat
         yield ImageRef(name, LocalFile(name), relative_name(name if in_list else _base(name)))
 
 
-def _unfolded(entries: Iterable[str | ImageRef], web: WebLimits | None) -> Iterator[ImageRef]:
+def _unfolded(entries: Iterable[str | ImageRef], web: WebLimits | None, selection: Selection) -> Iterator[ImageRef]:
     for entry in entries:
         if isinstance(entry, ImageRef):
             yield entry
         else:
-            yield from _named(entry, web, in_list=True)
+            yield from _named(entry, web, selection, in_list=True)
 
 
-def _found(name: str, kind: Literal["folder", "pattern"]) -> Iterator[ImageRef]:
+def _found(name: str, kind: Literal["folder", "pattern"], selection: Selection) -> Iterator[ImageRef]:
     from unprompt.images.folders import matching, pictures_below
 
     if kind == "folder":
-        yield from _or_nothing(_files(pictures_below(name)), name, "the folder", "check the path")
+        found, where, advice = pictures_below(name, selection), "the folder", "check the path"
     else:
-        yield from _or_nothing(_files(matching(name)), name, "what this pattern matches", "check the pattern")
+        found, where, advice = matching(name, selection), "what this pattern matches", "check the pattern"
+    yield from _or_nothing(_files(found), name, where, advice, selection)
 
 
 def _files(found: Iterable[tuple[str, str]]) -> Iterator[ImageRef]:
@@ -155,15 +169,17 @@ def _files(found: Iterable[tuple[str, str]]) -> Iterator[ImageRef]:
             yield ImageRef(path, LocalFile(path), relative_name(below))
 
 
-def _or_nothing(refs: Iterable[ImageRef], name: str, where: str, advice: str) -> Iterator[ImageRef]:
+def _or_nothing(
+    refs: Iterable[ImageRef], name: str, where: str, advice: str, selection: Selection
+) -> Iterator[ImageRef]:
     """Yield the pictures, or one that fails if there are none: no argument may pass unnoticed."""
     empty = True
     for ref in refs:
         empty = False
         yield ref
     if empty:
-        expected = f"expected files that end in {', '.join(sorted(PICTURE_SUFFIXES))}"
-        yield ImageRef(name, Unavailable("no-pictures", f"no pictures in {where}; {expected}; {advice}"))
+        found = selection.line() or f"expected files that end in {', '.join(selection.suffixes)}; {advice}"
+        yield ImageRef(name, Unavailable("no-pictures", f"no pictures in {where}; {found}"))
 
 
 def _at_address(url: str, web: WebLimits | None) -> ImageRef:
@@ -180,7 +196,7 @@ def _base(path: str) -> str:
     return os.path.basename(path.rstrip(os.sep)) or path
 
 
-def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = False) -> int | None:
+def _count_named(name: str, stop: threading.Event | None, selection: Selection, *, in_list: bool = False) -> int | None:
     if in_list and name.lower().endswith(tuple(PICTURE_SUFFIXES)) and not _WILDCARD.search(name):
         return 1  # checking a million names on disk takes too long
     kind = _kind(name, in_list)
@@ -190,7 +206,7 @@ def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = Fal
         from unprompt.images.folders import matching, pictures_below
 
         walk = pictures_below if kind == "folder" else matching
-        return _count_files((path for path, _below in walk(name, in_order=False)), stop)
+        return _count_files((path for path, _below in walk(name, selection, in_order=False)), stop)
     if kind == "archive":
         return _count_files([name], stop)
     if kind == "list":
@@ -200,7 +216,8 @@ def _count_named(name: str, stop: threading.Event | None, *, in_list: bool = Fal
             return None
         entries = listed(name[1:])
         return _total(
-            (_count_named(entry, stop, in_list=True) if isinstance(entry, str) else 1 for entry in entries), stop
+            (_count_named(entry, stop, selection, in_list=True) if isinstance(entry, str) else 1 for entry in entries),
+            stop,
         )
     return 1
 
