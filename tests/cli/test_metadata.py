@@ -276,3 +276,19 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(folder: Path) -> None:
     )
     assert run.stdout.startswith(b"picture ")
     assert run.stderr == b""
+
+
+def test_texts_need_no_decoder(
+    unprompt: Unprompt, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pillow_heif", "pillow_jxl"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for number, head in enumerate(
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", b"\xff\x0a")
+    ):
+        (folder / f"z{number}.{('heic', 'mov', 'jxl')[number]}").write_bytes(head)
+    run = unprompt("metadata", folder, "--format", "jsonl")
+    sources = [Path(json.loads(line)["source"]).name for line in run.out.splitlines()]
+    assert run.code == 0
+    assert sources[-3:] == ["z0.heic", "z1.mov", "z2.jxl"]
+    assert "passed over" not in run.err

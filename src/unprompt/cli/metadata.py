@@ -197,12 +197,13 @@ def _copy_all(paths: list[str], folder: str, *, quiet: bool) -> int:
 def _save_graph(paths: list[str], path: str) -> None:
     """Saves the graph of the only picture. Raises DataError where there are several, or no graph."""
     from unprompt.images.metadata.graphs import workflow_of
+    from unprompt.images.selection import readable
     from unprompt.images.sources import image_refs
     from unprompt.output.documents import check_apart, check_writable, write_document
 
     check_writable(path)
     check_apart([path], paths)
-    ref, *others = itertools.islice(image_refs(paths), 2)
+    ref, *others = itertools.islice(image_refs(paths, selection=readable()), 2)
     if others:
         raise DataError("expected one picture, whose graph is saved, found several; name one")
     try:
@@ -216,10 +217,11 @@ def _save_graph(paths: list[str], path: str) -> None:
 
 def _for_all(paths: list[str], work: _Work, *, quiet: bool, bar: bool = True) -> Tally:
     """Does the work on each picture, says what fails, and shows how far it is."""
+    from unprompt.images.selection import readable
     from unprompt.images.sources import image_refs
 
     tally = Tally()
-    refs = (ref for ref in image_refs(paths))
+    refs = (ref for ref in image_refs(paths, selection=readable()))
     is_watched = not quiet and are_many(paths)
     with (
         interruptible(tally, ""),
@@ -237,7 +239,9 @@ def _for_all(paths: list[str], work: _Work, *, quiet: bool, bar: bool = True) ->
 
 @contextlib.contextmanager
 def _watched(paths: list[str], tally: Tally, *, bar: bool) -> Iterator[Callable[[], None]]:
-    with counted(paths, tally), shown(tally, bar=bar) as advance:
+    from unprompt.images.selection import readable
+
+    with counted(paths, tally, readable()), shown(tally, bar=bar) as advance:
         yield advance
 
 

@@ -17,6 +17,7 @@ from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_
 from unprompt.progress import Advance, no_advance
 
 if TYPE_CHECKING:
+    from unprompt.images.selection import Selection
     from unprompt.prediction import Failure, Prediction, WrittenPrompt
 
 FIRST_LINE_S = 10.0
@@ -145,8 +146,8 @@ def are_many(paths: Sequence[str]) -> bool:
 
 
 @contextlib.contextmanager
-def counted(paths: Sequence[str], tally: Tally) -> Iterator[None]:
-    """Counts the pictures in the background, which takes seconds for a million of them."""
+def counted(paths: Sequence[str], tally: Tally, selection: Selection | None = None) -> Iterator[None]:
+    """Counts the pictures in the background, which takes seconds for a million of them; see `image_refs`."""
     from unprompt.images.sources import count
 
     stop = threading.Event()
@@ -154,7 +155,7 @@ def counted(paths: Sequence[str], tally: Tally) -> Iterator[None]:
     def run() -> None:
         # What cannot be counted stays unknown, which costs no more than the time that is left.
         with contextlib.suppress(Exception):
-            tally.total = count(paths, stop)
+            tally.total = count(paths, stop, selection=selection)
 
     threading.Thread(target=run, daemon=True, name="unprompt-count").start()
     try:

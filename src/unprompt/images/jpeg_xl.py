@@ -80,7 +80,10 @@ class JpegXlImageFile(ImageFile.ImageFile):
         if self._im is None:
             from pillow_jxl import Decoder
 
-            _, found, pixels, profile, _ = Decoder(num_threads=0)(self._file)
+            try:
+                _, found, pixels, profile, _ = Decoder(num_threads=0)(self._file)
+            except RuntimeError:  # its words are about how to build the library
+                raise OSError("the codestream cannot be decoded") from None
             if profile[16:20] == _PROFILE_OF_INKS:
                 raise PictureError(
                     "truncated", "expected a JPEG XL in RGB or grey, found one in CMYK; convert it to RGB"
