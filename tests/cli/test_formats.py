@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 from foreign_packages import install
 
 from unprompt.output.formats import GROUP
@@ -106,3 +108,17 @@ def test_a_fault_of_a_format_names_its_package(unprompt: Unprompt, preset: Path,
     run = unprompt("none.png", "--preset", preset, "--format", "sources")
     assert run.code == 2
     assert run.err.endswith("found KeyError: 'prompt'; update the package or uninstall it\n")
+
+
+def test_a_gallery_shows_pictures_of_folders_and_tars(unprompt: Any, tmp_path: Path) -> None:
+
+    pictures = tiny_models.pictures(tmp_path / "pictures", 2)
+    with tarfile.open(tmp_path / "two.tar", "w") as archive:
+        for path in pictures:
+            archive.add(path, path.name)
+    run = unprompt(tmp_path / "pictures", tmp_path / "two.tar", "-o", tmp_path / "gallery.html", "--no-text", "-q")
+    assert (run.code, run.out) == (0, "")
+    page = (tmp_path / "gallery.html").read_text()
+    assert (page.count('<li class="card'), page.count("data:image/jpeg")) == (4, 4)
+    run = unprompt(pictures[0], "--format", "html")
+    assert (run.code, "expected a file for html, found a stream" in run.err) == (2, True)

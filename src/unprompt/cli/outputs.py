@@ -13,7 +13,7 @@ import typer
 from unprompt.cli.options import AnswerFormat, Resume, unless_dash
 from unprompt.cli.terminal import quiet_pipe, say
 from unprompt.errors import DataError, PictureError
-from unprompt.output.formats import find_format, format_of, open_writer
+from unprompt.output.formats import PictureWriter, find_format, format_of, open_writer
 from unprompt.output.sidecars import EXISTING, Existing
 
 if TYPE_CHECKING:
@@ -230,7 +230,9 @@ class Outputs:
                 self.vectors.write(answer.source, answer.vector)
             if self.phrasing is not None:
                 record["text"] = text
-        if self.records is not None:
+        if isinstance(self.records, PictureWriter):
+            self.records.write_picture(record, ref)
+        elif self.records is not None:
             self.records.write(record)
         return answer
 

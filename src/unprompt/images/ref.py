@@ -61,8 +61,10 @@ class ImageRef:
         return self.content.read()
 
     def emptied(self) -> ImageRef:
-        """A copy without the content, which may be megabytes; a file on disk is kept, being only a path."""
-        return self if self.file is not None else replace(self, content=Unavailable("not-found", "no longer kept"))
+        """A copy without the content, which may be megabytes; a place on disk is kept, being only a path."""
+        return (
+            self if hasattr(self.content, "path") else replace(self, content=Unavailable("not-found", "no longer kept"))
+        )
 
     @property
     def size_mb(self) -> float:

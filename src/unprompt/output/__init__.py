@@ -2,7 +2,7 @@
 
 - `records.py` turns a prediction into the record that every format writes. Open it first.
 - `formats.py` finds a format and opens its writer; each format has the module of its name: `text.py`, `json.py`,
-  `jsonl.py`, `csv.py`, `parquet.py`.
+  `jsonl.py`, `csv.py`, `parquet.py`, `html.py` (with `gallery.html`, `.css` and `.js`).
 - `pages.py` shows people what a file says; `values.py` finds one value of it by the name that people use.
 - `files.py` is an output file that a later run can continue; `journal.py` stores answers for such a run.
 - `packing.py` stores a prediction exactly; `vectors.py` writes .npy files; `sidecars.py` a text beside a picture.

@@ -8,16 +8,17 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from unprompt.durable import write_errors
 from unprompt.errors import DataError, PluginError, UnknownNameError, UnpromptError
 from unprompt.plugins import Plugin, find_plugins
 
 if TYPE_CHECKING:
+    from unprompt.images.ref import ImageRef
     from unprompt.output.records import Record
 
-FORMATS = ("text", "json", "jsonl", "csv", "parquet")
+FORMATS = ("text", "json", "jsonl", "csv", "parquet", "html")
 """The built-in formats. A name is also the ending of the format's files, and of its module in this folder."""
 
 GROUP = "unprompt.outputs"
@@ -54,6 +55,14 @@ class FileWriter(Writer, Protocol):
 
     def break_off(self) -> None:
         """Close the file after an interrupted run with --resume; the next such run writes all records again."""
+
+
+@runtime_checkable
+class PictureWriter(Writer, Protocol):
+    """A writer that shows the pictures themselves."""
+
+    def write_picture(self, record: Record, picture: ImageRef) -> None:
+        """Write one record in place of `write`; the picture may no longer be readable."""
 
 
 @dataclass(frozen=True, slots=True)
