@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import accumulate
 from typing import Any
 
 _LENGTH_LIMIT = 2_000_000  # characters; the largest ComfyUI graphs seen are a few hundred thousand
 _DEPTH_LIMIT = 64
 _CONTAINER_LIMIT = 100_000
+_BRACKETS = re.compile(r"[\[\]{}]")
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def parse(text: str | None) -> Any:
@@ -36,18 +39,12 @@ def parse_object(text: str | None) -> dict[str, Any]:
 def _within_limits(text: str) -> bool:
     if len(text) > _LENGTH_LIMIT:
         return False
-    without_strings = re.sub(r'"[^"]*"?', "", re.sub(r"\\.", "", text))
-    depth = containers = 0
-    for bracket in re.finditer(r"[\[\]{}]", without_strings):
-        if bracket[0] in "[{":
-            depth, containers = depth + 1, containers + 1
-            if depth > _DEPTH_LIMIT or containers > _CONTAINER_LIMIT:
-                return False
-        elif not depth:
-            return False
-        else:
-            depth -= 1
-    return True
+    # Quotes that are escaped end no string, and what stands between the others is none of the structure.
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
+    if outside.count("[") + outside.count("{") > _CONTAINER_LIMIT:
+        return False
+    depths = [*accumulate(map(_STEPS.__getitem__, _BRACKETS.findall(outside)))]
+    return not depths or (max(depths) <= _DEPTH_LIMIT and min(depths) >= 0)
 
 
 def _integer(digits: str) -> int | str:

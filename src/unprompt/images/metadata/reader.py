@@ -112,8 +112,11 @@ def _places(data: Data) -> Iterator[Fields]:
 
 def _readers(fields: Fields) -> Iterator[Reader]:
     """Yield the readers that could find something; their modules are imported one by one, as they are needed."""
-    texts = (fields.text, fields.exif, fields.xmp, fields.iptc)
-    said = "\n".join(chain.from_iterable(chain(each.keys(), each.values()) for each in texts))
+    places = (fields.text, fields.exif, fields.xmp, fields.iptc)
+    texts = chain.from_iterable(chain.from_iterable(place.items()) for place in places)
+    # A workflow is large, and what it draws is for ComfyUI's reader alone.
+    workflow = fields.text.get("workflow")
+    said = "\n".join(text for text in texts if text is not workflow)
     for place, marks in READERS.items():
         if not marks or any(mark in said for mark in marks):
             yield reader_at(place)
