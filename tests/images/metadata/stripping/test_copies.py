@@ -167,10 +167,15 @@ def test_damage_is_refused_or_copied(name: str) -> None:
         check_answer(bytes(damaged))
 
 
+def test_a_place_that_no_file_has_is_damage() -> None:
+    check_answer(b"II+\0\x08\0\0\0" + b"\xff" * 8)
+    check_answer(b"MM\0*" + b"\xff" * 4)
+
+
 def check_answer(data: bytes) -> None:
     """Whatever is wrong with it, it is copied, or refused with what to do."""
     with contextlib.suppress(PictureError):
-        strip(data)
+        assert inspect(strip(data)) is None
         return
     with pytest.raises(PictureError, match=r"^expected .*; .*") as caught:
         strip(data)

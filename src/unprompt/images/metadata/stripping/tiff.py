@@ -69,7 +69,7 @@ def strip(data: bytes) -> bytes:
     """Copy a TIFF of the same size. Raises PictureError (truncated, too-large)."""
     try:
         return _Copy(data).stripped()
-    except struct.error:
+    except (struct.error, OverflowError):  # a place past the end, or past what a number can hold
         raise damaged("TIFF") from None
 
 
