@@ -90,10 +90,10 @@ class ServiceOptions:
         typer.Option(
             "--queue", envvar="UNPROMPT_QUEUE", metavar="N", min=1, help="Pictures that may wait; more get a 429."
         ),
-    ] = 256
+    ] = 128
     pictures: Annotated[
         int, typer.Option("--pictures", envvar="UNPROMPT_PICTURES", metavar="N", min=1, help="Pictures of one request.")
-    ] = 128
+    ] = 64
     batch_size: Annotated[
         int,
         typer.Option(
@@ -171,7 +171,7 @@ class ServiceOptions:
             min=0.1,
             help="Seconds of a request.",
         ),
-    ] = 60.0
+    ] = 300.0
     upload_timeout_s: Annotated[
         float,
         typer.Option(

@@ -98,7 +98,7 @@ def routes(service: Service) -> dict[str, Route]:
         "/v1/predict": Route("predict", {"POST": native.predict, "PUT": native.predict}),
         "/v1/metadata": Route("metadata", {"POST": native.metadata, "PUT": native.metadata}),
         "/v1/score": _posts("score", native.score),
-        "/v1/similar": _posts("similar", native.similar),
+        "/v1/similar": Route("similar", {"POST": native.similar, "PUT": native.similar}),
         "/v1/embeddings": embeddings,
         "/v1/chat/completions": chat,
         "/v1/models": _gets("models", models),

@@ -32,8 +32,8 @@ class Settings:
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
     allow_urls: bool = False
-    queue: int = 256
-    pictures: int = 128
+    queue: int = 128
+    pictures: int = 64
     batch_size: int = 8
     threads: int = 0
     workers: int = 1
@@ -42,7 +42,7 @@ class Settings:
     held_mb: float = 512.0
     pixel_limit_mp: float = 100.0
     memory_limit_mb: float = 180.0
-    request_timeout_s: float = 60.0
+    request_timeout_s: float = 300.0
     upload_timeout_s: float = 30.0
     drain_s: float = 30.0
     log_prompts: bool = False
