@@ -207,8 +207,8 @@ def many(path: Path, count: int) -> Path:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_a_build_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     text = many(tmp_path / "many.txt", 200)
-    subprocess.run(build_command(text, tmp_path / "whole"), check=True)
-    killed = tmp_path / "killed"
+    whole, killed = (tmp_path / run / "bank" for run in ("whole", "killed"))  # the name is part of a bank
+    subprocess.run(build_command(text, whole), check=True)
     for portions in (1, 2):
         with subprocess.Popen(build_command(text, killed)) as run:
             wait_for(run, killed, portions * PORTION)
@@ -217,11 +217,9 @@ def test_a_build_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> Non
         assert not (killed / "config.json").exists()
     assert _rows(killed) >= 2 * PORTION
     subprocess.run(build_command(text, killed), check=True)
-    for path in (tmp_path / "whole").iterdir():
+    for path in whole.iterdir():
         assert (killed / path.name).read_bytes() == path.read_bytes()
-    assert sorted(path.name for path in killed.iterdir()) == sorted(
-        path.name for path in (tmp_path / "whole").iterdir()
-    )
+    assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in whole.iterdir())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")

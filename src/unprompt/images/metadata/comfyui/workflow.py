@@ -154,10 +154,15 @@ class _Conversion:
         return executed
 
     def _source(self, scope: _Scope, link: Any, kind: Any) -> _Value | list[Any] | None:
-        """Follow a link to the executed node or the value at its start; None if there is neither."""
+        """Follow a link to the executed node or the value at its start; None if there is neither, or a circle."""
         at: _Place | _Value | list[Any] | None = (scope, link)
+        seen = set()
         while isinstance(at, tuple):
-            at = _back(*at, kind) if self._may_step() else None
+            place = id(at[0]), key_of(at[1])
+            if place in seen or not self._may_step():
+                return None
+            seen.add(place)
+            at = _back(*at, kind)
         return at
 
     def _may_step(self, steps: int = 1) -> bool:

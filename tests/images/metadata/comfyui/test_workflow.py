@@ -214,6 +214,17 @@ def test_a_bypassed_node_passes_the_input_beside_its_output_first() -> None:
     assert (found["positive"], found["negative"]) == (["1", 0], ["2", 0])
 
 
+def test_a_circle_of_bypassed_nodes_ends_where_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow, "STEP_LIMIT", 100)
+    around = [node(number, "Pass", None, (slot("c", "CONDITIONING", number),), mode=4) for number in (1, 2)]
+    links = [[1, 2, 0, 1, 0, "C"], [2, 1, 0, 2, 0, "C"], [3, 1, 0, 4, 0, "C"]]
+
+    graph, certain = to_graph({"nodes": [*around, sampler(4, 3)], "links": links})
+
+    assert "positive" not in graph["4"]["inputs"]
+    assert certain  # or all steps would have been spent
+
+
 def test_links_may_be_objects() -> None:
     link = {"id": 3, "origin_id": 1, "origin_slot": 0, "target_id": 9, "target_slot": 0, "type": "CONDITIONING"}
 
