@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import PictureError
+from unprompt.images import files
 from unprompt.images.files import FILE_LIMIT_MB, Bytes, LocalFile, Unavailable, opened, picture_bytes
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -159,3 +160,35 @@ def test_what_cannot_be_had_fails_each_time_it_is_read() -> None:
         with pytest.raises(PictureError, match="expected some") as caught:
             missing.read()
         assert caught.value.kind == "no-pictures"
+
+
+def test_a_view_is_the_bytes_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_SEARCHED_BYTES", 7)
+    data = b"\xff\xd8\xff" + bytes(range(200)) + b"the end, the end"
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with LocalFile(str(path)).view() as view:
+        assert len(view) == len(data)
+        assert [view[0], view[-1], view[50]] == [data[0], data[-1], data[50]]
+        for start in (None, 0, 3, 100, -5, 500):
+            for end in (None, 0, 3, 150, -1, 500):
+                assert view[start:end] == data[start:end]
+                for wanted in (b"the", b"end", b"\x05\x06\x07\x08\x09\x0a\x0b\x0c", b"none", b"\xff\xd8"):
+                    assert view.find(wanted, start or 0, end) == data.find(wanted, start, end)
+                    assert view.rfind(wanted, start or 0, end) == data.rfind(wanted, start, end)
+
+
+def test_a_view_of_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture at all")
+    for name, kind in (("text.png", "not-a-picture"), ("none.png", "not-found"), (".", "unreadable")):
+        with pytest.raises(PictureError) as caught, LocalFile(str(tmp_path / name)).view():
+            pass
+        assert caught.value.kind == kind
+
+
+def test_a_file_that_is_written_to_while_it_is_viewed_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"\xff\xd8\xff" + bytes(100))
+    with pytest.raises(PictureError) as caught, LocalFile(str(path)).view():
+        path.write_bytes(b"\xff\xd8\xff" + bytes(200))
+    assert caught.value.kind == "changed"

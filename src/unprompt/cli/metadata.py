@@ -18,6 +18,7 @@ from unprompt.cli.terminal import columns, quiet_pipe, say, say_failure, writing
 from unprompt.errors import DataError, PictureError
 
 if TYPE_CHECKING:
+    from unprompt.images.files import FileView
     from unprompt.images.ref import ImageRef
     from unprompt.output.formats import Writer
     from unprompt.prediction import Failure, WrittenPrompt
@@ -131,29 +132,30 @@ def _read(ref: ImageRef, *, read_beside: bool) -> WrittenPrompt | Failure | None
     from unprompt.prediction import Failure
 
     try:
-        data = ref.read()
+        with ref.view() as data:
+            written = door.inspect(data)
+            if read_beside and ref.file is not None and (written is None or not written.prompt):
+                from unprompt.images.metadata import beside
+
+                written = beside.read(ref.file) or written
+            return written or _damage(ref, data)
     except PictureError as error:
         return Failure(ref.source, error.kind, str(error))
-    written = door.inspect(data)
-    if read_beside and ref.file is not None and (written is None or not written.prompt):
-        from unprompt.images.metadata import beside
-
-        written = beside.read(ref.file) or written
-    return written or _damage(ref, data)
 
 
-def _damage(ref: ImageRef, data: bytes) -> Failure | None:
+def _damage(ref: ImageRef, data: bytes | FileView) -> Failure | None:
     """What is wrong with a picture in which nothing is written: the text may be in the part that is missing."""
     from unprompt.images.ends import ends_well
     from unprompt.images.files import Bytes
-    from unprompt.images.formats import format_of, is_decodable
+    from unprompt.images.formats import HEAD_SIZE, format_of, is_decodable
     from unprompt.prediction import Failure
 
-    if ends_well(data) or not is_decodable(format_of(data)):
+    if ends_well(data) or not is_decodable(format_of(data[:HEAD_SIZE])):
         return None
     from unprompt.images.decode import decode
 
-    decoded = decode(replace(ref, content=Bytes(data)), shorter_side=1, read_metadata=False)
+    again = replace(ref, content=Bytes(data)) if isinstance(data, bytes) else ref  # standard input is read only once
+    decoded = decode(again, shorter_side=1, read_metadata=False)
     return decoded if isinstance(decoded, Failure) else None
 
 

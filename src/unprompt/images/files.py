@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import SupportsIndex, overload
 
 from unprompt.errors import PictureError
 from unprompt.images.formats import HEAD_SIZE, format_of
@@ -17,6 +18,56 @@ FILE_LIMIT_MB = 128
 
 # The name may have become a pipe or a terminal since it was checked. Windows has neither flag.
 _HARMLESS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+
+
+_SEARCHED_BYTES = 2**20
+"""How much of a file is searched at a time."""
+
+
+class FileView:
+    """An open file that is read where it is looked at. Slices, `find` and `rfind` are those of bytes."""
+
+    def __init__(self, file: io.BufferedReader, size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> int: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> bytes: ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> int | bytes:
+        if not isinstance(place, slice):
+            at = place.__index__()
+            return self._read(at if at >= 0 else at + self._size, 1)[0]
+        start, end, step = place.indices(self._size)
+        return self._read(start, end - start)[::step] if start < end else b""
+
+    def find(self, wanted: bytes, start: int = 0, end: int | None = None, /) -> int:
+        """The first place of `wanted` between two positions; -1 if there is none."""
+        start, end, _ = slice(start, end).indices(self._size)
+        for at in range(start, end, _SEARCHED_BYTES):
+            found = self[at : min(end, at + _SEARCHED_BYTES + len(wanted) - 1)].find(wanted)
+            if found >= 0:
+                return at + found
+        return -1
+
+    def rfind(self, wanted: bytes, start: int = 0, end: int | None = None, /) -> int:
+        """The last place of `wanted` between two positions; -1 if there is none."""
+        start, end, _ = slice(start, end).indices(self._size)
+        for at in reversed(range(start, end, _SEARCHED_BYTES)):
+            found = self[at : min(end, at + _SEARCHED_BYTES + len(wanted) - 1)].rfind(wanted)
+            if found >= 0:
+                return at + found
+        return -1
+
+    def _read(self, start: int, count: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(count) or b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +97,19 @@ class LocalFile:
             if len(data) != before.st_size or stamp(os.fstat(file.fileno())) != stamp(before):
                 raise changed("a file")
             return data
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[FileView]:
+        """Open the file to be read where it is looked at; it may be larger than one that is read whole.
+
+        Raises PictureError: not-found, unreadable, not-a-picture, changed.
+        """
+        with opened(self.path) as file:
+            before = os.fstat(file.fileno())
+            format_of(file.read(HEAD_SIZE))
+            yield FileView(file, before.st_size)
+            if stamp(os.fstat(file.fileno())) != stamp(before):
+                raise changed("a file")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, Union
 
 from unprompt.display import printable
-from unprompt.images.files import LocalFile, Unavailable
+from unprompt.images.files import FileView, LocalFile, Unavailable
 
 if TYPE_CHECKING:  # the names of files are found without numpy and Pillow, whose import takes longer than that
     import numpy as np
@@ -59,6 +61,15 @@ class ImageRef:
         if is_picture(self.content) or is_array(self.content):
             raise TypeError(f"{printable(self.source)} is a picture in memory and has no bytes to read")
         return self.content.read()
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[bytes | FileView]:
+        """The file's bytes; of a file on disk only those that are looked at. Raises like `read`."""
+        if isinstance(self.content, LocalFile):
+            with self.content.view() as data:
+                yield data
+        else:
+            yield self.read()
 
     def emptied(self) -> ImageRef:
         """A copy without the content, which may be megabytes; a place on disk is kept, being only a path."""

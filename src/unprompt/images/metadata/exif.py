@@ -138,12 +138,12 @@ def _all_entries(data: Data, order: str) -> Iterator[_Entry]:
 def _entries(data: Data, order: str, offset: int) -> Iterator[_Entry]:
     if offset + 2 > len(data):
         return
-    (count,) = struct.unpack_from(order + "H", data, offset)
+    (count,) = struct.unpack(order + "H", data[offset : offset + 2])
     for index in range(min(count, _ENTRY_LIMIT)):
         start = offset + 2 + 12 * index
         if start + 12 > len(data):
             return
-        yield _Entry(*struct.unpack_from(order + "HHI4s", data, start))
+        yield _Entry(*struct.unpack(order + "HHI4s", data[start : start + 12]))
 
 
 def _body(data: Data, order: str, entry: _Entry, limit: int = _VALUE_LIMIT_BYTES) -> bytes:

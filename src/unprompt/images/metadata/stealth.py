@@ -37,6 +37,7 @@ _ALPHA, _COLOUR = slice(3, 4), slice(0, 3)
 _PNG_CHANNELS = {b"\x08\x02": 3, b"\x08\x06": 4}  # eight bits; colour alone, or with alpha
 _PLACES = {3: (_COLOUR,), 4: (_ALPHA, _COLOUR)}
 _STEP_BYTES = 2**16
+_FILE_LIMIT_BYTES = 2**27  # of a WebP that is decoded
 _ALPHA_AND_ANIMATION, _ALPHA_ALONE = 0x12, 0x10
 # What Pillow's plugins are known to raise.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
@@ -115,7 +116,7 @@ def _opened_png(data: Data, pixel_limit: int) -> Image | None:
         return None
     if not _begins_like_a_magic(_first_column(data, width, height, channels), channels):
         return None
-    return _png_picture(data)
+    return _png_picture(data, height * (1 + channels * width))
 
 
 def _begins_like_a_magic(column: Iterator[bytes], channels: int) -> bool:
@@ -177,11 +178,17 @@ class _Unpacked:
             count -= passed
 
 
-def _png_picture(data: Data) -> Image:
+def _png_picture(data: Data, size: int) -> Image:
     """Decode a PNG without its texts, profiles and animation, for which Pillow may warn or raise."""
     from PIL.PngImagePlugin import PngImageFile
 
-    pixels = b"".join(data[start:end] for kind, start, end in png.chunks(data) if kind == b"IDAT")
+    left = size * 9 // 8 + 2**16  # more than any encoder makes of incompressible pixels
+    parts: list[bytes] = []
+    for kind, start, end in png.chunks(data):
+        if kind == b"IDAT" and left > 0:
+            parts.append(data[start : min(end, start + left)])
+            left -= len(parts[-1])
+    pixels = b"".join(parts)
     file = png.SIGNATURE + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in ((b"IHDR", data[16:29]), (b"IDAT", pixels), (b"IEND", b""))
@@ -196,9 +203,12 @@ def _opened_webp(data: Data, pixel_limit: int) -> Image | None:
 
     # The header is checked first: while opening, Pillow allocates a canvas, warns or raises.
     kind, start, end = next(webp.chunks(data), (b"", 0, 0))
-    if not 0 < _clear_pixels(kind, data[start : min(end, start + 10)].ljust(10, b"\0")) <= pixel_limit:
+    if (
+        len(data) > _FILE_LIMIT_BYTES
+        or not 0 < _clear_pixels(kind, data[start : min(end, start + 10)].ljust(10, b"\0")) <= pixel_limit
+    ):
         return None
-    picture = WebPImageFile(BytesIO(data))
+    picture = WebPImageFile(BytesIO(data[:]))
     if picture.mode != "RGBA" or picture.width * picture.height > pixel_limit:  # other chunks may say otherwise
         return None
     picture.load()

@@ -59,10 +59,10 @@ class _Boxes:
         """Yield the complete boxes between two positions; a body starts behind the box's head."""
         while start + 8 <= end and self._left > 0:
             self._left -= 1
-            length, kind = struct.unpack_from(">I4s", self._data, start)
+            length, kind = struct.unpack(">I4s", self._data[start : start + 8])
             body = start + 8
             if length == 1 and start + 16 <= end:
-                (length,) = struct.unpack_from(">Q", self._data, body)
+                (length,) = struct.unpack(">Q", self._data[body : body + 8])
                 body += 8
             elif length == 0:  # the last box of a file may leave it open
                 length = end - start

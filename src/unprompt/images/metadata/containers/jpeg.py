@@ -25,7 +25,7 @@ def segments(data: Data) -> Iterator[tuple[int, int, int]]:
     for _ in range(_SEGMENT_LIMIT):
         if position + 4 > size or data[position] != 0xFF:
             return
-        marker, length = _HEAD.unpack_from(data, position)
+        marker, length = _HEAD.unpack(data[position : position + 4])
         if marker == 0xFF:  # fill byte
             position += 1
             continue

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, SupportsIndex, TypeAlias, overload
 
-if TYPE_CHECKING:
-    from mmap import mmap
 
-Data: TypeAlias = "bytes | mmap"
-"""A whole file. Readers only slice and search it, so a mapped file is never read whole."""
+class Data(Protocol):
+    """A whole file. Readers only slice and search it, so one on disk (`FileView`, `mmap.mmap`) is not read whole."""
+
+    def __len__(self) -> int: ...
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> int: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> bytes: ...
+
+    def find(self, wanted: bytes, start: int = ..., end: int = ..., /) -> int:
+        """The first place of `wanted` between two positions; -1 if there is none."""
+
+    def rfind(self, wanted: bytes, start: int = ..., end: int = ..., /) -> int:
+        """The last one."""
+
 
 BLOCK_LIMIT_BYTES = 16 * 2**20
 """More of a block is not read. A C2PA manifest with its thumbnails takes one or two megabytes, a text far less."""

@@ -30,7 +30,7 @@ def chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
     for _ in range(_CHUNK_LIMIT):
         if position + 8 > size:
             return
-        length, kind = _HEAD.unpack_from(data, position)
+        length, kind = _HEAD.unpack(data[position : position + 8])
         start, position = position + 8, position + 12 + length
         if start + length > size:
             return

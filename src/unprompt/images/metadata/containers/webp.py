@@ -18,7 +18,7 @@ def chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
     for _ in range(_CHUNK_LIMIT):
         if position + 8 > size:
             return
-        kind, length = _HEAD.unpack_from(data, position)
+        kind, length = _HEAD.unpack(data[position : position + 8])
         start, position = position + 8, position + 8 + length + length % 2
         if start + length > size:
             return
