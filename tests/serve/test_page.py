@@ -48,6 +48,18 @@ def page(browser: "Browser", searching: Running) -> Iterator["Page"]:
         yield opened
 
 
+KEPT_THUMBNAILS = """
+() => new Promise((resolve) => {
+  indexedDB.open("unprompt-page", 1).onsuccess = ({ target: { result } }) => {
+    result.transaction("entries").objectStore("entries").getAll().onsuccess = ({ target }) => {
+      result.close();
+      resolve(target.result.filter(({ entry }) => entry.thumbnail).length);
+    };
+  };
+})
+"""
+
+
 def card(page: "Page", name: str) -> Any:
     return page.locator(".card", has_text=name)
 
@@ -240,14 +252,14 @@ def fits(page: "Page") -> None:
 def test_a_reload_keeps_answers_captions_and_thumbnails(page: "Page") -> None:
     drop(page, THREE)
     wait_until_done(page, 3)
+    services.wait_for(lambda: page.evaluate(KEPT_THUMBNAILS) == 2)
     card(page, "plain.png").locator("textarea").fill("kept over a reload")
-    page.wait_for_function("() => document.querySelectorAll('.card img').length === 2")
     page.reload()
     wait_until_done(page, 3)
     assert card(page, "plain.png").locator("textarea").input_value() == "kept over a reload"
     assert card(page, "written.png").locator(".badge").inner_text() == "written"
     page.wait_for_function(
-        "[...document.querySelectorAll('.card img')].filter((image) => image.naturalWidth).length === 2"
+        "() => [...document.querySelectorAll('.card img')].filter((image) => image.naturalWidth).length === 2"
     )
     detail = details(page, "plain.png")
     detail.locator("#trial").fill("a cat")  # measured by the thumbnail, as the file is gone

@@ -67,7 +67,7 @@ export class Detail {
       if (inside) this.element.querySelector("h2").focus({ preventScroll: true });
       return;
     }
-    if (entry.thumbnail && !this.hasPicture) this.element.querySelector(".figure").replaceWith(this.figure());
+    if ((entry.thumbnail && !this.hasPicture) || entry.isUnseen !== this.isUnseen) this.element.querySelector(".figure")?.replaceWith(this.figure());
     if (this.caption && document.activeElement !== this.caption) {
       this.caption.value = captionOf(entry);
       this.showEdited();
@@ -79,7 +79,7 @@ export class Detail {
     this.drawn = stateOf(entry);
     this.asking = new AbortController();
     this.caption = null;
-    this.element.replaceChildren(this.head(), h("div", { class: "detail-body" }, this.figure(), h("div", { class: "detail-words" }, this.words())));
+    this.element.replaceChildren(this.head(), h("div", { class: "detail-body" }, entry.state === "failed" && !entry.thumbnail ? null : this.figure(), h("div", { class: "detail-words" }, this.words())));
   }
 
   head() {
@@ -111,8 +111,9 @@ export class Detail {
     const { entry } = this;
     const file = this.entries.files.get(entry.id);
     const small = this.thumbnails.address(entry);
-    let image = h("div", { class: "no-picture" }, icon("picture"), h("p", {}, "The browser cannot show it"));
+    let image = h("div", { class: "no-picture" }, icon("picture"), entry.isUnseen ? h("p", {}, "The browser cannot show it") : null);
     this.hasPicture = Boolean(small);
+    this.isUnseen = entry.isUnseen;
     if (small) {
       if (file) this.address = URL.createObjectURL(file);
       const [width, height] = entry.shape ?? [];

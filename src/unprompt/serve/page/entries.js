@@ -6,9 +6,9 @@ const SAVED_AFTER_MS = 300;
 
 /**
  * An entry: id, name (with its folder), size, pasted, state ("waiting", "asked", "answered", "failed"), record, error
- * {kind, message}, caption (null: the prompt as it is), thumbnail (a Blob or null), shape [width, height], vector (of
- * the answer), similar (the prompts near to it, once asked for), trial (the prompt that was tried). `files` has the
- * files by id, until a reload.
+ * {kind, message}, caption (null: the prompt as it is), thumbnail (a Blob or null), isUnseen (the browser cannot show
+ * it), shape [width, height], vector (of the answer), similar (the prompts near to it, once asked for), trial (the prompt
+ * that was tried). `files` has the files by id, until a reload.
  */
 export class Entries extends EventTarget {
   constructor() {
@@ -42,7 +42,7 @@ export class Entries extends EventTarget {
     for (const { file, name, pasted } of found) {
       const entry = {
         id: this.next, name, size: file.size, modified: file.lastModified, pasted, state: "waiting", record: null,
-        error: null, caption: null, thumbnail: null, shape: null, vector: null, similar: null, trial: "",
+        error: null, caption: null, thumbnail: null, isUnseen: false, shape: null, vector: null, similar: null, trial: "",
       };
       if (!pasted && known.has(mark(entry))) continue;
       known.add(mark(entry));
@@ -87,11 +87,11 @@ export class Entries extends EventTarget {
 
   keep(entries) {
     for (const entry of entries) this.changed.add(entry);
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.flush(), SAVED_AFTER_MS);
+    this.timer ||= setTimeout(() => this.flush(), SAVED_AFTER_MS);
   }
 
   async flush() {
+    this.timer = 0;
     const changed = [...this.changed];
     this.changed.clear();
     this.saving = changed;
@@ -102,6 +102,7 @@ export class Entries extends EventTarget {
   /** Keeps at once what is not in the database yet. */
   leave() {
     storage.saveAtOnce([...new Set([...this.saving, ...this.changed])]);
+    this.flush(); // in time in some browsers, and the only way for thumbnails
   }
 
   tell(what, entries) {

@@ -23,17 +23,21 @@ export async function load() {
       cursor.continue();
     };
   });
-  const last = new Map(JSON.parse(sessionStorage.getItem(LAST) ?? "[]"));
+  const known = new Map(found.map((entry) => [entry.id, entry]));
+  for (const { vector, ...rest } of JSON.parse(sessionStorage.getItem(LAST) ?? "[]")) {
+    const last = { ...rest, vector: vector && Float32Array.from(vector) };
+    if (known.has(last.id)) Object.assign(known.get(last.id), last);
+    else found.push({ ...last, thumbnail: null });
+  }
   sessionStorage.removeItem(LAST);
-  for (const entry of found) Object.assign(entry, last.get(entry.id));
   return found.sort((one, other) => one.id - other.id);
 }
 
 /** Keeps what changed in the last moment before the page is left: the database would not be done in time. */
 export function saveAtOnce(entries) {
-  const last = entries.map(({ id, state, record, error, caption }) => [id, { state, record, error, caption }]);
+  const plain = ({ thumbnail: _blob, vector, ...rest }) => ({ ...rest, vector: vector && Array.from(vector) });
   try {
-    sessionStorage.setItem(LAST, JSON.stringify(last));
+    sessionStorage.setItem(LAST, JSON.stringify(entries.map(plain)));
   } catch { /* more than the browser keeps: the database has what is older */ }
 }
 

@@ -36,7 +36,9 @@ export class Thumbnails {
       if (!file) continue;
       try {
         this.entries.change(entry, await reduced(file));
-      } catch { /* its format is unknown to the browser, or it is broken: the server says which */ }
+      } catch { // its format is unknown to the browser, or it is broken: the server says which
+        this.entries.change(entry, { isUnseen: true });
+      }
     }
     this.isRunning = false;
   }
