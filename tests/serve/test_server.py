@@ -1,6 +1,7 @@
 """The command as a process: it listens, drains, stops, and runs as several processes."""
 
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -124,3 +125,18 @@ def test_a_refused_body_is_read_away_up_to_a_limit(preset: Path, monkeypatch: py
             assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
             with pytest.raises((ConnectionResetError, BrokenPipeError)):
                 connection.sendall(bytes(90_000_000))
+
+
+def test_an_answer_that_nobody_reads_does_not_hold_the_connection(
+    preset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_UNREAD_TIMEOUT_S", 0.3)
+    with services.running(Settings(preset=str(preset))) as running, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", running.port))
+        body = json.dumps({"input": ["a cat"] * 512}).encode()  # some megabytes of numbers
+        head = f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        wait_for(lambda: 'route="embeddings",status="200"' in running.service.telemetry.text().decode())
+        wait_for(lambda: not running.server.server_state.connections)
+        running.assert_nothing_is_left()

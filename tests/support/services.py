@@ -23,7 +23,7 @@ from unprompt.serve.service import Service
 from unprompt.serve.settings import Settings
 from unprompt.unprompter import Unprompter
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @dataclass

@@ -25,7 +25,7 @@ from unprompt.serve.page_files import PageFile, page_files
 from unprompt.serve.responses import json_response
 from unprompt.serve.safety import NO_POLICY, SECURITY_HEADERS, Safety, cross_origin_headers, preflight_headers
 from unprompt.serve.service import Service
-from unprompt.serve.telemetry import CONTENT_TYPE
+from unprompt.serve.telemetry import CONTENT_TYPE, forget_process
 
 Endpoint: TypeAlias = Callable[[Request, Service], Awaitable[Response]]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -154,6 +154,7 @@ class App:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.get_running_loop().run_in_executor(None, self.service.stop)
+        forget_process()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:

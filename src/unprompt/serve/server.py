@@ -28,6 +28,9 @@ SETTINGS = "UNPROMPT_SERVE_SETTINGS"
 _HEAD_TIMEOUT_S = 20.0
 """Seconds within which a connection has to send the head of a request."""
 
+_UNREAD_TIMEOUT_S = 60.0
+"""Seconds within which a client has to read on, if it leaves more than the system's buffers unread."""
+
 _DISCARDED_LIMIT = 64_000_000
 """Bytes of a refused body that are read away, so that the client gets to read the refusal."""
 
@@ -39,12 +42,13 @@ _log = logging.getLogger(__name__)
 
 
 class Connection(H11Protocol):
-    """A connection that cannot be held open by sending nothing, or by sending a refused body for ever."""
+    """A connection that cannot be held by sending nothing, sending a refused body for ever, or reading no answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._discarded = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         if len(self.connections) > _CONNECTIONS:
             transport.close()
             return
@@ -63,7 +67,16 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._is_read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(_UNREAD_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_read()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -83,7 +96,20 @@ class Connection(H11Protocol):
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()
-        self._timer = self.loop.call_later(_HEAD_TIMEOUT_S, self.transport.close)
+        self._timer = self.loop.call_later(_HEAD_TIMEOUT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        """Close it; if it is closing already, what is left to write will never be read."""
+        if self.transport.is_closing():
+            self.transport.abort()
+        else:
+            self.transport.close()
+            self._wait_for_head()
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

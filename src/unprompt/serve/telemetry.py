@@ -84,7 +84,7 @@ class Telemetry:
         return generate_latest(registry)
 
 
-def forget_process(pid: int) -> None:
-    """Take a worker that ended out of the sums of living ones."""
+def forget_process() -> None:
+    """Take this process, which ends, out of the sums of living workers."""
     if SHARED_FOLDER in os.environ:
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
