@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from services import Running, png
+from services import INFOTEXT, Running, png
 
 from unprompt.serve.app import routes
 from unprompt.serve.openapi import description
@@ -35,6 +35,9 @@ def test_records_hold_what_is_described(service: Running) -> None:
     properties: dict[str, Any] = description()["components"]["schemas"]
     record = service.post("/v1/predict?embedding=true", content=png(1)).json()
     assert set(record) <= set(properties["Record"]["properties"])
+    written = png(1, parameters=INFOTEXT)
+    assert set(service.post("/v1/predict", content=written).json()) <= set(properties["Record"]["properties"])
+    assert set(service.post("/v1/metadata", content=written).json()) <= set(properties["Metadata"]["properties"])
     failure = service.post("/v1/predict", content=png(1)[:50], headers={"Content-Type": "image/png"}).json()
     assert set(failure) <= set(properties["Failure"]["properties"])
 

@@ -1,6 +1,7 @@
 """Each refusal: its status, its body, and that nothing of the request stays behind."""
 
 import base64
+import contextlib
 import json
 import threading
 from pathlib import Path
@@ -321,21 +322,21 @@ def test_a_client_that_goes_away_leaves_the_queue(gated: tuple[Running, Gated]) 
 
     running, unprompter = gated
     unprompter.gate.clear()
-    body = form(*[("file", f"{n}.png", png(n)) for n in range(3)])
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM['Content-Type']}\r\n"
-    connections = []
-    for _ in range(2):
-        connection = socket.create_connection(("127.0.0.1", running.port))
-        connection.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        connections.append(connection)
-    wait_for(lambda: unprompter.batches == [2, 2])
-    assert running.service.pictures.waiting == 2
-    for connection in connections:
-        connection.close()
+    with contextlib.ExitStack() as connections:
+        for count, is_there in (
+            (1, lambda: len(unprompter.batches) == 1),
+            (1, lambda: len(unprompter.batches) == 2),  # both threads are at work
+            (3, lambda: running.service.pictures.waiting == 3),
+        ):
+            body = form(*[("file", f"{n}.png", png(n)) for n in range(count)])
+            connection = connections.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+            connection.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            wait_for(is_there)
     wait_for(lambda: running.service.pictures.waiting == 0 == running.service.active)
     unprompter.gate.set()
     running.assert_nothing_is_left()
-    assert unprompter.batches == [2, 2]
+    assert unprompter.batches == [1, 1]
 
 
 def test_a_client_that_breaks_off_in_its_upload_is_no_fault(service: Running) -> None:

@@ -39,6 +39,15 @@ def _told(schema: Table, words: str) -> Table:
     return {**schema, "description": words}
 
 
+_WRITTEN: Table = {
+    "certainty": _told({"enum": ["written", "computed", "ambiguous"]}, "How the prompt follows from the file."),
+    "negative_prompt": _TEXT,
+    "settings": _told({"type": "object"}, "The tool's own settings."),
+    "resources": _many(_of(kind=_TEXT, name=_TEXT, weight=_NUMBER, hash=_TEXT)),
+    "texts": _many(_of(role=_TEXT, text=_TEXT, node=_TEXT, weight=_NUMBER)),
+    "note": _told(_TEXT, "What a user should know about the prompt."),
+}
+
 _SCHEMAS: Table = {
     "Error": _of(
         error={
@@ -66,8 +75,7 @@ _SCHEMAS: Table = {
         candidates=_many(_of(text=_TEXT, similarity=_NUMBER, **{"from": _TEXT})),
         votes=_many(_of(member=_TEXT, weight=_NUMBER, similarity=_NUMBER, text=_TEXT)),
         tool=_told(_TEXT, "What wrote the prompt, if it is written."),
-        negative_prompt=_TEXT,
-        settings=_told({"type": "object"}, "The tool's own settings."),
+        **_WRITTEN,
         confidence=_told(_NUMBER, "Where the preset measures it."),
         concepts=_told(_many({"type": "object"}), "Where the preset finds them."),
         model=_told({"type": "object"}, "What computed the answer: version, preset, hashes."),
@@ -77,8 +85,8 @@ _SCHEMAS: Table = {
         source=_TEXT,
         tool=_told({"type": ["string", "null"]}, "Null if nothing is written."),
         prompt={"type": ["string", "null"]},
-        negative_prompt=_TEXT,
-        settings={"type": "object"},
+        **_WRITTEN,
+        candidates=_told(_many(_of(text=_TEXT)), "What an ambiguous file could mean."),
         raw=_told(_TEXT, "The prompt as the tool wrote it."),
     ),
 }
