@@ -40,6 +40,9 @@ PROVIDERS = {
     "Wan": node(
         "WanTextToImageApi", model="wan2.5", prompt=PROMPT, negative_prompt=NEGATIVE, prompt_extend=True, seed=1
     ),
+    "Wan, inputs of the chosen model": node(
+        "Wan2TextToVideoApi", **{"model": "wan2.7", "model.prompt": PROMPT, "model.negative_prompt": NEGATIVE}, seed=1
+    ),
     "Pika": node("PikaTextToVideoNode2_2", prompt_text=PROMPT, negative_prompt=NEGATIVE, seed=1, resolution="1080p"),
     "Grok": node("GrokImageNode", model="grok-imagine", prompt=PROMPT, aspect_ratio="1:1", seed=1),
     "Reve": node("ReveImageCreateNode", prompt=PROMPT, aspect_ratio="3:2", version="latest"),
@@ -57,7 +60,7 @@ PROVIDERS = {
 )
 def test_the_node_that_feeds_what_was_saved(maker, save):
     found = answer({"1": node("LoadImage", image="x.png"), "2": maker, "3": save})
-    negative = NEGATIVE if "negative_prompt" in maker["inputs"] else None
+    negative = NEGATIVE if {"negative_prompt", "model.negative_prompt"} & maker["inputs"].keys() else None
     assert (found.tool, found.prompt, found.negative_prompt) == ("ComfyUI", PROMPT, negative)
     assert (found.certainty, found.note, found.texts[0].node) == ("computed", "", f"2 {maker['class_type']}")
 

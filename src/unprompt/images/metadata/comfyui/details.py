@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from unprompt.images.metadata.comfyui.evaluating import Evaluation
-from unprompt.images.metadata.comfyui.graph import Node, containing, matching
+from unprompt.images.metadata.comfyui.graph import Node, containing, matching, own_name
 from unprompt.images.metadata.comfyui.values import Text
 from unprompt.prediction import Resource
 
@@ -110,9 +110,10 @@ def settings(evaluation: Evaluation, nodes: list[Node], *, hosted: bool) -> dict
         for name in _SETTINGS:
             if name in node.inputs and name not in found and (value := _scalar(evaluation, node, name)) is not None:
                 found[name] = value
-    for name in _HOSTED_SETTINGS if hosted and nodes else ():
-        if (value := _scalar(evaluation, nodes[0], name)) is not None:
-            found.setdefault(name, value)
+    for name in nodes[0].inputs if hosted and nodes else ():
+        own = own_name(name)
+        if own in _HOSTED_SETTINGS and (value := _scalar(evaluation, nodes[0], name)) is not None:
+            found.setdefault(own, value)
     return found
 
 

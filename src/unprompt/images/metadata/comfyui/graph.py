@@ -106,6 +106,11 @@ def link(value: Any) -> Link | None:
     return str(key), int(output)
 
 
+def own_name(name: str) -> str:
+    """An input's name without that of the choice which brings it, such as `prompt` of `model.prompt`."""
+    return name.rpartition(".")[2]
+
+
 def matching(pattern: str) -> Callable[[str], bool]:
     """A test whether a whole name matches a pattern, in either case.
 

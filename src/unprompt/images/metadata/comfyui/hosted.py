@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from unprompt.images.metadata.comfyui.conditioning import Passage
 from unprompt.images.metadata.comfyui.evaluating import NOT_TEXT_INPUT, Evaluation
-from unprompt.images.metadata.comfyui.graph import Node, link, matching
+from unprompt.images.metadata.comfyui.graph import Node, link, matching, own_name
 from unprompt.prediction import Role
 
 # The first that matches an input's name; a text that no row names is no prompt.
@@ -35,14 +35,15 @@ def words(evaluation: Evaluation, node: Node) -> tuple[Passage, ...]:
     """The texts of a node, by what they are for."""
     named = [(name, role) for name, role in _named(node)]
     if not any(role == "positive" for _, role in named):
-        named += [(name, "positive") for name in node.inputs if _PLAIN(name)]
+        named += [(name, "positive") for name in node.inputs if _PLAIN(own_name(name))]
     texts = ((evaluation.text(node, name), role) for name, role in named)
     return tuple(Passage(text, role, node.label) for text, role in texts if text.plain.strip() or text.rewritten)
 
 
 def _named(node: Node) -> Iterator[tuple[str, Role]]:
     for name, value in node.inputs.items():
-        if (isinstance(value, str) or link(value) is not None) and not NOT_TEXT_INPUT(name):
-            role = next((role for is_one, role in _ROLES if is_one(name)), None)
+        own = own_name(name)
+        if (isinstance(value, str) or link(value) is not None) and not NOT_TEXT_INPUT(own):
+            role = next((role for is_one, role in _ROLES if is_one(own)), None)
             if role is not None:
                 yield name, role

@@ -11,7 +11,7 @@ from typing import Any
 
 from unprompt.images.metadata.comfyui import choices, outputs
 from unprompt.images.metadata.comfyui.evaluating import NOT_TEXT_INPUT, Evaluation
-from unprompt.images.metadata.comfyui.graph import Node, containing, link, matching
+from unprompt.images.metadata.comfyui.graph import Node, containing, link, matching, own_name
 from unprompt.images.metadata.comfyui.values import as_number
 
 ANEW = 0.8
@@ -157,14 +157,14 @@ class Passes:
     def _makes(self, node: Node) -> bool:
         if _NOT_GENERATING(node.name) or (_PREPARES(node.name) and "prompt" not in node.name):
             return False
-        names = [name for name in node.inputs if not NOT_TEXT_INPUT(name)]
-        if any(_PROMPT_INPUT(name) and self._may_hold_words(node.inputs[name]) for name in names):
+        names = {name: own for name in node.inputs if not NOT_TEXT_INPUT(own := own_name(name))}
+        if any(_PROMPT_INPUT(own) and self._may_hold_words(node.inputs[name]) for name, own in names.items()):
             return True
         if isinstance(node.inputs.get("positive"), str):
             return True
         if not node.guessed and not _GENERATING(node.name):
             return False
-        return any(_TEXT_INPUT(name) and self._may_hold_words(node.inputs[name]) for name in names)
+        return any(_TEXT_INPUT(own) and self._may_hold_words(node.inputs[name]) for name, own in names.items())
 
     def _may_hold_words(self, value: Any) -> bool:
         return (isinstance(value, str) and bool(value.strip())) or self._graph.source(value) is not None
