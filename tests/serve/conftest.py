@@ -24,7 +24,7 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(preset: Path) -> Iterator[Running]:
-    """A service of the tiny preset, without a bank."""
+    """A service of the tiny preset, with the bank of the package."""
     with services.running(Settings(preset=str(preset), file_limit_mb=0.2, body_limit_mb=1.0, pictures=6)) as running:
         yield running
 

@@ -131,10 +131,11 @@ def test_similar_takes_a_form_and_a_raw_body(searching: Running) -> None:
     assert by_form == searching.post("/v1/similar?n=2", content=png(4)).json()
 
 
-def test_without_a_bank_similar_says_so(service: Running) -> None:
-    answer = service.post("/v1/similar", json={"text": "a cat"})
-    assert answer.status_code == 404
-    assert answer.json()["error"]["type"] == "no-bank"
+def test_similar_searches_the_bank_of_the_package_unless_another_is_named(service: Running) -> None:
+    results = service.post("/v1/similar", json={"text": "a photo of a cat", "n": 3}).json()["results"]
+    assert len(results) == 3
+    assert all("cat" in result["text"] for result in results)
+    assert service.get("/v1/models").json()["bank"]["name"] == "prompt_bank.unprompt"
 
 
 def test_lone_surrogates_come_through(service: Running) -> None:

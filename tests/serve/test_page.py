@@ -312,7 +312,7 @@ def test_a_file_that_is_too_large_costs_the_others_nothing(browser: "Browser", s
         )
         assert page.locator('.card[data-state="answered"]').count() == 2
         detail = details(page, "plain.png")
-        page.wait_for_selector(".similar >> text=Not found: expected a bank of prompts")  # this service has none
+        page.wait_for_selector(".similar .ranked")  # prompts of the package's bank
         assert detail.locator(".prompt-text").inner_text()
 
 

@@ -34,7 +34,12 @@ class ServiceOptions:
     ] = 7799
     bank: Annotated[
         str | None,
-        typer.Option("--bank", envvar="UNPROMPT_BANK", metavar="FOLDER", help="The bank of prompts that is searched."),
+        typer.Option(
+            "--bank",
+            envvar="UNPROMPT_BANK",
+            metavar="FOLDER",
+            help="The bank of prompts that is searched. Default: the one that comes with the package.",
+        ),
     ] = None
     clip: Annotated[
         str,

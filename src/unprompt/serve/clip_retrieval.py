@@ -30,7 +30,6 @@ _NONE: tuple[Any, ...] = (None, "", [])
 async def knn(request: Request, service: Service) -> Response:
     """The prompts of the bank that are nearest to a text, a picture or a vector."""
     service.check_ready()
-    service.needed_bank()
     deadline = Deadline(service.settings.request_timeout_s)
     with service.held.reservation() as reservation:
         asked = await read_json(request, service.settings, reservation)
@@ -49,12 +48,12 @@ async def knn(request: Request, service: Service) -> Response:
 
 async def indices(request: Request, service: Service) -> Response:
     """The names of the indices: the bank."""
-    return json_response([] if service.bank is None else [service.bank.folder.name])
+    return json_response([service.bank.folder.name])
 
 
 async def metadata(request: Request, service: Service) -> Response:
     """The prompts of some rows of the bank."""
-    bank = service.needed_bank()
+    bank = service.bank
     with service.held.reservation() as reservation:
         asked = await read_json(request, service.settings, reservation)
     rows = asked.get("ids")

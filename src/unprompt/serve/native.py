@@ -96,7 +96,6 @@ async def score(request: Request, service: Service) -> Response:
 async def similar(request: Request, service: Service) -> Response:
     """The prompts of the bank that are nearest to a picture, a text or a vector."""
     service.check_ready()
-    service.needed_bank()
     deadline = Deadline(service.settings.request_timeout_s)
     with service.held.reservation() as reservation:
         body = await read_body(request, service.settings, reservation, fields=("n", "text"))

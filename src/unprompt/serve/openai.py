@@ -38,13 +38,12 @@ _PARTS_LIMIT = 1000
 
 async def models(request: Request, service: Service) -> Response:
     """The preset, as the one model; with it, what a client should know before it sends anything."""
-    bank = service.bank
     return json_response(
         {
             "object": "list",
             "data": [_model(service)],
             "limits": limits_record(service.settings),
-            "bank": None if bank is None else {"name": bank.folder.name, "prompts": len(bank)},
+            "bank": {"name": service.bank.folder.name, "prompts": len(service.bank)},
         }
     )
 

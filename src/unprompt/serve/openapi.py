@@ -193,7 +193,7 @@ def _native() -> Table:
                 "image/*": {"schema": _FILE},
                 **_json(vector),
             },
-            _answers(_of(results=_many(_ref("Score"))), "Nearest first. 404 without a bank.", *_ALL, 422),
+            _answers(_of(results=_many(_ref("Score"))), "Nearest first.", *_ALL, 422),
             "To a picture, to a text, or to the embedding of a record. n is at most 100.",
         ),
     }
@@ -229,7 +229,7 @@ def _openai() -> Table:
         "/v1/models": _get(
             "The preset, limits and bank",
             _answers(
-                _of(data=_many(_of(id=_TEXT)), limits={"type": "object"}, bank={"type": ["object", "null"]}),
+                _of(data=_many(_of(id=_TEXT)), limits={"type": "object"}, bank={"type": "object"}),
                 "As OpenAI lists models, with the limits of a request and the name and size of the bank.",
                 401,
             ),

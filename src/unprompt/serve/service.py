@@ -110,7 +110,7 @@ class Similar:
 
     def answers(self, service: Service, items: Sequence[Vector]) -> Iterable[list[tuple[int, Candidate]]]:
         """The nearest prompts of each vector, nearest first."""
-        bank = service.needed_bank()
+        bank = service.bank
         for rows, cosines in nearest(bank.sentences, np.stack(items), self.count):
             texts = bank.texts(rows.tolist())
             yield [
@@ -131,7 +131,7 @@ class Service:
         self.unprompter = unprompter or load(
             settings.preset, threads=settings.threads, offline=settings.offline, allow_missing=settings.allow_missing
         )
-        self.bank = None if settings.bank is None else Bank.open(Path(settings.bank))
+        self.bank = Bank.open(Path(settings.bank)) if settings.bank else Bank.open()
         self.interrogators = Interrogators(settings)
         self.telemetry = Telemetry()
         self.held = Held(int(settings.held_mb * 1_000_000))
@@ -172,14 +172,6 @@ class Service:
         raise Refusal(
             503, f"expected a service that is ready, found {found}; ask again", kind=self.state, retry_after_s=2
         )
-
-    def needed_bank(self) -> Bank:
-        """The bank. Raises Refusal (404) if there is none."""
-        if self.bank is None:
-            raise Refusal(
-                404, "expected a bank of prompts, found none; start the service with --bank FOLDER", kind="no-bank"
-            )
-        return self.bank
 
     def remembered(self, asked: Asked) -> RecentAnswers:
         """The answers to questions of one kind."""

@@ -100,7 +100,7 @@ def _scalars(settings: Mapping[str, Any]) -> dict[str, Scalar]:
             json_left -= len(value)
         elif isinstance(value, str):
             value = cleaning.tidy(value[:_VALUE_LIMIT_CHARS])
-        if isinstance(value, (str, int, float)) and value != "":
+        if isinstance(value, (str, int, float)) and value not in ("", "{}", "[]"):
             scalars[cleaning.tidy(key[:100])] = value
     return scalars
 
