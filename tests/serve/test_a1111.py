@@ -1,9 +1,12 @@
 """AUTOMATIC1111's dialect, as its clients send it."""
 
 import base64
+import io
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 from services import INFOTEXT, Running, png
 
 WRITTEN = png(2, parameters=INFOTEXT, Software="test")
@@ -24,6 +27,18 @@ def encoded(data: bytes) -> str:
 def test_interrogate_answers_with_a_caption(service: Running, asked: dict[str, Any]) -> None:
     answer = service.post("/sdapi/v1/interrogate", json=asked)
     assert answer.json() == {"caption": service.post("/v1/predict", content=png(1)).json()["prompt"]}
+
+
+def test_a_client_of_the_web_ui_works_unchanged(service: Running) -> None:
+    webuiapi = pytest.importorskip("webuiapi", reason="the client webuiapi is not installed")
+    address = urlsplit(service.url)
+    client = webuiapi.WebUIApi(host=address.hostname, port=address.port)
+    with Image.open(io.BytesIO(WRITTEN)) as picture:
+        assert client.interrogate(picture).info
+        assert client.png_info(picture).info == INFOTEXT
+    assert "CLIP_stop_at_last_layers" in client.get_options()
+    with pytest.raises(RuntimeError, match="expected PNG, JPEG"):
+        client.interrogate(encoded(b"no picture"))
 
 
 def test_png_info_of_a_written_file(service: Running) -> None:
