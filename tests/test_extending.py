@@ -67,6 +67,7 @@ def test_a_metadata_reader(tmp_path: Path, root: Path) -> None:
         "source": str(picture),
         "tool": "Paintbox",
         "prompt": "a red fox",
+        "certainty": "written",
         "negative_prompt": "blurry",
         "settings": {"steps": 20},
         "raw": "a (red:1.2) fox",

@@ -208,6 +208,8 @@ def many(path: Path, count: int) -> Path:
 def test_a_build_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     text = many(tmp_path / "many.txt", 200)
     whole, killed = (tmp_path / run / "bank" for run in ("whole", "killed"))  # the name is part of a bank
+    whole.parent.mkdir()
+    killed.parent.mkdir()
     subprocess.run(build_command(text, whole), check=True)
     for portions in (1, 2):
         with subprocess.Popen(build_command(text, killed)) as run:
