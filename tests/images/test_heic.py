@@ -120,3 +120,12 @@ def test_a_copy_without_texts_shows_the_same() -> None:
     assert len(copy) == len(data)
     assert np.array_equal(picture(copy).pixels, picture(data).pixels)
     assert "exif" not in {key for key, value in pillow_heif.open_heif(copy).info.items() if value}
+
+
+def test_a_size_that_the_pixels_do_not_have_is_damage() -> None:
+    data = heic(scene(size=(16, 24)))  # so small a picture is coded larger, and cut by the box `clap`
+    offset = data.index(b"clap") + 4 + 16
+    found = result(data[:offset] + b"\xff\0\0\x80" + data[offset + 4 :])  # far outside
+    assert isinstance(found, Failure)
+    assert found.kind == "truncated"
+    assert "expected a HEIC of 16 x 24 pixels, as its header says, found 64 x 24" in found.message

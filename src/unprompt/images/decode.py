@@ -216,6 +216,12 @@ def _decode_file(data: bytes, name: str, shorter_side: int | None, limits: _Limi
             lying = rgb_pixels(image, (size[0] / drafted, size[1] / drafted), _reduced(size, factor))
             orientation = orientation_of(image)
             pixels = upright(lying, orientation)
+        if name == "HEIC" and image.size != size:  # its boxes state a size, its pixels have another
+            raise PictureError(
+                "truncated",
+                f"expected a HEIC of {size[0]} x {size[1]} pixels, as its header says, found {image.size[0]} x "
+                f"{image.size[1]}; fetch or export it again",
+            )
         if drafted == 1:
             size = image.size  # Pillow rotates a TIFF while loading it
         return pixels, size[::-1] if exchanges_sides(orientation) else size
