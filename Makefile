@@ -38,7 +38,7 @@ docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate_cli.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# What CI has time for: 100,000 inputs of each kind, about seven minutes on two cores. FUZZ_SEED=2 makes others.
+# What CI has time for: 100,000 inputs of each kind, about five minutes on two cores. FUZZ_SEED=2 makes others.
 FUZZ_INPUTS ?= 100000
 FUZZ_SEED ?= 1
 fuzz: fuzz-random fuzz-guided

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -18,10 +17,9 @@ from unprompt.cli.terminal import columns, quiet_pipe, say, say_failure, writing
 from unprompt.errors import DataError, PictureError
 
 if TYPE_CHECKING:
-    from unprompt.images.files import FileView
     from unprompt.images.ref import ImageRef
     from unprompt.output.formats import Writer
-    from unprompt.prediction import Failure, WrittenPrompt
+    from unprompt.prediction import Failure
 
 _Work: TypeAlias = "Callable[[ImageRef, Tally], Failure | None]"
 """What is done with one picture: counts it, or returns why it cannot be done."""
@@ -111,11 +109,12 @@ def _check(format: str | None, output: str | None, field: str | None, workflow: 
 
 def _show_all(paths: list[str], writer: Writer, *, read_beside: bool, quiet: bool, bar: bool) -> Tally:
     """Writes what the file of each picture says, and counts."""
+    from unprompt.images.written import read_written
     from unprompt.output.records import failure_record, metadata_record
     from unprompt.prediction import Failure
 
     def show(ref: ImageRef, tally: Tally) -> Failure | None:
-        found = _read(ref, read_beside=read_beside)
+        found = read_written(ref, read_beside=read_beside)
         if isinstance(found, Failure):
             writer.write(failure_record(found))
             return found
@@ -124,39 +123,6 @@ def _show_all(paths: list[str], writer: Writer, *, read_beside: bool, quiet: boo
         return None
 
     return _for_all(paths, show, quiet=quiet, bar=bar)
-
-
-def _read(ref: ImageRef, *, read_beside: bool) -> WrittenPrompt | Failure | None:
-    """What is written, even if the pixels are damaged; a Failure for what is no picture at all."""
-    from unprompt.images import metadata as door
-    from unprompt.prediction import Failure
-
-    try:
-        with ref.view() as data:
-            written = door.inspect(data)
-            if read_beside and ref.file is not None and (written is None or not written.prompt):
-                from unprompt.images.metadata import beside
-
-                written = beside.read(ref.file) or written
-            return written or _damage(ref, data)
-    except PictureError as error:
-        return Failure(ref.source, error.kind, str(error))
-
-
-def _damage(ref: ImageRef, data: bytes | FileView) -> Failure | None:
-    """What is wrong with a picture in which nothing is written: the text may be in the part that is missing."""
-    from unprompt.images.ends import ends_well
-    from unprompt.images.files import Bytes
-    from unprompt.images.formats import HEAD_SIZE, format_of, is_decodable
-    from unprompt.prediction import Failure
-
-    if ends_well(data) or not is_decodable(format_of(data[:HEAD_SIZE])):
-        return None
-    from unprompt.images.decode import decode
-
-    again = replace(ref, content=Bytes(data)) if isinstance(data, bytes) else ref  # standard input is read only once
-    decoded = decode(again, shorter_side=1, read_metadata=False)
-    return decoded if isinstance(decoded, Failure) else None
 
 
 @contextlib.contextmanager

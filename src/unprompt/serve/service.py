@@ -13,13 +13,10 @@ import numpy as np
 
 from unprompt.answer.memory import RecentAnswers
 from unprompt.bank.bank import Bank
-from unprompt.errors import PictureError, UnpromptError
-from unprompt.images import metadata
-from unprompt.images.decode import decode
-from unprompt.images.ends import ends_well
+from unprompt.errors import UnpromptError
 from unprompt.images.files import Bytes
-from unprompt.images.formats import HEAD_SIZE, format_of, is_decodable
 from unprompt.images.ref import ImageRef
+from unprompt.images.written import read_written
 from unprompt.output.records import Record, failure_record, metadata_record
 from unprompt.prediction import Candidate, Failure, Prediction, Vector
 from unprompt.progress import SILENT
@@ -198,14 +195,6 @@ class Service:
 
 
 def _written(ref: ImageRef, settings: Settings) -> Record:
-    """The record of `unprompt metadata`: what is written, even if the pixels are damaged."""
-    try:
-        data = ref.read()
-        written = metadata.inspect(data)
-        if written is None and not ends_well(data) and is_decodable(format_of(data[:HEAD_SIZE])):
-            found = decode(ref, shorter_side=1, read_metadata=False, **settings.picture_limits)
-            if isinstance(found, Failure):
-                return failure_record(found)
-    except PictureError as error:
-        return failure_record(Failure(ref.source, error.kind, str(error)))
-    return metadata_record(ref.source, written)
+    """The record of `unprompt metadata`."""
+    found = read_written(ref, read_beside=False, **settings.picture_limits)
+    return failure_record(found) if isinstance(found, Failure) else metadata_record(ref.source, found)

@@ -6,7 +6,7 @@ Sources: EXIF 2.32, 4.7.2; Adobe's XMP specification, part 3, 1.1.3; C2PA 2.1, A
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, EXIF_HEADER, XMP_HEADER, Data, Piece
 
@@ -69,7 +69,8 @@ def _exifs(bodies: Iterable[bytes]) -> list[bytes]:
     return _joined(_bodies_behind(EXIF_HEADER, bodies), lambda _last, body: body.startswith(_TIFF_MARKS))
 
 
-def _joined(bodies: Iterable[bytes], begins) -> list[bytes]:  # type: ignore[no-untyped-def]
+def _joined(bodies: Iterable[bytes], begins: Callable[[list[bytes], bytes], bool]) -> list[bytes]:
+    """Join bodies; one that `begins` a group, given the one before it, starts the next."""
     groups: list[list[bytes]] = []
     for body in bodies:
         if not groups or begins(groups[-1], body):
