@@ -43,14 +43,31 @@ class Term:
     gain: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A thing, style or medium that a member sees in the picture, and the probability that its prompt names it."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """The estimated cosine between the answer's vector and the true prompt's; 80 % of them are from `low` to `high`."""
+
+    estimate: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vote:
     """One member's opinion of one picture: a unit vector (384,), texts, or both; neither if it has no opinion.
 
     `texts` are the sentences that the member offers as candidates, best first. `terms` are the vocabulary terms in the
     first of them, in order, and `text_similarity` is its cosine with the picture in the member's own space, if that was
-    measured. `negative_prompt` describes what the picture is least like, if that was asked for. `weight` is the
-    member's share in the preset, 0 to 1.
+    measured. `negative_prompt` describes what the picture is least like, if that was asked for. `concepts` are what the
+    member sees in the picture, most probable first. `weight` is the member's share in the preset, 0 to 1.
     """
 
     member: str
@@ -60,6 +77,7 @@ class Vote:
     terms: tuple[Term, ...] = ()
     text_similarity: float | None = None
     negative_prompt: str | None = None
+    concepts: tuple[Concept, ...] = ()
 
 
 Origin = Literal["metadata", "prediction"]
