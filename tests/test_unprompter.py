@@ -62,7 +62,7 @@ def vectors(unprompter: Unprompter, paths: list[Path], **options: int) -> dict[s
 def test_a_prediction_without_text(unprompter: Unprompter, pictures: list[Path]) -> None:
     (answer,) = unprompter.predict(pictures[0], text=False)
     assert isinstance(answer, Prediction)
-    assert (answer.prompt, answer.similarity, answer.candidates) == ("", None, ())
+    assert (answer.prompt, answer.self_similarity, answer.candidates) == ("", None, ())
     assert (answer.origin, answer.written) == ("prediction", None)
     assert [(vote.member, vote.weight) for vote in answer.votes] == [("linear.1", 0.75), ("linear.2", 0.25)]
     total = sum(vote.weight * vote.vector for vote in answer.votes if vote.vector is not None)
@@ -77,8 +77,8 @@ def test_a_prediction_with_words(unprompter: Unprompter, pictures: list[Path]) -
     similarities = [candidate.similarity for candidate in answer.candidates]
     assert 1 <= len(similarities) <= 3
     assert similarities == sorted(similarities, reverse=True)
-    assert (answer.prompt, answer.similarity) == (answer.candidates[0].text, similarities[0])
-    assert answer.similarity == pytest.approx(float(embed([answer.prompt])[0] @ answer.vector), abs=1e-5)
+    assert (answer.prompt, answer.self_similarity) == (answer.candidates[0].text, similarities[0])
+    assert answer.self_similarity == pytest.approx(float(embed([answer.prompt])[0] @ answer.vector), abs=1e-5)
     assert set(answer.model["models"]) == {"linear.1", "linear.2", "tiny.words", "all-MiniLM-L6-v2.unprompt"}
 
 
@@ -285,7 +285,7 @@ def test_senseless_options_show_at_once(unprompter: Unprompter, options: dict[st
 def test_a_written_prompt_is_the_answer(unprompter: Unprompter, examples: Path) -> None:
     (answer,) = unprompter.predict(examples / "written.png")
     assert isinstance(answer, Prediction)
-    assert (answer.prompt, answer.origin, answer.similarity) == (PROMPT, "metadata", 1.0)
+    assert (answer.prompt, answer.origin, answer.self_similarity) == (PROMPT, "metadata", 1.0)
     assert answer.written is not None
     assert answer.written.negative_prompt
     assert np.allclose(answer.vector, embed([PROMPT])[0], atol=1e-6)
@@ -297,7 +297,7 @@ def test_an_ambiguous_file_offers_every_prompt_that_it_could_mean(unprompter: Un
     written = WrittenPrompt("ComfyUI", "a cat", certainty="ambiguous", candidates=("a cat", "a cow", "a boat"))
     answering = Answering(unprompter.preset)
     answer = answering.answer_written("a.png", written, top=2)
-    assert (answer.prompt, answer.similarity) == ("a cat", 1.0)
+    assert (answer.prompt, answer.self_similarity) == ("a cat", 1.0)
     assert [(candidate.text, candidate.origin) for candidate in answer.candidates] == [
         ("a cat", "metadata"),
         ("a cow", "metadata"),
@@ -373,9 +373,9 @@ def test_a_codebook_draws_the_vector_and_leaves_all_else(
             drawn = codebook.draw(before.vector[None], share=0.3, sharpness=9.0)[0]
             assert np.allclose(answer.vector, drawn, atol=1e-6)
             assert np.abs(answer.vector - before.vector).max() > 0.01
-            assert (answer.prompt, answer.similarity, answer.candidates) == (
+            assert (answer.prompt, answer.self_similarity, answer.candidates) == (
                 before.prompt,
-                before.similarity,
+                before.self_similarity,
                 before.candidates,
             )
             assert to_record(answer)["votes"] == to_record(before)["votes"]
@@ -460,8 +460,8 @@ def test_the_embedded_preset_answers(embedded: Unprompter, examples: Path) -> No
         similarities = [candidate.similarity for candidate in answer.candidates]
         assert 1 <= len(similarities) <= 3
         assert similarities == sorted(similarities, reverse=True)
-        assert answer.similarity == similarities[0]
-        assert answer.similarity == pytest.approx(float(embed([answer.prompt])[0] @ fuse(answer.votes)), abs=1e-4)
+        assert answer.self_similarity == similarities[0]
+        assert answer.self_similarity == pytest.approx(float(embed([answer.prompt])[0] @ fuse(answer.votes)), abs=1e-4)
 
 
 def test_batch_size_and_order_change_no_word(embedded: Unprompter, examples: Path) -> None:

@@ -103,6 +103,12 @@ def _message(body: bytes) -> str:
         return "no message"
 
 
+def _confidence(record: Mapping[str, Any]) -> float:
+    if record["origin"] == "metadata":
+        return 1.0
+    return float(record.get("confidence", {}).get("estimate", 0.0))
+
+
 _WAY = {
     "preset": ("STRING", {"default": "embedded", "tooltip": "The preset that answers in this process."}),
     "server": ("STRING", {"default": "", "tooltip": "http://127.0.0.1:7799 asks a server; empty: this process."}),
@@ -111,14 +117,17 @@ _WAY = {
 
 
 class UnpromptPicture:
-    """A picture's prompt, negative prompt, and how near the prompt comes."""
+    """A picture's prompt, negative prompt, how near the prompt comes to the vector, and how right that should be."""
 
     CATEGORY = CATEGORY
     FUNCTION = "predict"
-    RETURN_TYPES = ("STRING", "STRING", "FLOAT")
-    RETURN_NAMES = ("prompt", "negative", "score")
-    OUTPUT_IS_LIST = (True, True, True)
-    DESCRIPTION = "Turns pictures back into prompts. The negative prompt is empty where none is known."
+    RETURN_TYPES = ("STRING", "STRING", "FLOAT", "FLOAT")
+    RETURN_NAMES = ("prompt", "negative", "score", "confidence")
+    OUTPUT_IS_LIST = (True, True, True, True)
+    DESCRIPTION = (
+        "Turns pictures back into prompts. The negative prompt is empty where none is known; the confidence is 1 for "
+        "a prompt that is written in the file, and 0 where the preset has none."
+    )
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
@@ -127,7 +136,7 @@ class UnpromptPicture:
 
     def predict(
         self, image: Any, preset: str = "embedded", server: str = "", key: str = ""
-    ) -> tuple[list[str], list[str], list[float]]:
+    ) -> tuple[list[str], list[str], list[float], list[float]]:
         """An answer for each picture of the batch."""
         records = answering(preset, server, key).predict(pictures_of(image))
         for record in records:
@@ -136,7 +145,8 @@ class UnpromptPicture:
         return (
             [record["prompt"] for record in records],
             [record.get("negative_prompt", "") for record in records],
-            [float(record["similarity"] or 0.0) for record in records],
+            [float(record.get("self_similarity", record.get("similarity")) or 0.0) for record in records],
+            [_confidence(record) for record in records],
         )
 
 

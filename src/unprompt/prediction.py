@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -41,6 +42,10 @@ class Term:
     category: str
     similarity: float
     gain: float | None = None
+
+
+CONCEPTS_LIMIT = 64
+"""The most concepts that an answer and its votes keep: a member may know thousands, and answers are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,22 +152,39 @@ class Prediction:
     """The answer for one picture.
 
     `vector` (384,) float32 is of unit length. If `origin` is "metadata", it is the written prompt's own vector; if it
-    is "prediction", the fused vector of the votes, drawn towards the preset's codebook if there is one. `similarity` is
-    the cosine between the prompt's own vector and the fused vector before it is drawn; if the only member's text is the
-    answer, it is that vote's `text_similarity`, if measured. If no text was asked for, `prompt` is empty and
-    `similarity` None. `candidates` include the prompt itself, best first; if the file is ambiguous, they are the
-    prompts that it could mean. `model` says what computed the answer: preset, version, hashes.
+    is "prediction", the fused vector of the votes, drawn towards the preset's codebook if there is one. `candidates`
+    include the prompt itself, best first; if the file is ambiguous, they are the prompts that it could mean. `model`
+    says what computed the answer: preset, version, hashes.
+
+    `confidence` estimates how near `vector` is to the true prompt's; None if the preset has no calibration, or if the
+    prompt is written. `concepts` are what the members see, most probable first, at most `CONCEPTS_LIMIT`.
+
+    `self_similarity` says how well the words express the vector, not how right they are: it is the cosine between the
+    prompt's own vector and the fused vector before it is drawn; if the only member's text is the answer, it is that
+    vote's `text_similarity`, if measured. If no text was asked for, `prompt` is empty and `self_similarity` None.
     """
 
     source: str
     prompt: str
     origin: Origin
     vector: Vector
-    similarity: float | None
+    self_similarity: float | None
     candidates: tuple[Candidate, ...]
     votes: tuple[Vote, ...]
     written: WrittenPrompt | None
     model: Mapping[str, Any]
+    confidence: Confidence | None = None
+    concepts: tuple[Concept, ...] = ()
+
+    @property
+    def similarity(self) -> float | None:
+        """The old name of `self_similarity`, which read like a confidence. Deprecated."""
+        warnings.warn(
+            "Prediction.similarity is now called self_similarity; how right an answer is, confidence says",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.self_similarity
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from unprompt.answer.fusing import Votes, fit_weights, fuse
-from unprompt.prediction import EMBEDDING_SIZE, Vector, Vote
+from unprompt.answer.fusing import Votes, fit_weights, fuse, fuse_concepts
+from unprompt.prediction import CONCEPTS_LIMIT, EMBEDDING_SIZE, Concept, Vector, Vote
 
 
 def axis(number: int) -> Vector:
@@ -128,3 +128,22 @@ def test_twins_share_as_they_started() -> None:
     vectors, true = electorate(50)
     twins = np.stack([vectors[:, 0], vectors[:, 0]], axis=1)
     assert fit_weights(Votes.of(twins, true), np.array([0.3, 0.7])) == pytest.approx([0.3, 0.7])
+
+
+def test_concepts_are_the_weighted_mean_of_those_who_name_them() -> None:
+    votes = [
+        Vote("a", 0.75, concepts=(Concept("castle", 0.8), Concept("hill", 0.4))),
+        Vote("b", 0.25, concepts=(Concept("castle", 0.4), Concept("oil", 0.7))),
+        Vote("c", 0.5),
+    ]
+    fused = fuse_concepts(votes)
+    assert [concept.name for concept in fused] == ["castle", "oil", "hill"]
+    assert [concept.probability for concept in fused] == pytest.approx([0.7, 0.7, 0.4])
+    assert fuse_concepts(votes[2:]) == ()
+
+
+def test_the_concepts_of_an_answer_are_bounded() -> None:
+    many = tuple(Concept(f"{number:04}", number % 7 / 10) for number in range(5000))
+    fused = fuse_concepts([Vote("a", 1.0, concepts=many)])
+    assert [concept.name for concept in fused[:2]] == ["0006", "0013"]
+    assert len(fused) == CONCEPTS_LIMIT

@@ -59,7 +59,7 @@ def test_a_codebook_is_built_listed_verified_and_used(
         np.array([plain["embedding"]], np.float32), share=0.5, sharpness=10
     )
     assert np.allclose(drawn["embedding"], expected[0], atol=1e-5)
-    assert all(drawn[key] == plain[key] for key in ("prompt", "similarity", "candidates", "votes"))
+    assert all(drawn[key] == plain[key] for key in ("prompt", "self_similarity", "candidates", "votes"))
     assert "book.tiny" in drawn["model"]["models"]
 
 

@@ -65,7 +65,7 @@ def test_a_record_says_each_term(unprompt: Unprompt, options: list[str], example
     for term in vote["terms"]:
         assert set(term) == {"text", "list", "similarity", "gain"}
         assert term["text"] in record["prompt"]
-    assert record["similarity"] == vote["text_similarity"] < 0.999
+    assert record["self_similarity"] == vote["text_similarity"] < 0.999
     assert "vocabulary" in " ".join(record["model"]["models"])
 
 

@@ -76,11 +76,12 @@ def test_a_batch_gives_a_list_of_prompts(pack: ModuleType, service: Running, pre
     node = pack.NODE_CLASS_MAPPINGS["UnpromptPicture"]()
     tensor, pixels = images()
     way = {"preset": str(preset)} if through == "process" else {"server": service.url}
-    prompts, negatives, scores = getattr(node, node.FUNCTION)(image=tensor, **way)
+    prompts, negatives, scores, confidences = getattr(node, node.FUNCTION)(image=tensor, **way)
     expected = list(load(preset, threads=1).predict(list(pixels)))
     assert prompts == [answer.prompt for answer in expected]
     assert negatives == ["", ""]
-    assert scores == pytest.approx([answer.similarity for answer in expected], abs=1e-5)
+    assert scores == pytest.approx([answer.self_similarity for answer in expected], abs=1e-5)
+    assert confidences == [0.0] * len(expected)  # this preset is not calibrated
 
 
 @pytest.mark.parametrize("through", ["process", "server"])

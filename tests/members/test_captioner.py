@@ -92,7 +92,7 @@ def test_where_it_finds_no_words_others_decide(silent: Path, tmp_path: Path, exa
 def test_where_nobody_finds_words_the_answer_is_empty(silent: Path, tmp_path: Path, examples: Path) -> None:
     unprompter = Unprompter(load_preset(preset(tmp_path, silent, question="", beams=1, min_length=0)))
     (answer,) = unprompter.predict([str(examples / "coffee.jpg")])
-    assert (answer.prompt, answer.candidates, answer.similarity) == ("", (), None)
+    assert (answer.prompt, answer.candidates, answer.self_similarity) == ("", (), None)
     assert np.array_equal(answer.vector, unprompter.encoder.encode([""])[0])
 
 

@@ -93,6 +93,9 @@ ANSWER: dict[str, Any] = {
     "source": "a.png",
     "prompt": 'a "cat", by night',
     "origin": "metadata",
+    "confidence": {"estimate": 0.52, "low": 0.35, "high": 0.66},
+    "concepts": [{"name": "castle", "probability": 0.834}, {"name": "oil painting", "probability": 0.41}],
+    "self_similarity": 0.123457,
     "similarity": 0.123457,
     "candidates": [],
     "votes": [],
@@ -104,8 +107,8 @@ ANSWER: dict[str, Any] = {
 }
 FAILED = {"source": "b\udcff.png", "error": {"kind": "truncated", "message": "it ends early"}}
 COLUMNS = (
-    "source,prompt,origin,similarity,tool,certainty,negative_prompt,settings,resources,note,"
-    "missing,error_kind,error_message"
+    "source,prompt,origin,confidence,confidence_low,confidence_high,concepts,tool,certainty,negative_prompt,settings,"
+    "resources,note,missing,error_kind,error_message"
 )
 
 
@@ -117,15 +120,16 @@ def test_csv() -> None:
     text = table([ANSWER, FAILED])
     assert text.splitlines() == [
         COLUMNS,
-        'a.png,"a ""cat"", by night",metadata,0.123457,AUTOMATIC1111,written,dog,'
+        'a.png,"a ""cat"", by night",metadata,0.52,0.35,0.66,castle 0.83; oil painting 0.41,'
+        "AUTOMATIC1111,written,dog,"
         '"{""Seed"": 1, ""Größe"": ""1x1""}",,,,,',
-        "b\\udcff.png,,,,,,,,,,,truncated,it ends early",
+        "b\\udcff.png,,,,,,,,,,,,,,truncated,it ends early",
     ]
     assert "\r" not in text
     first, second = csv.DictReader(io.StringIO(text))
     assert first["prompt"] == ANSWER["prompt"]
     assert json.loads(first["settings"]) == ANSWER["settings"]
-    assert (second["prompt"], second["similarity"]) == ("", "")
+    assert (second["prompt"], second["confidence"]) == ("", "")
 
 
 def test_a_row_says_who_did_not_vote_and_why() -> None:
@@ -240,7 +244,7 @@ def test_standard_output_is_flushed_and_stays_open() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     jsonl, table, array, text, _ = run.stdout.split("---\n")
     assert json.loads(jsonl) == json.loads(array)[0] == {"source": "a", "prompt": "p"}
-    assert table == f"{COLUMNS}\na,p,,,,,,,,,,,\n"
+    assert table == f"{COLUMNS}\na,p,,,,,,,,,,,,,,\n"
     assert text == "p\n"
 
 

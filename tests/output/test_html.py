@@ -25,7 +25,8 @@ def answer(source: object, prompt: str = "a cat on the moon", **more: Any) -> di
         "source": str(source),
         "prompt": prompt,
         "origin": "prediction",
-        "similarity": 0.5,
+        "confidence": {"estimate": 0.52, "low": 0.35, "high": 0.66},
+        "concepts": [{"name": f"{MARKUP} castle", "probability": 0.83}] * 20,
         "candidates": [],
         **more,
     }
@@ -95,7 +96,8 @@ def test_prompt_and_thumbnail_stand_side_by_side(tmp_path: Path, pictures: list[
         "a cat on the moon",
         "a dog",
         "Steps",
-        "similarity 0.50",
+        "confidence 0.52 (0.35 to 0.66)",
+        "castle 0.83; ",
         "kind: truncated",
         "3 pictures, 1 of them",
     ):

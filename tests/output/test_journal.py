@@ -38,7 +38,7 @@ def answer(seed: int = 0) -> Prediction:
         prompt=f"a cat on {seed} roofs",
         origin="prediction",
         vector=vector,
-        similarity=seed / 3,
+        self_similarity=seed / 3,
         candidates=(Candidate(f"a cat on {seed} roofs", seed / 3, "edited"),),
         votes=(Vote("regressor", 1.0, vector=np.nextafter(vector, np.float32(1))),),
         written=None,

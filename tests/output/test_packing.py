@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from unprompt.output.packing import pack, unpack
-from unprompt.prediction import Candidate, Prediction, Resource, Term, Vector, Vote, WrittenPrompt, WrittenText
+from unprompt.prediction import (
+    Candidate,
+    Concept,
+    Confidence,
+    Prediction,
+    Resource,
+    Term,
+    Vector,
+    Vote,
+    WrittenPrompt,
+    WrittenText,
+)
 
 MODEL = {"unprompt": "0.1.0", "preset": "embedded", "preset_hash": "fb18", "models": {"vit": "d700", "decoder": "b1d6"}}
 
@@ -25,7 +36,7 @@ def answer(seed: int = 0, **changes: Any) -> Prediction:
         "prompt": f"a cat on {seed} roofs",
         "origin": "prediction",
         "vector": vector,
-        "similarity": 0.1 + seed / 3,
+        "self_similarity": 0.1 + seed / 3,
         "candidates": (Candidate(f"a cat on {seed} roofs", 0.1 + seed / 3, "edited"), Candidate("a cat", 0.1, "clip")),
         "votes": (
             Vote("regressor", 2 / 3, vector=np.nextafter(vector, np.float32(1))),
@@ -36,11 +47,14 @@ def answer(seed: int = 0, **changes: Any) -> Prediction:
                 terms=(Term("oil", "mediums", 0.1 + seed / 7, -1e-9), Term("猫", "flavors", 1 / 3)),
                 text_similarity=0.3,
                 negative_prompt="blurry",
+                concepts=(Concept("cat", 1 / 3), Concept("猫", 1e-9)),
             ),
             Vote("neighbours", 1e-300, vector=unit_vector(seed + 1), texts=("猫",)),
         ),
         "written": None,
         "model": MODEL,
+        "confidence": Confidence(0.1 + seed / 7, -1 / 3, 0.9),
+        "concepts": (Concept("cat", 1 / 3), Concept("猫", 1e-9)),
     }
     return Prediction(**(values | changes))
 
@@ -88,12 +102,12 @@ COMPUTED = WrittenPrompt(
     "prediction",
     [
         answer(),
-        answer(prompt="", similarity=None, candidates=(), votes=()),
-        answer(origin="metadata", similarity=1.0, written=WRITTEN),
+        answer(prompt="", self_similarity=None, candidates=(), votes=(), confidence=None, concepts=()),
+        answer(origin="metadata", self_similarity=1.0, written=WRITTEN),
         answer(written=WrittenPrompt("ComfyUI", "a cat")),
         answer(origin="metadata", written=COMPUTED),
         answer(source="caf\udce9.png", prompt="\ud83d\ude00 \ude00 😀 \u2028 \x00 猫"),
-        answer(similarity=5e-324, vector=np.full(384, -0.0, np.float32)),
+        answer(self_similarity=5e-324, vector=np.full(384, -0.0, np.float32)),
         answer(vector=np.full(384, np.nan, np.float32)),
         answer(model={}),
     ],
@@ -165,8 +179,12 @@ OLD = '{"tool":"A","prompt":"b","negative_prompt":null,"settings":{},"raw":"(b)"
 
 
 def test_an_answer_that_an_earlier_version_packed() -> None:
-    written = unpack(packed_json(GOOD.replace('"written":null', f'"written":{OLD}'))).written
-    assert written == WrittenPrompt("A", "b", raw="(b)", weighted=True)
+    old = GOOD.replace('"written":null', f'"written":{OLD}').replace('"similarity":null', '"similarity":0.25')
+    found = unpack(packed_json(old.replace('"votes":[]', '"votes":[["a",1.0,false,["b"],null,null,[]]]')))
+    assert found.written == WrittenPrompt("A", "b", raw="(b)", weighted=True)
+    assert (found.self_similarity, found.confidence, found.concepts) == (0.25, None, ())
+    assert found.votes == (found.votes[0],)
+    assert (found.votes[0].texts, found.votes[0].concepts) == (("b",), ())
 
 
 @pytest.mark.parametrize(
@@ -187,6 +205,10 @@ def test_an_answer_that_an_earlier_version_packed() -> None:
         packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,true,[],null,null,[]]]')),
         packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],null,null,[["oil"]]]]')),
         packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],"0.1",null,[]]]')),
+        packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],null,null,[],[["cat","1"]]]]')),
+        packed_json(GOOD.replace('"votes":[]', '"votes":[["a",1.0,false,[],null,null,[],[],[]]]')),
+        packed_json(GOOD.replace('"model":{}', '"model":{},"confidence":[0.5,0.4]')),
+        packed_json(GOOD.replace('"model":{}', '"model":{},"concepts":[["cat"]]')),
         packed_json(GOOD.replace('"written":null', f'"written":{OLD[:-1]},"certainty":"sure"}}')),
         packed_json(GOOD, b""),
         packed_json(GOOD, bytes(7)),

@@ -24,6 +24,9 @@ ANSWER: dict[str, Any] = {
     "prompt": "a\x1b \x00 \ud800 猫",
     "text": "photo of a cat",
     "origin": "metadata",
+    "confidence": {"estimate": 0.52, "low": 0.35, "high": 0.66},
+    "concepts": [{"name": "castle \ud800", "probability": 0.83}, {"name": "oil painting", "probability": 0.41}],
+    "self_similarity": 0.123457,
     "similarity": 0.123457,
     "candidates": [{"text": "a cat", "similarity": 0.5, "from": "decoder"}],
     "votes": [{"member": "regressor", "weight": 1.0}],
@@ -57,7 +60,11 @@ def test_a_row_a_record(tmp_path: Path) -> None:
         "prompt": "a\x1b \x00 \\ud800 猫",
         "text": "photo of a cat",
         "origin": "metadata",
-        "similarity": 0.123457,
+        "confidence": 0.52,
+        "confidence_low": 0.35,
+        "confidence_high": 0.66,
+        "concepts": [{"name": "castle \\ud800", "probability": 0.83}, {"name": "oil painting", "probability": 0.41}],
+        "self_similarity": 0.123457,
         "tool": "AUTOMATIC1111",
         "certainty": "ambiguous",
         "negative_prompt": None,
@@ -78,7 +85,7 @@ def test_types_are_the_same_whatever_is_in_it(tmp_path: Path) -> None:
     written(tmp_path / "failed.parquet", [FAILED], embedding=True)
     empty = parquet.read_schema(tmp_path / "empty.parquet")
     assert empty.equals(parquet.read_schema(tmp_path / "failed.parquet"))
-    assert str(empty.field("similarity").type) == "double"
+    assert str(empty.field("self_similarity").type) == str(empty.field("confidence").type) == "double"
     assert str(empty.field("embedding").type) == "fixed_size_list<element: float>[384]"
     assert "text" not in empty.names
 

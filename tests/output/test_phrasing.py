@@ -14,12 +14,13 @@ RECORD: dict[str, Any] = {
     "source": "/pictures/10_dog/a.b.png",
     "prompt": "a red dog, by night",
     "origin": "metadata",
-    "similarity": 0.123457,
+    "self_similarity": 0.123457,
+    "confidence": {"estimate": 0.52, "low": 0.35, "high": 0.66},
     "tool": "Fooocus",
     "negative_prompt": "cat",
     "settings": {"CFG scale": 7, "Seed": 1, "Styles": "anime", "Clip-skip": 2, "Tiling": True},
 }
-BARE = {"source": "b.png", "prompt": "a dog", "origin": "prediction", "similarity": None}
+BARE = {"source": "b.png", "prompt": "a dog", "origin": "prediction", "self_similarity": None}
 
 
 def test_without_wishes_it_is_the_prompt_on_one_line() -> None:
@@ -34,7 +35,8 @@ def test_without_wishes_it_is_the_prompt_on_one_line() -> None:
         ("{prompt}", "a red dog, by night"),
         ("{prompt} --no {negative_prompt}", "a red dog, by night --no cat"),
         ("{name}|{folder}|{source}", "a.b|10_dog|/pictures/10_dog/a.b.png"),
-        ("{tool} {origin} {similarity}", "Fooocus metadata 0.123457"),
+        ("{tool} {origin} {confidence}", "Fooocus metadata 0.52"),
+        ("{self_similarity} {similarity}", "0.123457 0.123457"),
         ("{style}, {styles}", "anime, anime"),
         ("{seed} {SEED} { Seed }", "1 1 1"),
         ("{cfg_scale} {CFG scale} {clip_skip} {clip-skip} {tiling}", "7 7 2 2 True"),
@@ -50,6 +52,7 @@ def test_templates(template: str, text: str) -> None:
     ("template", "text"),
     [
         ("{prompt}, {style}", "a dog"),
+        ("{prompt}, {confidence}", "a dog"),
         ("{style}, {prompt}", "a dog"),
         ("{style}, {seed}, {prompt}, {style} , {steps}", "a dog"),
         ("{prompt}, {style}, {lora},8k", "a dog,8k"),

@@ -7,10 +7,21 @@ import numpy as np
 import pytest
 
 from unprompt.output.jsonl import to_json
-from unprompt.output.records import metadata_record, to_record
+from unprompt.output.records import CONCEPTS_WRITTEN, metadata_record, to_record
 from unprompt.output.tables import table_columns, table_row
 from unprompt.output.text import prompt_line, score_lines
-from unprompt.prediction import Candidate, Failure, Prediction, Resource, Term, Vote, WrittenPrompt, WrittenText
+from unprompt.prediction import (
+    Candidate,
+    Concept,
+    Confidence,
+    Failure,
+    Prediction,
+    Resource,
+    Term,
+    Vote,
+    WrittenPrompt,
+    WrittenText,
+)
 
 VECTOR = np.eye(384, dtype=np.float32)[0]
 MODEL = {"unprompt": "1", "preset": "p", "preset_hash": "h", "models": {"m": "i"}}
@@ -37,7 +48,7 @@ def prediction(**changes: object) -> Prediction:
         "prompt": "a cat",
         "origin": "prediction",
         "vector": VECTOR,
-        "similarity": 0.123456789,
+        "self_similarity": 0.123456789,
         "candidates": (Candidate("a cat", 0.123456789, "decoder"), Candidate("a dog", 0.1, "clip")),
         "votes": (Vote("regressor", 2 / 3, vector=VECTOR), Vote("clip", 1 / 3, texts=("a dog", "a cow"))),
         "written": None,
@@ -51,6 +62,7 @@ def test_a_prediction() -> None:
         "source": "a.png",
         "prompt": "a cat",
         "origin": "prediction",
+        "self_similarity": 0.123457,
         "similarity": 0.123457,
         "candidates": [
             {"text": "a cat", "similarity": 0.123457, "from": "decoder"},
@@ -131,14 +143,46 @@ def test_a_maker_without_a_prompt() -> None:
 
 def test_a_row_of_a_table_holds_what_the_file_says() -> None:
     row = table_row(metadata_record("a.png", AMBIGUOUS))
-    assert set(table_columns(text=True, embedding=True)) | {"texts", "candidates", "votes"} == set(row)
+    of_parquet = {"self_similarity", "texts", "candidates", "votes"}
+    assert set(table_columns(text=True, embedding=True)) | of_parquet == set(row)
     assert (row["certainty"], json.loads(row["resources"])[1]) == ("ambiguous", {"kind": "checkpoint", "name": "m"})
     assert json.loads(row["candidates"]) == [{"text": "a cat"}, {"text": "a cow"}]
 
 
 def test_without_text() -> None:
-    record = to_record(prediction(prompt="", similarity=None, candidates=()))
-    assert (record["prompt"], record["similarity"], record["candidates"]) == ("", None, [])
+    record = to_record(prediction(prompt="", self_similarity=None, candidates=()))
+    assert (record["prompt"], record["self_similarity"], record["candidates"]) == ("", None, [])
+
+
+def test_how_sure_it_is_and_what_it_sees_come_along() -> None:
+    concepts = tuple(Concept(f"thing {number}", 1 / (number + 1)) for number in range(64))
+    record = to_record(prediction(confidence=Confidence(0.52, 0.3512345678, 0.66), concepts=concepts))
+    assert record["confidence"] == {"estimate": 0.52, "low": 0.351235, "high": 0.66}
+    assert record["concepts"][:2] == [
+        {"name": "thing 0", "probability": 1.0},
+        {"name": "thing 1", "probability": 0.5},
+    ]
+    assert len(record["concepts"]) == CONCEPTS_WRITTEN
+    row = table_row(record)
+    assert (row["confidence"], row["confidence_low"], row["confidence_high"]) == (0.52, 0.351235, 0.66)
+    assert row["concepts"].startswith("thing 0 1.00; thing 1 0.50; thing 2 0.33; ")
+    assert not {"confidence", "concepts"} & to_record(prediction()).keys()
+    assert table_row(to_record(prediction()))["concepts"] is None
+
+
+def test_the_old_name_of_self_similarity_still_works() -> None:
+    with pytest.warns(DeprecationWarning, match="self_similarity"):
+        assert prediction().similarity == prediction().self_similarity
+    record = to_record(prediction())
+    assert record["similarity"] == record["self_similarity"]
+
+
+def test_a_terminal_shows_how_sure_it_is() -> None:
+    record = to_record(prediction(confidence=Confidence(0.52, 0.35, 0.66)))
+    assert prompt_line(record, named=False) == "a cat"
+    assert prompt_line(record, named=False, sure=True) == "a cat\nconfidence 0.52 (0.35 to 0.66)"
+    assert prompt_line(record, named=True, sure=True) == "a.png\ta cat\tconfidence 0.52 (0.35 to 0.66)"
+    assert prompt_line(to_record(prediction()), named=True, sure=True) == "a.png\ta cat"
 
 
 def test_a_failure() -> None:

@@ -110,7 +110,7 @@ def test_prompts_are_scored(service: Running, preset: Path) -> None:
 def test_the_live_score_of_the_page_is_the_cosine(service: Running) -> None:
     record = service.post("/v1/predict?embedding=true", content=png(4)).json()
     text = service.post("/v1/embeddings", json={"input": record["prompt"]}).json()["data"][0]["embedding"]
-    assert np.dot(record["embedding"], text) == pytest.approx(record["similarity"], abs=1e-5)
+    assert np.dot(record["embedding"], text) == pytest.approx(record["self_similarity"], abs=1e-5)
 
 
 @pytest.mark.parametrize("query", ["text", "embedding", "image"])

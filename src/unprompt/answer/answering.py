@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from unprompt.answer.codebook import Codebook, check_codebook
-from unprompt.answer.fusing import fuse
+from unprompt.answer.fusing import fuse, fuse_concepts
 from unprompt.answer.wording import Wording
 from unprompt.images.decode import Picture
 from unprompt.members.device_room import Turns
@@ -18,7 +18,7 @@ from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import find_model
-from unprompt.prediction import Candidate, Prediction, Vector, Vote, WrittenPrompt
+from unprompt.prediction import CONCEPTS_LIMIT, Candidate, Prediction, Vector, Vote, WrittenPrompt
 from unprompt.presets import Preset
 from unprompt.progress import Step
 from unprompt.text.decoder import Decoder
@@ -82,16 +82,18 @@ class Answering:
         """The prediction of a picture from its votes, with up to `top` candidates; 0: without words."""
         fused = self.fused(votes)
         candidates = self._candidates(fused, votes) if top else ()
+        votes = tuple(map(_shortened, votes))
         return Prediction(
             source=picture.source,
             prompt=candidates[0].text if candidates else "",
             origin="prediction",
             vector=self._drawn(fused) if _has_vector(votes) else fused,
-            similarity=self._similarity(candidates, votes),
+            self_similarity=self._self_similarity(candidates, votes),
             candidates=candidates[:top],
             votes=votes,
             written=picture.written,
             model=self._model(self._identities(with_words=top > 0)),
+            concepts=fuse_concepts(votes),
         )
 
     def answer_written(self, source: str, written: WrittenPrompt, top: int = 1) -> Prediction:
@@ -106,7 +108,7 @@ class Answering:
             prompt=written.prompt,
             origin="metadata",
             vector=vector,
-            similarity=1.0,
+            self_similarity=1.0,
             candidates=(
                 Candidate(written.prompt, 1.0, METADATA),
                 *(Candidate(text, float(other @ vector), METADATA) for text, other in others),
@@ -124,7 +126,7 @@ class Answering:
         """All that computes an answer: the version, the preset, and each model by its hash."""
         return self._model({**self._identities(with_words=words), **_identity(self.encoder.folder)})
 
-    def _similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
+    def _self_similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
         """The cosine of the prompt with the fused vector; with the picture, where a lone member measured that."""
         if not candidates:
             return None
@@ -189,6 +191,11 @@ class Answering:
 
 def _identity(folder: ModelFolder) -> dict[str, str]:
     return {folder.name: folder.identity()}
+
+
+def _shortened(vote: Vote) -> Vote:
+    """The vote with as many of its concepts as an answer keeps."""
+    return vote if len(vote.concepts) <= CONCEPTS_LIMIT else replace(vote, concepts=vote.concepts[:CONCEPTS_LIMIT])
 
 
 def _has_vector(votes: Sequence[Vote]) -> bool:

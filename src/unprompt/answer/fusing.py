@@ -1,7 +1,8 @@
-"""Votes fused into one vector, and weights fitted to pictures whose prompts are known."""
+"""Votes fused into one vector and one list of concepts, and weights fitted to pictures whose prompts are known."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.prediction import Vector, Vote
+from unprompt.prediction import CONCEPTS_LIMIT, Concept, Vector, Vote
 
 Weights: TypeAlias = npt.NDArray[np.float64]
 Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -39,6 +40,24 @@ def fuse(votes: Sequence[Vote]) -> Vector:
         total = vectors[weights.argmax()]
         length = np.linalg.norm(total)
     return np.asarray(total / length, np.float32)
+
+
+def fuse_concepts(votes: Sequence[Vote]) -> tuple[Concept, ...]:
+    """The concepts of the votes, most probable first, equals by name; at most `CONCEPTS_LIMIT`.
+
+    A probability is the weighted mean over the members that name the concept: others may not know the word.
+    """
+    named: dict[str, list[tuple[float, float]]] = {}
+    for vote in votes:
+        for concept in vote.concepts:
+            named.setdefault(concept.name, []).append((vote.weight, concept.probability))
+    fused = [Concept(name, _mean(weighted)) for name, weighted in named.items()]
+    return tuple(heapq.nsmallest(CONCEPTS_LIMIT, fused, key=lambda concept: (-concept.probability, concept.name)))
+
+
+def _mean(weighted: Sequence[tuple[float, float]]) -> float:
+    total = sum(weight for weight, _ in weighted)
+    return sum(weight * value for weight, value in weighted) / total if len(weighted) > 1 else weighted[0][1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

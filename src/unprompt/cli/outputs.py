@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,7 +65,7 @@ class OutputOptions:
             "--template",
             metavar="TEXT",
             help="What a text says: {prompt}, {negative_prompt}, {name}, {folder}, {source}, {tool}, {origin}, "
-            "{similarity}, {style}, or a setting from the file such as {seed}.",
+            "{confidence}, {style}, or a setting from the file such as {seed}.",
         ),
     ] = None
     failures: Annotated[
@@ -263,12 +264,14 @@ def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None)
             from unprompt.output.sidecars import Sidecars
 
             sidecars = Sidecars(options.output, options.existing)
+        # For people alone: a program that reads the lines wants the prompts as they are.
+        sure = options.output is None and phrasing is None and sys.stdout.isatty()
         if options.writes_records:
             records = stack.enter_context(
                 open_writer(
                     options.record_format,
                     None if options.sidecar else options.output,
-                    lambda record: prompt_line(record, named=record["source"] != alone),
+                    lambda record: prompt_line(record, named=record["source"] != alone, sure=sure),
                     resume=options.resume,
                     text=phrasing is not None,
                     embedding=options.embedding,

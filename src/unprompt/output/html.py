@@ -26,6 +26,8 @@ from unprompt.images.files import LocalFile
 from unprompt.images.ref import ImageRef
 from unprompt.output.files import ContinuedFile, open_continued, plain_place
 from unprompt.output.formats import Format
+from unprompt.output.tables import concepts_text
+from unprompt.output.text import confidence_text
 
 if TYPE_CHECKING:
     from unprompt.output.records import Record
@@ -36,6 +38,7 @@ PAGE_PICTURES = 500
 _SIDE = 320  # pixels of a thumbnail's longer side
 _QUALITY = 78
 _LONGEST = 20_000  # characters of a text
+_CONCEPTS = 6  # of a card
 _MARK = b"unprompt gallery 1"
 _HERE = Path(__file__).parent
 _NO_PICTURE = '<div class="none">no thumbnail</div>'
@@ -176,6 +179,8 @@ def _thumbnail(picture: ImageRef) -> str:
 
 def _answer(record: Record) -> str:
     parts = [f'<p class="prompt">{_text(record.get("text") or record.get("prompt") or "")}</p>']
+    if concepts := record.get("concepts"):
+        parts.append(f'<p class="concepts"><b>Sees:</b> {_text(concepts_text(concepts[:_CONCEPTS]))}</p>')
     if negative := record.get("negative_prompt"):
         parts.append(f'<p class="negative"><b>Negative:</b> {_text(negative)}</p>')
     if settings := record.get("settings"):
@@ -185,19 +190,12 @@ def _answer(record: Record) -> str:
 
 
 def _facts(record: Record) -> str:
-    facts = [
-        record.get("tool"),
-        *(f"{name} {record[name]:.2f}" for name in ("confidence", "similarity") if _is_number(record.get(name))),
-    ]
+    facts = [record.get("tool"), confidence_text(record)]
     return "".join(f"<span>{_text(fact)}</span>" for fact in facts if fact)
 
 
 def _failure(error: Any) -> str:
     return f'<p class="error">{_text(error["message"])}</p><p class="soft">kind: {_text(error["kind"])}</p>'
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _text(value: object) -> str:

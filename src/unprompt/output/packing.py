@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
 import numpy as np
@@ -22,6 +22,8 @@ from unprompt.prediction import (
     EMBEDDING_SIZE,
     Candidate,
     Certainty,
+    Concept,
+    Confidence,
     Origin,
     Prediction,
     Resource,
@@ -65,23 +67,29 @@ def unpack(packed: bytes) -> Prediction:
 
 
 def _content(prediction: Prediction) -> dict[str, Any]:
-    written = prediction.written
+    written, found = prediction.written, prediction.confidence
     return {
         "source": prediction.source,
         "prompt": prediction.prompt,
         "origin": prediction.origin,
-        "similarity": prediction.similarity,
+        "self_similarity": prediction.self_similarity,
         "candidates": [[candidate.text, candidate.similarity, candidate.origin] for candidate in prediction.candidates],
         "votes": [_vote_content(vote) for vote in prediction.votes],
         "written": None if written is None else _written_content(written),
         "model": dict(prediction.model),
+        "confidence": None if found is None else [found.estimate, found.low, found.high],
+        "concepts": _concepts_content(prediction.concepts),
     }
 
 
 def _vote_content(vote: Vote) -> list[Any]:
     terms = [[term.text, term.category, term.similarity, term.gain] for term in vote.terms]
-    own = [vote.text_similarity, vote.negative_prompt, terms]
+    own = [vote.text_similarity, vote.negative_prompt, terms, _concepts_content(vote.concepts)]
     return [vote.member, vote.weight, vote.vector is not None, vote.texts, *own]
+
+
+def _concepts_content(concepts: Sequence[Concept]) -> list[Any]:
+    return [[concept.name, concept.probability] for concept in concepts]
 
 
 def _written_content(written: WrittenPrompt) -> dict[str, Any]:
@@ -106,7 +114,10 @@ def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Predictio
         prompt=_text(content["prompt"]),
         origin=_one_of(get_args(Origin), content["origin"]),
         vector=next(vectors),
-        similarity=_optional(_number, content["similarity"]),
+        # Answers that were packed by an earlier version have the old name, and lack confidence and concepts.
+        self_similarity=_optional(
+            _number, content["self_similarity" if "self_similarity" in content else "similarity"]
+        ),
         candidates=tuple(
             Candidate(_text(text), _number(similarity), _text(origin))
             for text, similarity, origin in content["candidates"]
@@ -117,11 +128,13 @@ def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Predictio
         ),
         written=_optional(_written, content["written"]),
         model=dict(content["model"]),
+        confidence=_optional(_confidence, content.get("confidence")),
+        concepts=_concepts(content.get("concepts", ())),
     )
 
 
 def _vote(content: list[Any], vectors: Iterator[Vector]) -> Vote:
-    member, weight, has_vector, texts, similarity, negative, terms = content
+    member, weight, has_vector, texts, similarity, negative, terms, *later = content
     return Vote(
         _text(member),
         _number(weight),
@@ -133,7 +146,17 @@ def _vote(content: list[Any], vectors: Iterator[Vector]) -> Vote:
         ),
         _optional(_number, similarity),
         _optional(_text, negative),
+        *map(_concepts, later),
     )
+
+
+def _confidence(content: list[Any]) -> Confidence:
+    estimate, low, high = map(_number, content)
+    return Confidence(estimate, low, high)
+
+
+def _concepts(content: Iterable[Any]) -> tuple[Concept, ...]:
+    return tuple(Concept(_text(name), _number(probability)) for name, probability in content)
 
 
 def _written(content: dict[str, Any]) -> WrittenPrompt:

@@ -20,11 +20,14 @@ GROUP_ROWS = 1000
 GROUP_BYTES = 8_000_000
 """A row group is kept in memory until it has this many rows or bytes; then it is written."""
 
+_NUMBERS = ("confidence", "confidence_low", "confidence_high", "self_similarity")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ParquetWriter:
-    """Writes the columns of csv with types, and `texts`, `candidates` and `votes` as JSON; missing values are null.
+    """Writes the columns of csv with types; missing values are null.
+
+    It also has `self_similarity` and, as JSON, `texts`, `candidates` and `votes`; `concepts` is a list of structs.
 
     A parquet file can be read only once its footer is written. So it grows beside its final place, as .NAME.part, and
     is put there when it is closed, also after an interruption, with the answers so far. A killed run leaves the old
@@ -38,8 +41,13 @@ class ParquetWriter:
             import pyarrow
             from pyarrow import parquet
         self._path = plain_place(path, "parquet")
-        columns = (*table_columns(text=text, embedding=embedding), "texts", "candidates", "votes")
-        types = {"similarity": pyarrow.float64(), "embedding": pyarrow.list_(pyarrow.float32(), EMBEDDING_SIZE)}
+        columns = (*table_columns(text=text, embedding=embedding), "self_similarity", "texts", "candidates", "votes")
+        concept = pyarrow.struct([("name", pyarrow.string()), ("probability", pyarrow.float64())])
+        types = {
+            **dict.fromkeys(_NUMBERS, pyarrow.float64()),
+            "concepts": pyarrow.list_(concept),
+            "embedding": pyarrow.list_(pyarrow.float32(), EMBEDDING_SIZE),
+        }
         self._schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
         self._new_batch = pyarrow.RecordBatch.from_pydict
         self._rows: list[dict[str, Any]] = []
@@ -49,7 +57,7 @@ class ParquetWriter:
 
     def write(self, record: Record) -> None:
         """Add one record; its row group is written once it is large enough. Raises DataError if that fails."""
-        row = table_row(record)
+        row = table_row(record) | {"concepts": _concepts(record)}
         cells = {name: _readable(row[name]) for name in self._schema.names}
         self._rows.append(cells)
         self._count += 1
@@ -100,6 +108,11 @@ class ParquetWriter:
     def _drop(self) -> None:
         self._writer.is_open = False  # else it would write its footer when it is garbage-collected
         self._pending.discard()
+
+
+def _concepts(record: Record) -> list[Record] | None:
+    found = record.get("concepts")
+    return None if found is None else [concept | {"name": _readable(concept["name"])} for concept in found]
 
 
 def _readable(cell: Any) -> Any:

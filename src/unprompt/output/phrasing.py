@@ -32,7 +32,7 @@ class Phrasing:
 
     First the `replacements` (old, new) are applied to the prompt, in order. Then the fields of the `template` are
     filled in: `{prompt}`, `{negative_prompt}`, `{source}`, `{name}` (of the file, without its suffix), `{folder}` (its
-    name), `{tool}`, `{origin}`, `{similarity}`, `{style}`; any other name is a setting in the file's metadata ("CFG
+    name), `{tool}`, `{origin}`, `{confidence}`, `{style}`; any other name is a setting in the file's metadata ("CFG
     scale" is `{cfg_scale}`). With an empty field, the comma that separated it is removed. `prefix` and `suffix` are
     added unchanged, and the text between them is cut, at a comma or else at a word, so that CLIP counts no more than
     `max_tokens` in all (it reads 75).
@@ -94,7 +94,9 @@ _FIELDS: Mapping[str, _Field] = {
     "folder": lambda record, settings: _folder(record["source"]),
     "tool": lambda record, settings: record.get("tool"),
     "origin": lambda record, settings: record.get("origin"),
-    "similarity": lambda record, settings: record.get("similarity"),
+    "confidence": lambda record, settings: record.get("confidence", {}).get("estimate"),
+    "self_similarity": lambda record, settings: record.get("self_similarity"),
+    "similarity": lambda record, settings: record.get("self_similarity"),  # its old name
     "style": lambda record, settings: next((settings[name] for name in _STYLE_SETTINGS if settings.get(name)), None),
 }
 """The value of each field, from the record and its settings; `{prompt}` is filled in by `Phrasing` itself."""

@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from unprompt.prediction import Candidate, Failure, Prediction, Resource, Term, Vector, Vote, WrittenPrompt, WrittenText
+from unprompt.prediction import (
+    Candidate,
+    Concept,
+    Confidence,
+    Failure,
+    Prediction,
+    Resource,
+    Term,
+    Vector,
+    Vote,
+    WrittenPrompt,
+    WrittenText,
+)
 
 Record = dict[str, Any]
 
 _DIGITS = 6
 """Decimals of a number: finer than the models can distinguish, coarser than float32's precision of a cosine."""
 
+CONCEPTS_WRITTEN = 20
+"""The most concepts in a record; the others are hardly probable."""
+
 
 def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Record:
     """Convert an answer to JSON: `source` and `error`, or the prompt with its candidates, votes and metadata.
 
-    Keys without a value are omitted. `embedding` adds the vector's 384 numbers.
+    Keys without a value are omitted. `similarity` is the old name of `self_similarity`, for readers of before.
+    `embedding` adds the vector's 384 numbers.
     """
     if isinstance(result, Failure):
         return failure_record(result)
@@ -24,7 +40,10 @@ def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Recor
         "source": result.source,
         "prompt": result.prompt,
         "origin": result.origin,
-        "similarity": None if result.similarity is None else rounded(result.similarity),
+        **({} if result.confidence is None else {"confidence": confidence_record(result.confidence)}),
+        **({"concepts": _concepts(result.concepts)} if result.concepts else {}),
+        "self_similarity": _rounded(result.self_similarity),
+        "similarity": _rounded(result.self_similarity),
         "candidates": [_candidate(candidate) for candidate in result.candidates],
         "votes": _votes(result.votes),
     }
@@ -62,9 +81,24 @@ def scores_record(source: str, scores: Sequence[Candidate]) -> Record:
     }
 
 
+def confidence_record(confidence: Confidence) -> Record:
+    """Convert a confidence to {estimate, low, high}."""
+    return {"estimate": rounded(confidence.estimate), "low": rounded(confidence.low), "high": rounded(confidence.high)}
+
+
 def rounded(number: float) -> float:
     """Round a number to the decimals of records."""
     return round(float(number), _DIGITS)
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else rounded(number)
+
+
+def _concepts(concepts: Sequence[Concept]) -> list[Record]:
+    return [
+        {"name": concept.name, "probability": rounded(concept.probability)} for concept in concepts[:CONCEPTS_WRITTEN]
+    ]
 
 
 def _candidate(candidate: Candidate) -> Record:

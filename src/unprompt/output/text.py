@@ -28,12 +28,25 @@ class TextWriter:
         """Nothing to do after the last line."""
 
 
-def prompt_line(record: Record, *, named: bool) -> str | None:
-    """Show the phrased text or else the prompt, after the source and a tab if `named`. None for a failure."""
+def prompt_line(record: Record, *, named: bool, sure: bool = False) -> str | None:
+    """Show the phrased text or else the prompt, after the source and a tab if `named`. None for a failure.
+
+    `sure` adds the confidence, if there is one: after a tab if `named`, else in a line of its own.
+    """
     if "error" in record:
         return None
-    text = printable(record["text"] if "text" in record else record["prompt"])
-    return f"{printable(record['source'])}\t{text}" if named else text
+    parts = [record["text"] if "text" in record else record["prompt"]]
+    if sure and (confidence := confidence_text(record)) is not None:
+        parts.append(confidence)
+    if named:
+        return "\t".join(map(printable, [record["source"], *parts]))
+    return "\n".join(map(printable, parts))
+
+
+def confidence_text(record: Record) -> str | None:
+    """Show a confidence as "confidence 0.52 (0.35 to 0.66)"; None if the record has none."""
+    found = record.get("confidence")
+    return found and f"confidence {found['estimate']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
 def score_lines(record: Record) -> str:

@@ -146,22 +146,20 @@ export class Detail {
   prompt() {
     const { record } = this.entry;
     const written = record.origin === "metadata";
-    const sure = confidence(record);
-    const level = typeof record.confidence === "string" ? record.confidence : null;
     return h("section", { class: "prompt" },
       h("div", { class: "kicker" },
         h("h3", { class: "badge", "data-origin": originOf(this.entry) }, written ? `Written by ${record.tool ?? "the generator"}` : "Predicted"),
         record.certainty && record.certainty !== "written" ? h("span", { class: "hint" }, record.certainty) : null,
-        written ? null : this.sureness(sure, level, record.similarity)),
+        written ? null : this.sureness(confidence(record))),
       h("p", { class: "prompt-text" }, record.prompt || "No words: only a vector was asked for."),
       record.prompt ? copyButton(() => record.prompt, "the prompt", { words: true }) : null);
   }
 
-  sureness(sure, level, similarity) {
-    if (level !== null) return h("span", { class: "sure" }, `confidence ${level}`);
-    const share = sure ?? similarity;
-    if (!Number.isFinite(share)) return null;
-    return h("span", { class: "sure" }, h("span", { class: "hint" }, sure === null ? "similarity to the picture" : "confidence"), bar(share));
+  sureness(sure) {
+    if (!sure) return null;
+    const range = `${sure.low.toFixed(2)} to ${sure.high.toFixed(2)}`;
+    return h("span", { class: "sure", title: "The estimated cosine with the true prompt, and the range that holds four in five of them" },
+      h("span", { class: "hint" }, "confidence"), bar(sure.estimate, { range: sure }), h("span", { class: "hint" }, range));
   }
 
   notes() {
@@ -184,12 +182,8 @@ export class Detail {
   concepts() {
     const found = this.entry.record.concepts;
     if (!Array.isArray(found) || !found.length) return null;
-    const chip = (concept) => {
-      const text = typeof concept === "string" ? concept : concept.text ?? concept.name ?? concept.concept ?? "";
-      const share = typeof concept === "string" ? null : concept.confidence ?? concept.probability ?? concept.similarity;
-      return h("li", { class: "chip" }, text, Number.isFinite(share) ? h("span", { class: "number" }, share.toFixed(2)) : null);
-    };
-    return h("section", { class: "part" }, partHead("Concepts"), h("ul", { class: "chips" }, found.map(chip)));
+    const chip = ({ name, probability }) => h("li", { class: "chip" }, name, h("span", { class: "number" }, probability.toFixed(2)));
+    return h("section", { class: "part" }, partHead("What it sees"), h("ul", { class: "chips concepts" }, found.map(chip)));
   }
 
   editing() {

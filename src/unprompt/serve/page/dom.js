@@ -28,10 +28,15 @@ export function icon(name) {
 }
 
 /** A number from 0 to 1 as a bar and in digits. `mark` draws a second value on the bar. */
-export function bar(share, { digits = 2, mark = null } = {}) {
+export function bar(share, { digits = 2, mark = null, range = null } = {}) {
   const known = Number.isFinite(share);
   const track = h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fill" }));
   track.style.setProperty("--share", known ? Math.min(Math.max(share, 0), 1) : 0);
+  if (range) {
+    track.append(h("span", { class: "spread" }));
+    track.style.setProperty("--low", Math.min(Math.max(range.low, 0), 1));
+    track.style.setProperty("--high", Math.min(Math.max(range.high, 0), 1));
+  }
   if (Number.isFinite(mark)) {
     track.append(h("span", { class: "mark" }));
     track.style.setProperty("--mark", Math.min(Math.max(mark, 0), 1));

@@ -120,14 +120,18 @@ export function sureness(entry) {
   const record = entry.record;
   if (!record) return -1;
   if (record.origin === "metadata") return record.certainty === "ambiguous" ? 0.99 : 1;
-  return confidence(record) ?? record.similarity ?? 0;
+  return confidence(record)?.estimate ?? 0;
 }
 
-/** The confidence of a record as a number, if it has one. */
+/** How near a record's answer should be to the true prompt: {estimate, low, high}, or null if the preset cannot say. */
 export function confidence(record) {
   const found = record.confidence;
-  const number = typeof found === "object" && found !== null ? found.value ?? found.probability ?? found.score : found;
-  return typeof number === "number" && Number.isFinite(number) ? number : null;
+  return [found?.estimate, found?.low, found?.high].every(Number.isFinite) ? found : null;
+}
+
+/** The confidence as words, with its range. */
+export function confidenceWords({ estimate, low, high }) {
+  return `confidence ${estimate.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
 }
 
 /** The name without its folder. */

@@ -4,8 +4,8 @@ import { captionOf } from "./entries.js";
 import { zip } from "./zip.js";
 
 const COLUMNS = [
-  "source", "caption", "prompt", "origin", "similarity", "confidence", "tool", "negative_prompt", "settings",
-  "error_kind", "error_message",
+  "source", "caption", "prompt", "origin", "confidence", "confidence_low", "confidence_high", "concepts", "tool",
+  "negative_prompt", "settings", "error_kind", "error_message",
 ];
 
 /** A file of the entries that are done: {blob, name}. */
@@ -37,6 +37,11 @@ export function jsonl(entries) {
 function value(entry, column) {
   if (column === "source") return entry.name;
   if (column === "caption") return entry.record ? captionOf(entry) : null;
+  if (column === "confidence") return entry.record?.confidence?.estimate;
+  if (column.startsWith("confidence_")) return entry.record?.confidence?.[column.slice("confidence_".length)];
+  if (column === "concepts") {
+    return entry.record?.concepts?.map(({ name, probability }) => `${name} ${probability.toFixed(2)}`).join("; ");
+  }
   if (column.startsWith("error_")) return entry.error?.[column.slice("error_".length)];
   return entry.record?.[column];
 }

@@ -1,6 +1,6 @@
 // The list of pictures: a card for each, searched, filtered and sorted.
 
-import { captionOf, confidence, shortName, sureness } from "./entries.js";
+import { captionOf, confidence, confidenceWords, shortName, sureness } from "./entries.js";
 import { bar, copyButton, counted, h, icon } from "./dom.js";
 
 const ORDERS = {
@@ -163,8 +163,9 @@ class Card {
       return;
     }
     if (document.activeElement !== this.caption && this.caption.value !== captionOf(entry)) this.caption.value = captionOf(entry);
-    const share = entry.record.origin === "metadata" ? null : confidence(entry.record) ?? entry.record.similarity;
-    const words = entry.record.origin === "metadata" ? [entry.record.tool ?? ""] : Number.isFinite(share) ? [bar(share)] : [];
+    const sure = confidence(entry.record);
+    const words = entry.record.origin === "metadata" ? [entry.record.tool ?? ""] : sure ? [bar(sure.estimate, { range: sure })] : [];
+    this.sure.title = sure ? confidenceWords(sure) : "";
     this.sure.replaceChildren(...words, ...(entry.caption === null ? [] : [h("span", { class: "edited" }, "edited")]));
   }
 
