@@ -1,13 +1,14 @@
 """Presets: what is read, and what is refused."""
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from unprompt.errors import DataError, MissingExtraError, UnknownNameError, UnpromptError
-from unprompt.presets import CodebookSpec, WordingSpec, load_preset, preset_names, read_preset, to_toml
+from unprompt.presets import CodebookSpec, ConfidenceSpec, WordingSpec, load_preset, preset_names, read_preset, to_toml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -51,6 +52,53 @@ def test_a_codebook_is_read(tmp_path: Path) -> None:
     preset = load_preset(written(tmp_path, MEMBER + WORDING + CODEBOOK + "share = 1\nsharpness = 0.5\n"))
     assert preset.codebook == CodebookSpec("c.tag", share=1.0, sharpness=0.5)
     assert load_preset(written(tmp_path, MEMBER + WORDING)).codebook is None
+
+
+CONFIDENCE = """
+[confidence]
+codebook = "c.tag"
+fitted_to = "abc"
+mean = 0.5
+low = -0.2
+high = 0.1
+blank = [0.1, 0.2, 0.3]
+[confidence.signs]
+nearest = [0.8, 0.1, 0.05]
+"""
+
+
+def test_a_calibration_is_read(tmp_path: Path) -> None:
+    preset = load_preset(written(tmp_path, MEMBER + WORDING + CONFIDENCE))
+    assert preset.confidence == ConfidenceSpec(
+        "c.tag", "abc", 0.5, -0.2, 0.1, (0.1, 0.2, 0.3), {"nearest": (0.8, 0.1, 0.05)}
+    )
+    assert hash(preset) == hash(load_preset(written(tmp_path, MEMBER + WORDING + CONFIDENCE)))
+    assert load_preset(written(tmp_path, MEMBER + WORDING)).confidence is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("mean = 0.5", "mean = 1.5", "expected mean to be a number from -1 to 1"),
+        ("low = -0.2", "low = 0.2", "expected low"),
+        ("0.2, 0.3]", "0.2]", "expected blank to be a list of 3 numbers"),
+        ("0.1, 0.05]", "nan, 0.05]", "expected signs.nearest"),
+        ('fitted_to = "abc"', "", "lacks 'fitted_to'"),
+    ],
+)
+def test_a_calibration_that_cannot_be(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        load_preset(written(tmp_path, MEMBER + WORDING + CONFIDENCE.replace(old, new)))
+
+
+def test_words_have_a_style_and_a_knob(tmp_path: Path) -> None:
+    preset = load_preset(written(tmp_path, MEMBER + WORDING + 'style = "tags"\nreadable = 1\n'))
+    assert preset.wording == WordingSpec("d.tag", style="tags", readable=1.0)
+    assert WordingSpec("d.tag") == WordingSpec("d.tag", "prompt", 0.5)
+    with pytest.raises(UnknownNameError, match="did you mean 'tags'"):
+        load_preset(written(tmp_path, MEMBER + WORDING + 'style = "tag"\n'))
+    with pytest.raises(DataError, match="from 0 to 1"):
+        load_preset(written(tmp_path, MEMBER + WORDING + "readable = 2\n"))
 
 
 def test_a_preset_is_the_same_when_it_is_written_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from unprompt.errors import MissingExtraError, ModelError, PictureError, Unknown
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.output.records import to_record
 from unprompt.prediction import WrittenPrompt, WrittenText
-from unprompt.presets import load_preset
+from unprompt.presets import WordingSpec, load_preset
 from unprompt.unprompter import _DECODERS_LIMIT, _WAITING_LIMIT
 
 AHEAD = 4 + 2 * _DECODERS_LIMIT  # at a batch of four
@@ -471,3 +472,42 @@ def test_batch_size_and_order_change_no_word(embedded: Unprompter, examples: Pat
         assert isinstance(answer, Prediction)
         assert answer.prompt == alone[answer.source].prompt
         assert np.allclose(answer.vector, alone[answer.source].vector, atol=1e-5)
+
+
+def test_a_style_is_that_of_the_call_or_of_loading_or_of_the_preset(preset: Path, pictures: list[Path]) -> None:
+    assert load(preset).preset.wording == WordingSpec(load_preset(preset).wording.decoder)  # type: ignore[union-attr]
+    styled = load(preset, style="tags")
+
+    def told(unprompter: Unprompter, **options: Any) -> Any:
+        (answer,) = unprompter.predict(pictures[0], **options)
+        assert isinstance(answer, Prediction)
+        return answer.model.get("style")
+
+    assert told(styled) == "tags"
+    assert told(styled, style="sentence") == "sentence"
+    assert told(styled, style="prompt") is None  # the preset's own
+    assert told(styled, text=False) is None
+    assert styled.identity(text=True)["style"] == "tags"
+    assert "style" not in styled.identity(text=False)
+    for call in (lambda: load(preset, style="haiku"), lambda: styled.predict(pictures[0], style="haiku")):  # type: ignore[arg-type]
+        with pytest.raises(UnknownNameError, match="style"):
+            call()
+
+
+def test_confidence_needs_no_words_and_all_members(preset: Path, folder: Path) -> None:
+    calibrated = tiny_models.calibrated(preset, folder / "sure.toml", tiny_models.codebook(folder / "sure.tiny"))
+    shapes = tiny_models.shapes(folder / "shapes", 3)
+    unprompter = load(calibrated)
+    with_words = list(unprompter.predict(shapes))
+    without = list(unprompter.predict(shapes, text=False))
+    found = [answer.confidence for answer in with_words if isinstance(answer, Prediction)]
+    assert len(found) == 3
+    assert all(each is not None and each.low <= each.estimate <= each.high for each in found)
+    assert found == [answer.confidence for answer in without if isinstance(answer, Prediction)]
+    assert [need.name for need in preset_needs(unprompter.preset)].count("sure.tiny") == 1
+    less = calibrated.read_text().replace('name = "linear.2"\nmodel = "local:', 'name = "linear.2"\nmodel = "local:no')
+    (folder / "less.toml").write_text(less)
+    (answer,) = load(folder / "less.toml", allow_missing=True).predict(shapes[0], text=False)
+    assert isinstance(answer, Prediction)
+    assert answer.confidence is None
+    assert answer.model["missing"]

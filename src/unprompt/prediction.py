@@ -85,6 +85,9 @@ class Vote:
     concepts: tuple[Concept, ...] = ()
 
 
+Style = Literal["prompt", "sentence", "tags"]
+"""How an answer is worded: subject, medium, style and light as prompts have it; plain English; or tags with commas."""
+
 Origin = Literal["metadata", "prediction"]
 """Where an answer is from: the file itself, or the members' votes."""
 

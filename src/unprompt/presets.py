@@ -29,11 +29,15 @@
 
     [wording]                        # default: the answer is the member's text that is nearest to the fused vector
     decoder = "sentence_decoder.unprompt"
+    style = "prompt"                 # or "sentence", or "tags"
+    readable = 0.5                   # from 0, nearest to the vector, to 1, most readable
 
     [codebook]                       # default: the vector of an answer is the fused one
     model = "prompt_codebook.unprompt"
     share = 0.3                      # what it counts in the vector of an answer, 0 to 1
     sharpness = 20                   # how far the nearest of it outweigh the others, above 0
+
+    [confidence]                     # written by `unprompt presets calibrate`; default: answers have no confidence
 
 A model folder is named, or pointed at with `local:PATH` (relative to the working folder).
 """
@@ -44,7 +48,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,6 +56,7 @@ from unprompt.checked import Bounds, Faults, read, read_both
 from unprompt.errors import DataError, UnknownNameError, check_extra
 from unprompt.members.kinds import find_kind
 from unprompt.members.member import MemberSpec
+from unprompt.prediction import Style
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,12 +67,19 @@ PRESETS = Path(__file__).with_suffix("")
 DEFAULT_PRESET = "embedded"
 SUFFIX = ".toml"
 
+_Cosine = Annotated[float, Bounds(-1, 1)]
+
 
 @dataclass(frozen=True, slots=True)
 class WordingSpec:
-    """The decoder that turns the fused vector into words, by the name of its model."""
+    """The decoder that turns the fused vector into words, by the name of its model, and how it words them.
+
+    `readable` goes from 0, the words nearest to the vector, to 1, those that read best.
+    """
 
     decoder: str
+    style: Style = "prompt"
+    readable: Annotated[float, Bounds(0, 1)] = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,26 @@ class CodebookSpec:
     model: str
     share: Annotated[float, Bounds(0, 1)]
     sharpness: Annotated[float, Bounds(0, 1000, "least")]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceSpec:
+    """What the signs of an answer are worth; `unprompt presets calibrate` fits it.
+
+    `unprompt.answer.confidence` has the signs. `codebook` names the model that they are measured by, and `fitted_to` is
+    a hash of the members and models that all this holds for. The estimated cosine of an answer is `mean` plus, for each
+    of the `signs`, its weight times its distance from its mean in standard deviations; `signs` hold (mean, standard
+    deviation, weight). 80 % of true cosines are from `low` below the estimate to `high` above it. `blank` is (low,
+    estimate, high) for pictures of nothing.
+    """
+
+    codebook: str
+    fitted_to: str
+    mean: _Cosine
+    low: Annotated[float, Bounds(-2, 0)]
+    high: Annotated[float, Bounds(0, 2)]
+    blank: tuple[_Cosine, _Cosine, _Cosine]
+    signs: Mapping[str, tuple[float, float, float]] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +132,7 @@ class Preset:
     members: tuple[MemberSpec[Any], ...]
     wording: WordingSpec | None
     codebook: CodebookSpec | None
+    confidence: ConfidenceSpec | None = None
 
     def check_extras(self) -> None:
         """Raise MissingExtraError if the preset needs an extra that is not installed."""
@@ -117,6 +150,7 @@ class _Table:
     take_turns: bool = False
     wording: WordingSpec | None = None
     codebook: CodebookSpec | None = None
+    confidence: ConfidenceSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +242,7 @@ def _preset(table: Mapping[str, Any], text: str, path: Path) -> Preset:
         members=members,
         wording=checked.wording,
         codebook=checked.codebook,
+        confidence=checked.confidence,
     )
 
 

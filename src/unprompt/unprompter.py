@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from unprompt.answer.answering import Answering
 from unprompt.answer.memory import Answers, RecentAnswers
+from unprompt.answer.style import check_style
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.reading import read_ahead, takes_too_much
@@ -19,7 +20,7 @@ from unprompt.images.ref import ImageRef, Input
 from unprompt.images.sources import image_refs
 from unprompt.members.member import Member
 from unprompt.models.store.hub_cache import go_offline
-from unprompt.prediction import Candidate, Failure, Prediction, Vector, Vote
+from unprompt.prediction import Candidate, Failure, Prediction, Style, Vector, Vote
 from unprompt.presets import DEFAULT_PRESET, Preset, load_preset
 from unprompt.progress import Step
 from unprompt.text.sentence import SentenceEncoder
@@ -41,6 +42,14 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
+class _Words:
+    """How many candidates are wanted (0: no words), and in which style (None: as loaded)."""
+
+    top: int
+    style: Style | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Batch:
     """Items in input order, the pictures among them that are new, by sha256, and the votes on these."""
 
@@ -50,19 +59,27 @@ class _Batch:
 
 
 def load(
-    preset: str | Path = DEFAULT_PRESET, *, threads: int = 0, offline: bool = False, allow_missing: bool = False
+    preset: str | Path = DEFAULT_PRESET,
+    *,
+    threads: int = 0,
+    offline: bool = False,
+    allow_missing: bool = False,
+    style: Style | None = None,
 ) -> Unprompter:
     """Loads a preset, given by name or as a .toml file.
 
     `threads` is the number of threads of each model, and, up to 8, of decoding; 0: one for each core. `offline` forbids
     every download in this process, through HF_HUB_OFFLINE. With `allow_missing`, members that cannot vote are left out:
     the weights of the others keep their proportions, and `model["missing"]` of each answer says who did not vote and
-    why. Raises UnknownNameError (preset, key, model), DataError (a broken preset), MissingExtraError, and ModelError (a
-    broken model folder or missing weights; damaged weights raise it when they are first needed).
+    why. `style` is how a decoder words answers: "prompt", "sentence" or "tags"; None: as the preset says. It changes
+    nothing where the preset has no decoder.
+
+    Raises UnknownNameError (preset, key, model, style), DataError (a broken preset), MissingExtraError, and ModelError
+    (a broken model folder or missing weights; damaged weights raise it when they are first needed).
     """
     if offline:
         go_offline()
-    return Unprompter(load_preset(preset), threads=threads, allow_missing=allow_missing)
+    return Unprompter(load_preset(preset), threads=threads, allow_missing=allow_missing, style=style)
 
 
 class Unprompter:
@@ -72,8 +89,10 @@ class Unprompter:
     `load` does.
     """
 
-    def __init__(self, preset: Preset, *, threads: int = 0, allow_missing: bool = False) -> None:
-        self._answering = Answering(preset, threads=threads, allow_missing=allow_missing)
+    def __init__(
+        self, preset: Preset, *, threads: int = 0, allow_missing: bool = False, style: Style | None = None
+    ) -> None:
+        self._answering = Answering(preset, threads=threads, allow_missing=allow_missing, style=style)
         self._threads = threads
 
     @property
@@ -111,6 +130,7 @@ class Unprompter:
         ignore_metadata: bool = False,
         read_beside: bool = True,
         text: bool = True,
+        style: Style | None = None,
         top: int = 5,
         pixel_limit_mp: float = 100.0,
         memory_limit_mb: float = MEMORY_LIMIT_MB,
@@ -121,15 +141,17 @@ class Unprompter:
         `inputs` is one or many of what `image_refs` takes: paths, folders, addresses, bytes, Pillow pictures or arrays
         (height, width, 3) uint8; a few are read ahead. If a file holds its prompt, that is the answer and no image
         model is asked, unless `ignore_metadata`; with `read_beside`, a text file that its generator wrote beside it
-        will do. Without `text` only vectors are predicted. `top` is the number of candidates kept. `pixel_limit_mp`
+        will do. Without `text` only vectors are predicted. `style` words these answers in another style than `load` was
+        given. `top` is the number of candidates kept. `pixel_limit_mp`
         (megapixels) and `memory_limit_mb` (megabytes) bound each picture: see `decode`. `answers` is a cache of answers
         made with the same settings, in which copies of a picture are looked up; default: the most recent answers of
         this call.
 
         A picture that cannot be read gives a Failure. While iterating, after the answers to everything before, raises
         TypeError (an input that is no picture at all), ModelError (damaged weights), and what `inputs` and `answers`
-        raise.
+        raise; at once, UnknownNameError for a style that there is not.
         """
+        words = _Words(top if text else 0, None if style is None else check_style(style))
         if batch_size < 1 or top < 1:
             raise ValueError(f"expected batch_size and top of 1 or more, found {batch_size} and {top}")
         answers = RecentAnswers() if answers is None else answers
@@ -149,7 +171,7 @@ class Unprompter:
 
         decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
         pictures = read_ahead(image_refs(inputs), read, threads=decoders, ahead=batch_size + 2 * decoders)
-        return self._answers(pictures, batch_size, top if text else 0, answers)
+        return self._answers(pictures, batch_size, words, answers)
 
     def score(self, picture: Input, prompts: Sequence[str]) -> tuple[Candidate, ...]:
         """Scores prompts for one picture, in the order given; a prompt written in the file is ignored.
@@ -171,12 +193,12 @@ class Unprompter:
         """The fused unit vector (384,) of an answer's votes before a codebook draws it: what prompts are scored by."""
         return self._answering.fused(answer.votes)
 
-    def identity(self, *, text: bool) -> Mapping[str, Any]:
-        """All that computes an answer: the version, the preset, and each model by its hash."""
-        return self._answering.identity(words=text)
+    def identity(self, *, text: bool, style: Style | None = None) -> Mapping[str, Any]:
+        """All that computes an answer: the version, the preset, each model by its hash, and another style."""
+        return self._answering.identity(words=text, style=style)
 
     def _answers(
-        self, items: Generator[_Read, None, None], batch_size: int, top: int, answers: Answers
+        self, items: Generator[_Read, None, None], batch_size: int, words: _Words, answers: Answers
     ) -> Generator[Prediction | Failure, None, None]:
         """Yields answers in order. Pictures wait for a full batch; other answers only for the pictures before them.
 
@@ -188,7 +210,7 @@ class Unprompter:
         voters = ThreadPoolExecutor(_BATCHES, thread_name_prefix="unprompt-vote")
         try:
             for item in _until_error(items, errors):
-                answer = self._without_models(item, answers, top)
+                answer = self._without_models(item, answers, words)
                 if not waiting and not batches and not isinstance(answer, Picture):
                     yield answer
                     continue
@@ -197,13 +219,13 @@ class Unprompter:
                     batches.append(self._begun(waiting, batches, voters, answers))
                     waiting = []
                 while batches and (len(batches) == _BATCHES or batches[0].votes.done()):
-                    yield from self._answered(batches.popleft(), top, answers)
+                    yield from self._answered(batches.popleft(), words, answers)
                 if not batches and not any(isinstance(item, Picture) for item in waiting):
-                    yield from self._answered(self._begun(waiting, (), voters, answers), top, answers)
+                    yield from self._answered(self._begun(waiting, (), voters, answers), words, answers)
                     waiting = []
             batches.append(self._begun(waiting, batches, voters, answers))
             while batches:
-                yield from self._answered(batches.popleft(), top, answers)
+                yield from self._answered(batches.popleft(), words, answers)
             for error in errors:
                 raise error
         finally:
@@ -223,10 +245,10 @@ class Unprompter:
                 new.setdefault(item.sha256, item)
         return _Batch(items, new, voters.submit(self._answering.votes, list(new.values())))
 
-    def _answered(self, batch: _Batch, top: int, answers: Answers) -> Iterator[Prediction | Failure]:
+    def _answered(self, batch: _Batch, words: _Words, answers: Answers) -> Iterator[Prediction | Failure]:
         """Yields a batch's answers one by one, for words take longer than votes; each is stored at once."""
         if batch.new:  # in parallel with the members' loading: saves a tenth of the first answer's time
-            self._answering.load(words=top > 0)
+            self._answering.load(words=words.top > 0, style=words.style)
         places = {sha256: place for place, sha256 in enumerate(batch.new)}
         for item in batch.items:
             if not isinstance(item, Picture):
@@ -236,15 +258,15 @@ class Unprompter:
             if answer is None:
                 # An earlier batch answered it, but that answer may have been dropped since.
                 votes = batch.votes.result() if item.sha256 in places else self._answering.votes([item])
-                answer = self._answering.answer(item, votes[places.get(item.sha256, 0)], top)
+                answer = self._answering.answer(item, votes[places.get(item.sha256, 0)], words.top, words.style)
                 answers.put({item.sha256: answer})
             yield replace(answer, source=item.source)
 
-    def _without_models(self, item: _Read, answers: Answers, top: int) -> _Read:
+    def _without_models(self, item: _Read, answers: Answers, words: _Words) -> _Read:
         """The answer that needs no image model, or else the item itself."""
         if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
             return item
-        answer = self._answering.answer_written(item.source, item.written, top)
+        answer = self._answering.answer_written(item.source, item.written, words.top)
         answers.put({item.sha256: answer})
         return answer
 

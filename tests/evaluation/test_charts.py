@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from unprompt.evaluation.charts import axis_limits, histogram, strip
+from unprompt.evaluation.charts import axis_limits, histogram, reliability_diagram, strip
 
 
 def bars(svg: str) -> list[tuple[str, float]]:
@@ -64,3 +64,21 @@ def test_a_strip_without_an_interval_is_a_dot() -> None:
     assert 'class="strip" x1="5.0" x2="115.0"' in with_interval
     assert "strip" not in without
     ElementTree.fromstring(without)
+
+
+def test_a_reliability_diagram_has_a_dot_for_each_bin_where_it_belongs() -> None:
+    bins = [
+        {"n": 10, "estimate": 0.3, "true": 0.3, "low": 0.2, "high": 0.5},
+        {"n": 12, "estimate": 0.5, "true": 0.4, "low": 0.2, "high": 0.6},
+    ]
+    root = ElementTree.fromstring(reliability_diagram(bins, "r"))
+    first, second = (each for each in root if each.tag == "circle")
+    assert float(first.attrib["cx"]) < float(second.attrib["cx"])
+    assert float(first.attrib["cy"]) > float(second.attrib["cy"])
+    assert second[0].text == "12 pictures: estimated 0.50, true 0.40, 80 % from 0.20 to 0.60"
+    (diagonal,) = (each for each in root if each.attrib.get("class") == "mean")
+    slope = (float(diagonal.attrib["y1"]) - float(diagonal.attrib["y2"])) / (
+        float(diagonal.attrib["x2"]) - float(diagonal.attrib["x1"])
+    )
+    rise = float(diagonal.attrib["y1"]) - float(first.attrib["cy"])
+    assert rise == pytest.approx(slope * (float(first.attrib["cx"]) - float(diagonal.attrib["x1"])), abs=0.2)

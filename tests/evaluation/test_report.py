@@ -55,7 +55,9 @@ def test_the_report(unprompter: Unprompter, file: Path) -> None:
     vectors = np.stack([answer.vector for answer in answers if isinstance(answer, Prediction)])
     scores = (embed([record.prompt for record in records]) * vectors).sum(axis=1)
 
-    assert list(report) == ["n", "vector", "text", "words", "members", "groups", "failures", "intervals", "model"]
+    scored = ["n", "vector", "text", "words", "confidence"]
+    assert list(report) == [*scored, "members", "groups", "failures", "intervals", "model"]
+    assert report["confidence"] is None  # this preset is not calibrated
     assert report["n"] == 5
     assert report["vector"]["mean"] == pytest.approx(scores.mean(), abs=1e-5)
     assert report["vector"]["low"] < report["vector"]["mean"] < report["vector"]["high"]

@@ -25,6 +25,7 @@ GOOD = {
     "text": 0.25,
     "members": {"regressor": 0.5},
     "words": {"precision": 1.0, "recall": 0.5, "subject": True},
+    "confidence": {"estimate": 0.4, "low": 0.2, "high": 0.6},
     "model": {"preset": "tiny"},
 }
 

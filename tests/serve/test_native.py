@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,22 @@ def test_several_parts_give_results_in_order(service: Running) -> None:
 def test_a_form_may_hold_options(service: Running) -> None:
     record = service.post("/v1/predict", files={"file": ("a.png", png(1))}, data={"text": "false"}).json()
     assert record["prompt"] == ""
+
+
+@pytest.mark.parametrize("place", ["query", "form", "json"])
+def test_words_come_in_the_style_that_is_asked_for(service: Running, place: str) -> None:
+    asked: dict[str, dict[str, Any]] = {
+        "query": {"files": {"file": png(1)}, "params": {"style": "tags"}},
+        "form": {"files": {"file": png(1)}, "data": {"style": "tags"}},
+        "json": {"json": {"images": encoded(png(1)), "style": "tags"}},
+    }
+    record = service.client.post("/v1/predict", **asked[place]).json()
+    assert record["model"]["style"] == "tags"
+    assert "style" not in service.post("/v1/predict", files={"file": png(1)}).json()["model"]
+    refused = service.client.post("/v1/predict", content=png(1), params={"style": "haiku"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "style"
+    assert service.get("/v1/models").json()["styles"] == ["prompt", "sentence", "tags"]
 
 
 @pytest.mark.parametrize("form", ["{}", "data:image/png;base64,{}", "data:;charset=utf-8;base64,{}", " {}\n"])

@@ -47,6 +47,6 @@ def test_the_page_for_people_says_the_same(service: Running, part: str) -> None:
     answer = service.get("/docs")
     assert part in answer.text
     assert "<script" not in answer.text
-    assert "style=" not in answer.text
+    assert 'style="' not in answer.text
     assert all(f">{path}" in answer.text or f" {path}<" in answer.text for path in description()["paths"])
     assert service.get("/docs.css").headers["Content-Type"].startswith("text/css")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import numpy as np
 from PIL import Image
 
 from unprompt.answer.codebook import Codebook
+from unprompt.answer.confidence import fitted_to
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.prediction import EMBEDDING_SIZE
+from unprompt.presets import load_preset
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.words import Words
+from unprompt.unprompter import Unprompter
 
 ORIGIN = "tests/tiny_models.py"
 INPUT_SIZE = 32
@@ -131,6 +135,32 @@ def with_codebook(preset: Path, path: Path, model: ModelFolder, *, share: float 
     table = f"[codebook]\nmodel = {_local(model)}\nshare = {share}\nsharpness = {sharpness}\n"
     path.write_text(preset.read_text() + table)
     return path
+
+
+def calibrated(preset: Path, path: Path, model: ModelFolder, **numbers: Any) -> Path:
+    """A copy of a preset file that is calibrated by a codebook, with these numbers in place of others."""
+    values = {"mean": 0.5, "low": -0.2, "high": 0.1, "blank": [0.1, 0.2, 0.3]} | numbers
+    lines = "".join(f"{name} = {value}\n" for name, value in values.items())
+    signs = "[confidence.signs]\nnearest = [0.1, 0.1, 0.05]\n"
+    table = f"[confidence]\ncodebook = {_local(model)}\nfitted_to = 'FITTED'\n{lines}{signs}"
+    path.write_text(preset.read_text() + table)
+    checked = load_preset(path)
+    identities = Unprompter(replace(checked, confidence=None)).identity(text=False)["models"]
+    path.write_text(path.read_text().replace("FITTED", fitted_to(checked, identities, model)))
+    return path
+
+
+def shapes(folder: Path, count: int) -> list[Path]:
+    """Pictures of a shape on a gradient, all different, for where noise would be a picture of nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[..., 0] = np.linspace(0, 255, 64).astype(np.uint8)[None]
+        pixels[number % 40 : number % 40 + 20, 10 + number // 40 : 40, 1] = 55 + number
+        paths.append(folder / f"{number}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    return paths
 
 
 def preset(path: Path, *models: ModelFolder, weights: tuple[float, ...] = (), requires: str = "[]") -> Path:

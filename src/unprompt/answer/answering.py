@@ -9,8 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from unprompt.answer.codebook import Codebook, check_codebook
+from unprompt.answer.confidence import Calibration, fitted_to
 from unprompt.answer.fusing import fuse, fuse_concepts
+from unprompt.answer.style import check_style
 from unprompt.answer.wording import Wording
+from unprompt.images.blank import is_blank
 from unprompt.images.decode import Picture
 from unprompt.members.device_room import Turns
 from unprompt.members.opening import open_members
@@ -18,7 +21,7 @@ from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import find_model
-from unprompt.prediction import CONCEPTS_LIMIT, Candidate, Prediction, Vector, Vote, WrittenPrompt
+from unprompt.prediction import CONCEPTS_LIMIT, Candidate, Confidence, Prediction, Style, Vector, Vote, WrittenPrompt
 from unprompt.presets import Preset
 from unprompt.progress import Step
 from unprompt.text.decoder import Decoder
@@ -32,17 +35,23 @@ class Answering:
     """Answers pictures by one preset. Models are loaded when they are first needed.
 
     `members` are those that vote; `missing` says of each of the others, by its name, why it does not. May be used by
-    several threads at once. Raises as `unprompt.load` does.
+    several threads at once. `style` is the style of words where no other is asked for; None: the preset's. Raises as
+    `unprompt.load` does.
     """
 
-    def __init__(self, preset: Preset, *, threads: int = 0, allow_missing: bool = False) -> None:
+    def __init__(
+        self, preset: Preset, *, threads: int = 0, allow_missing: bool = False, style: Style | None = None
+    ) -> None:
         if not allow_missing:
             preset.check_extras()
         self.preset = preset
         self._threads = threads
+        self.style = check_style(style or ("prompt" if preset.wording is None else preset.wording.style))
+        self._wordings: dict[Style, Wording] = {}
         self._codebook_folder = None if preset.codebook is None else find_model(preset.codebook.model)
         if self._codebook_folder is not None:
             check_codebook(self._codebook_folder)
+        self._calibration = None if preset.confidence is None else Calibration(preset.confidence)
         membership = open_members(preset.members, threads, allow_missing=allow_missing)
         self.members, self.missing = membership.members, membership.missing
         self._turns = Turns(self.members, taken=preset.take_turns)
@@ -65,11 +74,13 @@ class Answering:
         for member in self.members:
             self._turns.prepare(member, step)
 
-    def load(self, *, words: bool) -> None:
+    def load(self, *, words: bool, style: Style | None = None) -> None:
         """Loads what comes after the votes, so that it is there when they are."""
         _ = self._codebook
+        if self._is_calibrated and self._calibration is not None:
+            _ = self._calibration.codebook
         if words:
-            self._wording.load()
+            self._wording(style).load()
 
     def votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
         """Each picture's votes, in the order of the members. Raises what `Member.vote` does."""
@@ -78,10 +89,10 @@ class Answering:
         votes = [self._turns.vote(member, pictures) for member in self.members]
         return list(zip(*map(self._with_vectors, votes), strict=True))
 
-    def answer(self, picture: Picture, votes: tuple[Vote, ...], top: int) -> Prediction:
+    def answer(self, picture: Picture, votes: tuple[Vote, ...], top: int, style: Style | None = None) -> Prediction:
         """The prediction of a picture from its votes, with up to `top` candidates; 0: without words."""
         fused = self.fused(votes)
-        candidates = self._candidates(fused, votes) if top else ()
+        candidates = self._candidates(fused, votes, style) if top else ()
         votes = tuple(map(_shortened, votes))
         return Prediction(
             source=picture.source,
@@ -92,7 +103,8 @@ class Answering:
             candidates=candidates[:top],
             votes=votes,
             written=picture.written,
-            model=self._model(self._identities(with_words=top > 0)),
+            model=self._model(self._identities(with_words=top > 0), words=top > 0, style=style),
+            confidence=self._confidence(picture, fused, votes),
             concepts=fuse_concepts(votes),
         )
 
@@ -122,9 +134,10 @@ class Answering:
         """The fused unit vector (384,) of a picture's votes; that of an empty text, where no vote has a vector."""
         return fuse(votes) if _has_vector(votes) else self.encoder.encode([""])[0]
 
-    def identity(self, *, words: bool) -> Mapping[str, Any]:
-        """All that computes an answer: the version, the preset, and each model by its hash."""
-        return self._model({**self._identities(with_words=words), **_identity(self.encoder.folder)})
+    def identity(self, *, words: bool, style: Style | None = None) -> Mapping[str, Any]:
+        """All that computes an answer: the version, the preset, each model by its hash, and a style of one's own."""
+        models = {**self._identities(with_words=words), **_identity(self.encoder.folder)}
+        return self._model(models, words=words, style=style)
 
     def _self_similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
         """The cosine of the prompt with the fused vector; with the picture, where a lone member measured that."""
@@ -132,6 +145,26 @@ class Answering:
             return None
         lone = votes[0].text_similarity if self.preset.wording is None and len(votes) == 1 else None
         return candidates[0].similarity if lone is None else lone
+
+    def _confidence(self, picture: Picture, fused: Vector, votes: Sequence[Vote]) -> Confidence | None:
+        if self._calibration is None or not self._is_calibrated or not _has_vector(votes):
+            return None
+        return self._calibration.confidence(fused, votes, blank=is_blank(picture.pixels))
+
+    @functools.cached_property
+    def _is_calibrated(self) -> bool:
+        """Whether the preset's calibration holds for the members that vote, with their models of now."""
+        if self._calibration is None or self.missing:
+            return False
+        models = self.identity(words=False)["models"]
+        if fitted_to(self.preset, models, self._calibration.folder) == self._calibration.spec.fitted_to:
+            return True
+        _log.warning(
+            "answers have no confidence: [confidence] of the preset %s was fitted to other members or models; run "
+            "unprompt presets calibrate",
+            self.preset.name,
+        )
+        return False
 
     def _with_vectors(self, votes: Sequence[Vote]) -> list[Vote]:
         """A vote that is only a text gets the text's vector; each is encoded alone, to be the same in any batch."""
@@ -148,20 +181,27 @@ class Answering:
         drawn: Vector = codebook.draw(fused[None], share=spec.share, sharpness=spec.sharpness)[0]
         return drawn
 
-    def _candidates(self, fused: Vector, votes: Sequence[Vote]) -> tuple[Candidate, ...]:
+    def _candidates(self, fused: Vector, votes: Sequence[Vote], style: Style | None) -> tuple[Candidate, ...]:
         offers = [(text, vote.member) for vote in votes for text in vote.texts]
-        (candidates,) = self._wording.choose(fused[None], [offers])
+        (candidates,) = self._wording(style).choose(fused[None], [offers])
         return candidates
 
     @functools.cached_property
     def _codebook(self) -> Codebook | None:
         return None if self._codebook_folder is None else Codebook.read(self._codebook_folder)
 
+    def _wording(self, style: Style | None) -> Wording:
+        """What words answers in a style; all styles share one decoder."""
+        wanted = style or self.style
+        if wanted not in self._wordings:
+            spec = self.preset.wording
+            readable = {} if spec is None else {"readable": spec.readable}
+            self._wordings[wanted] = Wording(self.encoder, self._decoder, style=wanted, **readable)
+        return self._wordings[wanted]
+
     @functools.cached_property
-    def _wording(self) -> Wording:
-        if self._decoder_folder is None:
-            return Wording(self.encoder, None)
-        return Wording(self.encoder, Decoder(self._decoder_folder, self._threads))
+    def _decoder(self) -> Decoder | None:
+        return None if self._decoder_folder is None else Decoder(self._decoder_folder, self._threads)
 
     @functools.cached_property
     def _decoder_folder(self) -> ModelFolder | None:
@@ -177,14 +217,22 @@ class Answering:
             identities |= _identity(self._decoder_folder) | _identity(self.encoder.folder)
         return identities
 
-    def _model(self, identities: Mapping[str, str]) -> Mapping[str, Any]:
-        """What computed an answer; the hashes change with every byte of the preset and the models."""
+    def _model(
+        self, identities: Mapping[str, str], *, words: bool = False, style: Style | None = None
+    ) -> Mapping[str, Any]:
+        """What computed an answer; the hashes change with every byte of the preset and the models.
+
+        A style is named if it is another than the preset's, and a decoder writes `words` in it.
+        """
         missing = {"missing": dict(self.missing)} if self.missing else {}
+        wanted = style or self.style
+        is_own = not words or self.preset.wording is None or wanted == self.preset.wording.style
         return {
             "unprompt": __version__,
             "preset": self.preset.name,
             "preset_hash": self.preset.identity,
             "models": dict(identities),
+            **({} if is_own else {"style": wanted}),
             **missing,
         }
 

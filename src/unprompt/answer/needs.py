@@ -26,14 +26,18 @@ def wording_needs(preset: Preset) -> list[Need]:
 
 
 def codebook_needs(preset: Preset) -> list[Need]:
-    """What the vector of every prediction needs, where the preset has a codebook."""
-    if preset.codebook is None:
-        return []
-    need = folder_need(name := preset.codebook.model)
+    """What the vector of every prediction needs and its confidence, where the preset has codebooks."""
+    drawing = [] if preset.codebook is None else [preset.codebook.model]
+    looked_at = [] if preset.confidence is None else [preset.confidence.codebook]
+    return [_codebook_need(name) for name in dict.fromkeys([*drawing, *looked_at])]
+
+
+def _codebook_need(name: str) -> Need:
+    need = folder_need(name)
     if need.is_here:
         folder = find_model(name)
         try:
             check_codebook(folder)
         except ModelError as error:
-            return [replace(need, files=(NeededFile(CONFIG, folder.path / CONFIG, here=False),), fault=error)]
-    return [need]
+            return replace(need, files=(NeededFile(CONFIG, folder.path / CONFIG, here=False),), fault=error)
+    return need

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from unprompt.prediction import Candidate, Vector
+from unprompt.prediction import Candidate, Style, Vector
 from unprompt.text.decoder import Decoder
 from unprompt.text.products import products
 from unprompt.text.sentence import SentenceEncoder
@@ -66,9 +66,12 @@ class _Pool:
 class Wording:
     """Finds sentences for fused vectors. Deterministic; each picture alone, so no answer depends on its batch."""
 
-    def __init__(self, encoder: SentenceEncoder, decoder: Decoder | None) -> None:
-        """Without a decoder, the result is a sentence that a member offers, unedited."""
+    def __init__(
+        self, encoder: SentenceEncoder, decoder: Decoder | None, *, style: Style = "prompt", readable: float = 0.5
+    ) -> None:
+        """Without a decoder, the result is a sentence that a member offers, unedited, whatever the style."""
         self._encoder, self._decoder = encoder, decoder
+        self.style, self.readable = style, readable
 
     def load(self) -> None:
         """Loads now what the first sentence would otherwise load."""

@@ -50,9 +50,10 @@ def evaluate(
 ) -> None:
     """Score a preset on labelled pictures, or compare two.
 
-    Shows two mean cosines: of the true prompt's vector with the predicted one, and with that of the chosen sentence.
-    Their intervals of 95 % are bootstrapped, with pictures of similar prompts resampled together. Prompts that the
-    files themselves hold are ignored.
+    Shows two mean cosines: of the true prompt's vector with the predicted one, and with that of the chosen sentence;
+    which words are right; and how reliable the confidences are, if the preset is calibrated. The intervals of 95 % are
+    bootstrapped, with pictures of similar prompts resampled together. Prompts that the files themselves hold are
+    ignored.
     """
     from unprompt.presets import DEFAULT_PRESET
 
@@ -103,7 +104,14 @@ class _Outputs:
 
 
 def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
-    from unprompt.cli.score_tables import intervals_line, judgement, report_table, weights_table, words_table
+    from unprompt.cli.score_tables import (
+        confidence_table,
+        intervals_line,
+        judgement,
+        report_table,
+        weights_table,
+        words_table,
+    )
     from unprompt.evaluation.fitted_preset import preset_text
     from unprompt.evaluation.highlights import Highlights
     from unprompt.evaluation.page import html_page
@@ -131,8 +139,9 @@ def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
         page = html_page(report, highlights, source=scoring.dataset, by=scoring.by, command=_command(), date=date)
         write_document(outputs.html, page)
     show(report_table(report, unprompter.preset.name))
-    if (words := words_table(report)) is not None:
-        show(words)
+    for table in (words_table(report), confidence_table(report)):
+        if table is not None:
+            show(table)
     print_lines(intervals_line(report))
     if outputs.preset is not None and ballots is not None:
         fit = ballots.fit()

@@ -13,6 +13,7 @@ import typer
 
 from unprompt.cli.terminal import say_passed_over
 from unprompt.output.formats import FORMATS, find_format
+from unprompt.prediction import Style
 
 if TYPE_CHECKING:
     from unprompt.images.decode import Picture
@@ -118,6 +119,14 @@ NoBeside: TypeAlias = Annotated[
     typer.Option("--no-beside", help="Do not look into text files beside the pictures, where some generators write."),
 ]
 NoText: TypeAlias = Annotated[bool, typer.Option("--no-text", help="Predict only vectors, no sentences.")]
+StyleName: TypeAlias = Annotated[
+    Style | None,
+    typer.Option(
+        "--style",
+        metavar="prompt|sentence|tags",
+        help="How a decoder words answers: as prompts are, in plain English, or as tags. Default: as the preset says.",
+    ),
+]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="Show no progress and no notes; errors are still shown.")
 ]

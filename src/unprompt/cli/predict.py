@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unprompt.cli.answering import AnsweringOptions, answer
-from unprompt.cli.options import AllowMissing, NoBeside, NoText, PresetName, option_groups
-from unprompt.cli.terminal import return_memory
+from unprompt.cli.options import AllowMissing, NoBeside, NoText, PresetName, StyleName, option_groups
+from unprompt.cli.terminal import return_memory, say
 from unprompt.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def predict(
     *,
     preset: PresetName = "embedded",
+    style: StyleName = None,
     vectors: Annotated[
         str | None,
         typer.Option(
@@ -63,9 +64,19 @@ def predict(
     outputs = dataclasses.replace(options.outputs, vectors=vectors, embedding=embedding, words=words)
     outputs.check(options.pictures.paths)
     return_memory()
-    unprompter = load(preset, threads=options.threads, offline=options.pictures.offline, allow_missing=allow_missing)
+    unprompter = load(
+        preset,
+        threads=options.threads,
+        offline=options.pictures.offline,
+        allow_missing=allow_missing,
+        style=style,
+    )
     if not options.quiet:
         outputs.remark_on_vectors(no_text=no_text)
+        if style is not None and unprompter.preset.wording is None:
+            say(
+                f"--style changes nothing: the preset {unprompter.preset.name} has no decoder, a member writes the text"
+            )
     asked = dataclasses.replace(options, outputs=outputs)
     reading = {"ignore_metadata": ignore_metadata, "read_beside": not no_beside}
     raise typer.Exit(answer(asked, unprompter, phrasing, text=not no_text, top=top, **reading))

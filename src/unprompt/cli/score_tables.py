@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from unprompt.cli.terminal import add_row, new_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from unprompt.evaluation.calibration import Fitted
     from unprompt.evaluation.comparison import Comparison
     from unprompt.evaluation.report import Report
     from unprompt.evaluation.weights import Fit
@@ -39,6 +42,43 @@ def words_table(report: Report) -> Table | None:
     table.add_section()
     add_row(table, "all", *_word_cells(report))
     return table
+
+
+def confidence_table(report: Report) -> Table | None:
+    """How reliable the confidences are, by group; None without any."""
+    if report["confidence"] is None:
+        return None
+    headings = ("n", "mean error", "of the mean alone", "bias", "in the range", "correlation")
+    table = new_table("", *headings, right=headings, title="Confidence, whose range is meant to hold 80 %")
+    for name, group in report["groups"].items():
+        if group["confidence"] is not None:
+            add_row(table, name, *reliability_cells(group["confidence"]))
+    table.add_section()
+    add_row(table, "all", *reliability_cells(report["confidence"]))
+    return table
+
+
+def calibration_table(fitted: Fitted) -> Table:
+    """How reliable a calibration is, and what each sign is worth in it."""
+    headings = ("n", "mean error", "of the mean alone", "bias", "in the range", "correlation")
+    table = new_table("", *headings, right=headings, title="Each half of the pictures, judged by a fit on the other")
+    add_row(table, "all", *reliability_cells(asdict(fitted.held_out)))
+    return table
+
+
+def calibration_lines(fitted: Fitted) -> Iterator[str]:
+    """The estimate's parts in words."""
+    spec = fitted.spec
+    worth = ", ".join(f"{name} {weight:.3f}" for name, (_, _, weight) in spec.signs.items()) or "none of the signs"
+    yield f"Confidence: {spec.mean:.3f} on average, from {spec.low:+.3f} to {spec.high:+.3f} of it; worth: {worth}"
+    low, estimate, high = spec.blank
+    yield f"A picture of nothing: {estimate:.2f} ({low:.2f} to {high:.2f})"
+
+
+def reliability_cells(found: Mapping[str, Any]) -> list[str]:
+    """The cells of one reliability."""
+    errors = f"{found['error']:.4f}", f"{found['error_without']:.4f}", f"{found['bias']:+.4f}"
+    return [str(found["n"]), *errors, f"{found['coverage']:.1%}".replace("%", " %"), f"{found['correlation']:.3f}"]
 
 
 def _word_cells(group: Report) -> list[str]:

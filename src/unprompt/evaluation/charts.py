@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ _BIN = 0.05
 _WIDTH, _HEIGHT = 360, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 22, 24
 _STRIP_WIDTH, _STRIP_HEIGHT = 120, 14
+_SQUARE = 300
 
 
 def axis_limits(*series: Sequence[float]) -> tuple[float, float]:
@@ -53,6 +54,38 @@ def histogram(scores: Sequence[float], limits: tuple[float, float], label: str) 
     parts.append(f'<line class="mean" x1="{x(mean):.1f}" x2="{x(mean):.1f}" y1="{_TOP - 6}" y2="{bottom}"/>')
     middle = min(max(x(mean), _LEFT + 32), _WIDTH - 36)  # keeps the label inside
     parts.append(f'<text class="label" x="{middle:.1f}" y="{_TOP - 10}" text-anchor="middle">mean {mean:.3f}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def reliability_diagram(bins: Sequence[Mapping[str, float]], label: str) -> str:
+    """A dot for each bin {estimate, true, low, high} at its mean estimate and mean truth, on a line from low to high.
+
+    Dots on the diagonal are right on average; the line holds 80 % of the bin's true cosines.
+    """
+    low, high = axis_limits([number for each in bins for number in (each["low"], each["high"], each["estimate"])])
+    bottom, right = _SQUARE - _BOTTOM, _SQUARE - _RIGHT
+
+    def x(score: float) -> float:
+        return _LEFT + (score - low) / (high - low) * (right - _LEFT)
+
+    def y(score: float) -> float:
+        return bottom - (score - low) / (high - low) * (bottom - _TOP)
+
+    parts = [f'<svg viewBox="0 0 {_SQUARE} {_SQUARE}" role="img" aria-label="{label}">']
+    for tenth in range(round(low * 10), round(high * 10) + 1, 1 if high - low < 0.75 else 2):
+        at = tenth / 10
+        line = f'x1="{_LEFT}" x2="{right}" y1="{y(at):.1f}" y2="{y(at):.1f}"'
+        parts.append(f'<line class="axis" {line}/>')
+        parts.append(f'<text x="{_LEFT - 5}" y="{y(at) + 4:.1f}" text-anchor="end">{at:.1f}</text>')
+        parts.append(f'<text x="{x(at):.1f}" y="{_SQUARE - 8}" text-anchor="middle">{at:.1f}</text>')
+    parts.append(f'<line class="mean" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}"/>')
+    for each in bins:
+        place, ends = f"{x(each['estimate']):.1f}", f'y1="{y(each["low"]):.1f}" y2="{y(each["high"]):.1f}"'
+        told = f"{each['n']:,} pictures: estimated {each['estimate']:.2f}, true {each['true']:.2f}"
+        told += f", 80 % from {each['low']:.2f} to {each['high']:.2f}"
+        dot = f'cx="{place}" cy="{y(each["true"]):.1f}" r="4"'
+        parts.append(f'<line class="strip" x1="{place}" x2="{place}" {ends}/>')
+        parts.append(f'<circle class="dot" {dot}><title>{told}</title></circle>')
     return "".join([*parts, "</svg>"])
 
 

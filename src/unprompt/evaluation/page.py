@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 from unprompt.display import printable
-from unprompt.evaluation.charts import axis_limits, histogram, strip
+from unprompt.evaluation.charts import axis_limits, histogram, reliability_diagram, strip
 from unprompt.evaluation.highlights import Highlights, thumbnail
 from unprompt.evaluation.report import Report
 from unprompt.evaluation.scoring import Scored
@@ -30,6 +30,7 @@ def html_page(report: Report, highlights: Highlights, *, source: str, by: str | 
     """
     sections = [
         _histograms(highlights),
+        _reliability(report["confidence"]),
         _groups(report, by),
         _members(report),
         _pictures("Best pictures", highlights.best),
@@ -85,6 +86,22 @@ def _histograms(highlights: Highlights) -> str:
     return f'<h2>Scores</h2><div class="charts">{"".join(charts)}</div>'
 
 
+def _reliability(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    chart = reliability_diagram(found["bins"], "Reliability diagram of the confidences")
+    words = (
+        f"Mean error {found['error']:.3f}; the mean cosine alone has {found['error_without']:.3f}. "
+        f"{found['coverage']:.1%} of the true cosines are in the range of the confidence, which is meant to hold 80 %. "
+        f"Correlation {found['correlation']:.2f}, bias {found['bias']:+.3f}."
+    )
+    caption = "estimated cosine (across) and true cosine (up), a tenth of the pictures each; lines hold 80 % of them"
+    return (
+        f'<h2>Confidence</h2><p>{words}</p><div class="charts"><figure class="reliability">{chart}'
+        f"<figcaption>{caption}</figcaption></figure></div>"
+    )
+
+
 def _groups(report: Report, by: str | None) -> str:
     groups: dict[str, Any] = report["groups"]
     if not groups:
@@ -125,10 +142,12 @@ def _picture(scored: Scored) -> str:
     score, name = scored.score, _text(scored.pair.name)
     address = thumbnail(scored.pair.picture)
     image = f'<img src="{address}" alt="">' if address else '<div class="missing faint">no longer there</div>'
+    sure = "" if score.confidence is None else f" (estimated {score.confidence.estimate:.3f})"
     text = "" if score.text is None else f" &middot; text <b>{score.text:.3f}</b>"
+    scores = f"vector <b>{score.vector:.3f}</b>{sure}{text}"
     predicted = _text(scored.answer.prompt) if scored.answer.prompt else '<span class="faint">none was asked for</span>'
     return (
-        f'<div class="picture">{image}<h3 class="name">vector <b>{score.vector:.3f}</b>{text} &middot; {name}</h3>'
+        f'<div class="picture">{image}<h3 class="name">{scores} &middot; {name}</h3>'
         f"<div><h3>true prompt</h3><p>{_text(scored.pair.prompt)}</p></div>"
         f"<div><h3>predicted prompt</h3><p>{predicted}</p></div></div>"
     )

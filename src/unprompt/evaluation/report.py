@@ -10,6 +10,7 @@ from typing import Any
 from unprompt.display import printable
 from unprompt.errors import UnknownNameError
 from unprompt.evaluation.metrics import RESAMPLES, bootstrap
+from unprompt.evaluation.reliability import Judged, reliability, reliability_record
 from unprompt.evaluation.scoring import Outcome, Score, Unscored, outcomes, prompt_group, short_fields, sound_pairs
 from unprompt.evaluation.words import WordScore
 from unprompt.output.records import failure_record, rounded
@@ -32,8 +33,9 @@ def evaluate(
     """Score a preset on the pairs of a data set, given as for `read_pairs`; metadata in the picture files is ignored.
 
     The report is {n, vector {mean, low, high}, text {..}, words {precision {..}, recall {..}, f1 {..}, subject {..}},
-    members {name: {..}}, groups {value of the field `by`: {n, vector, text, words}}, failures [{source, error}],
-    intervals {..}, model {..}}: mean cosines with 95 % bootstrap intervals, null if nothing was scored; how the
+    confidence {n, error, error_without, bias, coverage, correlation, bins [..]}, members {name: {..}}, groups {value of
+    the field `by`: {n, vector, text, words, confidence}}, failures [{source, error}], intervals {..}, model {..}}: mean
+    cosines with 95 % bootstrap intervals, null if nothing was scored; how the
     intervals were computed; and which models computed the answers. `text=False` skips sentences. `heard` is called
     after each picture with its outcome and the number of pictures. Raises DataError at the first fault in the data
     set, UnknownNameError if no record has the field `by`.
@@ -110,7 +112,14 @@ def _means(scores: Sequence[Score]) -> Report:
         "vector": _mean([(score.vector, score) for score in scores]),
         "text": _mean([(score.text, score) for score in scores if score.text is not None]),
         "words": _words([(score.words, score) for score in scores if score.words is not None]),
+        "confidence": _confidence(scores),
     }
+
+
+def _confidence(scores: Sequence[Score]) -> Report | None:
+    """How reliable the confidences are; None if no picture has one."""
+    judged = [Judged(score.confidence, score.vector) for score in scores if score.confidence is not None]
+    return reliability_record(reliability(judged)) if judged else None
 
 
 def _words(found: Sequence[tuple[WordScore, Score]]) -> Report | None:

@@ -15,6 +15,7 @@ from unprompt.evaluation.words import WordScore
 from unprompt.images.files import opened
 from unprompt.images.lists import LINE_LIMIT
 from unprompt.output.records import Record, failure_record
+from unprompt.prediction import Confidence
 
 RESULTS_SUFFIX = ".jsonl"
 
@@ -44,6 +45,7 @@ def result_record(outcome: Outcome) -> Record:
         "text": score.text,
         "members": dict(score.members),
         "words": None if score.words is None else asdict(score.words),
+        "confidence": None if score.confidence is None else asdict(score.confidence),
         "model": dict(outcome.answer.model),
     }
 
@@ -119,7 +121,17 @@ def _score(record: Mapping[str, Any], where: str) -> Score:
         members={name: _cosine(value, f"members.{name}", where) for name, value in members.items()},
         fields=short_fields(fields),
         words=_words(record.get("words"), where),
+        confidence=_confidence(record.get("confidence"), where),
     )
+
+
+def _confidence(found: Any, where: str) -> Confidence | None:
+    """The confidence; None for a preset without, and for a file that was written before there were any."""
+    if found is None:
+        return None
+    if not isinstance(found, dict):
+        raise DataError(f"{where}: expected confidence to be estimate, low and high, found {_shown(found)}")
+    return Confidence(*(_cosine(found.get(key), f"confidence.{key}", where) for key in ("estimate", "low", "high")))
 
 
 def _words(found: Any, where: str) -> WordScore | None:

@@ -16,7 +16,7 @@ from unprompt.errors import DataError
 from unprompt.evaluation.metrics import cosine
 from unprompt.evaluation.words import WordScore, score_words
 from unprompt.output.records import rounded
-from unprompt.prediction import Failure, Prediction, Vector
+from unprompt.prediction import Confidence, Failure, Prediction, Vector
 from unprompt.unprompter import Unprompter
 
 NO_GROUP = "(none)"
@@ -36,6 +36,7 @@ class Score:
     They are rounded as in records, so that a results file gives the same numbers as the run that wrote it. `name` is
     the picture's name in its data set. `text` is None if no text was written. `fields` are those of its record by which
     pictures can be grouped. `words` is None if no text was written, or if the true prompt has no content word.
+    `confidence` is that of the answer, None if the preset is not calibrated.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Score:
     members: Mapping[str, float]
     fields: Mapping[str, str | int | float | bool | None]
     words: WordScore | None = None
+    confidence: Confidence | None = None
 
     @property
     def unit(self) -> Hashable:
@@ -142,7 +144,12 @@ def _score(pair: Pair, answer: Prediction, true: Vector, chosen: Vector | None) 
         members={vote.member: rounded(cosine(true, vote.vector)) for vote in answer.votes if vote.vector is not None},
         fields=short_fields(pair.fields),
         words=score_words(answer.prompt, [pair.prompt, *_captions(pair)]) if answer.prompt else None,
+        confidence=None if answer.confidence is None else _rounded(answer.confidence),
     )
+
+
+def _rounded(found: Confidence) -> Confidence:
+    return Confidence(rounded(found.estimate), rounded(found.low), rounded(found.high))
 
 
 def _captions(pair: Pair) -> list[str]:

@@ -79,7 +79,7 @@ class Ballots:
         Groups are given by the field `group` if every record has it; else prompts linked by cosines of `SIMILAR` or
         more form a group. Raises DataError if there are fewer than two groups.
         """
-        groups, grouped_by = self._grouping()
+        groups, grouped_by = group_pictures(self._prompts, self._groups, self._vectors)
         folds = assign_folds(groups, FOLDS)
         if (count := len(set(folds))) < 2:
             raise DataError(
@@ -118,14 +118,21 @@ class Ballots:
             gain=gain,
         )
 
-    def _grouping(self) -> tuple[list[Hashable], str]:
-        """Each picture's group, and what the pictures were grouped by."""
-        if None not in self._groups:
-            return list(self._groups), "the field group"
-        vectors = np.stack(list(self._vectors.values())).astype(np.float16)
-        groups = find_groups(NearPairs(vectors, np.arange(len(vectors)), SIMILAR)).tolist()
-        group_of = dict(zip(self._vectors, groups, strict=True))
-        return [group_of[prompt] for prompt in self._prompts], f"a cosine of {SIMILAR} or more"
+
+def group_pictures(
+    prompts: Sequence[str], groups: Sequence[int | None], vectors: Mapping[str, Vector]
+) -> tuple[list[Hashable], str]:
+    """Each picture's group of similar prompts, and what pictures were grouped by.
+
+    `groups` are those of the field `group`, None where a record lacks it; if any does, prompts are linked by cosines of
+    `SIMILAR` or more between their `vectors`.
+    """
+    if None not in groups:
+        return list(groups), "the field group"
+    stacked = np.stack(list(vectors.values())).astype(np.float16)
+    found = find_groups(NearPairs(stacked, np.arange(len(stacked)), SIMILAR)).tolist()
+    group_of = dict(zip(vectors, found, strict=True))
+    return [group_of[prompt] for prompt in prompts], f"a cosine of {SIMILAR} or more"
 
 
 def assign_folds(groups: Sequence[Hashable], limit: int) -> npt.NDArray[np.intp]:

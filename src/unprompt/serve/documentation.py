@@ -56,7 +56,8 @@ def _operation(path: str, method: str, asked: Mapping[str, Any]) -> Iterator[str
     if parameters := asked.get("parameters"):
         yield "<h3>In the query</h3>\n<dl>"
         for parameter in parameters:
-            yield f"<dt><code>{escape(parameter['name'])}={escape(parameter['schema']['default'])}</code></dt>"
+            default = parameter["schema"].get("default", "...")
+            yield f"<dt><code>{escape(parameter['name'])}={escape(default)}</code></dt>"
             yield f"<dd>{escape(parameter['description'])}</dd>"
         yield "</dl>"
     if body := asked.get("requestBody"):

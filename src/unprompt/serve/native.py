@@ -5,7 +5,7 @@ Records are those of the command line. A picture that cannot be read is a record
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,9 +14,10 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from unprompt.answer.style import STYLES
 from unprompt.output.jsonl import to_json
 from unprompt.output.records import Record, rounded, to_record
-from unprompt.prediction import EMBEDDING_SIZE, Failure, Prediction, Vector
+from unprompt.prediction import EMBEDDING_SIZE, Failure, Prediction, Style, Vector
 from unprompt.serve.bodies import Body, Reservation, Upload, read_body, too_many
 from unprompt.serve.encoded import Sent, sent_pictures
 from unprompt.serve.errors import Refusal, refusal_of
@@ -38,9 +39,10 @@ class _Options:
     top: int = 5
     embedding: bool = False
     ignore_metadata: bool = False
+    style: Style | None = None
 
 
-_OPTIONS = ("text", "top", "embedding", "ignore_metadata")
+_OPTIONS = ("text", "style", "top", "embedding", "ignore_metadata")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -53,7 +55,7 @@ async def predict(request: Request, service: Service) -> Response:
         body = await read_body(request, service.settings, reservation, fields=_OPTIONS)
         options = _options(request, body)
         sent = await _pictures(body, service)
-        asked = Asked(options.text, options.ignore_metadata)
+        asked = Asked(options.text, options.ignore_metadata, options.style)
 
         def record(answer: Any) -> Record:
             return prediction_record(answer, options.top, embedding=options.embedding)
@@ -161,11 +163,7 @@ def _options(request: Request, body: Body) -> _Options:
     given |= {name: values[-1] for name, values in body.fields.items() if name in _OPTIONS}
     if isinstance(body.json, dict):
         given |= {name: body.json[name] for name in _OPTIONS if name in body.json}
-    values: dict[str, Any] = {
-        name: whole_number(value, name, MOST_CANDIDATES) if name == "top" else _truth(value, name)
-        for name, value in given.items()
-    }
-    return _Options(**values)
+    return _Options(**{name: _READ[name](value, name) for name, value in given.items()})
 
 
 def _truth(value: Any, name: str) -> bool:
@@ -173,6 +171,24 @@ def _truth(value: Any, name: str) -> bool:
     if found is None:
         raise Refusal(400, f"expected {name} to be true or false, found another value", param=name)
     return found
+
+
+def _candidates(value: Any, name: str) -> int:
+    return whole_number(value, name, MOST_CANDIDATES)
+
+
+def _style(value: Any, name: str) -> Style:
+    if value not in STYLES:
+        raise Refusal(400, f"expected {name} to be one of {', '.join(STYLES)}, found another value", param=name)
+    return STYLES[STYLES.index(value)]
+
+
+_READ: Mapping[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(_OPTIONS, _truth),
+    "style": _style,
+    "top": _candidates,
+}
+"""How each option is read."""
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from unprompt.answer.style import STYLES
 from unprompt.output.jsonl import to_json
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 from unprompt.serve.bodies import read_json
@@ -43,6 +44,7 @@ async def models(request: Request, service: Service) -> Response:
             "object": "list",
             "data": [_model(service)],
             "limits": limits_record(service.settings),
+            "styles": [] if service.unprompter.preset.wording is None else list(STYLES),
             "bank": {"name": service.bank.folder.name, "prompts": len(service.bank)},
         }
     )

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unprompt.answer.style import STYLES
 from unprompt.serve.errors import TYPES
 from unprompt.version import __version__
 
@@ -111,6 +112,7 @@ _BODIES_OF_PICTURES: Table = {
 
 _OPTIONS: Sequence[tuple[str, Table, str]] = (
     ("text", _told(_TRUTH, "Whether a prompt is wanted, besides the vector."), "true"),
+    ("style", _told({"enum": list(STYLES)}, "How a decoder words the prompt. Default: as the preset says."), ""),
     ("top", _told({**_COUNT, "maximum": 50}, "Candidates of a record."), "5"),
     ("embedding", _told(_TRUTH, "Whether the 384 numbers of the vector are wanted."), "false"),
     ("ignore_metadata", _told(_TRUTH, "Whether to predict even if the file holds its prompt."), "false"),
@@ -160,7 +162,8 @@ def _json(schema: Table) -> Table:
 
 
 def _query(name: str, schema: Table, default: str) -> Table:
-    return {"name": name, "in": "query", "schema": {**schema, "default": default}, "description": schema["description"]}
+    known = {**schema, "default": default} if default else schema
+    return {"name": name, "in": "query", "schema": known, "description": schema["description"]}
 
 
 _ALL = (400, 401, 403, 413, 415, 429, 503, 504)
@@ -240,8 +243,8 @@ def _openai() -> Table:
         "/v1/models": _get(
             "The preset, limits and bank",
             _answers(
-                _of(data=_many(_of(id=_TEXT)), limits={"type": "object"}, bank={"type": "object"}),
-                "As OpenAI lists models, with the limits of a request and the name and size of the bank.",
+                _of(data=_many(_of(id=_TEXT)), limits={"type": "object"}, styles=_many(_TEXT), bank={"type": "object"}),
+                "As OpenAI lists models, with the limits of a request, the styles of words, and the bank.",
                 401,
             ),
         ),

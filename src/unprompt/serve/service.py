@@ -18,7 +18,7 @@ from unprompt.images.files import Bytes
 from unprompt.images.ref import ImageRef
 from unprompt.images.written import read_written
 from unprompt.output.records import Record, failure_record, metadata_record
-from unprompt.prediction import Candidate, Failure, Prediction, Vector
+from unprompt.prediction import Candidate, Failure, Prediction, Style, Vector
 from unprompt.progress import SILENT
 from unprompt.serve.bodies import Held, Upload
 from unprompt.serve.errors import Refusal
@@ -55,6 +55,7 @@ class Asked:
 
     text: bool = True
     ignore_metadata: bool = False
+    style: Style | None = None
 
     def answers(self, service: Service, items: Sequence[Upload]) -> Iterator[Prediction | Failure]:
         """The answers to some pictures, in order."""
@@ -63,6 +64,7 @@ class Asked:
             batch_size=len(items),
             ignore_metadata=self.ignore_metadata,
             text=self.text,
+            style=self.style,
             top=MOST_CANDIDATES,
             answers=service.remembered(self),
             **service.settings.picture_limits,

@@ -91,11 +91,21 @@ function notice(text) {
   while (place.children.length > 4) place.firstChild.remove();
 }
 
+/** Words in another style: pictures whose prompt was predicted, and whose caption nobody edited, are asked about again. */
+find("style").addEventListener("input", () => {
+  sending.style = find("style").value;
+  for (const entry of entries.all) {
+    const isOwn = entry.record?.origin === "prediction" && entry.caption === null && entries.files.has(entry.id);
+    if (entry.state === "answered" && isOwn) entries.change(entry, { state: "waiting" });
+  }
+});
+
 let presetName = "";
 
 /** Says how the server is: in one word above, and in a sentence where pictures have to wait for it. */
-function showServer({ state, seconds, message, preset }) {
+function showServer({ state, seconds, message, preset, styles }) {
   presetName = preset ?? presetName;
+  if (styles) find("styles").hidden = !styles.length;
   const words = {
     ready: presetName ? `Ready · preset ${presetName}` : "Ready", loading: "Loading its models", busy: "Busy", gone: "No answer", key: "Asks for a key",
   }[state];

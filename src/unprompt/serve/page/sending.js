@@ -12,6 +12,7 @@ export class Sending {
     this.entries = entries;
     this.told = told;
     this.together = MOST_FILES;
+    this.style = "";
     this.misses = 0;
     this.wake = () => {};
     this.abort = new AbortController();
@@ -34,12 +35,12 @@ export class Sending {
   async step() {
     if (!this.isReady) {
       await ready();
-      const { preset, limits } = await about();
+      const { preset, limits, styles } = await about();
       this.mostFiles = Math.min(MOST_FILES, limits.pictures ?? MOST_FILES);
       this.mostBytes = Math.min(MOST_BYTES, (limits.body_mb ?? Infinity) * 900_000);
       this.isReady = true;
       this.misses = 0;
-      this.told({ state: "ready", preset });
+      this.told({ state: "ready", preset, styles });
     }
     const batch = this.batch();
     if (!batch.length) {
@@ -56,7 +57,7 @@ export class Sending {
     const files = batch.map((entry) => ({ file: this.entries.files.get(entry.id), name: entry.name }));
     for (const entry of batch) this.entries.change(entry, { state: "asked" });
     try {
-      await predict(files, (position, record) => this.settle(batch[position], record), this.abort.signal);
+      await predict(files, this.style, (position, record) => this.settle(batch[position], record), this.abort.signal);
       for (const entry of batch) if (entry.state === "asked") this.fail(entry, "no-answer", "the server did not answer");
     } catch (error) {
       const left = batch.filter((entry) => entry.state === "asked");

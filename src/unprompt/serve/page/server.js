@@ -32,10 +32,10 @@ export function useKey(key) {
   sessionStorage.setItem(KEY, key);
 }
 
-/** What the server says of itself: {preset, limits}, as far as it does. */
+/** What the server says of itself: {preset, limits, styles}, as far as it does. */
 export async function about() {
   const found = await parsed(await ask("v1/models"));
-  return { preset: found.data?.[0]?.id ?? "", limits: found.limits ?? {} };
+  return { preset: found.data?.[0]?.id ?? "", limits: found.limits ?? {}, styles: found.styles ?? [] };
 }
 
 /** Resolves once the models are loaded. Throws Busy until then. */
@@ -44,12 +44,13 @@ export async function ready() {
 }
 
 /**
- * Asks for the prompts of some pictures. `answered(position, record)` is called for each as it comes; a picture that
+ * Asks for the prompts of some pictures; `style` is "" for the preset's own. `answered(position, record)` is called for each as it comes; a picture that
  * cannot be read has a record with `error`.
  */
-export async function predict(files, answered, signal) {
+export async function predict(files, style, answered, signal) {
   const form = new FormData();
   for (const { file, name } of files) form.append("file", file, name);
+  if (style) form.append("style", style);
   const response = await ask("v1/predict?text=true&top=5&embedding=true", {
     method: "POST",
     body: form,
