@@ -44,7 +44,7 @@ class Term:
     gain: float | None = None
 
 
-CONCEPTS_LIMIT = 64
+CONCEPTS_LIMIT = 32
 """The most concepts that an answer and its votes keep: a member may know thousands, and answers are kept in memory."""
 
 

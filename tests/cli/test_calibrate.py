@@ -1,6 +1,7 @@
 """`unprompt presets calibrate`, and what becomes of a calibration afterwards."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,19 @@ def test_a_preset_is_calibrated_evaluated_and_used(
     run = unprompt(tmp_path / "pictures" / "3.png", "--preset", own, "--no-text", "--format", "jsonl")
     record = json.loads(run.out)
     assert set(record["confidence"]) == {"estimate", "low", "high"}
+
+
+def test_a_terminal_shows_the_confidence_and_a_pipe_the_prompt_alone(
+    unprompt: Unprompt, preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = tiny_models.calibrated(preset, tmp_path / "fitted.toml", tiny_models.codebook(tmp_path / "book.tiny"))
+    (picture,) = tiny_models.shapes(tmp_path, 1)
+    piped = unprompt(picture, "--preset", fitted)
+    assert piped.out.count("\n") == 1
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = unprompt(picture, "--preset", fitted)
+    assert shown.out.startswith(piped.out + "confidence 0.")
+    assert unprompt(picture, "--preset", fitted, "--prefix", "x ").out == f"x {piped.out}"
 
 
 def test_other_models_make_a_calibration_void(

@@ -343,3 +343,18 @@ def test_a_folder_says_what_it_passed_over(
     named = unprompt(tmp_path / "a.heic", "--preset", preset)
     assert (named.code, named.out) == (3, "")
     assert "found a HEIC; install its decoder: pip install 'unprompt[formats]'" in named.err
+
+
+def test_a_style_reaches_the_record_and_one_that_changes_nothing_says_so(
+    unprompt: Unprompt, preset: Path, tmp_path: Path
+) -> None:
+    (picture,) = tiny_models.pictures(tmp_path, 1)
+    run = unprompt(picture, "--preset", preset, "--style", "tags", "--format", "jsonl")
+    assert (run.code, run.err) == (0, "")
+    assert json.loads(run.out)["model"]["style"] == "tags"
+    lone = tmp_path / "lone.toml"
+    lone.write_text('[[members]]\nkind = "interrogator"\nmodel = "embedded"\nmode = "caption"\ncaption = "a picture"\n')
+    run = unprompt(tmp_path / "none.png", "--preset", lone, "--style", "tags")
+    assert "--style changes nothing: the preset lone has no decoder" in run.err
+    assert "changes nothing" not in unprompt(tmp_path / "none.png", "--preset", lone, "--style", "tags", "-q").err
+    assert unprompt(picture, "--style", "haiku").code == 2

@@ -47,17 +47,21 @@ def fuse_concepts(votes: Sequence[Vote]) -> tuple[Concept, ...]:
 
     A probability is the weighted mean over the members that name the concept: others may not know the word.
     """
-    named: dict[str, list[tuple[float, float]]] = {}
+    named: dict[str, list[tuple[float, Concept]]] = {}
     for vote in votes:
         for concept in vote.concepts:
-            named.setdefault(concept.name, []).append((vote.weight, concept.probability))
-    fused = [Concept(name, _mean(weighted)) for name, weighted in named.items()]
+            named.setdefault(concept.name, []).append((vote.weight, concept))
+    fused = map(_mean, named.values())
     return tuple(heapq.nsmallest(CONCEPTS_LIMIT, fused, key=lambda concept: (-concept.probability, concept.name)))
 
 
-def _mean(weighted: Sequence[tuple[float, float]]) -> float:
-    total = sum(weight for weight, _ in weighted)
-    return sum(weight * value for weight, value in weighted) / total if len(weighted) > 1 else weighted[0][1]
+def _mean(named: Sequence[tuple[float, Concept]]) -> Concept:
+    """One concept by the members that name it; if that is one alone, its own object, to save memory."""
+    (_, first), *others = named
+    if not others:
+        return first
+    total = sum(weight for weight, _ in named)
+    return Concept(first.name, sum(weight * concept.probability for weight, concept in named) / total)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
