@@ -12,7 +12,7 @@ import pytest
 
 from unprompt.errors import DataError, ModelError
 from unprompt.images.preprocess import Preprocessing
-from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.onnx import session, weights_beside
 from unprompt.models.store.folder import ModelFolder
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
@@ -101,6 +101,21 @@ def test_without_packing_nothing_is_lost(decoder_run: Path, tmp_path: Path) -> N
     assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
     found = session(path, 1).run(["logits", "present"], {key: value.numpy() for key, value in inputs.items()})
     assert all(np.allclose(a, b, atol=1e-2) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("eight_bits", [True, False])
+def test_weights_in_a_file_of_their_own_are_the_same(tmp_path: Path, eight_bits: bool) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Embedding(500, 16), torch.nn.Linear(16, 300)).eval()
+    ids = torch.arange(0, 500, 5).reshape(4, 25)
+    one, two = tmp_path / "one.onnx", tmp_path / "two.onnx"
+    export_onnx(model, {"ids": ids}, ["out"], {"ids": {0: "batch", 1: "length"}}, one)
+    two.write_bytes(one.read_bytes())
+    assert pack_weights(one, eight_bits=eight_bits) == ["one.onnx"]
+    assert pack_weights(two, eight_bits=eight_bits, beside=True) == ["two.onnx", "two.onnx.data"]
+    assert weights_beside(two).stat().st_size > two.stat().st_size
+    found, expected = (session(path, 1).run(None, {"ids": ids.numpy()})[0] for path in (two, one))
+    assert np.array_equal(found, expected)
 
 
 def test_tables_of_words_take_eight_bits_a_row(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.errors import ModelError
-from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.onnx import folder_session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.text.words import Words
 
@@ -37,7 +37,7 @@ class Decoder:
         from tokenizers import Tokenizer  # takes 0.1 s, which only decoding pays for
 
         self.folder = folder
-        self._session = session(folder.file("model.onnx"), threads)
+        self._session = folder_session(folder, threads)
         self._tokenizer = Tokenizer.from_file(str(folder.file("tokenizer.json")))
         vocabulary = self._tokenizer.get_vocab()
         cache = next((entry.shape for entry in self._session.get_inputs() if entry.name == "past"), None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.onnx import folder_session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE
@@ -29,7 +29,7 @@ class SentenceEncoder:
         from tokenizers import Tokenizer  # takes 0.1 s, which only encoding pays for
 
         self.folder = folder
-        self._session = session(folder.file("model.onnx"), threads)
+        self._session = folder_session(folder, threads)
         self._tokenizer = Tokenizer.from_file(str(folder.file("tokenizer.json")))
         self._tokenizer.enable_truncation(LONGEST)
         self._tokenizer.no_padding()

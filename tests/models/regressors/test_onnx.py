@@ -10,7 +10,8 @@ import pytest
 import tiny_models
 
 from unprompt.errors import ModelError
-from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.onnx import folder_session, session, weights_beside
+from unprompt.models.store.folder import write_config
 
 
 def test_a_session_computes(tmp_path: Path) -> None:
@@ -36,6 +37,20 @@ def test_another_kind_of_file_and_none(tmp_path: Path) -> None:
     path.write_text("<html>not found</html>")
     with pytest.raises(ModelError, match="cannot load"):
         session(path)
+
+
+def test_weights_in_a_file_of_their_own_are_checked(tmp_path: Path) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.tiny")
+    beside = weights_beside(model.file("model.onnx"))
+    beside.write_bytes(b"weights")
+    model = write_config(model.path, model.config, ["model.onnx", beside.name])
+    folder_session(model)
+    beside.write_bytes(b"another")
+    with pytest.raises(ModelError, match=r"model\.onnx\.data has another sha256"):
+        folder_session(model)
+    beside.unlink()
+    with pytest.raises(ModelError, match=r"model\.onnx\.data is missing"):
+        folder_session(model)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the cache folder is not found by XDG_CACHE_HOME")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.errors import ModelError, needing
-from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.onnx import folder_session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.image_model import ONNX_WEIGHTS, TORCH_WEIGHTS
 from unprompt.prediction import EMBEDDING_SIZE, Vector
@@ -57,7 +57,7 @@ class OnnxEngine:
     batched = False
 
     def __init__(self, folder: ModelFolder) -> None:
-        self._session: onnxruntime.InferenceSession = session(folder.file(ONNX_WEIGHTS), threads=1)
+        self._session: onnxruntime.InferenceSession = folder_session(folder, threads=1)
         outputs: dict[str, Any] = {output.name: output.shape for output in self._session.get_outputs()}
         if outputs.get("vectors", [None])[1:] != [EMBEDDING_SIZE]:
             raise ModelError(
