@@ -50,10 +50,14 @@ CONCEPTS_LIMIT = 32
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A thing, style or medium that a member sees in the picture, and the probability that its prompt names it."""
+    """A thing, style or medium that a member sees in the picture, and the probability that its prompt names it.
+
+    `category` is what it is about, where the member knows: a tagger's "general", "character", "copyright", "rating".
+    """
 
     name: str
     probability: float
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,17 @@ def test_of_a_preset_all_that_cannot_be_had_is_said_at_once(fetch: Fetch, hub: H
     assert bin_only.read_bytes() == b"weights"
 
 
+@pytest.mark.parametrize("name", ["joytag", "fancyfeast/joytag", "SmilingWolf/wd-new-tagger-v3"])
+def test_a_tagger_is_brought_by_its_name_or_its_repository(fetch: Fetch, tmp_path: Path, name: str) -> None:
+    wd = {"model.onnx": b"weights", "selected_tags.csv": b"name,category\n", "model.safetensors": b"nobody wants it"}
+    joytag = {"model.onnx": b"weights", "top_tags.txt": b"1girl\n", "README.md": b"# JoyTag"}
+    hub = Hub({"fancyfeast/joytag": joytag, "SmilingWolf/wd-new-tagger-v3": wd})
+    run = fetch(hub, tmp_path, name)
+    assert run.code == 0, run.err
+    assert f"{name} is here" in run.err
+    assert {asked for asked, _ in hub.asked} == {"model.onnx", "top_tags.txt" if "joy" in name else "selected_tags.csv"}
+
+
 @pytest.mark.parametrize(("arguments", "offline"), [(["--offline"], False), ([], True)])
 def test_offline_nothing_is_asked(fetch: Fetch, hub: Hub, tmp_path: Path, arguments: list[str], offline: bool) -> None:
     run = fetch(hub, tmp_path, "ofa-tiny", "blip-base", *arguments, offline=offline)

@@ -87,7 +87,8 @@ def fetch(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Published models: captioners such as blip-large, CLIP models like ViT-L-14.openai.",
+            help="Published models: captioners such as blip-large, taggers such as joytag, CLIP models like "
+            "ViT-L-14.openai.",
         ),
     ] = None,
     preset: Annotated[
@@ -246,10 +247,18 @@ def _wanted(names: list[str], preset: str | None) -> list[Need]:
     """What is to be there, each once: for models by name, and for a preset's members."""
     from unprompt.answer.needs import preset_needs
     from unprompt.presets import load_preset
+
+    needs = [*map(_published_need, names), *(preset_needs(load_preset(preset)) if preset is not None else [])]
+    return list({(need.name, *(file.place for file in need.files)): need for need in needs}.values())
+
+
+def _published_need(name: str) -> Need:
+    from unprompt.taggers.families import family_of
+    from unprompt.taggers.needs import tagger_need
+    from unprompt.taggers.opening import tagger_place
     from unprompt.towers.needs import published_need
 
-    needs = [*map(published_need, names), *(preset_needs(load_preset(preset)) if preset is not None else [])]
-    return list({(need.name, *(file.place for file in need.files)): need for need in needs}.values())
+    return published_need(name) if family_of(name) is None else tagger_need(tagger_place(name))
 
 
 def _size(path: Path) -> int:

@@ -8,6 +8,8 @@ from unprompt.captioners.ofa.files import NEEDED
 from unprompt.captioners.opening import CAPTIONERS, OFA_NAMES, REPOSITORIES
 from unprompt.models.store.published_models import published_models
 from unprompt.presets import load_preset, preset_names
+from unprompt.taggers.files import wanted_files
+from unprompt.taggers.opening import tagger_names, tagger_place
 
 
 def test_every_captioner_is_in_it_with_its_own_repository() -> None:
@@ -22,8 +24,15 @@ def test_every_captioner_is_in_it_with_its_own_repository() -> None:
 def test_every_model_that_presets_name_is_in_it() -> None:
     for preset in map(load_preset, preset_names()):
         for member in preset.members:
-            if member.kind in ("captioner", "interrogator", "neighbours"):
+            if member.kind in ("captioner", "interrogator", "neighbours", "tagger"):
                 assert member.model in published_models()
+
+
+def test_the_files_of_taggers_are_those_of_their_family() -> None:
+    for name in tagger_names():
+        place = tagger_place(name)
+        files = [file.names[0] for file in published_models()[name].files]
+        assert files == [names[0] for names in wanted_files(place.family)]
 
 
 def test_each_says_where_it_comes_from_and_how_large_it_is() -> None:
