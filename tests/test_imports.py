@@ -14,7 +14,7 @@ import pytest
 LEVELS = (
     {"errors", "prediction", "display", "progress", "durable", "threads", "checked", "version", "plugins"},
     {"images", "text", "models"},
-    {"towers", "vocabulary", "captioners", "taggers"},
+    {"towers", "vocabulary", "captioners", "chat", "taggers"},
     {"interrogation", "bank"},
     {"members", "clip_interrogator"},
     {"presets"},
@@ -173,17 +173,9 @@ def test_predicting_needs_no_torch(examples: Path) -> None:
 
 # What a picture without a prompt in its file needs nothing of. The preset "embedded" has a regressor alone.
 NOT_TO_PREDICT = {
-    *("bank", "captioners", "clip_interrogator", "datasets", "evaluation", "interrogation", "kaggle", "taggers"),
-    *(
-        "towers",
-        "training",
-        "vocabulary",
-        "cli.metadata",
-        "cli.models",
-        "images.archives",
-        "images.folders",
-        "images.lists",
-    ),
+    *("bank", "captioners", "chat", "clip_interrogator", "datasets", "evaluation", "interrogation", "kaggle"),
+    *("taggers", "towers", "training", "vocabulary", "cli.metadata", "cli.models"),
+    *("images.archives", "images.folders", "images.lists"),
     *("images.metadata.comfyui", "images.web.download", "output.files", "output.journal", "output.parquet"),
     *("output.tables", "output.vectors"),
 }

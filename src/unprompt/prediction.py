@@ -76,7 +76,8 @@ class Vote:
     `texts` are the sentences that the member offers as candidates, best first. `terms` are the vocabulary terms in the
     first of them, in order, and `text_similarity` is its cosine with the picture in the member's own space, if that was
     measured. `negative_prompt` describes what the picture is least like, if that was asked for. `concepts` are what the
-    member sees in the picture, most probable first. `weight` is the member's share in the preset, 0 to 1.
+    member sees in the picture, most probable first. `weight` is the member's share in the preset, 0 to 1. `note` says
+    why it has no opinion, where that is worth saying.
     """
 
     member: str
@@ -87,6 +88,7 @@ class Vote:
     text_similarity: float | None = None
     negative_prompt: str | None = None
     concepts: tuple[Concept, ...] = ()
+    note: str = ""
 
 
 Style = Literal["prompt", "sentence", "tags"]

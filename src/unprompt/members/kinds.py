@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "interrogator": "unprompt.members.interrogator:KIND",
     "neighbours": "unprompt.members.neighbours:KIND",
     "regressor": "unprompt.members.regressor:KIND",
+    "server": "unprompt.members.server:KIND",
     "tagger": "unprompt.members.tagger:KIND",
 }
 """The built-in kinds. Each is imported only when a preset names it, because its own imports may take long."""

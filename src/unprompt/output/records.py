@@ -123,6 +123,8 @@ def _vote(vote: Vote, fused: Vector | None) -> Record:
         record["text_similarity"] = rounded(vote.text_similarity)
     if vote.terms:
         record["terms"] = [_term(term) for term in vote.terms]
+    if vote.note:
+        record["note"] = vote.note
     return record
 
 

@@ -53,13 +53,21 @@ class GuardedNetwork(httpcore.NetworkBackend):
     """A network backend for one download: it connects to allowed addresses only, until the deadline.
 
     Raises PictureError (forbidden-address, not-found, unreachable) while connecting, httpcore.TimeoutException at the
-    deadline. The `timeout` arguments of httpcore are ignored, here and in the streams: they limit a single step.
+    deadline. With `connect_s` a connection must be there after so many seconds, or httpcore.ConnectTimeout is raised.
+    The `timeout` arguments of httpcore are ignored, here and in the streams: they limit a single step.
     """
 
-    def __init__(self, deadline: Deadline, look_up: LookUp, is_allowed: Callable[[IPAddress], bool]) -> None:
+    def __init__(
+        self,
+        deadline: Deadline,
+        look_up: LookUp,
+        is_allowed: Callable[[IPAddress], bool],
+        connect_s: float | None = None,
+    ) -> None:
         self._deadline = deadline
         self._look_up = look_up
         self._is_allowed = is_allowed
+        self._connect_s = connect_s
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -71,10 +79,12 @@ class GuardedNetwork(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first address of the host that answers."""
-        untried = self._allowed_addresses(host)
+        left_s = self._deadline.left_s()
+        deadline = self._deadline if self._connect_s is None else Deadline(min(self._connect_s, left_s))
+        untried = self._allowed_addresses(host, deadline)
         while True:
             # Each address gets an equal share of the time, so that one that never answers leaves some for the next.
-            share_s = self._deadline.left_s() / len(untried)
+            share_s = deadline.left_s() / len(untried)
             try:
                 stream = self._sockets.connect_tcp(str(untried.pop(0)), port, share_s, local_address, socket_options)
             except httpcore.ConnectTimeout:
@@ -86,10 +96,10 @@ class GuardedNetwork(httpcore.NetworkBackend):
             else:
                 return _TimedStream(stream, self._deadline)
 
-    def _allowed_addresses(self, host: str) -> list[IPAddress]:
+    def _allowed_addresses(self, host: str, deadline: Deadline) -> list[IPAddress]:
         """The addresses of a host. A single forbidden one refuses the host: mixing them suggests an attack."""
         try:
-            addresses = list(dict.fromkeys(self._look_up_in_time(host)))
+            addresses = list(dict.fromkeys(self._look_up_in_time(host, deadline)))
         except OSError as error:
             if not isinstance(error, socket.gaierror) or error.errno == socket.EAI_AGAIN:
                 raise PictureError(
@@ -109,8 +119,8 @@ class GuardedNetwork(httpcore.NetworkBackend):
             )
         return addresses
 
-    def _look_up_in_time(self, host: str) -> Sequence[IPAddress]:
-        if not _lookup_slots.acquire(timeout=self._deadline.left_s()):
+    def _look_up_in_time(self, host: str, deadline: Deadline) -> Sequence[IPAddress]:
+        if not _lookup_slots.acquire(timeout=deadline.left_s()):
             raise httpcore.ConnectTimeout("too many names are being looked up")
         answer: Future[Sequence[IPAddress]] = Future()
 
@@ -124,7 +134,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
         thread = threading.Thread(target=work, name=f"look up {host}", daemon=True)
         thread.start()
-        thread.join(self._deadline.left_s())
+        thread.join(deadline.left_s())
         if not answer.done():
             raise httpcore.ConnectTimeout("the lookup takes too long")
         return answer.result()
