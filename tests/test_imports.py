@@ -20,7 +20,7 @@ LEVELS = (
     {"presets"},
     {"answer"},
     {"unprompter"},
-    {"output", "evaluation", "training", "datasets", "kaggle", "scale"},
+    {"output", "evaluation", "training", "datasets", "kaggle", "scale", "diagnosis"},
     {"cli", "serve", "__main__"},
 )
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}

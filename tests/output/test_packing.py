@@ -50,6 +50,7 @@ def answer(seed: int = 0, **changes: Any) -> Prediction:
                 concepts=(Concept("cat", 1 / 3), Concept("猫", 1e-9)),
             ),
             Vote("neighbours", 1e-300, vector=unit_vector(seed + 1), texts=("猫",)),
+            Vote("server", 0.5, note="said nothing"),
         ),
         "written": None,
         "model": MODEL,

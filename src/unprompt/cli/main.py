@@ -32,6 +32,7 @@ COMMANDS = (
     "kaggle",
     "presets",
     "vocabulary",
+    "doctor",
 )
 """Each is a module of this package: with an `app` of several commands, or a function of the same name."""
 

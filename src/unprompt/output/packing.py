@@ -84,7 +84,7 @@ def _content(prediction: Prediction) -> dict[str, Any]:
 
 def _vote_content(vote: Vote) -> list[Any]:
     terms = [[term.text, term.category, term.similarity, term.gain] for term in vote.terms]
-    own = [vote.text_similarity, vote.negative_prompt, terms, _concepts_content(vote.concepts)]
+    own = [vote.text_similarity, vote.negative_prompt, terms, _concepts_content(vote.concepts), vote.note]
     return [vote.member, vote.weight, vote.vector is not None, vote.texts, *own]
 
 
@@ -134,7 +134,8 @@ def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Predictio
 
 
 def _vote(content: list[Any], vectors: Iterator[Vector]) -> Vote:
-    member, weight, has_vector, texts, similarity, negative, terms, *later = content
+    member, weight, has_vector, texts, similarity, negative, terms, *rest = content
+    later: dict[str, Any] = dict(zip(("concepts", "note"), rest, strict=False))  # earlier versions packed fewer
     return Vote(
         _text(member),
         _number(weight),
@@ -146,7 +147,8 @@ def _vote(content: list[Any], vectors: Iterator[Vector]) -> Vote:
         ),
         _optional(_number, similarity),
         _optional(_text, negative),
-        *map(_concepts, later),
+        _concepts(later.get("concepts", ())),
+        _text(later.get("note", "")),
     )
 
 

@@ -87,7 +87,7 @@ _SCHEMAS: Table = {
         ),
         similarity=_told({"type": ["number", "null"], "deprecated": True}, "The old name of self_similarity."),
         candidates=_many(_of(text=_TEXT, similarity=_NUMBER, **{"from": _TEXT})),
-        votes=_many(_of(member=_TEXT, weight=_NUMBER, similarity=_NUMBER, text=_TEXT)),
+        votes=_many(_of(member=_TEXT, weight=_NUMBER, similarity=_NUMBER, text=_TEXT, note=_TEXT)),
         tool=_told(_TEXT, "What wrote the prompt, if it is written."),
         **_WRITTEN,
         model=_told({"type": "object"}, "What computed the answer: version, preset, hashes."),
