@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from unprompt.output.records import rounded
-
-_WORD = re.compile(r"[^\W\d_]{3,}")
-"""Words of three letters or more, of any script; a hyphen or apostrophe ends one."""
-
-_FUNCTION_WORD_LIST = """
-about above across after again against all almost along already also although among and another any anyone anything
-are aren around away back because been before behind being below beneath beside besides between beyond both but can
-cannot could did does doing don done down during each either else even ever every everyone everything few for from
-further get gets getting had has have having her here hers herself him himself his how however into isn its itself
-just let like many may might more most much must near neither next nor not nothing now off often once one only onto
-other others our ours out outside over own per perhaps quite rather same several shall she should since some someone
-something still such than that the their theirs them themselves then there these they this those though through
-throughout thus together too toward towards under until unto upon very via was wasn well were what whatever when
-where whether which while who whom whose why will with within without would yet you your yours
-"""
-_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
-"""Words that say how others belong together, not what is in a picture."""
+from unprompt.text.content_words import content_stems, content_words, stem
 
 _PREPOSITION_LIST = """
 about above across against along among around at behind below beneath beside between by during for from in inside
@@ -75,19 +58,11 @@ def score_words(answer: str, truths: Iterable[str]) -> WordScore | None:
     )
 
 
-def content_stems(text: str) -> frozenset[str]:
-    """The stems of a text's content words, by the English Snowball stemmer.
-
-    Source: Porter, "An algorithm for suffix stripping" (1980), in its second version.
-    """
-    return frozenset(_stem(word) for word in _words(text) if word not in _FUNCTION_WORDS)
-
-
 def _subject(answer: str) -> str:
     """The stem of the noun that an answer begins with: the last content word of its first phrase; "" if none."""
     phrase = _first_phrase(re.split(r"[,.;:!?()|]", _MEDIA.sub("", answer.strip()), maxsplit=1)[0].lower().split())
-    words = [word for word in _words(" ".join(phrase)) if word not in _FUNCTION_WORDS]
-    return _stem(words[-1]) if words else ""
+    words = content_words(" ".join(phrase))
+    return stem(words[-1]) if words else ""
 
 
 def _first_phrase(words: Sequence[str]) -> Sequence[str]:
@@ -97,22 +72,5 @@ def _first_phrase(words: Sequence[str]) -> Sequence[str]:
         ends = word in _PREPOSITIONS or (word.endswith("ing") and len(word) > 5)
         if content and ends:
             return words[:place]
-        content = content or (len(word) > 2 and word not in _FUNCTION_WORDS)
+        content = content or bool(content_words(word))
     return words
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
-@functools.lru_cache(100_000)
-def _stem(word: str) -> str:
-    return _stemmer()(word)
-
-
-@functools.cache
-def _stemmer() -> Callable[[str], str]:
-    import snowballstemmer
-
-    stem: Callable[[str], str] = snowballstemmer.stemmer("english").stemWord
-    return stem

@@ -40,7 +40,7 @@ from unprompt.training.lora import add_lora, merge_lora, name_without_lora
 from unprompt.training.onnx_export import export_onnx, pack_weights
 from unprompt.training.plot import NOT_CURVES, read_metrics
 from unprompt.training.recipe import Recipe
-from unprompt.training.regressor import build_network, preprocessing_of
+from unprompt.training.regressor import build_network, build_start, preprocessing_of
 from unprompt.vocabulary.vocabulary import load_vocabulary
 
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
@@ -246,13 +246,19 @@ def save_trained(
 def trained_network(recipe: Recipe, weights: Path) -> tuple[RegressorNetwork, Preprocessing]:
     """The network of a run with these weights, low-rank updates merged, and its preprocessing."""
     bare = replace(recipe, network=replace(recipe.network, weights=RANDOM))
-    network = build_network(bare)
     state = load_file(weights)
+    network = build_network(bare, build_start(bare), _concept_count(state))
     if any(name_without_lora(name)[1] for name in state):
         add_lora(network, recipe.lora)
     network.load_state_dict(state)
     merge_lora(network)
     return network.eval(), preprocessing_of(recipe.sight, network.backbone.preprocessing)
+
+
+def _concept_count(state: Mapping[str, Tensor]) -> int:
+    """The number of concepts that weights have a head for."""
+    biases = [value for name, value in state.items() if name.startswith("concept_head.") and name.endswith(".bias")]
+    return len(biases[-1]) if biases else 0
 
 
 def check_export(network: RegressorNetwork, exported: Path, preprocessing: Preprocessing, recipe: Recipe) -> None:

@@ -24,6 +24,11 @@ def regression_loss(predicted: Tensor, target: Tensor, options: Loss) -> Tensor:
     return loss
 
 
+def concept_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """A scalar loss for concepts (batch, n): their cross entropies, summed over the concepts of a picture."""
+    return F.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none").sum(dim=1).mean()
+
+
 def own_among_others(predicted: Tensor, target: Tensor, temperature: float) -> Tensor:
     """The cross entropy of identifying the own prompt among those of the batch; equal prompts count as one.
 

@@ -27,10 +27,14 @@ PHOTO = "photo"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Labelled pictures: the reference, prompt, target vector (n, 384) and group of each, and whether it is a photo."""
+    """Labelled pictures: the reference, prompt, target vector (n, 384) and group of each, and whether it is a photo.
+
+    `texts` are the prompt or the captions that the target stands for.
+    """
 
     pictures: list[ImageRef]
     prompts: list[str]
+    texts: list[list[str]]
     targets: Vector
     photo: npt.NDArray[np.bool_]
     groups: list[int]
@@ -59,6 +63,7 @@ class Pairs:
         return cls(
             pictures=[pair.picture for pair in pairs],
             prompts=[pair.prompt for pair in pairs],
+            texts=texts,
             targets=(targets / np.linalg.norm(targets, axis=1, keepdims=True)).astype(np.float32),
             photo=np.array([pair.fields.get("kind") == PHOTO for pair in pairs]),
             groups=[_group(pair.fields, index) for index, pair in enumerate(pairs)],

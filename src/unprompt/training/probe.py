@@ -15,14 +15,13 @@ from unprompt.images.ref import ImageRef
 from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.progress import Step
 from unprompt.training.loop import Batch
-from unprompt.training.losses import regression_loss
 from unprompt.training.regressor import RegressorTask
 from unprompt.training.scores import device_of, pixel_batches
 from unprompt.training.weights import save_tensors
 
 
 class ProbeTask:
-    """Trains the head on features of pictures and of their mirror images."""
+    """Trains the heads on features of pictures and of their mirror images."""
 
     metric = "balanced"
 
@@ -36,6 +35,7 @@ class ProbeTask:
         self.held_out = _features(whole, whole.validation.pictures, False, cache / "val-features.safetensors", step)
         if whole.recipe.head.standardise and not whole.recipe.head.start:  # a given head has its own scale
             whole.model.fit_scale(self.features.flatten(0, 1).to(device))
+        whole.learn_classes(self.features[0])
 
     def steps(self, batch_size: int) -> int:
         return self.whole.steps(batch_size)
@@ -49,11 +49,11 @@ class ProbeTask:
             place = slice(number * batch_size, (number + 1) * batch_size)
             chosen, views = order[place][rows], mirrored[place][rows].astype(np.intp)
             target = torch.from_numpy(self.whole.train.targets[chosen])
-            yield {"features": self.features[views, chosen], "target": target}
+            yield {"features": self.features[views, chosen], "target": target, **self.whole.labels_of(chosen)}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         assert isinstance(model, RegressorNetwork)
-        return regression_loss(model.project(batch["features"]), batch["target"], self.whole.recipe.loss)
+        return self.whole.loss_of(model, batch["features"], batch)
 
     def depth_of(self, parameter: str) -> int:
         return -1 if parameter.startswith("backbone.") else 0

@@ -13,7 +13,7 @@ RUN_RECIPE = "recipe.json"
 """The file in a run's folder that holds its recipe."""
 
 Precision: TypeAlias = Literal["bf16", "fp16", "fp32"]
-Features: TypeAlias = Literal["pooled", "tokens", "classes"]
+Features: TypeAlias = Literal["pooled", "tokens", "classes", "layers"]
 
 
 Share: TypeAlias = Annotated[float, Bounds(0, 1)]
@@ -67,6 +67,7 @@ class Network:
     features: Features = "pooled"
     input_size: Whole = 0  # 0: the network's own
     drop_path: Share = 0.0
+    patch_drop: Share = 0.0  # share of the patches that a vision transformer does not see in training
     options: Mapping[str, Any] = field(default_factory=dict)  # override sizes of the architecture
 
 
@@ -91,6 +92,17 @@ class Head:
     dropout: Share = 0.0
     standardise: bool = True  # scale features to mean 0 and standard deviation 1 first, if there is a probe
     start: str = ""  # folder of the run whose head to start from, such as that of a text head
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """The concept head, which says what is in a picture; it learns together with the vector's."""
+
+    least_groups: Whole = 0  # groups of similar prompts in which a word has to occur to be a concept; 0: no concepts
+    phrase_groups: Positive = 15  # the same for phrases of two words
+    classes: bool = False  # ImageNet's classes, as the start weights see them, are concepts too; needs features "classes"
+    hidden: Positive = 512  # of the head's perceptron
+    weight: Amount = 0.01  # of its loss, the cross entropies of all concepts, beside the vector's
 
 
 @dataclass(frozen=True)
@@ -165,6 +177,7 @@ class Recipe:
     network: Network = field(default_factory=Network)
     sight: Sight = Sight()
     head: Head = Head()
+    concepts: Concepts = Concepts()
     loss: Loss = Loss()
     augmentation: Augmentation = Augmentation()
     lora: Lora = Lora()

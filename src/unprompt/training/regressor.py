@@ -18,16 +18,20 @@ from torch import Tensor, nn
 from unprompt.errors import DataError
 from unprompt.images.preprocess import Preprocessing
 from unprompt.images.ref import Pixels
+from unprompt.models.networks.backbone import Backbone
 from unprompt.models.networks.backbones import build_backbone
-from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork
+from unprompt.models.networks.timm_backbone import WITH_CLASSES
+from unprompt.models.regressors.regressor_network import ConceptSpec, HeadSpec, RegressorNetwork
+from unprompt.models.store.image_model import CONCEPTS
 from unprompt.prediction import Vector
 from unprompt.progress import Report, Step
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.training.augmentation import augment, overlay
+from unprompt.training.concepts import CERTAIN, find_concepts
 from unprompt.training.loading import Loader, normalised, read_pixels, to_tensor
 from unprompt.training.loop import Batch
 from unprompt.training.lora import add_lora, name_without_lora
-from unprompt.training.losses import regression_loss
+from unprompt.training.losses import concept_loss, regression_loss
 from unprompt.training.pairs import Draw, Pairs
 from unprompt.training.recipe import Recipe, Sight
 from unprompt.training.scores import scores
@@ -51,16 +55,20 @@ class RegressorTask:
         self.recipe, self.seed = recipe, recipe.optimisation.seed
         if not recipe.sight.views:
             raise DataError("sight: views: expected one or more of whole, mirrored, middle, found none")
-        # The network comes first, so that errors in it show before an hour of reading pictures.
-        self.model = build_network(recipe)
-        if recipe.lora.rank:
-            add_lora(self.model, recipe.lora)
-        self.preprocessing = preprocessing_of(recipe.sight, self.model.backbone.preprocessing)
+        # The backbone comes first, so that errors in it show before an hour of reading pictures.
+        backbone = build_start(recipe)
+        self.preprocessing = preprocessing_of(recipe.sight, backbone.preprocessing)
         read = functools.partial(Pairs.read, options=recipe.data, cache=folder / "cache", report=report, step=step)
         self.train = read(recipe.data.train, all_captions=True)
         self.validation = read(recipe.data.validation, all_captions=False)
         self.draw = Draw(self.train, recipe.data)
         self.loader = Loader(recipe.data.workers)
+        self.concepts = find_concepts(self.train.texts, self.train.groups, recipe.concepts)
+        self.labels = self.concepts.labels(self.train.texts)
+        self.concepts.write(folder / CONCEPTS)
+        self.model = build_network(recipe, backbone, len(self.concepts.names))
+        if recipe.lora.rank:
+            add_lora(self.model, recipe.lora)
 
     def steps(self, batch_size: int) -> int:
         if len(self.draw) < batch_size:
@@ -73,11 +81,31 @@ class RegressorTask:
         jobs_of_all = chain.from_iterable(self._plan(order, epoch, number, batch_size)[rows] for number in numbers)
         size = len(range(batch_size)[rows])
         for jobs, squares in self.loader.batches(jobs_of_all, size, self._square):
-            yield {"squares": to_tensor(squares), "target": torch.from_numpy(self._targets(jobs))}
+            targets = {"target": torch.from_numpy(self._targets(jobs)), **self.labels_of([job.picture for job in jobs])}
+            yield {"squares": to_tensor(squares), **targets}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        predicted = model(normalised(batch["squares"], self.preprocessing))
-        return regression_loss(predicted, batch["target"], self.recipe.loss)
+        assert isinstance(model, RegressorNetwork)
+        features = model.features(normalised(batch["squares"], self.preprocessing))
+        return self.loss_of(model, features, batch)
+
+    def loss_of(self, model: RegressorNetwork, features: Tensor, batch: Batch) -> Tensor:
+        """The loss of the heads, from a batch's features."""
+        loss = regression_loss(model.project(features), batch["target"], self.recipe.loss)
+        if "concepts" not in batch:
+            return loss
+        labels = batch["concepts"].float() / CERTAIN
+        return loss + self.recipe.concepts.weight * concept_loss(model.concept_logits(features), labels)
+
+    def labels_of(self, pictures: Sequence[int] | npt.NDArray[np.intp]) -> Batch:
+        """The labels of pictures, if there are concepts."""
+        return {"concepts": torch.from_numpy(self.labels[pictures])} if self.concepts.names else {}
+
+    def learn_classes(self, features: Tensor) -> None:
+        """Adds the classes that the start weights see in the training pictures, from their features (n, size)."""
+        if self.concepts.classes:
+            size = self.model.backbone.class_size
+            self.labels = self.concepts.labels(self.train.texts, features[:, -size:].exp().numpy())
 
     def depth_of(self, parameter: str) -> int:
         name, is_update = name_without_lora(parameter)
@@ -143,13 +171,15 @@ class RegressorTask:
         return targets
 
 
-def build_network(recipe: Recipe) -> RegressorNetwork:
-    """The network of a recipe with its start weights; the same on every call.
+def build_start(recipe: Recipe) -> Backbone:
+    """The backbone of a recipe with its start weights; the same on every call.
 
     Raises UnknownNameError, DataError or ModelError if it cannot be built.
     """
     torch.manual_seed(recipe.optimisation.seed)
-    network, head = recipe.network, recipe.head
+    network = recipe.network
+    if recipe.concepts.classes and network.features not in WITH_CLASSES:
+        raise DataError(f"concepts: classes: expected network.features {' or '.join(WITH_CLASSES)} with it")
     backbone = build_backbone(
         network.name,
         weights=network.weights,
@@ -160,7 +190,20 @@ def build_network(recipe: Recipe) -> RegressorNetwork:
     )
     if recipe.optimisation.checkpoint_gradients:
         backbone.checkpoint_gradients()
-    return RegressorNetwork(backbone, HeadSpec(head.kind, head.hidden, head.dropout, head.standardise))
+    if network.patch_drop:
+        backbone.drop_patches(network.patch_drop)
+    return backbone
+
+
+def build_network(recipe: Recipe, backbone: Backbone, concepts: int = 0) -> RegressorNetwork:
+    """A recipe's heads, with new weights, on its backbone; `concepts` is their number."""
+    head = recipe.head
+    torch.manual_seed(recipe.optimisation.seed)
+    return RegressorNetwork(
+        backbone,
+        HeadSpec(head.kind, head.hidden, head.dropout, head.standardise),
+        ConceptSpec(concepts, recipe.concepts.hidden, head.dropout),
+    )
 
 
 def preprocessing_of(sight: Sight, own: Preprocessing) -> Preprocessing:

@@ -26,7 +26,7 @@ from unprompt.towers.texts import encode_texts
 from unprompt.training.loop import Batch
 from unprompt.training.losses import regression_loss
 from unprompt.training.recipe import Recipe
-from unprompt.training.regressor import build_network
+from unprompt.training.regressor import build_network, build_start
 from unprompt.training.scores import device_of
 from unprompt.training.targets import kept, target_vectors
 from unprompt.training.texts import read_texts
@@ -39,7 +39,7 @@ class TextHeadTask:
 
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device, step: Step) -> None:
         self.recipe, self.seed = recipe, recipe.optimisation.seed
-        self.model = build_network(recipe)
+        self.model = build_network(recipe, build_start(recipe))
         self.device, self.cache, self.step = device, folder / "cache", step
         held_out = set(read_texts([Path(recipe.text_head.validation)]))
         texts = [text for text in read_texts([Path(path) for path in recipe.text_head.texts]) if text not in held_out]

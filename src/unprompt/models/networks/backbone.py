@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from unprompt.errors import DataError
 from unprompt.images.preprocess import Preprocessing
 
-Features = Literal["pooled", "tokens", "classes"]
-FEATURES: tuple[Features, ...] = ("pooled", "tokens", "classes")
+Features = Literal["pooled", "tokens", "classes", "layers"]
+FEATURES: tuple[Features, ...] = ("pooled", "tokens", "classes", "layers")
 
 CLASS_FLOOR = 1e-4
 """Added to class probabilities before the logarithm, since differences below it are noise."""
@@ -73,6 +73,14 @@ class Backbone(nn.Module, ABC):
             self.network.set_grad_checkpointing(True)  # type: ignore[operator]
         except (AssertionError, AttributeError) as error:
             raise DataError(f"{self.name} cannot checkpoint gradients; leave it out of the recipe") from error
+
+    def drop_patches(self, share: float) -> None:
+        """Leave out a random share of the patches in training, which takes that much less time.
+
+        Source: Liu et al., "PatchDropout: economizing vision transformers using patch dropout" (2022). Raises DataError
+        if the network does not support this.
+        """
+        raise DataError(f"{self.name} cannot drop patches; leave patch_drop out of the recipe")
 
     @abstractmethod
     def resize(self, input_size: int) -> None:

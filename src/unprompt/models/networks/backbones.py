@@ -40,8 +40,9 @@ def build_backbone(
 
     `weights` is "random", "hub" (those of the tag, from the cache or, if downloads are allowed, the hub), or the path
     of a safetensors file or of a folder with one. `features` is "pooled", the model's own pooling (open_clip: the
-    projected embedding at unit length); "tokens", the class token and the mean of the patches; or "classes", these and
-    the log probabilities of the model's own classes. `input_size` is in pixels, by default the model's native size.
+    projected embedding at unit length); "tokens", the class token and the mean of the patches; "classes", these and the
+    log probabilities of the model's own classes; or "layers", the class token and the patches' mean and deviation after
+    each quarter of the blocks, and the classes. `input_size` is in pixels, by default the model's native size.
     `options` are sizes that differ from the architecture's, such as depth and embed_dim in timm, embed_dim and
     vision_cfg in open_clip.
 

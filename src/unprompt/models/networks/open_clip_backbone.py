@@ -48,7 +48,7 @@ class OpenClipBackbone(Backbone):
     """An image tower of open_clip. Raises DataError for options or features that the architecture does not support."""
 
     def __init__(self, name: str, *, features: Features, drop_path: float, options: Mapping[str, Any]) -> None:
-        if features == "classes":
+        if features in ("classes", "layers"):
             raise DataError(f"{name} knows no classes; expected features = 'pooled' or 'tokens'")
         architecture, _, tag = name.partition(".")
         network = _create(architecture, tag, drop_path, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -36,6 +37,9 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 IMAGENET_CLASSES = 1000
 
+WITH_CLASSES = ("classes", "layers")
+"""Features that include the log probabilities of the network's own classes."""
+
 FOLLOWS = (99999,)
 """timm's marker for "belongs to the previous group", for norms after the last block."""
 
@@ -48,10 +52,18 @@ class TimmBackbone(Backbone):
         super().__init__(name, network, features, options, _preprocessing(network, name))
         if features != "pooled":
             _check_class_token(network, name, features)
-        if features == "classes":
+        if features in WITH_CLASSES:
             self.class_size = int(cast(Any, network).num_classes)
             if self.class_size != IMAGENET_CLASSES:
                 raise DataError(f"{name} knows {self.class_size} classes; expected ImageNet's {IMAGENET_CLASSES}")
+
+    def drop_patches(self, share: float) -> None:
+        from timm.layers.patch_dropout import PatchDropout
+
+        network = cast(Any, self.network)
+        if not hasattr(network, "patch_drop"):
+            super().drop_patches(share)
+        network.patch_drop = PatchDropout(share, network.num_prefix_tokens)
 
     def resize(self, input_size: int) -> None:
         resize_network(self.network, input_size, self.name)
@@ -73,6 +85,8 @@ class TimmBackbone(Backbone):
 
     def _encode(self, pixels: Tensor) -> Tensor:
         network = cast(Any, self.network)
+        if self.features == "layers":
+            return self._layers(pixels)
         maps = network.forward_features(pixels)
         if self.features == "pooled":
             return cast(Tensor, network.forward_head(maps, pre_logits=True))
@@ -80,9 +94,32 @@ class TimmBackbone(Backbone):
         tokens: Tensor = maps.float()  # (batch, prefix + patches, width)
         parts = [tokens[:, 0], tokens[:, network.num_prefix_tokens :].mean(dim=1)]
         if self.features == "classes":
-            classes = network.head(maps[:, 0]).float().softmax(dim=-1)
-            parts.append((classes + CLASS_FLOOR).log())
+            parts.append(self._classes(maps))
         return torch.cat(parts, dim=1)
+
+    def _layers(self, pixels: Tensor) -> Tensor:
+        """What a picture looks like is told by the layers before the last, whose features are for telling classes."""
+        network = cast(Any, self.network)
+        tokens = network.norm_pre(network.patch_drop(network._pos_embed(network.patch_embed(pixels))))
+        parts = []
+        for number, block in enumerate(network.blocks, 1):
+            tokens = block(tokens)
+            if number == len(network.blocks):
+                tokens = network.norm(tokens)
+            if number in self._taps:
+                patches = tokens[:, network.num_prefix_tokens :].float()
+                parts += [tokens[:, 0].float(), patches.mean(dim=1), patches.std(dim=1)]
+        return torch.cat([*parts, self._classes(tokens)], dim=1)
+
+    @property
+    def _taps(self) -> set[int]:
+        """The numbers of blocks after each quarter of them."""
+        depth = len(cast(Any, self.network).blocks)
+        return {math.ceil(depth * quarter / 4) for quarter in range(1, 5)}
+
+    def _classes(self, tokens: Tensor) -> Tensor:
+        classes = cast(Any, self.network).head(tokens[:, 0]).float().softmax(dim=-1)
+        return cast(Tensor, (classes + CLASS_FLOOR).log())
 
     def _block_key(self, parameter: str) -> tuple[int, ...] | None:
         return block_key(self.network, parameter)
@@ -147,7 +184,7 @@ def _create(
     from timm.layers.drop import DropPath
 
     sizes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    classes: dict[str, Any] = {} if features == "classes" else {"num_classes": 0}
+    classes: dict[str, Any] = {} if features in WITH_CLASSES else {"num_classes": 0}
     if drop_path:
         sizes["drop_path_rate"] = drop_path
     try:
@@ -175,7 +212,9 @@ def _check_class_token(network: nn.Module, name: str, features: Features) -> Non
 
     if not isinstance(network, (VisionTransformer, Eva)) or network.cls_token is None:
         raise DataError(f"{name} has no class token; expected features = 'pooled' with it")
-    if features == "classes" and network.global_pool != "token":
+    if features == "layers" and not isinstance(network, VisionTransformer):
+        raise DataError(f"{name} is no plain vision transformer; expected features = 'classes' with it")
+    if features in WITH_CLASSES and network.global_pool != "token":
         raise DataError(f"{name} does not tell classes by its class token; expected features = 'pooled' or 'tokens'")
 
 

@@ -52,6 +52,35 @@ class HeadSpec:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class ConceptSpec:
+    """The architecture of the concept head: the number of concepts (0: no head), and of hidden units.
+
+    Raises DataError for a number out of bounds.
+    """
+
+    count: Annotated[int, Bounds(0, 65_536)] = 0
+    hidden: Annotated[int, Bounds(1, 65_536)] = 512
+    dropout: Annotated[float, Bounds(0, 1, exclusive="most")] = 0.0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @classmethod
+    def from_config(cls, config: Any) -> ConceptSpec:
+        """Read what `to_config` writes. Raises DataError, UnknownNameError."""
+        return read(cls, config, "the concept head")
+
+    def to_config(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return asdict(self)
+
+
+NO_CONCEPTS = ConceptSpec()
+RARITY = -6.0
+"""The bias with which a concept's logit begins: most are in one picture of hundreds."""
+
+
 class Head(nn.Module):
     """Maps features (batch, size) to unit vectors (batch, 384)."""
 
@@ -81,18 +110,35 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (batch, size) to unit vectors (batch, 384)."""
-        seen = (features - self.centre) / self.spread if self.spec.standardise else features
+        seen = self.scaled(features)
         parts = [part(seen) for part in self.children()]
         return F.normalize(sum(parts).float(), dim=-1)
 
+    def scaled(self, features: Tensor) -> Tensor:
+        """Return the features (batch, size) as the head sees them."""
+        return (features - self.centre) / self.spread if self.spec.standardise else features
+
+
+class ConceptHead(nn.Sequential):
+    """Maps scaled features (batch, size) to the logits of concepts (batch, count)."""
+
+    def __init__(self, size: int, spec: ConceptSpec) -> None:
+        last = nn.Linear(spec.hidden, spec.count)
+        nn.init.constant_(last.bias, RARITY)
+        super().__init__(
+            nn.Dropout(spec.dropout), nn.Linear(size, spec.hidden), nn.GELU(), nn.Dropout(spec.dropout), last
+        )
+        self.spec = spec
+
 
 class RegressorNetwork(nn.Module):
-    """Maps a picture to a unit vector: a backbone followed by a head."""
+    """Maps a picture to a unit vector and, with a concept head, to concepts: a backbone followed by its heads."""
 
-    def __init__(self, backbone: Backbone, head: HeadSpec) -> None:
+    def __init__(self, backbone: Backbone, head: HeadSpec, concepts: ConceptSpec = NO_CONCEPTS) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = Head(backbone.size, head)
+        self.concept_head = ConceptHead(backbone.size, concepts) if concepts.count else None
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map preprocessed pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384)."""
@@ -107,6 +153,12 @@ class RegressorNetwork(nn.Module):
         """Apply the head alone: features (batch, backbone.size) to unit vectors (batch, 384)."""
         vectors: Tensor = self.head(features)
         return vectors
+
+    def concept_logits(self, features: Tensor) -> Tensor:
+        """Apply the concept head alone: features (batch, backbone.size) to logits (batch, concepts)."""
+        assert self.concept_head is not None
+        logits: Tensor = self.concept_head(self.head.scaled(features))
+        return logits
 
     @torch.no_grad()
     def fit_scale(self, features: Tensor) -> None:

@@ -7,6 +7,8 @@ from unprompt.images.preprocess import Preprocessing
 from unprompt.models.store.folder import ModelFolder
 
 ONNX_WEIGHTS, TORCH_WEIGHTS = "model.onnx", "model.safetensors"
+CONCEPTS = "concepts.txt"
+"""The names of the concepts that a model sees, one a line, in the order of its output."""
 
 
 def preprocessing_of(folder: ModelFolder) -> Preprocessing:

@@ -1,0 +1,61 @@
+"""The content words of a text and their stems: what it names, without the words that say how these belong together."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
+"""Words of three letters or more, of any script; a hyphen or apostrophe ends one."""
+
+_FUNCTION_WORD_LIST = """
+about above across after again against all almost along already also although among and another any anyone anything
+are aren around away back because been before behind being below beneath beside besides between beyond both but can
+cannot could did does doing don done down during each either else even ever every everyone everything few for from
+further get gets getting had has have having her here hers herself him himself his how however into isn its itself
+just let like many may might more most much must near neither next nor not nothing now off often once one only onto
+other others our ours out outside over own per perhaps quite rather same several shall she should since some someone
+something still such than that the their theirs them themselves then there these they this those though through
+throughout thus together too toward towards under until unto upon very via was wasn well were what whatever when
+where whether which while who whom whose why will with within without would yet you your yours
+"""
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
+"""Words that say how others belong together, not what is in a picture."""
+
+
+def content_stems(text: str) -> frozenset[str]:
+    """The stems of a text's content words, by the English Snowball stemmer.
+
+    Source: Porter, "An algorithm for suffix stripping" (1980), in its second version.
+    """
+    return frozenset(stem(word) for word in content_words(text))
+
+
+def content_words(text: str) -> list[str]:
+    """The content words of a text, in lower case and in order."""
+    return [word for word in words_of(text) if not is_function_word(word)]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text of three letters or more, in lower case and in order."""
+    return _WORD.findall(text.lower())
+
+
+def is_function_word(word: str) -> bool:
+    """Whether a word in lower case says only how others belong together."""
+    return word in _FUNCTION_WORDS
+
+
+@functools.lru_cache(100_000)
+def stem(word: str) -> str:
+    """The stem of a word in lower case."""
+    return _stemmer()(word)
+
+
+@functools.cache
+def _stemmer() -> Callable[[str], str]:
+    import snowballstemmer
+
+    function: Callable[[str], str] = snowballstemmer.stemmer("english").stemWord
+    return function
