@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:  # what a file says is read without numpy, whose import takes longer than that
     import numpy as np
@@ -93,6 +93,8 @@ class Vote:
 
 Style = Literal["prompt", "sentence", "tags"]
 """How an answer is worded: subject, medium, style and light as prompts have it; plain English; or tags with commas."""
+
+STYLES: tuple[Style, ...] = get_args(Style)
 
 Origin = Literal["metadata", "prediction"]
 """Where an answer is from: the file itself, or the members' votes."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,15 @@ from torch import Tensor, nn
 
 from unprompt.durable import replace_file
 from unprompt.errors import DataError
+from unprompt.models.store.image_model import CONCEPTS
+from unprompt.prediction import STYLES, Vector
+from unprompt.progress import SILENT, Report, Step, no_report
 from unprompt.text.words import FUNCTION_WORDS, WORDS
-from unprompt.training.decoder_network import SentenceDecoder
+from unprompt.training.decoder_network import NEW, SentenceDecoder
+from unprompt.training.held_out_views import Views, held_out_views
 from unprompt.training.loop import Batch
 from unprompt.training.neighbours import Neighbours
+from unprompt.training.pairs import Draw
 from unprompt.training.recipe import Recipe
 from unprompt.training.targets import target_vectors
 from unprompt.training.texts import read_texts
@@ -34,23 +41,59 @@ NAME_SHARE = 0.3
 SHUFFLE_WINDOW = 64  # batches sorted by length at a time: little padding, yet still shuffled
 
 
-class DecoderTask:
-    """Learns p(sentence | vector) by teacher forcing, from texts' vectors or mixtures with those of neighbours."""
+@dataclass(frozen=True)
+class Examples:
+    """Texts as tokens, and the vector (n, 384) of each."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    tokens: list[list[int]]
+    vectors: Vector
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Described:
+    """Pictures as a regressor sees them, and the tokens of each one's texts, those that fit; photos have captions."""
+
+    views: Views
+    tokens: list[list[list[int]]]
+
+    @property
+    def photo(self) -> npt.NDArray[np.bool_]:
+        """Whether each is a photo (n,)."""
+        return self.views.pairs.photo
+
+
+class DecoderTask:
+    """Learns p(sentence | vector) by teacher forcing, from texts' vectors or mixtures with those of neighbours.
+
+    With a run of a regressor, it learns p(sentence | what the regressor sees, style) from that run's pictures too.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, report: Report = no_report, step: Step = SILENT) -> None:
         self.options, self.seed = recipe.decoder, recipe.optimisation.seed
         texts = read_texts([Path(path) for path in self.options.texts])
         held_out = set(read_texts([Path(self.options.validation)]))
         texts = [text for text in texts if text not in held_out]
-        self.tokenizer = _tokenizer(texts, self.options.vocabulary_size, folder / "tokenizer.json")
+        self.tokenizer = self._find_tokenizer(texts, folder / "tokenizer.json")
         write_words(texts, self.tokenizer, folder / WORDS)
         texts += [text for text in recombine(texts, self.options.recombined, self.seed) if text not in held_out]
         self.examples = self._tokenise(texts, folder / "cache")
         self.validation = self._tokenise(sorted(held_out), folder / "cache")
         self.metric = "mixed" if self.options.neighbours else "likelihood"
         if self.options.neighbours:
-            self.neighbours = Neighbours(self.examples[1], self.options.neighbours, folder / "cache", self.seed)
-            self.nearest = self.neighbours.of(self.examples[1], "train")
+            self.neighbours = Neighbours(self.examples.vectors, self.options.neighbours, folder / "cache", self.seed)
+            self.nearest = self.neighbours.of(self.examples.vectors, "train")
+        self.pictures: Described | None = None
+        self.held_out_pictures: Described | None = None
+        if self.options.pictures:
+            self.metric = "pictures"
+            run, folds = Path(self.options.pictures), self.options.folds
+            train, held = held_out_views(run, folds, folder / "cache", report, step)
+            self.pictures, self.held_out_pictures = self._describe(train), self._describe(held)
+            self.draw = Draw(train.pairs, recipe.data)
+            shutil.copyfile(run / CONCEPTS, folder / CONCEPTS)
         torch.manual_seed(self.seed)
         self.model = SentenceDecoder(
             vocabulary_size=self.tokenizer.get_vocab_size(),
@@ -59,80 +102,154 @@ class DecoderTask:
             depth=self.options.depth,
             heads=self.options.heads,
             dropout=self.options.dropout,
+            concepts=0 if self.pictures is None else self.pictures.views.concepts.shape[1],
         )
         if self.options.start_weights:
-            put_start_weights(self.model, Path(self.options.start_weights))
+            put_start_weights(self.model, Path(self.options.start_weights), new=NEW if self.pictures else ())
 
     def steps(self, batch_size: int) -> int:
-        found = len(self.examples[0])
+        found = len(self.examples)
         if found < batch_size:
             raise DataError(f"expected a batch of {batch_size} texts that max_length has room for, found {found}")
-        return found // batch_size
+        if self.pictures is None:
+            return found // batch_size
+        return len(self.draw) // batch_size + self._text_batches(batch_size)
 
     def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
         rng = np.random.default_rng((self.seed, epoch))
-        lengths = np.array([len(ids) for ids in self.examples[0]])
-        order = rng.permutation(len(lengths))[: self.steps(batch_size) * batch_size]
-        window = SHUFFLE_WINDOW * batch_size
-        windows = [order[at : at + window] for at in range(0, len(order), window)]
-        sorted_order = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
-        for number, batch in enumerate(rng.permutation(sorted_order.reshape(-1, batch_size))[start:], start):
-            batch = batch[rows]
-            made = self._batch(self.examples, batch)
-            if self.options.neighbours:
-                drawn = np.random.default_rng((self.seed, epoch, number))
-                mixed = self.neighbours.mix(self.examples[1][batch], self.nearest[batch], drawn)
-                made["vector"] = torch.from_numpy(mixed)
-            yield made
+        plan = [(False, batch) for batch in self._by_length(rng.permutation(len(self.examples)), batch_size, rng)]
+        if self.pictures is not None:
+            chosen = self.draw.epoch(rng)
+            chosen = chosen[: len(chosen) // batch_size * batch_size]
+            plan = plan[: self._text_batches(batch_size)] + [(True, part) for part in chosen.reshape(-1, batch_size)]
+            plan = [plan[place] for place in rng.permutation(len(plan))]
+        for number, (seen, batch) in enumerate(plan[start:], start):
+            drawn = np.random.default_rng((self.seed, epoch, number))
+            yield self._seen_batch(batch[rows], drawn) if seen else self._text_batch(batch[rows], drawn)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         vector = batch["vector"]
         if self.options.noise and model.training:
             size = self.options.noise * torch.rand(len(vector), 1, device=vector.device)
             vector = F.normalize(vector + size * F.normalize(torch.randn_like(vector)))
-        logits, _ = model(batch["tokens"], vector)
+        logits, _ = model(batch["tokens"], vector, None, batch.get("concepts"), batch.get("style"))
         return F.cross_entropy(logits.flatten(0, 1).float(), batch["labels"].flatten(), ignore_index=UNSCORED)
 
     def depth_of(self, parameter: str) -> int:
         return 0
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Mean log-likelihood per token, given the true vectors and, if training mixes vectors, given mixed ones."""
-        vectors = self.validation[1]
+        """Mean log-likelihood per token, given the true vectors; mixed ones, and views of pictures, if it learns those."""
+        vectors = self.validation.vectors
         metrics = {"likelihood": self._likelihood(model, vectors)}
         if self.options.neighbours:
             nearest = self.neighbours.of(vectors, "validation")
             mixed = self.neighbours.mix(vectors, nearest, np.random.default_rng(self.seed))
             metrics["mixed"] = self._likelihood(model, mixed)
+        if self.held_out_pictures is not None:
+            photo = self.held_out_pictures.photo
+            kinds = {"generated": np.flatnonzero(~photo), "photo": np.flatnonzero(photo)}
+            found = {kind: self._picture_likelihood(model, places) for kind, places in kinds.items() if len(places)}
+            metrics |= {"pictures": float(np.mean(list(found.values()))), **found}
         return metrics
 
-    def _likelihood(self, model: nn.Module, vectors: npt.NDArray[np.float32]) -> float:
-        losses, device = [], next(model.parameters()).device
+    def _likelihood(self, model: nn.Module, vectors: Vector) -> float:
+        losses = []
         for at in range(0, len(vectors), 128):
             chosen = np.arange(at, min(at + 128, len(vectors)))
-            batch = self._batch(self.validation, chosen) | {"vector": torch.from_numpy(vectors[chosen])}
-            losses.append(float(self.loss(model, {key: value.to(device) for key, value in batch.items()})))
+            batch = self._batch([self.validation.tokens[index] for index in chosen], vectors[chosen])
+            losses.append(self._loss_on_device(model, batch))
         return -float(np.mean(losses))
 
-    def _tokenise(self, texts: Sequence[str], cache: Path) -> tuple[list[list[int]], npt.NDArray[np.float32]]:
+    def _picture_likelihood(self, model: nn.Module, places: npt.NDArray[np.intp]) -> float:
+        assert self.held_out_pictures is not None
+        losses = []
+        for at in range(0, len(places), 128):
+            texts = [self.held_out_pictures.tokens[place][:1] for place in places[at : at + 128]]
+            chosen = [place for place, several in zip(places[at : at + 128], texts, strict=True) if several]
+            tokens = [several[0] for several in texts if several]
+            batch = self._view_batch(self.held_out_pictures, np.array(chosen), tokens, [STYLES.index("prompt")] * len(chosen))
+            losses.append(self._loss_on_device(model, batch))
+        return -float(np.mean(losses))
+
+    def _loss_on_device(self, model: nn.Module, batch: Batch) -> float:
+        device = next(model.parameters()).device
+        return float(self.loss(model, {key: value.to(device) for key, value in batch.items()}))
+
+    def _by_length(
+        self, order: npt.NDArray[np.intp], batch_size: int, rng: np.random.Generator
+    ) -> list[npt.NDArray[np.intp]]:
+        """Shuffled batches of texts that are about as long as each other."""
+        lengths = np.array([len(ids) for ids in self.examples.tokens])
+        order = order[: len(order) // batch_size * batch_size]
+        window = SHUFFLE_WINDOW * batch_size
+        windows = [order[at : at + window] for at in range(0, len(order), window)]
+        sorted_order = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
+        return list(rng.permutation(sorted_order.reshape(-1, batch_size)))
+
+    def _text_batches(self, batch_size: int) -> int:
+        """The number of batches without pictures in an epoch with pictures."""
+        wanted = round(self.options.texts_a_picture * len(self.draw) / batch_size)
+        return min(wanted, len(self.examples) // batch_size)
+
+    def _text_batch(self, chosen: npt.NDArray[np.intp], drawn: np.random.Generator) -> Batch:
+        vectors = self.examples.vectors[chosen]
+        if self.options.neighbours:
+            vectors = self.neighbours.mix(vectors, self.nearest[chosen], drawn)
+        return self._batch([self.examples.tokens[index] for index in chosen], vectors)
+
+    def _seen_batch(self, chosen: npt.NDArray[np.intp], drawn: np.random.Generator) -> Batch:
+        """Pictures with one of their texts each. Half of the captions are asked for as sentences."""
+        assert self.pictures is not None
+        fitting = [int(place) for place in chosen if self.pictures.tokens[place]]
+        tokens = [self.pictures.tokens[place][drawn.integers(len(self.pictures.tokens[place]))] for place in fitting]
+        plain = self.pictures.photo[fitting] & (drawn.random(len(fitting)) < 0.5)
+        styles = np.where(plain, STYLES.index("sentence"), STYLES.index("prompt"))
+        return self._view_batch(self.pictures, np.array(fitting), tokens, styles.tolist())
+
+    def _view_batch(
+        self, pictures: Described, places: npt.NDArray[np.intp], tokens: Sequence[list[int]], styles: Sequence[int]
+    ) -> Batch:
+        views = pictures.views
+        return self._batch(tokens, views.vectors[places]) | {
+            "concepts": torch.from_numpy(views.concepts[places].astype(np.float32)),
+            "style": torch.tensor(styles),
+        }
+
+    def _find_tokenizer(self, texts: Sequence[str], path: Path) -> Tokenizer:
+        """The tokenizer of the start weights, if they come with one, or else one that fits the texts."""
+        given = Path(self.options.start_weights).with_name("tokenizer.json")
+        if self.options.start_weights and given.is_file() and not path.exists():
+            replace_file(path, given.read_bytes())
+        return _tokenizer(texts, self.options.vocabulary_size, path)
+
+    def _tokenise(self, texts: Sequence[str], cache: Path) -> Examples:
         vectors = target_vectors(texts, cache)
+        encoded = self._encode(texts)
+        # A text that would be cut no longer matches its vector, so it is left out.
+        kept = [index for index, ids in enumerate(encoded) if self._fits(ids)]
+        return Examples([encoded[index] for index in kept], vectors[kept])
+
+    def _describe(self, views: Views) -> Described:
+        return Described(views, [[ids for ids in self._encode(texts) if self._fits(ids)] for texts in views.pairs.texts])
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         vocabulary = self.tokenizer.get_vocab()
         start, end = vocabulary[START], vocabulary[END]
-        encoded = [[start, *encoding.ids, end] for encoding in self.tokenizer.encode_batch(list(texts))]
-        # A text that would be cut no longer matches its vector, so it is left out.
-        kept = [index for index, ids in enumerate(encoded) if len(ids) <= self.options.max_length + 1]
-        return [encoded[index] for index in kept], vectors[kept]
+        return [[start, *encoding.ids, end] for encoding in self.tokenizer.encode_batch(list(texts))]
 
-    def _batch(self, examples: tuple[list[list[int]], npt.NDArray[np.float32]], chosen: npt.NDArray[np.intp]) -> Batch:
-        ids, vectors = examples
-        longest = max(len(ids[index]) for index in chosen)
-        tokens = torch.zeros(len(chosen), longest, dtype=torch.long)
-        unscored = torch.ones(len(chosen), longest, dtype=torch.bool)
-        for row, index in enumerate(chosen):
-            tokens[row, : len(ids[index])] = torch.tensor(ids[index])
-            unscored[row, : len(ids[index])] = False
+    def _fits(self, ids: Sequence[int]) -> bool:
+        return len(ids) <= self.options.max_length + 1
+
+    def _batch(self, ids: Sequence[Sequence[int]], vectors: Vector) -> Batch:
+        longest = max(map(len, ids))
+        tokens = torch.zeros(len(ids), longest, dtype=torch.long)
+        unscored = torch.ones(len(ids), longest, dtype=torch.bool)
+        for row, several in enumerate(ids):
+            tokens[row, : len(several)] = torch.tensor(several)
+            unscored[row, : len(several)] = False
         labels = tokens.masked_fill(unscored, UNSCORED)
-        return {"tokens": tokens[:, :-1], "labels": labels[:, 1:], "vector": torch.from_numpy(vectors[chosen])}
+        return {"tokens": tokens[:, :-1], "labels": labels[:, 1:], "vector": torch.from_numpy(vectors)}
 
 
 def recombine(texts: Sequence[str], count: int, seed: int) -> list[str]:

@@ -19,6 +19,9 @@ from unprompt.training.regressor import RegressorTask
 from unprompt.training.scores import device_of, pixel_batches
 from unprompt.training.weights import save_tensors
 
+PROBE = "probe"
+"""The folder of the first stage, inside the run's."""
+
 
 class ProbeTask:
     """Trains the heads on features of pictures and of their mirror images."""

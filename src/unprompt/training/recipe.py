@@ -162,7 +162,10 @@ class DecoderRecipe:
     recombined: Whole = 0  # number of additional texts made by joining parts of two prompts
     noise: Amount = 0.0  # largest length of a random vector added to the unit vectors
     neighbours: Whole = 0  # nearest texts to mix in, since a picture's vector mixes those of possible prompts
-    start_weights: str = ""
+    start_weights: str = ""  # a safetensors file; the tokenizer beside it is used
+    pictures: str = ""  # a regressor's run with a probe, whose training pictures the decoder learns to describe
+    folds: Annotated[int, Bounds(2, 100)] = 2  # parts of these; each is seen by a probe of the others
+    texts_a_picture: Amount = 0.5  # texts without a picture in an epoch, for each picture
 
 
 @dataclass(frozen=True)

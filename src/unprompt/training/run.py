@@ -23,7 +23,7 @@ from unprompt.training.export import (
     regressor_folder,
 )
 from unprompt.training.loop import BEST, LAST, claim, train
-from unprompt.training.probe import ProbeTask
+from unprompt.training.probe import PROBE, ProbeTask
 from unprompt.training.processes import Processes, joined
 from unprompt.training.recipe import Recipe
 from unprompt.training.recipe_file import read_recipe, recipe_of_run
@@ -32,8 +32,6 @@ from unprompt.training.text_head import TextHeadTask
 from unprompt.training.weights import put_head
 
 PUBLISHED = {"all-MiniLM-L6-v2": export_sentence_encoder, "clip-tokenizer": export_clip_tokenizer}
-PROBE = "probe"
-"""The folder of the first stage, inside the run's."""
 LOCK = ".lock"
 """Locked while a command trains in the folder: two would overwrite each other's checkpoints."""
 
@@ -85,7 +83,7 @@ def _trained(recipe: Recipe, folder: Path, processes: Processes, report: Report,
         return _train_regressor(recipe, folder, processes, report, step)
     with processes.first_alone():
         if recipe.task == "decoder":
-            task: DecoderTask | TextHeadTask = DecoderTask(recipe, folder)
+            task: DecoderTask | TextHeadTask = DecoderTask(recipe, folder, report, step)
         else:
             task = TextHeadTask(recipe, folder, processes.device, step)
     best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, step=step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -27,9 +27,14 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
         raise DataError(f"cannot write {path}: {error}") from error
 
 
-def put_start_weights(network: nn.Module, path: Path) -> None:
-    """Fill a network from a file with the network's own names. Raises DataError if it holds anything else."""
+def put_start_weights(network: nn.Module, path: Path, new: Sequence[str] = ()) -> None:
+    """Fill a network from a file with the network's own names; weights whose names hold one of `new` may be missing.
+
+    Raises DataError if it holds anything else.
+    """
     state = read_weights(path)
+    own = network.state_dict()
+    state = {name: own[name] for name in own if any(part in name for part in new)} | dict(state)
     if faults := differences(network.state_dict(), state):
         raise DataError(f"{path} holds the weights of another network: {faults}")
     network.load_state_dict(state)
