@@ -1,208 +1,142 @@
-"""Wording: the search for the sentence whose own vector is nearest to the fused vector.
+"""Wording: a text for a fused vector and for what is seen in the picture.
 
-Members offer sentences, and the decoder adds its beams. The best of them is then edited: parts of the others, phrases
-and single words are added, replaced and removed as long as that brings it nearer. The fused vector of a picture that
-could be several things lies between sentences, so an edited one comes nearer than any plain one.
+Members offer texts, and the decoder writes some. The best of them comes near the fused vector, names what is seen, its
+main subject first, and reads well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from unprompt.prediction import Candidate, Style, Vector
+from unprompt.prediction import Candidate, Concept, Style, Vector
+from unprompt.text.content_words import content_stems, content_words, stem, subject
 from unprompt.text.decoder import Decoder
-from unprompt.text.products import products
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, fits_clip, load_clip_tokenizer
-from unprompt.text.words import FUNCTION_WORDS, Words
+from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, load_clip_tokenizer
 
 # Measured on validation pictures; see the model card of the decoder.
 BEAMS = 8
-EDITS = 12
-"""The most edits made one after the other."""
-LEAST_GAIN = 0.003
-"""The least gain in cosine for which an edit is kept: a longer prompt has to be worth reading."""
-ADDITIONS = 12
-"""Fragments considered for each edit as additions; the first SUBSTITUTES of them also as replacements."""
-SUBSTITUTES = 4
-TRIED = 24
-"""Edits that are encoded at each step, those with the best estimate."""
-SHARE = 0.15
-"""The estimated share of a fragment in a sentence's vector: v + SHARE * (added - removed)."""
+ENCODED = 6
+"""The likeliest of the decoder's texts, whose vectors are compared with the fused one."""
+GROUND, SUBJECT, FLUENCY = 0.3, 0.1, 0.1
+"""What a text's ground, its subject's and its fluency are worth beside its cosine with the fused vector."""
+UNKNOWN = 0.05
+"""The ground of a word that is no concept of the model: it may be right, but nothing says so."""
+TAGS, LEAST_TAG = 16, 0.12
+"""The most tags, and the least probability of one."""
 
 Offer = tuple[str, str]
-"""A sentence, and the name of the member that offers it."""
+"""A text, and the name of the member that offers it."""
 
 
-@dataclass
-class _Pool:
-    """Every sentence tried for one target, with its vector; each is encoded once."""
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A text with its source and, if the decoder wrote it, its fluency."""
 
-    encoder: SentenceEncoder
-    target: Vector
-    origins: dict[str, str] = field(default_factory=dict)
-    vectors: dict[str, Vector] = field(default_factory=dict)
-
-    def add(self, offers: Iterable[Offer]) -> None:
-        new = {text: origin for text, origin in offers if text and text not in self.origins}
-        self.origins |= new
-        self.vectors |= zip(new, self.encoder.encode(list(new)), strict=True)
-
-    def similarity(self, text: str) -> float:
-        return float(self.vectors[text] @ self.target)
-
-    def best(self) -> str:
-        return self.ranked()[0].text
-
-    def ranked(self) -> tuple[Candidate, ...]:
-        found = [Candidate(text, self.similarity(text), origin) for text, origin in self.origins.items()]
-        return tuple(sorted(found, key=lambda candidate: (-candidate.similarity, candidate.text)))
+    text: str
+    origin: str
+    fluency: float | None = None
 
 
 class Wording:
-    """Finds sentences for fused vectors. Deterministic; each picture alone, so no answer depends on its batch."""
+    """Finds texts for fused vectors. Deterministic; each picture alone, so no answer depends on its batch.
+
+    `style` is that of the decoder's texts. `readable` is from 0, the nearest text, to 1, the one that reads best and
+    names only what is seen.
+    """
 
     def __init__(
         self, encoder: SentenceEncoder, decoder: Decoder | None, *, style: Style = "prompt", readable: float = 0.5
     ) -> None:
-        """Without a decoder, the result is a sentence that a member offers, unedited, whatever the style."""
+        """Without a decoder, the result is a text that a member offers."""
         self._encoder, self._decoder = encoder, decoder
-        self.style, self.readable = style, readable
+        self._style, self._readable = style, readable
 
     def load(self) -> None:
-        """Loads now what the first sentence would otherwise load."""
+        """Loads now what the first text would otherwise load."""
         if self._decoder is not None:
-            _ = self._decoder.words
             load_clip_tokenizer()
 
-    def choose(self, fused: npt.NDArray[np.float32], offers: Sequence[Sequence[Offer]]) -> list[tuple[Candidate, ...]]:
-        """Candidates for each fused vector (n, 384), nearest first. `offers` holds the members' sentences for each."""
-        return [self._choose(target, offered) for target, offered in zip(fused, offers, strict=True)]
+    def choose(self, fused: Vector, offers: Sequence[Offer], concepts: Sequence[Concept] = ()) -> tuple[Candidate, ...]:
+        """Candidates for a fused vector (384,) and for what is seen, best first. `offers` are the members' texts."""
+        drafts = self._drafts(fused, offers, concepts)
+        vectors = self._encoder.encode([draft.text for draft in drafts])
+        similarities = np.asarray(vectors @ fused, np.float64)
+        sight = _Sight(concepts, self._decoder)
+        worth = [
+            similarity + 2 * self._readable * self._extra(draft, sight)
+            for draft, similarity in zip(drafts, similarities, strict=True)
+        ]
+        order = sorted(range(len(drafts)), key=lambda place: (-worth[place], drafts[place].text))
+        return tuple(Candidate(drafts[place].text, float(similarities[place]), drafts[place].origin) for place in order)
 
-    def _choose(self, target: Vector, offered: Sequence[Offer]) -> tuple[Candidate, ...]:
-        pool = _Pool(self._encoder, target)
+    def _drafts(self, fused: Vector, offers: Sequence[Offer], concepts: Sequence[Concept]) -> list[_Draft]:
+        """All different texts; the first of equals counts."""
         if self._decoder is None:
-            pool.add(offered)
-            return pool.ranked()
-        words = self._decoder.words
-        # The nearest single word is always a candidate, so there is an answer even if nobody offers a sentence.
-        pool.add([(words.texts[int(np.argmax(products(target[None], words.vectors)))], "decoder")])
-        pool.add((_fitting(text), origin) for text, origin in offered)
-        (sentences,) = self._decoder.sentences(target[None], BEAMS)
-        pool.add((_fitting(sentence), "decoder") for sentence in sentences)
-        _walk(pool, words)
-        return pool.ranked()
+            drafts = [_Draft(text, origin) for text, origin in offers]
+        else:
+            drafts = [_Draft(_fitting(text), origin) for text, origin in offers]
+            drafts += self._written(fused, concepts)
+        return list({draft.text: draft for draft in reversed(drafts) if draft.text}.values())
+
+    def _written(self, fused: Vector, concepts: Sequence[Concept]) -> Iterator[_Draft]:
+        """The decoder's texts; as tags, the concepts, or the parts of these texts if nothing is known of concepts."""
+        assert self._decoder is not None
+        seen = {concept.name: concept.probability for concept in concepts}
+        if self._style == "tags" and (tags := _tags(concepts)):
+            yield _Draft(tags, "concepts")
+            return
+        for sentence in self._decoder.sentences(fused, BEAMS, concepts=seen, style=self._style)[:ENCODED]:
+            text = _as_tags(sentence.text) if self._style == "tags" else sentence.text
+            yield _Draft(_fitting(text), "decoder", sentence.fluency)
+
+    def _extra(self, draft: _Draft, sight: _Sight) -> float:
+        """What a text is worth beside its nearness."""
+        fluency = FLUENCY * draft.fluency if draft.fluency is not None else 0.0
+        if not sight.known:
+            return fluency
+        return fluency + GROUND * sight.ground(draft.text) + SUBJECT * sight.of(subject(draft.text))
 
 
-class _Fragments:
-    """Words and phrases with their vectors, from which the effect of an edit is estimated."""
+class _Sight:
+    """The probabilities of what is seen in a picture, by the stems of words."""
 
-    def __init__(self, encoder: SentenceEncoder, words: Words, phrases: Sequence[str]) -> None:
-        self._encoder = encoder
-        self.texts = list(dict.fromkeys((*phrases, *words.texts)))
-        vectors = dict(zip(words.texts, words.vectors, strict=True))
-        self._vectors = vectors | dict(zip(phrases, encoder.encode(phrases), strict=True))
-        self._matrix = np.stack([self._vectors[text] for text in self.texts])  # (fragments, 384)
+    def __init__(self, concepts: Sequence[Concept], decoder: Decoder | None) -> None:
+        names = decoder.concepts if decoder is not None and concepts else {}
+        self.known = {stem(name): 0.0 for name in names if " " not in name}
+        for concept in reversed(concepts):
+            for word in content_words(concept.name):
+                self.known[stem(word)] = max(concept.probability, self.known.get(stem(word), 0.0))
 
-    def promising(self, start: Vector, target: Vector) -> list[str]:
-        """The fragments whose addition to a sentence at `start` should bring it nearest to `target`, best first."""
-        nearest = _nearest(start + SHARE * self._matrix, target)
-        return [self.texts[index] for index in nearest[: 2 * ADDITIONS]]
+    def of(self, word: str) -> float:
+        """The probability of a word by its stem."""
+        return self.known.get(word, UNKNOWN)
 
-    def most_promising(self, edits: Sequence[_Edit], start: Vector, target: Vector) -> list[str]:
-        """The texts of the edits with the best estimates, which are worth encoding."""
-        self._learn({fragment for edit in edits for fragment in (edit.added, edit.removed)} - self._vectors.keys())
-        nothing = np.zeros_like(start)
-        gained = np.stack([self._vectors[edit.added] if edit.added else nothing for edit in edits])
-        lost = np.stack([self._vectors[edit.removed] if edit.removed else nothing for edit in edits])
-        return [edits[index].text for index in _nearest(start + SHARE * (gained - lost), target)[:TRIED]]
-
-    def _learn(self, fragments: set[str]) -> None:
-        new = sorted(fragments - {""})
-        self._vectors |= dict(zip(new, self._encoder.encode(new), strict=True))
+    def ground(self, text: str) -> float:
+        """The mean probability of a text's content words, 0 to 1."""
+        stems = sorted(content_stems(text))
+        return sum(map(self.of, stems)) / len(stems) if stems else 0.0
 
 
-@dataclass(frozen=True)
-class _Edit:
-    """An edited sentence, with the fragment added to it and the one removed from it ("": none)."""
-
-    text: str
-    added: str = ""
-    removed: str = ""
-
-
-def _walk(pool: _Pool, words: Words) -> None:
-    """Hill climbing: edits the best sentence, one edit at a time, while it comes nearer."""
-    texts = [candidate.text for candidate in pool.ranked()]
-    phrases = list(dict.fromkeys(phrase for text in texts for phrase in (*_parts(text), *_phrases(text))))
-    fragments = _Fragments(pool.encoder, words, phrases)
-    best = texts[0]
-    for _ in range(EDITS):
-        start = pool.vectors[best]
-        edits = _edits(best, fragments.promising(start, pool.target))
-        if not edits:  # one or two words, and no other fragment to add
-            break
-        tried = fragments.most_promising(edits, start, pool.target)
-        pool.add((text, "edited") for text in tried if fits_clip(text))
-        nearest = pool.best()
-        if pool.similarity(nearest) < pool.similarity(best) + LEAST_GAIN:
-            break
-        best = nearest
+def _tags(concepts: Sequence[Concept]) -> str:
+    """The probable concepts as tags; a word that is part of a tag already stands in it."""
+    chosen: list[str] = []
+    said: set[str] = set()
+    for concept in concepts:
+        words = set(concept.name.split())
+        if concept.probability >= LEAST_TAG and not words <= said and len(chosen) < TAGS:
+            chosen.append(concept.name)
+            said |= words
+    return ", ".join(chosen)
 
 
-def _edits(text: str, promising: Sequence[str]) -> list[_Edit]:
-    """All edits of a text by one part or word: added (of `promising`, best first), replaced or removed."""
-    parts, words = _parts(text), text.split()
-    said = {*parts, *words}
-    additions = [fragment for fragment in promising if fragment not in said][:ADDITIONS]
-    edits = [_Edit(", ".join([*parts, addition]), addition) for addition in additions]
-    for place, part in enumerate(parts if len(parts) > 1 else ()):
-        before, after = parts[:place], parts[place + 1 :]
-        edits.append(_Edit(", ".join([*before, *after]), "", part))
-        edits += [_Edit(", ".join([*before, new, *after]), new, part) for new in additions[:SUBSTITUTES]]
-    single = [addition for addition in additions if " " not in addition][:SUBSTITUTES]
-    for place, word in enumerate(words if len(words) > 2 else ()):
-        before, after = words[:place], words[place + 1 :]
-        bare = word.strip(" .,")
-        comma = "," if word.endswith(",") else ""
-        edits.append(_Edit(_joined([*before, *after]), "", bare))
-        if bare not in FUNCTION_WORDS:
-            edits += [_Edit(_joined([*before, new + comma, *after]), new, bare) for new in single]
-    return edits
-
-
-def _nearest(vectors: npt.NDArray[np.floating], target: Vector) -> npt.NDArray[np.intp]:
-    """The indices of vectors (n, 384), of any length, by their cosine with the target, nearest first."""
-    (along,) = products(target[None], vectors)
-    return np.argsort(-along / np.linalg.norm(vectors, axis=1), kind="stable")
-
-
-def _joined(words: Sequence[str]) -> str:
-    """Joins words to a sentence that neither begins nor ends with a comma."""
-    return " ".join(words).strip(" ,")
-
-
-def _parts(text: str) -> list[str]:
-    """The parts of a text between its commas."""
-    return [part for part in (part.strip(" .") for part in text.split(",")) if part]
-
-
-def _phrases(text: str) -> list[str]:
-    """The phrases between function words: "a dog on green grass" -> "dog", "green grass"."""
-    phrases = []
-    for part in _parts(text):
-        phrase: list[str] = []
-        for word in (*part.split(), "the"):
-            if word not in FUNCTION_WORDS:
-                phrase.append(word)
-            elif phrase:
-                phrases.append(" ".join(phrase))
-                phrase = []
-    return phrases
+def _as_tags(text: str) -> str:
+    """A text's parts between commas, without articles; of a plain sentence its content words."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return ", ".join(parts) if len(parts) > 1 else ", ".join(dict.fromkeys(content_words(text)))
 
 
 def _fitting(text: str) -> str:

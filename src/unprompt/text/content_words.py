@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 """Words of three letters or more, of any script; a hyphen or apostrophe ends one."""
@@ -22,6 +22,22 @@ where whether which while who whom whose why will with within without would yet 
 """
 _FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 """Words that say how others belong together, not what is in a picture."""
+
+_PREPOSITION_LIST = """
+about above across against along among around at behind below beneath beside between by during for from in inside
+into near next on onto out outside over through to toward towards under upon while with within without that which
+who whose is are was were has have and
+"""
+_PREPOSITIONS = frozenset(_PREPOSITION_LIST.split())
+"""Words before which a noun phrase ends."""
+
+_MEDIA = re.compile(
+    r"^(?:(?:an?|the|this)\s+)?(?:[\w-]+\s+){0,4}?"
+    r"(?:image|photo|photograph|picture|portrait|painting|drawing|illustration|render|rendering|sketch|close-?up|view"
+    r"|shot|artwork|scene)\s+(?:of|showing)\s+",
+    re.IGNORECASE,
+)
+"""What an answer says first if it names the medium before the subject, as in "an oil painting of"."""
 
 
 def content_stems(text: str) -> frozenset[str]:
@@ -59,3 +75,21 @@ def _stemmer() -> Callable[[str], str]:
 
     function: Callable[[str], str] = snowballstemmer.stemmer("english").stemWord
     return function
+
+
+def subject(answer: str) -> str:
+    """The stem of the noun that an answer begins with: the last content word of its first phrase; "" if none."""
+    phrase = _first_phrase(re.split(r"[,.;:!?()|]", _MEDIA.sub("", answer.strip()), maxsplit=1)[0].lower().split())
+    words = content_words(" ".join(phrase))
+    return stem(words[-1]) if words else ""
+
+
+def _first_phrase(words: Sequence[str]) -> Sequence[str]:
+    """The words before the first preposition or participle that follows a content word."""
+    content = False
+    for place, word in enumerate(words):
+        ends = word in _PREPOSITIONS or (word.endswith("ing") and len(word) > 5)
+        if content and ends:
+            return words[:place]
+        content = content or bool(content_words(word))
+    return words

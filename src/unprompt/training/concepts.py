@@ -1,4 +1,4 @@
-"""The concepts that a regressor learns to see: words and phrases of its texts, and ImageNet's classes in plain words."""
+"""The concepts that a regressor learns: words and phrases of its texts, and ImageNet's classes in plain words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class ConceptList:
     def labels(
         self, texts: Sequence[Sequence[str]], classes: npt.NDArray[np.float32] | None = None
     ) -> npt.NDArray[np.uint8]:
-        """Labels (pictures, concepts) of 0 to 255, from the pictures' texts and class probabilities (pictures, 1000)."""
+        """Labels (pictures, concepts) of 0 to 255, from texts and class probabilities (pictures, 1000)."""
         labels = np.zeros((len(texts), len(self.names)), np.uint8)
         for row, several in enumerate(texts):
             for key in {key for text in several for key in (*_stems(text), *map(" ".join, _pairs(text)))}:
@@ -136,7 +137,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
     """The stems of each two content words that follow each other in a part of a text."""
     for part in _PARTS.split(text):
         words = words_of(part)
-        for one, other in zip(words, words[1:], strict=False):
+        for one, other in pairwise(words):
             if not (is_function_word(one) or is_function_word(other)):
                 yield stem(one), stem(other)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import re
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,6 @@ from unprompt.errors import DataError
 from unprompt.models.store.image_model import CONCEPTS
 from unprompt.prediction import STYLES, Vector
 from unprompt.progress import SILENT, Report, Step, no_report
-from unprompt.text.words import FUNCTION_WORDS, WORDS
 from unprompt.training.decoder_network import NEW, SentenceDecoder
 from unprompt.training.held_out_views import Views, held_out_views
 from unprompt.training.loop import Batch
@@ -35,9 +32,6 @@ from unprompt.training.weights import put_start_weights
 
 START, END = "<start>", "<end>"
 UNSCORED = -100
-RARE = 20
-"""A word in fewer parts of texts than this is not worth storing its vector."""
-NAME_SHARE = 0.3
 SHUFFLE_WINDOW = 64  # batches sorted by length at a time: little padding, yet still shuffled
 
 
@@ -77,7 +71,6 @@ class DecoderTask:
         held_out = set(read_texts([Path(self.options.validation)]))
         texts = [text for text in texts if text not in held_out]
         self.tokenizer = self._find_tokenizer(texts, folder / "tokenizer.json")
-        write_words(texts, self.tokenizer, folder / WORDS)
         texts += [text for text in recombine(texts, self.options.recombined, self.seed) if text not in held_out]
         self.examples = self._tokenise(texts, folder / "cache")
         self.validation = self._tokenise(sorted(held_out), folder / "cache")
@@ -139,7 +132,7 @@ class DecoderTask:
         return 0
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Mean log-likelihood per token, given the true vectors; mixed ones, and views of pictures, if it learns those."""
+        """Mean log-likelihood per token, given true vectors; mixed ones and views of pictures if it learns them."""
         vectors = self.validation.vectors
         metrics = {"likelihood": self._likelihood(model, vectors)}
         if self.options.neighbours:
@@ -168,7 +161,9 @@ class DecoderTask:
             texts = [self.held_out_pictures.tokens[place][:1] for place in places[at : at + 128]]
             chosen = [place for place, several in zip(places[at : at + 128], texts, strict=True) if several]
             tokens = [several[0] for several in texts if several]
-            batch = self._view_batch(self.held_out_pictures, np.array(chosen), tokens, [STYLES.index("prompt")] * len(chosen))
+            batch = self._view_batch(
+                self.held_out_pictures, np.array(chosen), tokens, [STYLES.index("prompt")] * len(chosen)
+            )
             losses.append(self._loss_on_device(model, batch))
         return -float(np.mean(losses))
 
@@ -231,7 +226,9 @@ class DecoderTask:
         return Examples([encoded[index] for index in kept], vectors[kept])
 
     def _describe(self, views: Views) -> Described:
-        return Described(views, [[ids for ids in self._encode(texts) if self._fits(ids)] for texts in views.pairs.texts])
+        return Described(
+            views, [[ids for ids in self._encode(texts) if self._fits(ids)] for texts in views.pairs.texts]
+        )
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         vocabulary = self.tokenizer.get_vocab()
@@ -264,24 +261,6 @@ def recombine(texts: Sequence[str], count: int, seed: int) -> list[str]:
         added = draw.sample(style[1:], min(len(style) - 1, draw.randint(0, 3))) if len(style) > 1 else []
         made.append(", ".join([*kept, *added]))
     return [text for text in made if len(text) > 3]
-
-
-def write_words(texts: Sequence[str], tokenizer: Tokenizer, path: Path) -> None:
-    """Write the words that are single tokens and occur in many texts, one a line, without function words and names.
-
-    A word that mostly occurs in parts with "by" is taken for an artist's name.
-    """
-    known = {tokenizer.decode([index]).strip() for index in range(tokenizer.get_vocab_size())} - FUNCTION_WORDS
-    seen: Counter[str] = Counter()
-    named: Counter[str] = Counter()
-    for text in texts:
-        for part in text.split(","):
-            words = {word for word in re.findall(r"[a-z]{3,}", part) if word in known}
-            seen.update(words)
-            if " by " in f" {part} ":
-                named.update(words)
-    kept = [word for word, count in seen.items() if count >= RARE and named[word] < NAME_SHARE * count]
-    replace_file(path, ("\n".join(sorted(kept)) + "\n").encode())
 
 
 def _tokenizer(texts: Sequence[str], size: int, path: Path) -> Tokenizer:

@@ -47,7 +47,10 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, vector: Tensor, past: Tensor | None, seen: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """x (batch, length, width), vector (batch, 384), past (2, batch, heads, before, width / heads), seen (batch, width)."""
+        """x (batch, length, width), vector (batch, 384), seen (batch, width).
+
+        past (2, batch, heads, before, width / heads) or None.
+        """
         batch, length, width = x.shape
         condition = self.condition(vector)
         if self.sight is not None and seen is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,14 +26,15 @@ from unprompt.models.regressors.onnx import session
 from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.models.regressors.torch_folder import save_network
 from unprompt.models.store.folder import ModelFolder, write_config
+from unprompt.models.store.image_model import CONCEPTS
 from unprompt.models.store.registry import SENTENCE_ENCODER
 from unprompt.models.store.weights import RANDOM
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_TOKENIZER
-from unprompt.text.words import WORDS, Words
 from unprompt.training.card import model_card
 from unprompt.training.checkpoint import newest_checkpoint
+from unprompt.training.decoder import START
 from unprompt.training.decoder_network import SentenceDecoder
 from unprompt.training.loop import LAST
 from unprompt.training.lora import add_lora, merge_lora, name_without_lora
@@ -41,11 +42,13 @@ from unprompt.training.onnx_export import export_onnx, pack_weights
 from unprompt.training.plot import NOT_CURVES, read_metrics
 from unprompt.training.recipe import Recipe
 from unprompt.training.regressor import build_network, build_start, preprocessing_of
-from unprompt.vocabulary.vocabulary import load_vocabulary
 
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
 CLIP_MERGES_END = 49152 - 256 - 2 + 1
 CLIP_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+
+CHOICES = 32
+"""Tokens that a step of the decoder offers: twice the beams, and some that would be repeats."""
 
 LARGEST_LOSS = 0.002
 """Mean cosine that an export may lose against the weights it was made of."""
@@ -151,16 +154,36 @@ def _installed(package: str, extra: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
+class DecoderStep(nn.Module):
+    """One step of a decoder: the likeliest next tokens and their log probabilities instead of all logits."""
+
+    def __init__(self, decoder: SentenceDecoder, start: int) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self._start = start
+
+    def forward(
+        self, tokens: Tensor, vector: Tensor, past: Tensor, concepts: Tensor | None = None, style: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns token ids and log probabilities (batch, `CHOICES`), and the longer cache."""
+        logits, present = self.decoder(tokens, vector, past, concepts, style)
+        never = torch.zeros(logits.shape[-1]).index_fill(0, torch.tensor([self._start]), -1e4)
+        log_probabilities, likeliest = (logits[:, 0] + never).log_softmax(dim=-1).topk(min(CHOICES, len(never)))
+        return likeliest, log_probabilities, present
+
+
 def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
     """Write the decoder with these weights as a single step over cached keys and values, and its tokenizer."""
     options, tensors = recipe.decoder, load_file(weights)
     shutil.copyfile(weights.with_name("tokenizer.json"), folder / "tokenizer.json")
+    concepts = tensors["concepts.weight"].shape[1] if "concepts.weight" in tensors else 0
     model = SentenceDecoder(
         vocabulary_size=len(tensors["tokens.weight"]),
         max_length=options.max_length,
         width=options.width,
         depth=options.depth,
         heads=options.heads,
+        concepts=concepts,
     )
     model.load_state_dict(tensors)
     inputs = {
@@ -168,8 +191,15 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         "vector": torch.zeros(3, EMBEDDING_SIZE),
         "past": torch.zeros(options.depth, 2, 3, options.heads, 5, options.width // options.heads),
     }
-    axes = {"tokens": {0: "batch"}, "vector": {0: "batch"}, "past": {2: "batch", 4: "before"}}
-    export_onnx(model, inputs, ["logits", "present"], axes, folder / "model.onnx")
+    files = ["model.onnx", "tokenizer.json"]
+    if concepts:
+        inputs |= {"concepts": torch.zeros(3, concepts), "style": torch.zeros(3, dtype=torch.long)}
+        shutil.copyfile(weights.with_name(CONCEPTS), folder / CONCEPTS)
+        files.append(CONCEPTS)
+    axes = {name: {0: "batch"} for name in inputs} | {"past": {2: "batch", 4: "before"}}
+    start = Tokenizer.from_file(str(folder / "tokenizer.json")).token_to_id(START)
+    step = DecoderStep(model, start)
+    export_onnx(step, inputs, ["likeliest", "log_probabilities", "present"], axes, folder / "model.onnx")
     pack_weights(folder / "model.onnx", eight_bits=True)
     config = {
         "name": recipe.name,
@@ -179,15 +209,20 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         "origin": _ORIGIN,
         "score": _score(weights),
     }
-    words = editing_words(weights.with_name(WORDS).read_text(encoding="utf-8").split())
-    return write_config(folder, config, ["model.onnx", "tokenizer.json", *words.write(folder)])
+    return write_config(folder, config, files)
 
 
-def editing_words(words: Iterable[str]) -> Words:
-    """The texts with which sentences are edited: words that the decoder knows, and the package's vocabulary."""
-    terms = [term for category in load_vocabulary().positive for term in category.terms]
-    texts = tuple(dict.fromkeys([*words, *terms]))
-    return Words(texts, SentenceEncoder.embedded().encode(texts))
+class Sight(nn.Module):
+    """A regressor with a concept head, as one model: pixels to vectors and probabilities of concepts."""
+
+    def __init__(self, network: RegressorNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Map pixels (batch, 3, side, side) to unit vectors (batch, 384) and probabilities (batch, concepts)."""
+        features = self.network.features(pixels)
+        return self.network.project(features), self.network.concept_logits(features).sigmoid()
 
 
 def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
@@ -198,7 +233,12 @@ def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder
     network, preprocessing = trained_network(recipe, weights)
     side = preprocessing.input_size
     pixels = torch.zeros(2, 3, side, side)
-    export_onnx(network, {"pixels": pixels}, ["vectors"], {"pixels": {0: "batch"}}, folder / "model.onnx")
+    files, outputs = ["model.onnx"], ["vectors"]
+    if network.concept_head is not None:
+        shutil.copyfile(_beside(weights, CONCEPTS), folder / CONCEPTS)
+        files, outputs = [*files, CONCEPTS], [*outputs, "concepts"]
+    model = network if network.concept_head is None else Sight(network)
+    export_onnx(model, {"pixels": pixels}, outputs, {"pixels": {0: "batch"}}, folder / "model.onnx")
     pack_weights(folder / "model.onnx", eight_bits=True)
     check_export(network, folder / "model.onnx", preprocessing, recipe)
     config = {
@@ -210,7 +250,12 @@ def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder
         "origin": _ORIGIN,
         "score": _score(weights),
     }
-    return write_config(folder, config, ["model.onnx"])
+    return write_config(folder, config, files)
+
+
+def _beside(weights: Path, name: str) -> Path:
+    """A file of the run that weights are from; those of the probe are in a folder inside it."""
+    return next(path for path in (weights.with_name(name), weights.parent.with_name(name)) if path.is_file())
 
 
 def regressor_folder(recipe: Recipe, run: Path, weights: Path, folder: Path) -> ModelFolder:

@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from unprompt.errors import DataError
 from unprompt.prediction import Vector
 from unprompt.progress import Report, Step
 from unprompt.training.loop import BEST, train
@@ -35,7 +34,7 @@ LEAST_PROBABILITY = 0.02
 
 @dataclass(frozen=True)
 class Views:
-    """Pictures with their texts, and what is seen in each: vectors (n, 384), probabilities of concepts (n, concepts)."""
+    """Pictures with their texts, and what is seen in each: vectors (n, 384), concepts (n, concepts)."""
 
     pairs: Pairs
     vectors: Vector

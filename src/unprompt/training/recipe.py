@@ -100,7 +100,7 @@ class Concepts:
 
     least_groups: Whole = 0  # groups of similar prompts in which a word has to occur to be a concept; 0: no concepts
     phrase_groups: Positive = 15  # the same for phrases of two words
-    classes: bool = False  # ImageNet's classes, as the start weights see them, are concepts too; needs features "classes"
+    classes: bool = False  # ImageNet's classes as the start weights see them, too; for features with classes
     hidden: Positive = 512  # of the head's perceptron
     weight: Amount = 0.01  # of its loss, the cross entropies of all concepts, beside the vector's
 
