@@ -183,8 +183,7 @@ class Answering:
 
     def _candidates(self, fused: Vector, votes: Sequence[Vote], style: Style | None) -> tuple[Candidate, ...]:
         offers = [(text, vote.member) for vote in votes for text in vote.texts]
-        (candidates,) = self._wording(style).choose(fused[None], [offers])
-        return candidates
+        return self._wording(style).choose(fused, offers, fuse_concepts(votes, limit=None))
 
     @functools.cached_property
     def _codebook(self) -> Codebook | None:
@@ -201,7 +200,7 @@ class Answering:
 
     @functools.cached_property
     def _decoder(self) -> Decoder | None:
-        return None if self._decoder_folder is None else Decoder(self._decoder_folder, self._threads)
+        return None if self._decoder_folder is None else Decoder(self._decoder_folder)
 
     @functools.cached_property
     def _decoder_folder(self) -> ModelFolder | None:

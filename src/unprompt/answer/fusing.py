@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -42,8 +41,8 @@ def fuse(votes: Sequence[Vote]) -> Vector:
     return np.asarray(total / length, np.float32)
 
 
-def fuse_concepts(votes: Sequence[Vote]) -> tuple[Concept, ...]:
-    """The concepts of the votes, most probable first, equals by name; at most `CONCEPTS_LIMIT`.
+def fuse_concepts(votes: Sequence[Vote], limit: int | None = CONCEPTS_LIMIT) -> tuple[Concept, ...]:
+    """The concepts of the votes, most probable first, equals by name; at most `limit`.
 
     A probability is the weighted mean over the members that name the concept: others may not know the word.
     """
@@ -51,8 +50,8 @@ def fuse_concepts(votes: Sequence[Vote]) -> tuple[Concept, ...]:
     for vote in votes:
         for concept in vote.concepts:
             named.setdefault(concept.name, []).append((vote.weight, concept))
-    fused = map(_mean, named.values())
-    return tuple(heapq.nsmallest(CONCEPTS_LIMIT, fused, key=lambda concept: (-concept.probability, concept.name)))
+    fused = sorted(map(_mean, named.values()), key=lambda concept: (-concept.probability, concept.name))
+    return tuple(fused[:limit])
 
 
 def _mean(named: Sequence[tuple[float, Concept]]) -> Concept:

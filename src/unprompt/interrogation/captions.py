@@ -11,7 +11,7 @@ from typing import Protocol
 from unprompt.captioners.opening import CAPTIONERS, open_caption_model
 from unprompt.errors import UnknownNameError
 from unprompt.images.decode import Picture
-from unprompt.models.regressors.picture_encoder import PictureEncoder
+from unprompt.models.regressors.picture_encoder import PictureEncoder, View
 from unprompt.models.store.registry import LOCAL, find_model
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
@@ -82,19 +82,20 @@ class DecodedCaption:
         return {name: find_model(name).identity() for name in MODELS}
 
     def captions(self, pictures: Sequence[Picture]) -> list[str]:
-        vectors = self._pictures.encode(pictures)
-        captions = []
-        for vector, sentences in zip(vectors, self._decoder.sentences(vectors, _BEAMS), strict=True):
-            cosines = self._sentences.encode(sentences) @ vector if sentences else []
-            captions.append(max(zip(cosines, sentences, strict=True), default=(0.0, ""))[1])
-        return captions
+        return [self._caption(view) for view in self._pictures.see(pictures)]
+
+    def _caption(self, view: View) -> str:
+        seen = {concept.name: concept.probability for concept in view.concepts}
+        texts = [found.text for found in self._decoder.sentences(view.vector, _BEAMS, concepts=seen, style="sentence")]
+        cosines = self._sentences.encode(texts) @ view.vector if texts else []
+        return max(zip(cosines, texts, strict=True), default=(0.0, ""))[1]
 
     def unload(self) -> None:
         """Do nothing: the models run on the CPU."""
 
     @cached_property
     def _decoder(self) -> Decoder:
-        return Decoder(find_model(_DECODER), self._threads)
+        return Decoder(find_model(_DECODER))
 
     @cached_property
     def _sentences(self) -> SentenceEncoder:

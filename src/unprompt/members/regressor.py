@@ -1,4 +1,4 @@
-"""The regressor: an image model whose vector is its vote."""
+"""The regressor: an image model that votes with a vector and, if it has a concept head, with what it sees."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RegressorOptions:
 
 
 class Regressor:
-    """Votes with the vectors of a picture encoder, without texts. Raises what `PictureEncoder` raises."""
+    """Votes with what a picture encoder sees, without texts. Raises what `PictureEncoder` raises."""
 
     def __init__(self, folder: ModelFolder, *, name: str, weight: float, threads: int = 0) -> None:
         self.name = name
@@ -62,8 +62,11 @@ class Regressor:
         self._encoder.unload()
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
-        """Return one vector per picture."""
-        return [Vote(self.name, self._weight, vector=vector) for vector in self._encoder.encode(pictures)]
+        """Return one vector per picture, with concepts if the model has a head for them."""
+        return [
+            Vote(self.name, self._weight, vector=view.vector, concepts=view.concepts)
+            for view in self._encoder.see(pictures)
+        ]
 
 
 def needs(spec: MemberSpec[RegressorOptions]) -> list[Need]:

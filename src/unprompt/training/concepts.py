@@ -63,7 +63,9 @@ class ConceptList:
             for key in {key for text in several for key in (*_stems(text), *map(" ".join, _pairs(text)))}:
                 if (place := self.places.get(key)) is not None:
                     labels[row, place] = CERTAIN
-        for place, shown in self.classes.items() if classes is not None else ():
+        if classes is None:
+            return labels
+        for place, shown in self.classes.items():
             probability = np.minimum(classes[:, shown].sum(axis=1), 1)
             certain = np.where(probability >= CLASS_CERTAIN, probability * CLASS_LABEL * CERTAIN, 0)
             labels[:, place] = np.maximum(labels[:, place], certain.astype(np.uint8))
@@ -111,7 +113,7 @@ def find_concepts(texts: Sequence[Sequence[str]], groups: Sequence[int], options
 def imagenet_words() -> list[list[str]]:
     """ImageNet's classes in plain words, the general ones last: "tabby" is a cat, "ruddy turnstone" a bird."""
     cure_torchvision()
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
     info = ImageNetInfo()
     names = [[info.index_to_description(number).split(",")[0].lower()] for number in range(info.num_classes())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -197,7 +197,7 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         shutil.copyfile(weights.with_name(CONCEPTS), folder / CONCEPTS)
         files.append(CONCEPTS)
     axes = {name: {0: "batch"} for name in inputs} | {"past": {2: "batch", 4: "before"}}
-    start = Tokenizer.from_file(str(folder / "tokenizer.json")).token_to_id(START)
+    start = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()[START]
     step = DecoderStep(model, start)
     export_onnx(step, inputs, ["likeliest", "log_probabilities", "present"], axes, folder / "model.onnx")
     pack_weights(folder / "model.onnx", eight_bits=True)
@@ -253,6 +253,13 @@ def export_regressor(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder
     return write_config(folder, config, files)
 
 
+def concepts_of(network: RegressorNetwork, weights: Path) -> Sequence[str]:
+    """The names of the concepts that a run's network sees."""
+    if network.concept_head is None:
+        return ()
+    return _beside(weights, CONCEPTS).read_text(encoding="utf-8").splitlines()
+
+
 def _beside(weights: Path, name: str) -> Path:
     """A file of the run that weights are from; those of the probe are in a folder inside it."""
     return next(path for path in (weights.with_name(name), weights.parent.with_name(name)) if path.is_file())
@@ -263,7 +270,7 @@ def regressor_folder(recipe: Recipe, run: Path, weights: Path, folder: Path) -> 
     network, preprocessing = trained_network(recipe, weights)
     score = _score(weights)
     card = model_card(recipe, run, folder.name, score)
-    return save_trained(network, preprocessing, recipe, folder, score, card)
+    return save_trained(network, preprocessing, recipe, folder, score, card, concepts_of(network, weights))
 
 
 def save_trained(
@@ -273,6 +280,7 @@ def save_trained(
     folder: Path,
     score: Mapping[str, float],
     card: str,
+    concepts: Sequence[str] = (),
 ) -> ModelFolder:
     """Write the torch model folder of a network trained by a recipe. Raises what `save_network` raises."""
     return save_network(
@@ -285,6 +293,7 @@ def save_trained(
         origin=_ORIGIN,
         score=score,
         card=card,
+        concepts=concepts,
     )
 
 

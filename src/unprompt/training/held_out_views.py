@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from unprompt.models.regressors.picture_encoder import LEAST_PROBABILITY
 from unprompt.prediction import Vector
 from unprompt.progress import Report, Step
 from unprompt.training.loop import BEST, train
@@ -28,8 +29,6 @@ from unprompt.training.targets import kept
 
 ROWS = 1024
 ALONE = Processes(0, 1, torch.device("cpu"))
-LEAST_PROBABILITY = 0.02
-"""Probabilities below it are noise, and there are thousands of them."""
 
 
 @dataclass(frozen=True)

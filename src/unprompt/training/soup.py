@@ -14,7 +14,7 @@ from torch import Tensor
 from unprompt.errors import DataError
 from unprompt.models.store.folder import ModelFolder, check_replaceable
 from unprompt.progress import Report
-from unprompt.training.export import save_trained, trained_network
+from unprompt.training.export import concepts_of, save_trained, trained_network
 from unprompt.training.loading import Loader
 from unprompt.training.pairs import Pairs
 from unprompt.training.recipe import Recipe
@@ -55,7 +55,7 @@ def cook(runs: Sequence[Path], folder: Path, *, greedy: bool, report: Report) ->
     pot.load_state_dict(mean_weights([weights[place] for place in chosen]))
     report("  ".join(["soup", f"of {len(chosen)}", *(f"{key} {value:.4f}" for key, value in score.items())]))
     card = _card(recipe, [runs[place] for place in chosen], len(runs) if greedy else 0, score)
-    return save_trained(pot, preprocessing, recipe, folder, score, card)
+    return save_trained(pot, preprocessing, recipe, folder, score, card, concepts_of(pot, best[0]))
 
 
 def mean_weights(several: Sequence[Weights]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -10,11 +11,19 @@ import numpy.typing as npt
 from unprompt.errors import ModelError, needing
 from unprompt.models.regressors.onnx import folder_session
 from unprompt.models.store.folder import ModelFolder
-from unprompt.models.store.image_model import ONNX_WEIGHTS, TORCH_WEIGHTS
+from unprompt.models.store.image_model import ONNX_WEIGHTS, TORCH_WEIGHTS, concept_names
 from unprompt.prediction import EMBEDDING_SIZE, Vector
 
 if TYPE_CHECKING:
     import onnxruntime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a model sees in pictures: unit vectors (batch, 384), and probabilities of its concepts (batch, concepts)."""
+
+    vectors: Vector
+    concepts: npt.NDArray[np.float32]
 
 
 class Engine(Protocol):
@@ -24,13 +33,13 @@ class Engine(Protocol):
     """True: expects batches, from one thread. False: expects one picture at a time, from many threads."""
 
     def prepare_thread(self) -> None:
-        """Called once in each thread that will call `vectors`."""
+        """Called once in each thread that will call `see`."""
 
-    def vectors(self, pixels: npt.NDArray[np.float32]) -> Vector:
-        """Map pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384)."""
+    def see(self, pixels: npt.NDArray[np.float32]) -> Seen:
+        """Map pixels (batch, 3, input_size, input_size) to what the model sees; without a concept head, no concepts."""
 
     def unload(self) -> None:
-        """Free device memory; the next `vectors` loads the weights again. Must not overlap with `vectors`."""
+        """Free device memory; the next `see` loads the weights again. Must not overlap with `see`."""
 
 
 def open_engine(folder: ModelFolder) -> Engine:
@@ -63,14 +72,19 @@ class OnnxEngine:
             raise ModelError(
                 f"model {folder.name}: expected the output vectors (batch, {EMBEDDING_SIZE}), found {outputs}"
             )
+        names = concept_names(folder)
+        if (count := outputs.get("concepts", [None, 0])[1]) != len(names):
+            raise ModelError(f"model {folder.name}: expected the names of {count} concepts, found {len(names)}")
+        self._outputs = ["vectors", "concepts"] if "concepts" in outputs else ["vectors"]
 
     def prepare_thread(self) -> None:
         """Nothing to do: the session has its own single thread."""
 
-    def vectors(self, pixels: npt.NDArray[np.float32]) -> Vector:
-        """Map pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384)."""
-        (vectors,) = self._session.run(["vectors"], {"pixels": pixels})
-        return np.asarray(vectors, np.float32)
+    def see(self, pixels: npt.NDArray[np.float32]) -> Seen:
+        """Map pixels (batch, 3, input_size, input_size) to what the model sees."""
+        vectors, *concepts = self._session.run(self._outputs, {"pixels": pixels})
+        seen = np.asarray(concepts[0], np.float32) if concepts else np.empty((len(vectors), 0), np.float32)
+        return Seen(np.asarray(vectors, np.float32), seen)
 
     def unload(self) -> None:
         """Nothing to do: the weights are in main memory and stay there."""

@@ -1,10 +1,11 @@
-"""Turns pictures into vectors of the metric space, by an image model that does so in one step."""
+"""Turns pictures into vectors of the metric space, and names what is in them, by one image model in one step."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,21 +13,33 @@ import numpy.typing as npt
 
 from unprompt.errors import ModelError
 from unprompt.images.decode import Picture
-from unprompt.images.preprocess import VIEWS, View, preprocess
+from unprompt.images.preprocess import VIEWS, preprocess
+from unprompt.images.preprocess import View as Crop
 from unprompt.models.regressors.engine import Engine, open_engine
 from unprompt.models.store.folder import ModelFolder
-from unprompt.models.store.image_model import preprocessing_of
-from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.models.store.image_model import concept_names, preprocessing_of
+from unprompt.prediction import EMBEDDING_SIZE, Concept, Vector
 from unprompt.threads import core_count
+
+LEAST_PROBABILITY = 0.02
+"""Concepts that are less probable are not named: there are thousands of them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What is seen in a picture: its unit vector (384,), and its concepts, most probable first."""
+
+    vector: Vector
+    concepts: tuple[Concept, ...]
 
 
 class PictureEncoder:
-    """Encodes pictures as unit vectors (384,) with the model of a folder.
+    """Encodes pictures as unit vectors (384,), and names their concepts, with the model of a folder.
 
     On a CPU each picture goes through the model alone and on one core, several at a time: a vector is the same to the
     bit for any batch and number of threads, and no thread waits for another inside the model. On a GPU, which torch
     uses if there is one, pictures go in batches. If the model's config names several `views`, the vector is the mean of
-    theirs, at unit length.
+    theirs, at unit length, and a concept's probability the mean of theirs.
 
     Raises ModelError if the folder has no preprocessing. The first picture loads the weights, which raises ModelError
     if they are damaged or give another shape, and MissingExtraError if they need torch.
@@ -53,15 +66,21 @@ class PictureEncoder:
 
     def encode(self, pictures: Sequence[Picture]) -> Vector:
         """Return one vector per picture, (pictures, 384), in order; other pictures in the batch do not affect it."""
+        found = [view.vector for view in self.see(pictures)]
+        return np.stack(found) if found else np.empty((0, EMBEDDING_SIZE), np.float32)
+
+    def see(self, pictures: Sequence[Picture]) -> list[View]:
+        """Return what is seen in each picture, in order; other pictures in the batch do not affect it."""
         if not pictures:
-            return np.empty((0, EMBEDDING_SIZE), np.float32)
+            return []
         with self._loading:
             workers, engine = self._workers, self._engine
         if not engine.batched:
-            return np.stack(list(workers.map(self._encode, pictures)))
+            return list(workers.map(self._see, pictures))
         pixels = np.concatenate(list(workers.map(self._pixels, pictures)))
-        vectors = engine.vectors(pixels).reshape(len(pictures), len(self._views), -1)
-        return np.stack([_mean(views) for views in vectors])
+        seen, views = engine.see(pixels), len(self._views)
+        rows = [slice(at, at + views) for at in range(0, len(pixels), views)]
+        return [self._view(seen.vectors[each], seen.concepts[each]) for each in rows]
 
     def unload(self) -> None:
         """Free device memory; the next picture loads the weights again. Must not overlap with `encode`."""
@@ -69,8 +88,17 @@ class PictureEncoder:
             if "_engine" in vars(self):
                 self._engine.unload()
 
-    def _encode(self, picture: Picture) -> Vector:
-        return _mean(self._engine.vectors(self._pixels(picture)))
+    def _see(self, picture: Picture) -> View:
+        seen = self._engine.see(self._pixels(picture))
+        return self._view(seen.vectors, seen.concepts)
+
+    def _view(self, vectors: Vector, concepts: npt.NDArray[np.float32]) -> View:
+        """One view of a picture from those of its crops."""
+        probabilities = concepts.mean(axis=0)
+        order = np.argsort(-probabilities, kind="stable")  # equals in the order of the model
+        probable = order[: np.count_nonzero(probabilities >= LEAST_PROBABILITY)]
+        named = (Concept(self._names[place], float(probabilities[place])) for place in probable)
+        return View(_mean(vectors), tuple(named))
 
     def _pixels(self, picture: Picture) -> npt.NDArray[np.float32]:
         seen = [preprocess(picture.pixels, self._preprocessing, view) for view in self._views]
@@ -82,11 +110,15 @@ class PictureEncoder:
         return ThreadPoolExecutor(self._threads, "unprompt-encode", initializer=engine.prepare_thread)
 
     @cached_property
+    def _names(self) -> Sequence[str]:
+        return concept_names(self.folder)
+
+    @cached_property
     def _engine(self) -> Engine:
         return open_engine(self.folder)
 
 
-def views_of(folder: ModelFolder) -> tuple[View, ...]:
+def views_of(folder: ModelFolder) -> tuple[Crop, ...]:
     """The views that a model's config names, by default only the whole picture. Raises ModelError."""
     names = folder.config.get("views", ["whole"])
     if not isinstance(names, list) or not names or any(name not in VIEWS or names.count(name) > 1 for name in names):

@@ -7,9 +7,10 @@ import numpy.typing as npt
 import torch
 
 from unprompt.models.networks.device import GPU_BATCH, OnDevice, ShrinkingBatches
+from unprompt.models.regressors.engine import Seen
 from unprompt.models.regressors.torch_folder import load_network
 from unprompt.models.store.folder import ModelFolder
-from unprompt.prediction import Vector
+from unprompt.prediction import EMBEDDING_SIZE
 
 
 class TorchEngine:
@@ -26,20 +27,25 @@ class TorchEngine:
         if not self.batched:
             torch.set_num_threads(1)
 
-    def vectors(self, pixels: npt.NDArray[np.float32]) -> Vector:
-        """Map pixels (batch, 3, input_size, input_size) to unit vectors (batch, 384).
+    def see(self, pixels: npt.NDArray[np.float32]) -> Seen:
+        """Map pixels (batch, 3, input_size, input_size) to what the model sees.
 
         Raises NoRoomError if the device has no room for the weights or for one picture.
         """
-        return np.concatenate(list(self._batches(pixels, self._compute)))
+        rows = np.concatenate(list(self._batches(pixels, self._compute)))
+        return Seen(rows[:, :EMBEDDING_SIZE], rows[:, EMBEDDING_SIZE:])
 
     def unload(self) -> None:
         """Free device memory; the weights wait in main memory."""
         self._batches.reset()
         self._network.unload()
 
-    def _compute(self, pixels: npt.NDArray[np.float32]) -> Vector:
+    def _compute(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Vectors and, beside them, the probabilities of concepts (batch, 384 + concepts)."""
         network = self._network.bring()
         with torch.inference_mode():
-            vectors = network(torch.from_numpy(pixels).to(self._network.device))
-        return np.asarray(vectors.cpu().numpy(), np.float32)
+            features = network.features(torch.from_numpy(pixels).to(self._network.device))
+            rows = network.project(features)
+            if network.concept_head is not None:
+                rows = torch.cat([rows, network.concept_logits(features).sigmoid()], dim=1)
+        return np.asarray(rows.cpu().numpy(), np.float32)

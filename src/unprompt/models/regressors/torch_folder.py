@@ -14,9 +14,9 @@ from unprompt.errors import DataError, ModelError, UnknownNameError
 from unprompt.images.preprocess import Preprocessing, View
 from unprompt.models.networks.backbones import build_backbone, plan_backbone
 from unprompt.models.networks.start_weights import differences, read_shapes
-from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork
+from unprompt.models.regressors.regressor_network import NO_CONCEPTS, ConceptSpec, HeadSpec, RegressorNetwork
 from unprompt.models.store.folder import CARD, ModelFolder, replacing, write_config
-from unprompt.models.store.image_model import TORCH_WEIGHTS, preprocessing_of
+from unprompt.models.store.image_model import CONCEPTS, TORCH_WEIGHTS, preprocessing_of
 
 
 def save_network(
@@ -31,12 +31,14 @@ def save_network(
     card: str,
     views: Sequence[View] = ("whole",),
     every_pixel: bool = False,
+    concepts: Sequence[str] = (),
 ) -> ModelFolder:
     """Write a model folder: weights, config and `card` as its README.md; a kill leaves the old folder whole.
 
-    `views` of a picture are averaged at prediction; with `every_pixel` a picture is not reduced during decoding, which
-    would be faster and nearly the same. Raises ModelError if `folder` holds anything but a model, DataError if the
-    network takes pictures of another size than `preprocessing` makes.
+    `concepts` are the names for the outputs of the concept head. `views` of a picture are averaged at prediction; with
+    `every_pixel` a picture is not reduced during decoding, which would be faster and nearly the same. Raises ModelError
+    if `folder` holds anything but a model, DataError if the network takes pictures of another size than `preprocessing`
+    makes.
     """
     backbone = network.backbone
     if preprocessing.input_size != backbone.preprocessing.input_size:
@@ -53,6 +55,7 @@ def save_network(
         "preprocessing": preprocessing.to_config(),
         "views": list(views),
         "every_pixel": every_pixel,
+        **({} if network.concept_head is None else {"concept_head": network.concept_head.spec.to_config()}),
         "sizes": {"features": backbone.size, "parameters": sum(value.numel() for value in network.parameters())},
         "licence": licence,
         "origin": origin,
@@ -62,7 +65,11 @@ def save_network(
         state = {key: value.detach().cpu().contiguous().clone() for key, value in network.state_dict().items()}
         save_file(state, new / TORCH_WEIGHTS)
         (new / CARD).write_text(card, encoding="utf-8")
-        write_config(new, config, [TORCH_WEIGHTS])
+        files = [TORCH_WEIGHTS]
+        if concepts:
+            (new / CONCEPTS).write_text("".join(f"{name}\n" for name in concepts), encoding="utf-8")
+            files.append(CONCEPTS)
+        write_config(new, config, files)
     return ModelFolder.open(folder)
 
 
@@ -76,6 +83,7 @@ def load_network(folder: ModelFolder) -> RegressorNetwork:
     config = folder.config
     try:
         head = HeadSpec.from_config(config.get("head"))
+        concepts = ConceptSpec.from_config(config["concept_head"]) if "concept_head" in config else NO_CONCEPTS
         preprocessing = preprocessing_of(folder)
         sizes: dict[str, Any] = {
             "features": str(config.get("features")),
@@ -85,10 +93,10 @@ def load_network(folder: ModelFolder) -> RegressorNetwork:
         # A config for a huge network is refused before the network is built.
         plan = plan_backbone(str(config["architecture"]), **sizes)
         with torch.device("meta"):
-            expected = RegressorNetwork(plan, head).state_dict()
+            expected = RegressorNetwork(plan, head, concepts).state_dict()
         if faults := differences(expected, read_shapes(path)):
             raise DataError(f"{TORCH_WEIGHTS} does not fit to the config: {faults}")
-        network = RegressorNetwork(build_backbone(str(config["architecture"]), **sizes), head)
+        network = RegressorNetwork(build_backbone(str(config["architecture"]), **sizes), head, concepts)
     except (DataError, UnknownNameError) as error:
         raise ModelError(f"model {folder.name}: {error}") from error
     network.load_state_dict(load_file(path))
