@@ -208,6 +208,7 @@ class Unprompter:
         batches: deque[_Batch] = deque()
         errors: list[Exception] = []
         voters = ThreadPoolExecutor(_BATCHES, thread_name_prefix="unprompt-vote")
+        writers = ThreadPoolExecutor(self._threads or core_count(), thread_name_prefix="unprompt-write")
         try:
             for item in _until_error(items, errors):
                 answer = self._without_models(item, answers, words)
@@ -219,17 +220,18 @@ class Unprompter:
                     batches.append(self._begun(waiting, batches, voters, answers))
                     waiting = []
                 while batches and (len(batches) == _BATCHES or batches[0].votes.done()):
-                    yield from self._answered(batches.popleft(), words, answers)
+                    yield from self._answered(batches.popleft(), words, answers, writers)
                 if not batches and not any(isinstance(item, Picture) for item in waiting):
-                    yield from self._answered(self._begun(waiting, (), voters, answers), words, answers)
+                    yield from self._answered(self._begun(waiting, (), voters, answers), words, answers, writers)
                     waiting = []
             batches.append(self._begun(waiting, batches, voters, answers))
             while batches:
-                yield from self._answered(batches.popleft(), words, answers)
+                yield from self._answered(batches.popleft(), words, answers, writers)
             for error in errors:
                 raise error
         finally:
             voters.shutdown(wait=False, cancel_futures=True)
+            writers.shutdown(wait=False, cancel_futures=True)
             items.close()
 
     def _begun(
@@ -245,20 +247,30 @@ class Unprompter:
                 new.setdefault(item.sha256, item)
         return _Batch(items, new, voters.submit(self._answering.votes, list(new.values())))
 
-    def _answered(self, batch: _Batch, words: _Words, answers: Answers) -> Iterator[Prediction | Failure]:
-        """Yields a batch's answers one by one, for words take longer than votes; each is stored at once."""
-        if batch.new:  # in parallel with the members' loading: saves a tenth of the first answer's time
+    def _answered(
+        self, batch: _Batch, words: _Words, answers: Answers, writers: ThreadPoolExecutor
+    ) -> Iterator[Prediction | Failure]:
+        """Yields a batch's answers one by one, each of which is written by one thread; each is stored at once."""
+        begun: dict[str, Future[Prediction]] = {}
+        if batch.new:
+            # While the members load, which saves a tenth of the first answer's time.
             self._answering.load(words=words.top > 0, style=words.style)
-        places = {sha256: place for place, sha256 in enumerate(batch.new)}
+            begun = {
+                sha256: writers.submit(self._answering.answer, picture, votes, words.top, words.style)
+                for (sha256, picture), votes in zip(batch.new.items(), batch.votes.result(), strict=True)
+            }
         for item in batch.items:
             if not isinstance(item, Picture):
                 yield item
                 continue
             answer = answers.get(item.sha256)
             if answer is None:
-                # An earlier batch answered it, but that answer may have been dropped since.
-                votes = batch.votes.result() if item.sha256 in places else self._answering.votes([item])
-                answer = self._answering.answer(item, votes[places.get(item.sha256, 0)], words.top, words.style)
+                # If an earlier batch answered it, that answer may have been dropped since.
+                if item.sha256 in begun:
+                    answer = begun[item.sha256].result()
+                else:
+                    (votes,) = self._answering.votes([item])
+                    answer = self._answering.answer(item, votes, words.top, words.style)
                 answers.put({item.sha256: answer})
             yield replace(answer, source=item.source)
 

@@ -87,8 +87,8 @@ class DecodedCaption:
     def _caption(self, view: View) -> str:
         seen = {concept.name: concept.probability for concept in view.concepts}
         texts = [found.text for found in self._decoder.sentences(view.vector, _BEAMS, concepts=seen, style="sentence")]
-        cosines = self._sentences.encode(texts) @ view.vector if texts else []
-        return max(zip(cosines, texts, strict=True), default=(0.0, ""))[1]
+        cosines = self._sentences.encode(texts) @ view.vector
+        return max(zip(cosines.tolist(), texts, strict=True), default=(0.0, ""))[1]
 
     def unload(self) -> None:
         """Do nothing: the models run on the CPU."""

@@ -6,6 +6,7 @@ Source: Reimers and Gurevych, "Sentence-BERT" (2019), the model `sentence-transf
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from unprompt.models.regressors.onnx import folder_session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import EMBEDDING_SIZE
+from unprompt.threads import core_count
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,13 +25,18 @@ LONGEST = 256
 
 
 class SentenceEncoder:
-    """Texts to unit vectors, with onnxruntime."""
+    """Texts to unit vectors, with onnxruntime. May be used by several threads at once.
+
+    A batch of texts is encoded on one core, and several batches at a time, so that no vector depends on the number of
+    threads, and no thread waits for another inside the model.
+    """
 
     def __init__(self, folder: ModelFolder, threads: int = 0) -> None:
         from tokenizers import Tokenizer  # takes 0.1 s, which only encoding pays for
 
         self.folder = folder
-        self._session = folder_session(folder, threads)
+        self._threads = threads or core_count()
+        self._session = folder_session(folder, threads=1)
         self._tokenizer = Tokenizer.from_file(str(folder.file("tokenizer.json")))
         self._tokenizer.enable_truncation(LONGEST)
         self._tokenizer.no_padding()
@@ -49,10 +56,17 @@ class SentenceEncoder:
         readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(readable)]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
         vectors = np.empty((len(ids), EMBEDDING_SIZE), np.float32)
-        for at in range(0, len(order), batch_size):
-            chosen = order[at : at + batch_size]
+
+        def encode(chosen: Sequence[int]) -> None:
             vectors[chosen] = self._encode_batch([ids[index] for index in chosen])
+
+        if len(batches) == 1:
+            encode(batches[0])
+        elif batches:
+            with ThreadPoolExecutor(min(self._threads, len(batches)), "unprompt-text") as workers:
+                list(workers.map(encode, batches))
         return vectors
 
     def _encode_batch(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
