@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,13 @@ from unprompt.training.neighbours import Neighbours
 from unprompt.training.pairs import Draw
 from unprompt.training.recipe import Recipe
 from unprompt.training.targets import target_vectors
-from unprompt.training.texts import read_texts
+from unprompt.training.texts import normalise, read_texts
 from unprompt.training.weights import put_start_weights
 
 START, END = "<start>", "<end>"
 UNSCORED = -100
+
+_PART_END = re.compile(r"[,.;] ")
 SHUFFLE_WINDOW = 64  # batches sorted by length at a time: little padding, yet still shuffled
 
 
@@ -226,9 +229,19 @@ class DecoderTask:
         return Examples([encoded[index] for index in kept], vectors[kept])
 
     def _describe(self, views: Views) -> Described:
-        return Described(
-            views, [[ids for ids in self._encode(texts) if self._fits(ids)] for texts in views.pairs.texts]
-        )
+        return Described(views, [self._shortened(list(map(normalise, texts))) for texts in views.pairs.texts])
+
+    def _shortened(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts as tokens; of one that is too long, the parts at its beginning for which there is room."""
+        found = []
+        for text, ids in zip(texts, self._encode(texts), strict=True):
+            parts = _PART_END.split(text)
+            while not self._fits(ids) and len(parts) > 1:
+                parts.pop()
+                (ids,) = self._encode([", ".join(parts)])
+            if self._fits(ids):
+                found.append(ids)
+        return found
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         vocabulary = self.tokenizer.get_vocab()
