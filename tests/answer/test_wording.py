@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import tiny_models
@@ -9,6 +11,7 @@ import tiny_models
 from unprompt.answer.wording import Wording
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import EMBEDDED
+from unprompt.prediction import Concept
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens
@@ -17,6 +20,14 @@ PROMPTS = (
     "a red dragon over a castle, oil painting, dramatic light",
     "portrait of an old sailor, charcoal sketch",
     "two dogs run across a snowy field",
+)
+
+CONCEPTS = (
+    Concept("oil painting", 0.7),
+    Concept("painting", 0.6),
+    Concept("dragon", 0.5),
+    Concept("castle", 0.3),
+    Concept("dog", 0.03),
 )
 
 
@@ -29,57 +40,53 @@ def encoder() -> SentenceEncoder:
 def wording(
     request: pytest.FixtureRequest, encoder: SentenceEncoder, tmp_path_factory: pytest.TempPathFactory
 ) -> Wording:
-    embedded = EMBEDDED / "sentence_decoder.unprompt"
+    folder = ModelFolder.open(EMBEDDED / "sentence_decoder.unprompt")
     if request.param == "tiny":
         folder = tiny_models.decoder(tmp_path_factory.mktemp("models") / "words.tiny")
-    elif embedded.exists():
-        folder = ModelFolder.open(embedded)
-    else:
-        pytest.skip("the decoder is not embedded yet")
-    return Wording(encoder, Decoder(folder, 1))
+    return Wording(encoder, Decoder(folder))
 
 
-def test_there_are_always_words_best_first(wording: Wording, encoder: SentenceEncoder) -> None:
+@pytest.fixture(scope="module")
+def embedded() -> Decoder:
+    return Decoder(ModelFolder.open(EMBEDDED / "sentence_decoder.unprompt"))
+
+
+def test_there_are_always_words(wording: Wording, encoder: SentenceEncoder) -> None:
     aims = np.random.default_rng(0).standard_normal((2, 384)).astype(np.float32)
     aims = np.concatenate([aims / np.linalg.norm(aims, axis=1, keepdims=True), encoder.encode(["", *PROMPTS])])
-    answers = wording.choose(aims, [[]] * len(aims))
-    assert len(answers) == len(aims)
-    for aim, candidates in zip(aims, answers, strict=True):
-        assert candidates
-        similarities = [candidate.similarity for candidate in candidates]
-        assert similarities == sorted(similarities, reverse=True)
+    for aim in aims:
+        candidates = wording.choose(aim, [])
         texts = [candidate.text for candidate in candidates]
+        assert texts
         assert all(text.strip() for text in texts)
         assert len(set(texts)) == len(texts)
+        similarities = [candidate.similarity for candidate in candidates]
         assert np.allclose(encoder.encode(texts) @ aim, similarities, atol=1e-4)
 
 
 def test_what_members_offer_competes(wording: Wording, encoder: SentenceEncoder) -> None:
-    aims = encoder.encode(PROMPTS)
-    offers = [[(PROMPTS[0], "captioner"), ("a bowl of soup", "interrogator")], [(PROMPTS[1], "captioner")], []]
-    first, second, third = wording.choose(aims, offers)
-    for candidates, prompt in ((first, PROMPTS[0]), (second, PROMPTS[1])):
-        assert (candidates[0].text, candidates[0].origin) == (prompt, "captioner")
-        assert candidates[0].similarity == pytest.approx(1, abs=1e-4)
-    soup = next(candidate for candidate in first if candidate.text == "a bowl of soup")
+    first, second = encoder.encode(PROMPTS[:2])
+    candidates = wording.choose(first, [(PROMPTS[0], "captioner"), ("a bowl of soup", "interrogator")])
+    assert (candidates[0].text, candidates[0].origin) == (PROMPTS[0], "captioner")
+    assert candidates[0].similarity == pytest.approx(1, abs=1e-4)
+    soup = next(candidate for candidate in candidates if candidate.text == "a bowl of soup")
     assert soup.origin == "interrogator"
-    assert soup.similarity < first[0].similarity
-    assert {"captioner", "interrogator"}.isdisjoint(candidate.origin for candidate in third)
-    assert any(candidate.origin == "decoder" for candidate in third)
+    assert soup.similarity < candidates[0].similarity
+    assert {candidate.origin for candidate in wording.choose(second, [])} == {"decoder"}
 
 
-def test_parts_of_two_offers_come_nearer_than_either(wording: Wording, encoder: SentenceEncoder) -> None:
-    (aim,) = encoder.encode(["a red dragon over a castle, charcoal sketch of an old sailor"])
-    offers = [("a red dragon over a castle", "one"), ("charcoal sketch of an old sailor", "two")]
-    (candidates,) = wording.choose(aim[None], [offers])
-    similarity = {candidate.text: candidate.similarity for candidate in candidates}
-    assert candidates[0].similarity > max(similarity[text] for text, _ in offers) + 0.05
+def test_without_a_decoder_the_nearest_offer_is_the_answer(encoder: SentenceEncoder) -> None:
+    (aim,) = encoder.encode(PROMPTS[:1])
+    offers = [("a bowl of soup", "one"), (PROMPTS[0], "two"), (PROMPTS[0], "three")]
+    candidates = Wording(encoder, None).choose(aim, offers)
+    found = [(candidate.text, candidate.origin) for candidate in candidates]
+    assert found == [(PROMPTS[0], "two"), ("a bowl of soup", "one")]
 
 
 def test_clip_reads_every_candidate_to_its_end(wording: Wording, encoder: SentenceEncoder) -> None:
     long = ", ".join(f"{PROMPTS[number % 3]} number {number}" for number in range(30))
     wordy = "cat " * 100
-    (candidates,) = wording.choose(encoder.encode([long]), [[(long, "captioner"), (wordy, "captioner")]])
+    candidates = wording.choose(encoder.encode([long])[0], [(long, "captioner"), (wordy, "captioner")])
     assert max(count_clip_tokens(candidate.text) for candidate in candidates) <= CLIP_CONTENT_TOKENS
     cut = [candidate.text for candidate in candidates if candidate.origin == "captioner"]
     assert len(cut) == 2
@@ -87,12 +94,36 @@ def test_clip_reads_every_candidate_to_its_end(wording: Wording, encoder: Senten
     assert any(wordy.startswith(text) and len(text) > 100 for text in cut)
 
 
-def test_the_same_again_alone_and_among_others(wording: Wording, encoder: SentenceEncoder) -> None:
+def test_several_threads_get_what_one_gets(wording: Wording, encoder: SentenceEncoder) -> None:
     aims = encoder.encode(PROMPTS)
-    offers = [[("a castle", "captioner")], [], [("a dog in the snow", "captioner")]]
-    together = wording.choose(aims, offers)
-    assert wording.choose(aims, offers) == together
-    alone = [wording.choose(aim[None], [offered])[0] for aim, offered in zip(aims, offers, strict=True)]
-    assert alone == together
-    assert wording.choose(aims[::-1], offers[::-1]) == together[::-1]
-    assert wording.choose(aims[:0], []) == []
+    alone = [wording.choose(aim, [("a castle", "captioner")], CONCEPTS) for aim in aims]
+    with ThreadPoolExecutor(3) as threads:
+        again = list(threads.map(lambda aim: wording.choose(aim, [("a castle", "captioner")], CONCEPTS), aims))
+    assert again == alone
+
+
+def test_tags_are_the_probable_concepts_or_the_parts_of_a_prompt(encoder: SentenceEncoder, wording: Wording) -> None:
+    tags = Wording(encoder, wording._decoder, style="tags")
+    (aim,) = encoder.encode(PROMPTS[:1])
+    assert tags.choose(aim, [], CONCEPTS)[0].text == "oil painting, dragon, castle"
+    parts = tags.choose(aim, [])[0].text.split(", ")
+    assert len(set(parts)) == len(parts) >= 1
+
+
+def test_ground_decides_between_offers_that_are_equally_near(embedded: Decoder, encoder: SentenceEncoder) -> None:
+    (dragon, castle) = encoder.encode(["a dragon", "a castle"])
+    aim = (dragon + castle) / np.linalg.norm(dragon + castle)
+    offers = [("a dragon", "one"), ("a castle", "one")]
+    for seen in ("dragon", "castle"):
+        candidates = Wording(encoder, embedded).choose(aim, offers, [Concept(seen, 0.9)])
+        ranks = {candidate.text: rank for rank, candidate in enumerate(candidates)}
+        other = {"dragon": "a castle", "castle": "a dragon"}[seen]
+        assert ranks[f"a {seen}"] < ranks[other]
+
+
+def test_the_nearest_answer_asks_for_nothing_else(embedded: Decoder, encoder: SentenceEncoder) -> None:
+    (aim,) = encoder.encode(PROMPTS[2:])
+    similarities = [
+        candidate.similarity for candidate in Wording(encoder, embedded, readable=0).choose(aim, [], CONCEPTS)
+    ]
+    assert similarities == sorted(similarities, reverse=True)

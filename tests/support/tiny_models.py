@@ -16,7 +16,6 @@ from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.presets import load_preset
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.text.words import Words
 from unprompt.unprompter import Unprompter
 
 ORIGIN = "tests/tiny_models.py"
@@ -109,8 +108,7 @@ def decoder(path: Path, *, seed: int = 0) -> ModelFolder:
     tokenizer.add_special_tokens(["<start>", "<end>"])
     tokenizer.save(str(path / "tokenizer.json"))
     config = {"name": path.name, "architecture": "words", "max_length": 8, "licence": "MIT", "origin": ORIGIN}
-    words = Words(WORDS, SentenceEncoder.embedded(1).encode(WORDS))
-    return write_config(path, config, ["model.onnx", "tokenizer.json", *words.write(path)])
+    return write_config(path, config, ["model.onnx", "tokenizer.json"])
 
 
 def _save(graph: Any, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -32,34 +33,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 @pytest.fixture(scope="module")
 def decoder(folder: ModelFolder) -> Decoder:
-    return Decoder(folder, 1)
+    return Decoder(folder)
 
 
 def test_sentences_are_different_and_at_most_as_many_as_beams(decoder: Decoder) -> None:
     for beams in (1, 3, 8):  # 8: twice as many beams as the vocabulary has words to offer
-        for sentences in decoder.sentences(_vectors(5), beams):
-            assert 0 < len(sentences) <= beams
-            assert len(set(sentences)) == len(sentences)
-            assert all(set(sentence.split()) <= set(tiny_models.WORDS) for sentence in sentences)
+        for vector in _vectors(5):
+            texts = [sentence.text for sentence in decoder.sentences(vector, beams)]
+            assert 0 < len(texts) <= beams
+            assert len(set(texts)) == len(texts)
+            assert all(set(text.split()) <= set(tiny_models.WORDS) for text in texts)
 
 
-def test_one_vector_is_answered_as_in_a_batch(decoder: Decoder) -> None:
+def test_several_threads_get_what_one_gets(decoder: Decoder, folder: ModelFolder) -> None:
     vectors = _vectors(12)
-    together = decoder.sentences(vectors, 4)
-    assert [decoder.sentences(vector[None], 4)[0] for vector in vectors] == together
-    assert decoder.sentences(vectors[::-1], 4) == together[::-1]
-    assert len({sentences[0] for sentences in together}) > 6
-    assert decoder.sentences(vectors[:0], 4) == []
-
-
-def test_the_same_again(decoder: Decoder, folder: ModelFolder) -> None:
-    assert decoder.sentences(_vectors(6), 5) == Decoder(folder, 1).sentences(_vectors(6), 5)
+    alone = [decoder.sentences(vector, 4) for vector in vectors]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda vector: decoder.sentences(vector, 4), vectors)) == alone
+    assert [Decoder(folder).sentences(vector, 4) for vector in vectors[:3]] == alone[:3]
+    assert len({sentences[0].text for sentences in alone}) > 6
 
 
 def test_no_three_words_come_twice(tmp_path: Path) -> None:
     # Without the rule, this decoder says its favourite word again and again.
-    decoder = Decoder(_longer(tiny_models.decoder(tmp_path / "words.tiny"), 40), 1)
-    said = [sentence.split() for sentences in decoder.sentences(_vectors(16), 3) for sentence in sentences]
+    decoder = Decoder(_longer(tiny_models.decoder(tmp_path / "words.tiny"), 40))
+    said = [found.text.split() for vector in _vectors(16) for found in decoder.sentences(vector, 3)]
     assert max(map(len, said)) > 20
     for words in said:
         runs = list(zip(words, words[1:], words[2:], strict=False))
@@ -68,8 +66,8 @@ def test_no_three_words_come_twice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("max_length", [1, 2, 5])
 def test_the_length_limit(tmp_path: Path, max_length: int) -> None:
-    decoder = Decoder(_longer(tiny_models.decoder(tmp_path / "words.tiny"), max_length), 1)
-    lengths = [len(sentence.split()) for found in decoder.sentences(_vectors(10), 3) for sentence in found]
+    decoder = Decoder(_longer(tiny_models.decoder(tmp_path / "words.tiny"), max_length))
+    lengths = [len(found.text.split()) for vector in _vectors(10) for found in decoder.sentences(vector, 3)]
     assert max(lengths) == max_length
     assert min(lengths) >= 1
 
@@ -80,11 +78,11 @@ def test_models_that_are_no_decoders(tmp_path: Path) -> None:
     (other.path / "tokenizer.json").write_bytes(words.file("tokenizer.json").read_bytes())
     config = {**other.config, "max_length": 8}
     with pytest.raises(ModelError, match=r"linear\.tiny is no decoder: expected an input 'past'"):
-        Decoder(write_config(other.path, config, ["model.onnx", "tokenizer.json"]), 1)
+        Decoder(write_config(other.path, config, ["model.onnx", "tokenizer.json"]))
     for longest in ({}, {"max_length": "eight"}):
         config = {key: value for key, value in words.config.items() if key != "max_length"} | longest
         with pytest.raises(ModelError, match=r"a whole number max_length in config\.json"):
-            Decoder(write_config(words.path, config, ["model.onnx", "tokenizer.json"]), 1)
+            Decoder(write_config(words.path, config, ["model.onnx", "tokenizer.json"]))
 
 
 @pytest.mark.torch
@@ -114,15 +112,19 @@ def test_with_beams_enough_it_is_exhaustive(tmp_path: Path) -> None:
     tokenizer.add_special_tokens(["<start>", "<end>"])
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {"name": "letters.tiny", "architecture": "sentence_decoder", "licence": "MIT", "origin": "a test"}
-    decoder = Decoder(write_config(folder, {**config, "max_length": longest}, ["model.onnx", "tokenizer.json"]), 1)
+    decoder = Decoder(write_config(folder, {**config, "max_length": longest}, ["model.onnx", "tokenizer.json"]))
 
     vectors = _vectors(6)
     sentences = [ids for length in range(1, longest) for ids in itertools.product(range(2, 7), repeat=length)]
     # A step looks at twice as many continuations as there are beams; the last one has 125 * 7 of them.
-    for vector, found in zip(vectors, decoder.sentences(vectors, 125 * 7 // 2 + 1), strict=True):
+    for vector in vectors:
+        sentences_found = decoder.sentences(vector, 125 * 7 // 2 + 1)
+        found = [sentence.text for sentence in sentences_found]
         scores = {" ".join(words[at] for at in ids): _score(model, ids, vector) for ids in sentences}
         assert found[0] == max(scores, key=scores.__getitem__)
         assert len(found) == len(set(found)) == len(scores) == 5 + 25 + 125
+        length = len(found[0].split()) + 1
+        assert sentences_found[0].fluency == pytest.approx(scores[found[0]] * length ** (LENGTH_PENALTY - 1), abs=1e-4)
         assert [scores[text] for text in found] == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-4)
 
 

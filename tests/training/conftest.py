@@ -129,6 +129,16 @@ def regressor_recipe(pairs: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def seeing_recipe(regressor_recipe: Path) -> Path:
+    """The same with a concept head, on features of all layers, with half of the patches dropped; an epoch of each."""
+    text = regressor_recipe.read_text().replace("epochs = 3", "epochs = 1").replace("epochs = 2", "epochs = 1")
+    text = text.replace('features = "classes"', 'features = "layers"\npatch_drop = 0.5')
+    path = regressor_recipe.with_name("seeing.toml")
+    path.write_text(text + "\n[concepts]\nleast_groups = 1\nphrase_groups = 2\nclasses = true\nhidden = 16\n")
+    return path
+
+
 def _train(recipe: Path, folder: Path) -> Path:
     pytest.importorskip("torch")
     from unprompt.training.run import train_recipe
@@ -151,3 +161,21 @@ def decoder_run(decoder_recipe: Path, tmp_path_factory: pytest.TempPathFactory) 
 def regressor_run(regressor_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of the tiny regressor."""
     return _train(regressor_recipe, tmp_path_factory.mktemp("runs") / "regressor")
+
+
+@pytest.fixture(scope="session")
+def seeing_run(seeing_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the tiny regressor with a concept head."""
+    return _train(seeing_recipe, tmp_path_factory.mktemp("runs") / "seeing")
+
+
+@pytest.fixture(scope="session")
+def seeing_decoder_run(
+    decoder_recipe: Path, decoder_run: Path, seeing_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a decoder that starts from the tiny one and learns to describe the pictures of `seeing_run`."""
+    text = decoder_recipe.read_text().replace("epochs = 3", "epochs = 2").replace("recombined = 112", "")
+    path = decoder_recipe.with_name("seeing-decoder.toml")
+    start, pictures = json.dumps(str(decoder_run / "best.safetensors")), json.dumps(str(seeing_run))
+    path.write_text(f"{text}\nstart_weights = {start}\npictures = {pictures}\n")
+    return _train(path, tmp_path_factory.mktemp("runs") / "seeing-decoder")

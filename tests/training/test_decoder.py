@@ -55,13 +55,13 @@ def test_the_loss_goes_down(decoder_run: Path) -> None:
 
 def test_batches_are_the_same_for_the_same_epoch(task: DecoderTask) -> None:
     first, again, second = (list(task.batches(epoch, 4, 0, ALL)) for epoch in (0, 0, 1))
-    assert len(first) == task.steps(4) == len(task.examples[0]) // 4
+    assert len(first) == task.steps(4) == len(task.examples.tokens) // 4
     assert all(torch.equal(a[key], b[key]) for a, b in zip(first, again, strict=True) for key in a)
     assert any(not torch.equal(a["vector"], b["vector"]) for a, b in zip(first, second, strict=True))
 
 
 def test_an_epoch_shows_each_text_once_with_its_own_vector(task: DecoderTask) -> None:
-    ids, vectors = task.examples
+    ids, vectors = task.examples.tokens, task.examples.vectors
     end = task.tokenizer.get_vocab()["<end>"]
     shown = []
     for batch in task.batches(3, 4, 0, ALL):
@@ -77,7 +77,7 @@ def test_an_epoch_shows_each_text_once_with_its_own_vector(task: DecoderTask) ->
 
 
 def test_vectors_are_those_of_the_texts(task: DecoderTask) -> None:
-    ids, vectors = task.validation
+    ids, vectors = task.validation.tokens, task.validation.vectors
     texts = [task.tokenizer.decode(row).strip() for row in ids]
     assert "a red cat" in texts
     assert np.allclose(vectors, SentenceEncoder.embedded().encode(texts), atol=1e-5)
@@ -85,12 +85,12 @@ def test_vectors_are_those_of_the_texts(task: DecoderTask) -> None:
 
 def test_validation_texts_are_not_trained_on(recipe: Recipe, texts: Path, tmp_path: Path) -> None:
     both = _with(recipe, texts=(str(texts / "train.txt"), str(texts / "val.txt")), recombined=0)
-    assert len(DecoderTask(both, tmp_path).examples[0]) == 48
+    assert len(DecoderTask(both, tmp_path).examples) == 48
     # Nor are those that recombining makes by chance, as it does here.
     read = (texts / "train.txt").read_text().split("\n")[:-1]
     assert "a red cat" in recombine(read, 500, recipe.optimisation.seed)
     task = DecoderTask(_with(both, recombined=500), tmp_path)
-    assert "a red cat" not in {task.tokenizer.decode(row).strip() for row in task.examples[0]}
+    assert "a red cat" not in {task.tokenizer.decode(row).strip() for row in task.examples.tokens}
 
 
 def test_the_same_start_weights_for_the_same_seed(recipe: Recipe, folder: Path) -> None:
@@ -102,16 +102,16 @@ def test_the_same_start_weights_for_the_same_seed(recipe: Recipe, folder: Path) 
 
 def test_texts_that_are_too_long_are_left_out(recipe: Recipe, tmp_path: Path) -> None:
     whole = DecoderTask(_with(recipe, recombined=0), tmp_path)
-    lengths = [len(row) for row in whole.examples[0]]
+    lengths = [len(row) for row in whole.examples.tokens]
     middle = int(np.median(lengths))
     short = DecoderTask(_with(recipe, recombined=0, max_length=middle - 1), tmp_path)
-    assert len(short.examples[0]) == sum(length <= middle for length in lengths) < len(lengths)
-    assert max(map(len, short.examples[0])) == middle  # all positions of the model are used
+    assert len(short.examples.tokens) == sum(length <= middle for length in lengths) < len(lengths)
+    assert max(map(len, short.examples.tokens)) == middle  # all positions of the model are used
 
 
 def test_jsonl_texts_are_prompts_and_captions(recipe: Recipe, pairs: Path, tmp_path: Path) -> None:
     task = DecoderTask(_with(recipe, texts=(str(pairs / "train.jsonl"),), recombined=0), tmp_path)
-    found = {task.tokenizer.decode(row).strip() for row in task.examples[0]}
+    found = {task.tokenizer.decode(row).strip() for row in task.examples.tokens}
     assert "a red cloud, oil painting" in found
     assert {f"a {thing} seen from afar" for thing in ("cat", "house", "moon", "river", "castle", "robot")} <= found
 
@@ -178,3 +178,35 @@ def test_mixtures_with_neighbours(recipe: Recipe, folder: Path, task: DecoderTas
         assert torch.equal(plain["tokens"], batch["tokens"])
         assert torch.allclose(batch["vector"].norm(dim=1), torch.ones(4), atol=1e-5)
     assert 0.3 < torch.cat(moved).min() < 0.95
+
+
+def test_a_decoder_learns_to_describe_pictures(seeing_decoder_run: Path) -> None:
+    lines = [json.loads(line) for line in (seeing_decoder_run / "metrics.jsonl").read_text().splitlines()]
+    seen = [line["pictures"] for line in lines if "pictures" in line]
+    assert seen[-1] > seen[0] + 0.5
+    assert {"generated", "photo", "likelihood"} <= lines[-1].keys()
+
+
+def test_a_new_sight_changes_nothing_at_first() -> None:
+    torch.manual_seed(0)
+    model = SentenceDecoder(vocabulary_size=20, max_length=9, width=16, depth=2, heads=2, concepts=7).eval()
+    tokens, vector = torch.randint(0, 20, (3, 5)), torch.nn.functional.normalize(torch.randn(3, 384))
+    with torch.inference_mode():
+        blind, _ = model(tokens, vector)
+        seeing, _ = model(tokens, vector, None, torch.rand(3, 7), torch.tensor([0, 1, 2]))
+    assert torch.equal(blind, seeing)
+
+
+def test_no_picture_is_seen_by_a_probe_that_learnt_from_it(seeing_run: Path, tmp_path: Path) -> None:
+    from unprompt.progress import SILENT, no_report
+    from unprompt.training.held_out_views import _parts, held_out_views
+
+    train, held = held_out_views(seeing_run, 2, tmp_path, no_report, SILENT)
+    assert len(train.vectors) == len(train.concepts) == len(train.pairs.prompts) == 12
+    assert np.allclose(np.linalg.norm(train.vectors, axis=1), 1, atol=1e-4)
+    assert len(held.vectors) == 4
+    again, _ = held_out_views(seeing_run, 2, tmp_path, no_report, SILENT)  # from the cache
+    assert np.array_equal(train.vectors, again.vectors)
+    parts = _parts(train.pairs.groups, 2)
+    assert {part for part, group in zip(parts, train.pairs.groups, strict=True) if group == 0} in ({0}, {1})
+    assert set(parts) == {0, 1}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.errors import ModelError
-from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.onnx import folder_session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.image_model import CONCEPTS
 from unprompt.prediction import STYLES, Style, Vector
@@ -89,7 +89,7 @@ class Decoder:
         from tokenizers import Tokenizer  # takes 0.1 s, which only decoding pays for
 
         self.folder = folder
-        self._session = session(folder.file("model.onnx"), threads=1)
+        self._session = folder_session(folder, threads=1)
         self._tokenizer = Tokenizer.from_file(str(folder.file("tokenizer.json")))
         vocabulary = self._tokenizer.get_vocab()
         inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
@@ -145,7 +145,9 @@ class Decoder:
         *found, present = self._session.run(None, {"tokens": last, "past": past, **fixed})
         if len(found) == 2:
             return found[0], found[1], present
-        return *_likeliest(found[0][:, 0], 4 * len(last)), present  # a decoder from before the model chose them itself
+        logits = found[0][:, 0]  # a decoder from before the model itself chose the likeliest
+        logits[:, self._start] = -np.inf
+        return *_likeliest(logits, 4 * len(last)), present
 
 
 def _read_concepts(folder: ModelFolder, count: int) -> dict[str, int]:

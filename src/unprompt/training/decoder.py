@@ -216,9 +216,10 @@ class DecoderTask:
 
     def _find_tokenizer(self, texts: Sequence[str], path: Path) -> Tokenizer:
         """The tokenizer of the start weights, if they come with one, or else one that fits the texts."""
-        given = Path(self.options.start_weights).with_name("tokenizer.json")
-        if self.options.start_weights and given.is_file() and not path.exists():
-            replace_file(path, given.read_bytes())
+        if self.options.start_weights and not path.exists():
+            given = Path(self.options.start_weights).with_name(path.name)
+            if given.is_file():
+                replace_file(path, given.read_bytes())
         return _tokenizer(texts, self.options.vocabulary_size, path)
 
     def _tokenise(self, texts: Sequence[str], cache: Path) -> Examples:
