@@ -15,7 +15,6 @@ from unprompt.answer.confidence import fitted_to
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.presets import load_preset
-from unprompt.text.sentence import SentenceEncoder
 from unprompt.unprompter import Unprompter
 
 ORIGIN = "tests/tiny_models.py"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from unprompt.errors import UnknownNameError
-from unprompt.prediction import Style
-
-STYLES: tuple[Style, ...] = get_args(Style)
+from unprompt.prediction import STYLES, Style
 
 
 def check_style(style: Style) -> Style:

@@ -14,10 +14,9 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from unprompt.answer.style import STYLES
 from unprompt.output.jsonl import to_json
 from unprompt.output.records import Record, rounded, to_record
-from unprompt.prediction import EMBEDDING_SIZE, Failure, Prediction, Style, Vector
+from unprompt.prediction import EMBEDDING_SIZE, STYLES, Failure, Prediction, Style, Vector
 from unprompt.serve.bodies import Body, Reservation, Upload, read_body, too_many
 from unprompt.serve.encoded import Sent, sent_pictures
 from unprompt.serve.errors import Refusal, refusal_of

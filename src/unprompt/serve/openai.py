@@ -17,9 +17,8 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from unprompt.answer.style import STYLES
 from unprompt.output.jsonl import to_json
-from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.prediction import EMBEDDING_SIZE, STYLES, Vector
 from unprompt.serve.bodies import read_json
 from unprompt.serve.encoded import Sent, sent_pictures
 from unprompt.serve.errors import Refusal

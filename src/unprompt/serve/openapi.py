@@ -9,7 +9,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unprompt.answer.style import STYLES
+from unprompt.prediction import STYLES
 from unprompt.serve.errors import TYPES
 from unprompt.version import __version__
 
