@@ -74,6 +74,7 @@ class DecoderTask:
         held_out = set(read_texts([Path(self.options.validation)]))
         texts = [text for text in texts if text not in held_out]
         self.tokenizer = self._find_tokenizer(texts, folder / "tokenizer.json")
+        self._start, self._end = map(self.tokenizer.token_to_id, (START, END))
         texts += [text for text in recombine(texts, self.options.recombined, self.seed) if text not in held_out]
         self.examples = self._tokenise(texts, folder / "cache")
         self.validation = self._tokenise(sorted(held_out), folder / "cache")
@@ -245,9 +246,7 @@ class DecoderTask:
         return found
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        vocabulary = self.tokenizer.get_vocab()
-        start, end = vocabulary[START], vocabulary[END]
-        return [[start, *encoding.ids, end] for encoding in self.tokenizer.encode_batch(list(texts))]
+        return [[self._start, *encoding.ids, self._end] for encoding in self.tokenizer.encode_batch(list(texts))]
 
     def _fits(self, ids: Sequence[int]) -> bool:
         return len(ids) <= self.options.max_length + 1
