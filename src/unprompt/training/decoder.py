@@ -90,6 +90,7 @@ class DecoderTask:
             train, held = held_out_views(run, folds, folder / "cache", report, step)
             self.pictures, self.held_out_pictures = self._describe(train), self._describe(held)
             self.draw = Draw(train.pairs, recipe.data)
+            self.draw.weights *= [bool(texts) for texts in self.pictures.tokens]
             shutil.copyfile(run / CONCEPTS, folder / CONCEPTS)
         torch.manual_seed(self.seed)
         self.model = SentenceDecoder(
@@ -114,15 +115,18 @@ class DecoderTask:
 
     def batches(self, epoch: int, batch_size: int, start: int, rows: slice) -> Iterator[Batch]:
         rng = np.random.default_rng((self.seed, epoch))
-        plan = [(False, batch) for batch in self._by_length(rng.permutation(len(self.examples)), batch_size, rng)]
+        order = rng.permutation(len(self.examples))
+        texts = _by_length(order, [len(self.examples.tokens[index]) for index in order], batch_size, rng)
+        plan: list[tuple[npt.NDArray[np.intp], list[list[int]] | None]] = [(batch, None) for batch in texts]
         if self.pictures is not None:
-            chosen = self.draw.epoch(rng)
-            chosen = chosen[: len(chosen) // batch_size * batch_size]
-            plan = plan[: self._text_batches(batch_size)] + [(True, part) for part in chosen.reshape(-1, batch_size)]
+            plan = plan[: self._text_batches(batch_size)] + self._picture_plan(self.pictures, batch_size, rng)
             plan = [plan[place] for place in rng.permutation(len(plan))]
-        for number, (seen, batch) in enumerate(plan[start:], start):
+        for number, (batch, tokens) in enumerate(plan[start:], start):
             drawn = np.random.default_rng((self.seed, epoch, number))
-            yield self._seen_batch(batch[rows], drawn) if seen else self._text_batch(batch[rows], drawn)
+            if tokens is None:
+                yield self._text_batch(batch[rows], drawn)
+            else:
+                yield self._seen_batch(batch[rows], tokens[rows], drawn)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         vector = batch["vector"]
@@ -175,17 +179,6 @@ class DecoderTask:
         device = next(model.parameters()).device
         return float(self.loss(model, {key: value.to(device) for key, value in batch.items()}))
 
-    def _by_length(
-        self, order: npt.NDArray[np.intp], batch_size: int, rng: np.random.Generator
-    ) -> list[npt.NDArray[np.intp]]:
-        """Shuffled batches of texts that are about as long as each other."""
-        lengths = np.array([len(ids) for ids in self.examples.tokens])
-        order = order[: len(order) // batch_size * batch_size]
-        window = SHUFFLE_WINDOW * batch_size
-        windows = [order[at : at + window] for at in range(0, len(order), window)]
-        sorted_order = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in windows])
-        return list(rng.permutation(sorted_order.reshape(-1, batch_size)))
-
     def _text_batches(self, batch_size: int) -> int:
         """The number of batches without pictures in an epoch with pictures."""
         wanted = round(self.options.texts_a_picture * len(self.draw) / batch_size)
@@ -197,14 +190,23 @@ class DecoderTask:
             vectors = self.neighbours.mix(vectors, self.nearest[chosen], drawn)
         return self._batch([self.examples.tokens[index] for index in chosen], vectors)
 
-    def _seen_batch(self, chosen: npt.NDArray[np.intp], drawn: np.random.Generator) -> Batch:
-        """Pictures with one of their texts each. Half of the captions are asked for as sentences."""
+    def _picture_plan(
+        self, pictures: Described, batch_size: int, rng: np.random.Generator
+    ) -> list[tuple[npt.NDArray[np.intp], list[list[int]] | None]]:
+        """Batches of the pictures of an epoch, with one of the texts of each."""
+        chosen = self.draw.epoch(rng)
+        texts = [pictures.tokens[place][rng.integers(len(pictures.tokens[place]))] for place in chosen]
+        batches = _by_length(np.arange(len(chosen)), [len(ids) for ids in texts], batch_size, rng)
+        return [(chosen[batch], [texts[place] for place in batch]) for batch in batches]
+
+    def _seen_batch(
+        self, chosen: npt.NDArray[np.intp], tokens: Sequence[list[int]], drawn: np.random.Generator
+    ) -> Batch:
+        """Pictures with a text each. Half of the captions are asked for as sentences."""
         assert self.pictures is not None
-        fitting = [int(place) for place in chosen if self.pictures.tokens[place]]
-        tokens = [self.pictures.tokens[place][drawn.integers(len(self.pictures.tokens[place]))] for place in fitting]
-        plain = self.pictures.photo[fitting] & (drawn.random(len(fitting)) < 0.5)
+        plain = self.pictures.photo[chosen] & (drawn.random(len(chosen)) < 0.5)
         styles = np.where(plain, STYLES.index("sentence"), STYLES.index("prompt"))
-        return self._view_batch(self.pictures, np.array(fitting), tokens, styles.tolist())
+        return self._view_batch(self.pictures, chosen, tokens, styles.tolist())
 
     def _view_batch(
         self, pictures: Described, places: npt.NDArray[np.intp], tokens: Sequence[list[int]], styles: Sequence[int]
@@ -260,6 +262,18 @@ class DecoderTask:
             unscored[row, : len(several)] = False
         labels = tokens.masked_fill(unscored, UNSCORED)
         return {"tokens": tokens[:, :-1], "labels": labels[:, 1:], "vector": torch.from_numpy(vectors)}
+
+
+def _by_length(
+    order: npt.NDArray[np.intp], lengths: Sequence[int], batch_size: int, rng: np.random.Generator
+) -> list[npt.NDArray[np.intp]]:
+    """Shuffled batches of items (n,) that are about as long as each other; `lengths` are theirs (n,)."""
+    whole = len(order) // batch_size * batch_size
+    order, sizes = order[:whole], np.array(lengths[:whole])
+    window = SHUFFLE_WINDOW * batch_size
+    windows = [slice(at, at + window) for at in range(0, whole, window)]
+    sorted_order = np.concatenate([order[part][np.argsort(sizes[part], kind="stable")] for part in windows])
+    return list(rng.permutation(sorted_order.reshape(-1, batch_size)))
 
 
 def recombine(texts: Sequence[str], count: int, seed: int) -> list[str]:
