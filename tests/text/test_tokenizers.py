@@ -6,7 +6,13 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens, cut_to_tokens, fits_clip
+from unprompt.text.tokenizers import (
+    CLIP_CONTENT_TOKENS,
+    count_clip_tokens,
+    cut_to_tokens,
+    fits_clip,
+    load_clip_tokenizer,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +28,18 @@ from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens, cut
 )
 def test_counts(text: str, count: int) -> None:
     assert count_clip_tokens(text) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["don't", "<|startoftext|>A<|endoftext|>", "x" * 64, "x" * 65, "'Sunset's", "~~--!?!", "a1b2"]
+)
+def test_ascii_is_counted_as_by_the_tokenizer(text: str) -> None:
+    assert count_clip_tokens(text) == len(load_clip_tokenizer().encode(text, add_special_tokens=False))
+
+
+@hypothesis.given(text=st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_any_ascii_is_counted_as_by_the_tokenizer(text: str) -> None:
+    assert count_clip_tokens(text) == len(load_clip_tokenizer().encode(text, add_special_tokens=False))
 
 
 def test_the_limit_is_exact() -> None:

@@ -15,7 +15,7 @@ from unprompt.prediction import Candidate, Concept, Style, Vector
 from unprompt.text.content_words import content_stems, content_words, stem, subject
 from unprompt.text.decoder import Decoder
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, load_clip_tokenizer
+from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, load_merges
 
 # Measured on validation pictures; see the model card of the decoder.
 BEAMS = 8
@@ -58,7 +58,7 @@ class Wording:
     def load(self) -> None:
         """Loads now what the first text would otherwise load."""
         if self._decoder is not None:
-            load_clip_tokenizer()
+            load_merges()
 
     def choose(self, fused: Vector, offers: Sequence[Offer], concepts: Sequence[Concept] = ()) -> tuple[Candidate, ...]:
         """Candidates for a fused vector (384,) and for what is seen, best first. `offers` are the members' texts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 
 from unprompt.datasets.pairs import Pair, read_pairs
@@ -31,7 +30,7 @@ from unprompt.models.store.registry import SENTENCE_ENCODER
 from unprompt.models.store.weights import RANDOM
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.text.tokenizers import CLIP_TOKENIZER
+from unprompt.text.tokenizers import CLIP_TOKENIZER, MERGES
 from unprompt.training.card import model_card
 from unprompt.training.checkpoint import newest_checkpoint
 from unprompt.training.decoder import START
@@ -45,7 +44,6 @@ from unprompt.training.regressor import build_network, build_start, preprocessin
 
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
 CLIP_MERGES_END = 49152 - 256 - 2 + 1
-CLIP_WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 
 CHOICES = 32
 """Tokens that a step of the decoder offers: twice the beams, and some that would be repeats."""
@@ -110,40 +108,17 @@ def _agreement(model: MeanPooled, exported: Path) -> float:
 
 
 def export_clip_tokenizer(folder: Path) -> ModelFolder:
-    """Write CLIP's byte-pair encoding as a tokenizer file. Raises MissingExtraError without open_clip."""
+    """Write the merges of CLIP's byte-pair encoding. Raises MissingExtraError without open_clip."""
     lines = gzip.decompress((_installed("open_clip", "torch") / CLIP_MERGES).read_bytes()).decode("utf-8").split("\n")
-    merges = [(pair[0], pair[1]) for pair in map(str.split, lines[1:CLIP_MERGES_END])]
-    alphabet = list(_byte_letters())
-    tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *map("".join, merges)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {token: index for index, token in enumerate(tokens)}
-    model = models.BPE(vocabulary, merges, unk_token="<|endoftext|>", end_of_word_suffix="</w>")
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(CLIP_WORDS), "removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    (folder / MERGES).write_text("".join(f"{line}\n" for line in lines[1:CLIP_MERGES_END]), encoding="utf-8")
     config = {
         "name": CLIP_TOKENIZER,
         "architecture": "byte-pair encoding",
         "licence": "MIT",
         "origin": "OpenAI's CLIP, by way of open_clip_torch",
     }
-    return write_config(folder, config, ["tokenizer.json"])
-
-
-def _byte_letters() -> Iterator[str]:
-    """The characters that stand for bytes, in CLIP's (GPT-2's) order: printable ones as themselves, then the others."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    yield from map(chr, printable)
-    yield from (chr(256 + index) for index in range(256 - len(printable)))
+    return write_config(folder, config, [MERGES])
 
 
 def _installed(package: str, extra: str) -> Path:
