@@ -1,6 +1,7 @@
 """The app as a whole: help, version, and what becomes of errors."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,23 @@ def test_no_arguments_show_the_help(unprompt: Unprompt) -> None:
     run = unprompt()
     assert run.code == 2
     assert "Usage: unprompt" in run.out + run.err
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (["--threads", "-1"], "Invalid value for '--threads'"),
+        (["--threads", "two"], "Invalid value for '--threads'"),
+        (["--top", "1" * 12], ""),
+        (["--top", "0"], "Invalid value for '--top'"),
+        (["--pixel-limit-mp", "none"], "Invalid value for '--pixel-limit-mp'"),
+        (["--threads", "007", "--top", "2", "--pixel-limit-mp", "5"], ""),
+    ],
+)
+def test_values_of_options(unprompt: Unprompt, examples: Path, values: list[str], complaint: str) -> None:
+    run = unprompt(str(examples / "written.png"), *values)
+    assert (run.code, bool(run.out)) == ((2, False) if complaint else (0, True))
+    assert complaint in run.err
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from unprompt.members.opening import open_members
 from unprompt.members.written import NAME as METADATA
 from unprompt.members.written import written_vote
 from unprompt.models.store.folder import ModelFolder
-from unprompt.models.store.registry import find_model
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import CONCEPTS_LIMIT, Candidate, Confidence, Prediction, Style, Vector, Vote, WrittenPrompt
 from unprompt.presets import Preset
 from unprompt.progress import Step
@@ -67,7 +68,7 @@ class Answering:
     @functools.cached_property
     def encoder(self) -> SentenceEncoder:
         """The model that turns sentences into vectors."""
-        return SentenceEncoder.embedded(self._threads)
+        return SentenceEncoder(self._encoder_folder, self._threads)
 
     def prepare(self, step: Step) -> None:
         """Prepares each member: see `Member.prepare`."""
@@ -80,6 +81,10 @@ class Answering:
         if self._is_calibrated and self._calibration is not None:
             _ = self._calibration.codebook
         if words:
+            with ThreadPoolExecutor(1, "unprompt-load") as beside:  # a session is opened outside Python, on one core
+                encoder = beside.submit(lambda: self.encoder)
+                _ = self._decoder
+                encoder.result()
             self._wording(style).load()
 
     def votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
@@ -127,7 +132,7 @@ class Answering:
             ),
             votes=(written_vote(written, vector),),
             written=written,
-            model=self._model(_identity(self.encoder.folder)),
+            model=self._model(_identity(self._encoder_folder)),
         )
 
     def fused(self, votes: Sequence[Vote]) -> Vector:
@@ -136,7 +141,7 @@ class Answering:
 
     def identity(self, *, words: bool, style: Style | None = None) -> Mapping[str, Any]:
         """All that computes an answer: the version, the preset, each model by its hash, and a style of one's own."""
-        models = {**self._identities(with_words=words), **_identity(self.encoder.folder)}
+        models = {**self._identities(with_words=words), **_identity(self._encoder_folder)}
         return self._model(models, words=words, style=style)
 
     def _self_similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
@@ -203,6 +208,10 @@ class Answering:
         return None if self._decoder_folder is None else Decoder(self._decoder_folder)
 
     @functools.cached_property
+    def _encoder_folder(self) -> ModelFolder:
+        return find_model(SENTENCE_ENCODER)
+
+    @functools.cached_property
     def _decoder_folder(self) -> ModelFolder | None:
         wording = self.preset.wording
         return None if wording is None else find_model(wording.decoder)
@@ -213,7 +222,7 @@ class Answering:
         if self._codebook_folder is not None:
             identities |= _identity(self._codebook_folder)
         if with_words and self._decoder_folder is not None:
-            identities |= _identity(self._decoder_folder) | _identity(self.encoder.folder)
+            identities |= _identity(self._decoder_folder) | _identity(self._encoder_folder)
         return identities
 
     def _model(

@@ -16,7 +16,7 @@ from unprompt.cli.interrupts import Interrupts
 from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
 from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened
 from unprompt.cli.progress import Steps, Tally, are_many, counted, interruptible, shown
-from unprompt.cli.terminal import say, say_failure, say_passed_over
+from unprompt.cli.terminal import return_memory, say, say_failure, say_passed_over
 from unprompt.errors import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def _answer_all(options: AnsweringOptions, predict: Predict, phrasing: Phrasing 
         for ref, answer in interrupts.between(_answers(options.pictures, predict, outputs, tally, selection)):
             written = outputs.write(ref, answer)
             tally.add(written)
+            if tally.done == 1:  # the models are loaded
+                return_memory()
             advance()
             if isinstance(written, Failure):
                 say_failure(written)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unprompt.cli.answering import AnsweringOptions, answer
 from unprompt.cli.options import AllowMissing, NoBeside, NoText, PresetName, StyleName, option_groups
-from unprompt.cli.terminal import return_memory, say
+from unprompt.cli.terminal import SMALL_BLOCK_BYTES, return_memory, say
 from unprompt.errors import DataError
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def predict(
     The word `predict` may be omitted. One picture gives its prompt; several give one line each: the path, a tab, the
     prompt. If the file itself holds its prompt, that is the answer.
     """
+    if preset == "embedded":  # whose models need no BLAS; its threads spin for a while once they are made
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from unprompt.unprompter import load
 
     template = options.outputs.template
@@ -63,7 +66,7 @@ def predict(
     words = not no_text or template is not None
     outputs = dataclasses.replace(options.outputs, vectors=vectors, embedding=embedding, words=words)
     outputs.check(options.pictures.paths)
-    return_memory()
+    return_memory(SMALL_BLOCK_BYTES)
     unprompter = load(
         preset,
         threads=options.threads,

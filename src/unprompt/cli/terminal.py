@@ -22,21 +22,24 @@ if TYPE_CHECKING:
     from unprompt.prediction import Failure
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_LARGE_BLOCK_BYTES = 2**20
+LARGE_BLOCK_BYTES = 2**20
+SMALL_BLOCK_BYTES = 2**17
 _UNBOUNDED = 1000  # columns
 
 
-def return_memory() -> None:
-    """Asks the C library to give large blocks back at once: with pictures of all sizes it would keep 30 to 90 MB.
+def return_memory(least_bytes: int = LARGE_BLOCK_BYTES) -> None:
+    """Asks the C library to give blocks of this size back at once.
 
-    Only glibc knows the call; other C libraries are left as they are.
+    With pictures of all sizes it would keep 30 to 90 MB. While models are loaded, which takes each matrix through two
+    forms, it would keep 60 MB more, of blocks down to `SMALL_BLOCK_BYTES`. Only glibc knows the call; other C libraries
+    are left as they are.
     """
     import ctypes
 
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if library is not None and hasattr(library, "mallopt"):
-        library.mallopt(_M_TRIM_THRESHOLD, _LARGE_BLOCK_BYTES)
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, least_bytes)
+        library.mallopt(_M_MMAP_THRESHOLD, least_bytes)
 
 
 def columns() -> int:
