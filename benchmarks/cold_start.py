@@ -1,6 +1,7 @@
-"""How long a fresh process takes to answer, and how much memory, beside what `import torch` alone takes.
+"""What a fresh process takes to answer, beside what `import torch` alone takes: time, processor time, memory.
 
-The commands take turns, so that a busy machine slows all of them alike; the table gives medians.
+The commands take turns, so that a busy machine slows all of them alike; the table gives medians, and in brackets their
+ratio to those of `import torch`.
 
 python benchmarks/cold_start.py [--repetitions N] [--picture FILE]
 """
@@ -23,6 +24,8 @@ from rich.table import Table
 PICTURE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
 UNPROMPT = str(Path(sys.executable).with_name("unprompt"))
 YARDSTICK = "import torch"
+# As users have it: with the compiled modules that the first run leaves.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 BYTES_PER_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # see getrusage(2)
 
 
@@ -33,19 +36,32 @@ class Series:
     name: str
     command: list[str]
     seconds: list[float] = field(default_factory=list)
+    processor_s: list[float] = field(default_factory=list)
     peak_mb: list[float] = field(default_factory=list)
 
     def run(self) -> None:
         """Measure one process, from its start to its end."""
         start = time.perf_counter()
-        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(self.command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         elapsed = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             sys.exit(f"{' '.join(self.command)} ended with exit code {process.returncode}: nothing was measured")
         self.seconds.append(elapsed)
+        self.processor_s.append(usage.ru_utime + usage.ru_stime)
         self.peak_mb.append(usage.ru_maxrss * BYTES_PER_RSS_UNIT / 1e6)
+
+    def forget(self) -> None:
+        """Drop what was measured."""
+        for measured in (self.seconds, self.processor_s, self.peak_mb):
+            measured.clear()
+
+
+def beside(measured: list[float], yardstick: list[float] | None, form: str) -> str:
+    """The median, and its ratio to that of the yardstick."""
+    middle = median(measured)
+    return form.format(middle) + (f" ({middle / median(yardstick):.2f})" if yardstick else "")
 
 
 def main() -> None:
@@ -65,25 +81,23 @@ def main() -> None:
 
     for entry in series:
         entry.run()  # once unmeasured: the first reading of the files from disk is the machine's, not the command's
-        entry.seconds.clear()
-        entry.peak_mb.clear()
+        entry.forget()
     for _ in range(options.repetitions):
         for entry in series:
             entry.run()
 
-    yardstick = next((median(entry.seconds) for entry in series if YARDSTICK in entry.name), None)
-    title = f"Cold start: medians of {options.repetitions} runs, taking turns"
+    yardstick = next((entry for entry in series if YARDSTICK in entry.name), None)
+    title = f"Cold start: medians of {options.repetitions} runs, taking turns; in brackets, beside {YARDSTICK}"
     table = Table("command", title=title, title_justify="left")
-    for heading in ("seconds", "least to most", f"of {YARDSTICK}", "peak memory"):
+    for heading in ("seconds", "least to most", "processor seconds", "peak memory"):
         table.add_column(heading, justify="right")
     for entry in series:
-        middle = median(entry.seconds)
         table.add_row(
             entry.name,
-            f"{middle:.2f}",
+            beside(entry.seconds, yardstick and yardstick.seconds, "{:.2f}"),
             f"{min(entry.seconds):.2f} to {max(entry.seconds):.2f}",
-            f"{middle / yardstick:.2f}" if yardstick else "-",
-            f"{median(entry.peak_mb):.0f} MB",
+            beside(entry.processor_s, yardstick and yardstick.processor_s, "{:.2f}"),
+            beside(entry.peak_mb, yardstick and yardstick.peak_mb, "{:.0f} MB"),
         )
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
