@@ -40,9 +40,9 @@ def figure(panels: Mapping[str, Mapping[str, Any]]) -> str:
     parts.append(f"<style>{STYLE}</style>")
     for place, (title, found) in enumerate(panels.items()):
         left = place * (SIDE + GAP)
-        inside, r = f"{found['coverage']:.0%} in the range", f"r = {found['correlation']:.2f}"
-        numbers = f"mean error {found['error']:.3f}, {inside}, {r}"
-        parts.append(f'<text class="title" x="{left}" y="15">{escape(title)}, {found["n"]:,} pictures</text>')
+        inside, r = f"{100 * found['coverage']:.0f} % in the range", f"r = {found['correlation']:.2f}"
+        numbers = f"{found['n']:,} pictures, mean error {found['error']:.3f}, {inside}, {r}"
+        parts.append(f'<text class="title" x="{left}" y="15">{escape(title)}</text>')
         parts.append(f'<text x="{left}" y="33">{numbers}</text>')
         box = f'<svg x="{left}" y="{HEAD}" width="{SIDE}" height="{SIDE}" '
         parts.append(reliability_diagram(found["bins"], escape(title)).replace("<svg ", box, 1))

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -96,3 +97,16 @@ def test_every_folder_says_what_is_in_it_and_what_to_open_first(root: Path) -> N
         assert 4 <= len(said.splitlines()) <= 12, path
         assert "Open it first" in said or "first." in said, path
         assert [name for name in named if not any(path.parent.glob(name))] == [], path
+
+
+def test_the_reliability_figure_is_drawn_from_reports(root: Path) -> None:
+    spec = importlib.util.spec_from_file_location("generate_reliability", root / "docs" / "generate_reliability.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    bins = [{"n": 5, "estimate": 0.4, "true": 0.5, "low": 0.3, "high": 0.6}]
+    found = {"n": 5, "error": 0.1, "coverage": 0.8, "correlation": 0.5, "bins": bins}
+    drawn = ElementTree.fromstring(module.figure({"a & b": found, "c": found}))
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}circle"))) == 2
+    assert ElementTree.parse(module.FIGURE).getroot().tag == drawn.tag

@@ -11,7 +11,8 @@ import tiny_models
 from unprompt.answer.confidence import Calibration, estimated, fitted_to, signs
 from unprompt.errors import UnknownNameError
 from unprompt.prediction import Concept, Confidence, Vector, Vote
-from unprompt.presets import ConfidenceSpec, read_preset
+from unprompt.presets import ConfidenceSpec, load_preset, read_preset
+from unprompt.unprompter import Unprompter
 
 SPEC = ConfidenceSpec(
     codebook="prompt_codebook.unprompt",
@@ -96,3 +97,11 @@ def test_a_calibration_holds_for_its_members_and_models_alone(tmp_path: Path) ->
     seen_whole = read_preset(PRESET.replace("[[members]]", "[[members]]\nviews = ['whole']"), "c.toml")
     assert known != fitted_to(seen_whole, {"vit": "a1"}, folder)
     assert known != fitted_to(preset, {"vit": "a1"}, tiny_models.codebook(tmp_path / "book.tiny"))
+
+
+def test_the_embedded_preset_is_calibrated_to_its_own_models() -> None:
+    # It fails where a model was replaced and `unprompt presets calibrate embedded` was not run again.
+    preset = load_preset("embedded")
+    assert preset.confidence is not None
+    identities = Unprompter(preset).identity(text=False)["models"]
+    assert fitted_to(preset, identities, Calibration(preset.confidence).folder) == preset.confidence.fitted_to

@@ -173,7 +173,7 @@ def _section(fitted: Fitted, source: str, date: str) -> str:
         "Each half judged by a fit on the other:",
         f"  mean error {held.error:.3f} (of the mean cosine alone {held.error_without:.3f}), correlation "
         f"{held.correlation:.2f},",
-        f"  {held.coverage:.1%} of true cosines in the range, which is meant to hold 80 %.",
+        f"  {100 * held.coverage:.1f} % of true cosines in the range, which is meant to hold 80 %.",
     ]
     values = {
         "codebook": spec.codebook,

@@ -92,7 +92,7 @@ def _reliability(found: Mapping[str, Any] | None) -> str:
     chart = reliability_diagram(found["bins"], "Reliability diagram of the confidences")
     words = (
         f"Mean error {found['error']:.3f}; the mean cosine alone has {found['error_without']:.3f}. "
-        f"{found['coverage']:.1%} of the true cosines are in the range of the confidence, which is meant to hold 80 %. "
+        f"{100 * found['coverage']:.1f} % of the true cosines are in the range, which is meant to hold 80 %. "
         f"Correlation {found['correlation']:.2f}, bias {found['bias']:+.3f}."
     )
     caption = "estimated cosine (across) and true cosine (up), a tenth of the pictures each; lines hold 80 % of them"
