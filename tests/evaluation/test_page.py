@@ -191,3 +191,16 @@ def test_too_many_groups_are_counted(unprompter: Unprompter, tmp_path: Path, mon
 def test_the_template_is_whole() -> None:
     template = (Path(__file__).parents[2] / "src/unprompt/evaluation/page.html").read_text()
     assert sorted(set(re.findall(r"\$(\w+)", template))) == ["method", "scores", "sections", "title"]
+
+
+def test_confidences_are_drawn_where_there_are_any(unprompter: Unprompter, tmp_path: Path) -> None:
+    plain = tiny_models.preset(tmp_path / "plain.toml", tiny_models.regressor(tmp_path / "linear.tiny"))
+    sure = load(tiny_models.calibrated(plain, tmp_path / "sure.toml", tiny_models.codebook(tmp_path / "book.tiny")))
+    source = data(tmp_path, 4)
+    report, html = page_of(sure, source)
+    page = Page(html)
+    assert "Confidence" in page.texts
+    assert f"Mean error {report['confidence']['error']:.3f}" in page.text
+    assert "(estimated 0.200)" in page.text  # these pictures are noise
+    assert 'class="reliability"' in html
+    assert "Confidence" not in Page(page_of(unprompter, source)[1]).texts
