@@ -504,7 +504,8 @@ def test_confidence_needs_no_words_and_all_members(preset: Path, folder: Path) -
     assert len(found) == 3
     assert all(each is not None and each.low <= each.estimate <= each.high for each in found)
     assert found == [answer.confidence for answer in without if isinstance(answer, Prediction)]
-    assert [need.name for need in preset_needs(unprompter.preset)].count("sure.tiny") == 1
+    needs = [need.name for need in preset_needs(unprompter.preset)]
+    assert needs.count(f"local:{folder / 'sure.tiny'}") == 1
     less = calibrated.read_text().replace('name = "linear.2"\nmodel = "local:', 'name = "linear.2"\nmodel = "local:no')
     (folder / "less.toml").write_text(less)
     (answer,) = load(folder / "less.toml", allow_missing=True).predict(shapes[0], text=False)
