@@ -12,7 +12,7 @@ import pytest
 
 # A part imports parts of its own level and of those above it in this list, never of those below.
 LEVELS = (
-    {"errors", "prediction", "display", "progress", "durable", "threads", "checked", "version", "plugins"},
+    {"errors", "prediction", "display", "progress", "durable", "locations", "threads", "checked", "version", "plugins"},
     {"images", "text", "models"},
     {"towers", "vocabulary", "captioners", "chat", "taggers"},
     {"interrogation", "bank"},
