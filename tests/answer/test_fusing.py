@@ -132,13 +132,14 @@ def test_twins_share_as_they_started() -> None:
 
 def test_concepts_are_the_weighted_mean_of_those_who_name_them() -> None:
     votes = [
-        Vote("a", 0.75, concepts=(Concept("castle", 0.8), Concept("hill", 0.4))),
-        Vote("b", 0.25, concepts=(Concept("castle", 0.4), Concept("oil", 0.7))),
+        Vote("a", 0.75, concepts=(Concept("castle", 0.8), Concept("hill", 0.4, "general"))),
+        Vote("b", 0.25, concepts=(Concept("castle", 0.4, "place"), Concept("oil", 0.7))),
         Vote("c", 0.5),
     ]
     fused = fuse_concepts(votes)
     assert [concept.name for concept in fused] == ["castle", "oil", "hill"]
     assert [concept.probability for concept in fused] == pytest.approx([0.7, 0.7, 0.4])
+    assert [concept.category for concept in fused] == ["place", "", "general"]
     assert fuse_concepts(votes[2:]) == ()
 
 

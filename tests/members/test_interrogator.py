@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_taggers
 
 from unprompt import embed
 from unprompt.errors import DataError, UnknownNameError
@@ -15,6 +16,7 @@ from unprompt.interrogation.captions import open_captioner
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator
 from unprompt.members.interrogator import InterrogatorMember
+from unprompt.members.kinds import needs_of
 from unprompt.prediction import Prediction
 from unprompt.presets import read_preset
 from unprompt.unprompter import Unprompter
@@ -102,6 +104,9 @@ def test_records_name_the_vocabulary(lists: Path, tmp_path: Path, examples: Path
         ("without = [1]", DataError, "list of texts"),
         ('without = ["mediums", "flavors"]', DataError, "no term is left"),
         ('exclude = "no-such-file.txt"', DataError, "no-such-file"),
+        ('tags = { model = "joytag" }', DataError, "tags are words for mode = \"best\", found 'fast'"),
+        ("tags = { modl = 1 }", DataError, "did you mean 'model'"),
+        ('tags = { model = "joytag", max_tags = 0 }', DataError, "max_tags to be a whole number"),
     ],
 )
 def test_wrong_options_are_refused(
@@ -112,6 +117,27 @@ def test_wrong_options_are_refused(
         text = text.replace('mode = "fast"\n', "")
     with pytest.raises(error, match=said):
         Unprompter(read_preset(text + options, "own.toml"))
+
+
+def test_tags_of_a_tagger_are_words_of_a_chain(lists: Path, tmp_path: Path, examples: Path) -> None:
+    rows = (("sensitive", 9, 1.0), ("a_cup_of_coffee", 0, 5.0), ("on_a_table", 0, 5.0), ("a_cat", 0, -9.0))
+    folder = tiny_taggers.write_wd(tmp_path / "wd", rows)
+    plain = member(lists, tmp_path, "max_terms = 2\nmin_terms = 1").replace('mode = "fast"', 'mode = "best"')
+    tags = f'tags = {{ model = "local:{folder}", family = "wd" }}\n'
+    found, without = answer(plain + tags, examples / "coffee.jpg"), answer(plain, examples / "coffee.jpg")
+    (vote,) = found.votes
+    assert "a cup of coffee" in [term.text for term in vote.terms if term.category == "tags"]
+    assert "a cat" not in found.prompt
+    assert "a cup of coffee" not in without.prompt
+    assert vote.text_similarity is not None
+    assert vote.text_similarity > (without.votes[0].text_similarity or 0)
+    assert f"local:{folder}" in found.model["models"]
+    assert f"local:{folder}" not in without.model["models"]
+
+
+def test_what_the_tagger_of_an_interrogator_needs_is_told(lists: Path, tmp_path: Path) -> None:
+    text = member(lists, tmp_path, 'tags = { model = "wd-vit-tagger-v3" }').replace('mode = "fast"', 'mode = "best"')
+    assert "wd-vit-tagger-v3" in [need.name for need in needs_of(read_preset(text, "own.toml").members[0])]
 
 
 def test_a_preset_without_wording_needs_a_member_with_words() -> None:

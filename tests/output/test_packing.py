@@ -47,7 +47,7 @@ def answer(seed: int = 0, **changes: Any) -> Prediction:
                 terms=(Term("oil", "mediums", 0.1 + seed / 7, -1e-9), Term("猫", "flavors", 1 / 3)),
                 text_similarity=0.3,
                 negative_prompt="blurry",
-                concepts=(Concept("cat", 1 / 3), Concept("猫", 1e-9)),
+                concepts=(Concept("cat", 1 / 3), Concept("猫", 1e-9, "character")),
             ),
             Vote("neighbours", 1e-300, vector=unit_vector(seed + 1), texts=("猫",)),
             Vote("server", 0.5, note="said nothing"),
@@ -55,7 +55,7 @@ def answer(seed: int = 0, **changes: Any) -> Prediction:
         "written": None,
         "model": MODEL,
         "confidence": Confidence(0.1 + seed / 7, -1 / 3, 0.9),
-        "concepts": (Concept("cat", 1 / 3), Concept("猫", 1e-9)),
+        "concepts": (Concept("cat", 1 / 3), Concept("猫", 1e-9, "character")),
     }
     return Prediction(**(values | changes))
 

@@ -63,7 +63,10 @@ def test_a_row_a_record(tmp_path: Path) -> None:
         "confidence": 0.52,
         "confidence_low": 0.35,
         "confidence_high": 0.66,
-        "concepts": [{"name": "castle \\ud800", "probability": 0.83}, {"name": "oil painting", "probability": 0.41}],
+        "concepts": [
+            {"name": "castle \\ud800", "probability": 0.83, "category": None},
+            {"name": "oil painting", "probability": 0.41, "category": None},
+        ],
         "self_similarity": 0.123457,
         "tool": "AUTOMATIC1111",
         "certainty": "ambiguous",

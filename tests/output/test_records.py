@@ -155,7 +155,7 @@ def test_without_text() -> None:
 
 
 def test_how_sure_it_is_and_what_it_sees_come_along() -> None:
-    concepts = tuple(Concept(f"thing {number}", 1 / (number + 1)) for number in range(64))
+    concepts = tuple(Concept(f"thing {number}", 1 / (number + 1), "x" * (number == 2)) for number in range(64))
     record = to_record(prediction(confidence=Confidence(0.52, 0.3512345678, 0.66), concepts=concepts))
     assert record["confidence"] == {"estimate": 0.52, "low": 0.351235, "high": 0.66}
     assert record["concepts"][:2] == [

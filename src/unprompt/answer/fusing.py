@@ -44,7 +44,8 @@ def fuse(votes: Sequence[Vote]) -> Vector:
 def fuse_concepts(votes: Sequence[Vote], limit: int | None = CONCEPTS_LIMIT) -> tuple[Concept, ...]:
     """The concepts of the votes, most probable first, equals by name; at most `limit`.
 
-    A probability is the weighted mean over the members that name the concept: others may not know the word.
+    A probability is the weighted mean over the members that name the concept: others may not know the word. Its
+    category is the first that one of them states.
     """
     named: dict[str, list[tuple[float, Concept]]] = {}
     for vote in votes:
@@ -60,7 +61,9 @@ def _mean(named: Sequence[tuple[float, Concept]]) -> Concept:
     if not others:
         return first
     total = sum(weight for weight, _ in named)
-    return Concept(first.name, sum(weight * concept.probability for weight, concept in named) / total)
+    mean = sum(weight * concept.probability for weight, concept in named) / total
+    category = next((concept.category for _, concept in named if concept.category), "")
+    return Concept(first.name, mean, category)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,6 +48,14 @@ def interrogate(
             "one text for all pictures; '' for no caption.",
         ),
     ] = "embedded",
+    tagger: Annotated[
+        str | None,
+        typer.Option(
+            "--tagger",
+            metavar="NAME",
+            help="A tagger, such as wd-vit-tagger-v3, whose tags are further words for mode best.",
+        ),
+    ] = None,
     vocabulary: VocabularyOptions,
     negative: Annotated[
         bool, typer.Option("--negative", help="Also say what each picture is least like, as a negative prompt.")
@@ -99,6 +107,7 @@ def interrogate(
             "weights": clip.weights,
             "mode": mode,
             "caption": caption,
+            "tags": None if tagger is None else {"model": tagger},
             "vocabulary": vocabulary.vocabulary,
             "without": vocabulary.without,
             "exclude": vocabulary.exclude,

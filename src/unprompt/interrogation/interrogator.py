@@ -21,6 +21,9 @@ from unprompt.interrogation.writer import Writer
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Failure, Term
 from unprompt.progress import Step
+from unprompt.taggers.opening import open_tagger
+from unprompt.taggers.spelling import Spelling
+from unprompt.taggers.tagger import TagWords
 from unprompt.towers.opening import open_towers
 from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.tables import default_cache
@@ -30,17 +33,24 @@ from unprompt.vocabulary.vocabulary import Vocabulary, load_vocabulary
 class Interrogator:
     """Writes prompts for pictures with a two-tower model, a vocabulary and a captioner.
 
-    `cache` is the folder for the vectors of term lists; None keeps them in memory only. Models are loaded when they are
-    first needed, and errors in loading them are raised then. Raises DataError if the vocabulary has no positive term.
+    `cache` is the folder for the vectors of term lists; None keeps them in memory only. The tags of a `tagger` are
+    further terms for the chains of mode "best". Models are loaded when they are first needed, and errors in loading
+    them are raised then. Raises DataError if the vocabulary has no positive term.
     """
 
     def __init__(
-        self, towers: TwoTower, vocabulary: Vocabulary, captioner: Captioner, cache: Path | None = None
+        self,
+        towers: TwoTower,
+        vocabulary: Vocabulary,
+        captioner: Captioner,
+        cache: Path | None = None,
+        tagger: TagWords | None = None,
     ) -> None:
         if not vocabulary.positive:
             raise DataError(f"expected a vocabulary with terms, found none in {vocabulary.name}; leave out less of it")
         self.towers = towers
         self.captioner = captioner
+        self.tagger = tagger
         self.lists = Lists(towers, vocabulary, cache)
 
     @classmethod
@@ -53,30 +63,34 @@ class Interrogator:
         without: Sequence[str] = (),
         exclude: str | None = None,
         caption: str = EMBEDDED,
+        tagger: str | None = None,
         threads: int = 0,
     ) -> Interrogator:
         """Create an interrogator from names; vectors of term lists go into the user's cache.
 
-        Arguments and errors are those of `open_towers`, `load_vocabulary` and `open_captioner`.
+        Arguments and errors are those of `open_towers`, `load_vocabulary`, `open_captioner` and `open_tagger`.
         """
         return cls(
             open_towers(clip, weights=weights, threads=threads),
             load_vocabulary(vocabulary, without=without, exclude=exclude),
             open_captioner(caption, threads),
             default_cache(),
+            None if tagger is None else TagWords(open_tagger(tagger, threads=threads), Spelling()),
         )
 
     @property
     def shorter_side(self) -> int | None:
         """The resolution it needs, as pixels of the shorter side; None for the full resolution."""
-        sides = (self.towers.shorter_side, self.captioner.shorter_side)
+        own = () if self.tagger is None else (self.tagger.tagger.shorter_side,)
+        sides = (self.towers.shorter_side, self.captioner.shorter_side, *own)
         return None if None in sides else max(side for side in sides if side is not None)
 
     def identities(self) -> Mapping[str, str]:
         """All that determines an answer besides the settings: models and vocabulary by name, each with a hash."""
         vocabulary = self.lists.vocabulary
         own = {f"vocabulary {vocabulary.name}": vocabulary.identity}
-        return {**self.towers.identities(), **self.captioner.identities(), **own}
+        tagger = {} if self.tagger is None else self.tagger.tagger.identities()
+        return {**self.towers.identities(), **self.captioner.identities(), **tagger, **own}
 
     def interrogate(
         self, picture: Input, mode: Mode = "best", *, caption: str | None = None, settings: Settings | None = None
@@ -103,7 +117,8 @@ class Interrogator:
         elif captions is None:
             captions = self.captioner.captions(pictures)
         captions = [fitted(caption.strip(" ,"), self.towers.count_tokens, limit) for caption in captions]
-        writer = Writer(self.towers, self.lists, pictures, captions, settings, limit)
+        tags = self.tagger.words(pictures) if self.tagger is not None and settings.mode == "best" else ()
+        writer = Writer(self.towers, self.lists, pictures, captions, settings, limit, tags)
         texts = writer.texts(settings.mode)
         if settings.gains:
             texts = writer.measured(texts)

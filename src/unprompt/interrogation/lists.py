@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from unprompt.interrogation.chain import Candidate
 from unprompt.prediction import Term, Vector
 from unprompt.progress import Step
@@ -14,7 +17,7 @@ from unprompt.vocabulary.ranking import rank
 from unprompt.vocabulary.tables import TermTable, TermTables
 from unprompt.vocabulary.vocabulary import Vocabulary
 
-MEDIUMS, MOVEMENTS = "mediums", "movements"
+MEDIUMS, MOVEMENTS, TAGS = "mediums", "movements", "tags"
 
 
 class Lists:
@@ -22,7 +25,9 @@ class Lists:
 
     def __init__(self, towers: TwoTower, vocabulary: Vocabulary, cache: Path | None) -> None:
         self.vocabulary = vocabulary
+        self._towers = towers
         self._tables = TermTables(towers, cache)
+        self._words: dict[str, npt.NDArray[np.float16]] = {}
 
     def prepare(self, step: Step) -> None:
         """Compute the vectors of all lists now, or read them from the cache."""
@@ -58,6 +63,20 @@ class Lists:
             [_candidate(tables[found.table], found.term, found.similarity) for found in ranked]
             for ranked in rank(tables, images, count, lowest=lowest)
         ]
+
+    def tagged(self, words: Sequence[str], image: Vector) -> list[Candidate]:
+        """A picture's tags as chain candidates; its vector is `image` (size,). Their list is called "tags"."""
+        vectors = [self._word(word) for word in words]
+        return [
+            Candidate(Term(word, TAGS, float(vector.astype(np.float32) @ image)), 1.0, vector)
+            for word, vector in zip(words, vectors, strict=True)
+        ]
+
+    def _word(self, word: str) -> npt.NDArray[np.float16]:
+        """The vector of a tag: there are not many, and many pictures have the same. Encoded alone, as for `Chain`."""
+        if word not in self._words:
+            self._words[word] = self._towers.encode_texts([word])[0].astype(np.float16)
+        return self._words[word]
 
     def rest(self, *names: str) -> list[Category]:
         """The list of flavors or, if the vocabulary has none, all positive lists except those named."""

@@ -25,7 +25,10 @@ _SHORT_TAIL = " "  # between a medium and its artist
 
 @dataclass(frozen=True, eq=False)
 class Writer:
-    """Writes the texts of a batch of pictures. Captions must have at most `limit` tokens; no text has more."""
+    """Writes the texts of a batch of pictures. Captions must have at most `limit` tokens; no text has more.
+
+    `tags` are those of each picture, which chains may take beside the terms of the lists; empty without a tagger.
+    """
 
     towers: TwoTower
     lists: Lists
@@ -33,6 +36,7 @@ class Writer:
     captions: Sequence[str]
     settings: Settings
     limit: int
+    tags: Sequence[Sequence[str]] = ()
 
     @cached_property
     def images(self) -> Vector:
@@ -94,7 +98,9 @@ class Writer:
     def _chains(self) -> list[Sentence]:
         positive = self.lists.vocabulary.positive
         offered = self.lists.candidates(positive, self.images, self.settings.candidates)
-        candidates = [_once(terms) for terms in offered]
+        tags = self.tags or [()] * len(offered)
+        tagged = [self.lists.tagged(words, image) for words, image in zip(tags, self.images, strict=True)]
+        candidates = [_once([*own, *terms]) for own, terms in zip(tagged, offered, strict=True)]
         return grow(self.towers, self.images, self.captions, candidates, self._rules("chain", away=False))
 
     def _rules(self, name: str, *, away: bool) -> Rules:

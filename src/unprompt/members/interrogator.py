@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from unprompt.captioners.needs import captioner_need
+from unprompt.errors import DataError
 from unprompt.images.decode import Picture
 from unprompt.interrogation.captions import EMBEDDED, MODELS, is_model, open_captioner
 from unprompt.interrogation.interrogation import Settings
 from unprompt.interrogation.interrogator import Interrogator
 from unprompt.members.member import MemberKind, MemberSpec
+from unprompt.members.tagger import TaggerOptions, read_tagger, tag_words
+from unprompt.members.tagger import needs as tagger_needs
 from unprompt.models.store.needs import Need, folder_need, package_need
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Vote
@@ -27,7 +31,8 @@ from unprompt.vocabulary.vocabulary import UNPROMPT, load_vocabulary
 class InterrogatorOptions(Settings):
     """The settings of an interrogation, and the arguments of `Interrogator.from_pretrained`.
 
-    `cache` is the folder for the vectors of the vocabulary's lists.
+    `cache` is the folder for the vectors of the vocabulary's lists. `tags` is a tagger, {model = NAME, ...} with the
+    options of the member `tagger`; its tags are words for the chains of mode "best".
     """
 
     weights: str = HUB
@@ -36,6 +41,17 @@ class InterrogatorOptions(Settings):
     without: tuple[str, ...] = ()
     exclude: str | None = None
     cache: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        if self.tagger is not None and self.mode != "best":
+            raise DataError(f'tags are words for mode = "best", found {self.mode!r}; leave one of the two out')
+
+    @property
+    def tagger(self) -> MemberSpec[TaggerOptions] | None:
+        """The tagger whose tags are words; None without one. Raises as reading a preset does."""
+        return read_tagger(self.tags, "tags") if self.tags else None
 
 
 class InterrogatorMember:
@@ -56,6 +72,7 @@ class InterrogatorMember:
             load_vocabulary(options.vocabulary, without=options.without, exclude=options.exclude),
             open_captioner(options.caption, threads),
             default_cache() if options.cache is None else Path(options.cache),
+            None if options.tagger is None else tag_words(options.tagger, threads),
         )
         return cls(interrogator, options, name=spec.name, weight=spec.weight)
 
@@ -93,7 +110,8 @@ class InterrogatorMember:
 def needs(spec: MemberSpec[InterrogatorOptions]) -> list[Need]:
     """The two-tower model, the captioner, and the package with the original lists if they are used."""
     lists = [package_need("clip_interrogator", ORIGINAL, "MIT")] if ORIGINAL in spec.options.vocabulary else []
-    return [*towers_needs(spec.model, spec.options.weights), *_caption_needs(spec.options.caption), *lists]
+    tagger = [] if spec.options.tagger is None else tagger_needs(spec.options.tagger)
+    return [*towers_needs(spec.model, spec.options.weights), *_caption_needs(spec.options.caption), *tagger, *lists]
 
 
 def _caption_needs(caption: str) -> list[Need]:

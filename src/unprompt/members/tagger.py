@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from unprompt.checked import Bounds, Length
+from unprompt.checked import Bounds, Length, read_both
 from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.decode import Picture
 from unprompt.members.member import MemberKind, MemberSpec
@@ -19,7 +19,7 @@ from unprompt.taggers.families import CATEGORIES, Category, FamilyName
 from unprompt.taggers.needs import tagger_need
 from unprompt.taggers.opening import open_tagger, tagger_place
 from unprompt.taggers.spelling import Spelling
-from unprompt.taggers.tagger import Tagger
+from unprompt.taggers.tagger import Tagger, TagWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,23 @@ class TaggerOptions:
         return Spelling(self.spaces, self.escape, self.trigger)
 
 
+@dataclass(frozen=True, slots=True)
+class _Nested:
+    """The keys of a tagger inside another member's options, besides its own options."""
+
+    model: str
+    kind: Literal["tagger"] = "tagger"
+
+
+def read_tagger(table: Mapping[str, Any], where: str) -> MemberSpec[TaggerOptions]:
+    """Read a tagger that another member uses, {model = NAME, ...} with the options of a member.
+
+    Raises as reading a preset does; `where` names the table in messages.
+    """
+    head, options = read_both(_Nested, TaggerOptions, table, where)
+    return MemberSpec(head.kind, head.kind, head.model, 1.0, options)
+
+
 class TaggerMember:
     """Votes with a tagger's tags: votes without a vector, and without a text if no tag is probable enough.
 
@@ -79,9 +96,8 @@ class TaggerMember:
     @classmethod
     def of(cls, spec: MemberSpec[TaggerOptions], threads: int = 0) -> TaggerMember:
         """Make the member that a preset describes. Raises what `open_tagger` raises."""
-        options = spec.options
-        tagger = open_tagger(spec.model, options.family, weights=options.place, choice=options.choice, threads=threads)
-        return cls(tagger, options.spelling, name=spec.name, weight=spec.weight)
+        opened = tag_words(spec, threads)
+        return cls(opened.tagger, opened.spelling, name=spec.name, weight=spec.weight)
 
     def identities(self) -> Mapping[str, str]:
         return self.tagger.identities()
@@ -108,6 +124,13 @@ class TaggerMember:
     def _concept(self, tag: Tag) -> Concept:
         plain = Spelling(spaces=self._spelling.spaces).tag(tag.name)
         return Concept(f"rating:{plain}" if tag.category == "rating" else plain, tag.probability, tag.category)
+
+
+def tag_words(spec: MemberSpec[TaggerOptions], threads: int = 0) -> TagWords:
+    """Open the tagger of a spec, with its spelling. Raises what `open_tagger` raises."""
+    options = spec.options
+    tagger = open_tagger(spec.model, options.family, weights=options.place, choice=options.choice, threads=threads)
+    return TagWords(tagger, options.spelling)
 
 
 def needs(spec: MemberSpec[TaggerOptions]) -> list[Need]:

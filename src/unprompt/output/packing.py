@@ -89,7 +89,9 @@ def _vote_content(vote: Vote) -> list[Any]:
 
 
 def _concepts_content(concepts: Sequence[Concept]) -> list[Any]:
-    return [[concept.name, concept.probability] for concept in concepts]
+    return [
+        [concept.name, concept.probability, *([concept.category] if concept.category else [])] for concept in concepts
+    ]
 
 
 def _written_content(written: WrittenPrompt) -> dict[str, Any]:
@@ -158,7 +160,9 @@ def _confidence(content: list[Any]) -> Confidence:
 
 
 def _concepts(content: Iterable[Any]) -> tuple[Concept, ...]:
-    return tuple(Concept(_text(name), _number(probability)) for name, probability in content)
+    return tuple(
+        Concept(_text(name), _number(probability), *map(_text, later)) for name, probability, *later in content
+    )
 
 
 def _written(content: dict[str, Any]) -> WrittenPrompt:

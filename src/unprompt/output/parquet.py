@@ -42,7 +42,8 @@ class ParquetWriter:
             from pyarrow import parquet
         self._path = plain_place(path, "parquet")
         columns = (*table_columns(text=text, embedding=embedding), "self_similarity", "texts", "candidates", "votes")
-        concept = pyarrow.struct([("name", pyarrow.string()), ("probability", pyarrow.float64())])
+        words = pyarrow.string()
+        concept = pyarrow.struct([("name", words), ("probability", pyarrow.float64()), ("category", words)])
         types = {
             **dict.fromkeys(_NUMBERS, pyarrow.float64()),
             "concepts": pyarrow.list_(concept),

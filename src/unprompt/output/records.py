@@ -96,9 +96,13 @@ def _rounded(number: float | None) -> float | None:
 
 
 def _concepts(concepts: Sequence[Concept]) -> list[Record]:
-    return [
-        {"name": concept.name, "probability": rounded(concept.probability)} for concept in concepts[:CONCEPTS_WRITTEN]
-    ]
+    return [_concept(concept) for concept in concepts[:CONCEPTS_WRITTEN]]
+
+
+def _concept(concept: Concept) -> Record:
+    """Convert a concept; `category` is omitted if the member does not know it."""
+    record: Record = {"name": concept.name, "probability": rounded(concept.probability)}
+    return record | ({"category": concept.category} if concept.category else {})
 
 
 def _candidate(candidate: Candidate) -> Record:

@@ -78,7 +78,7 @@ _SCHEMAS: Table = {
             "pictures; where the preset is calibrated and the prompt is predicted.",
         ),
         concepts=_told(
-            _many(_of(name=_TEXT, probability=_NUMBER)),
+            _many(_of(name=_TEXT, probability=_NUMBER, category=_TEXT)),
             "What the models see in the picture, most probable first; at most 20.",
         ),
         self_similarity=_told(

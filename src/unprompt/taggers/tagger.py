@@ -19,6 +19,7 @@ from unprompt.models.regressors.onnx import session
 from unprompt.taggers.choosing import DEFAULT_CHOICE, Choice, Chooser, Tags
 from unprompt.taggers.families import Family, Output
 from unprompt.taggers.files import TaggerFiles
+from unprompt.taggers.spelling import Spelling
 from unprompt.taggers.squares import square_input
 from unprompt.taggers.tag_files import TagList, read_tags, read_thresholds
 from unprompt.threads import core_count
@@ -95,6 +96,18 @@ class Tagger:
     @cached_property
     def _workers(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, "unprompt-tag")
+
+
+@dataclass(frozen=True, slots=True)
+class TagWords:
+    """A tagger whose tags are words for the texts of others."""
+
+    tagger: Tagger
+    spelling: Spelling
+
+    def words(self, pictures: Sequence[Picture]) -> list[list[str]]:
+        """The tags of each picture, as they are spelt, without a trigger word."""
+        return [[self.spelling.tag(tag.name) for tag in tags.chosen] for tags in self.tagger.tag(pictures)]
 
 
 @dataclass(frozen=True, eq=False)
