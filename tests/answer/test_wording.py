@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.registry import EMBEDDED
 from unprompt.prediction import Concept
 from unprompt.text.decoder import Decoder
+from unprompt.text.phrases import Phrases
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, count_clip_tokens
 
@@ -119,6 +121,21 @@ def test_ground_decides_between_offers_that_are_equally_near(embedded: Decoder, 
         ranks = {candidate.text: rank for rank, candidate in enumerate(candidates)}
         other = {"dragon": "a castle", "castle": "a dragon"}[seen]
         assert ranks[f"a {seen}"] < ranks[other]
+
+
+def test_phrases_that_are_seen_are_added(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    decoder = Decoder(tiny_models.decoder(tmp_path / "words.tiny"))
+    texts = ("oil painting", "stormy sky", "neon lights")
+    decoder.phrases = Phrases(texts, encoder.encode(texts))
+    (aim,) = encoder.encode(["a red dragon over a castle, oil painting, stormy sky"])
+    offers = [("a red dragon over a castle", "captioner")]
+    seen = [Concept("dragon", 0.9), Concept("oil painting", 0.6), Concept("stormy", 0.4), Concept("sky", 0.4)]
+    best = Wording(encoder, decoder).choose(aim, offers, seen)[0]
+    assert best.text.startswith("a red dragon over a castle, ")
+    assert {"oil painting", "stormy sky"} == set(best.text.split(", ")[1:])
+    # What is not seen is not added, though it would come nearer.
+    blind = Wording(encoder, decoder).choose(aim, offers, [Concept("dragon", 0.9), Concept("neon lights", 0.9)])
+    assert all("oil painting" not in candidate.text for candidate in blind)
 
 
 def test_the_nearest_answer_asks_for_nothing_else(embedded: Decoder, encoder: SentenceEncoder) -> None:

@@ -14,7 +14,7 @@ from unprompt.text.sentence import SentenceEncoder
 
 torch = pytest.importorskip("torch")
 
-from unprompt.training.decoder import UNSCORED, DecoderTask, recombine  # noqa: E402
+from unprompt.training.decoder import UNSCORED, DecoderTask, find_phrases, recombine  # noqa: E402
 from unprompt.training.decoder_network import SentenceDecoder  # noqa: E402
 from unprompt.training.recipe import Recipe  # noqa: E402
 from unprompt.training.recipe_file import read_recipe  # noqa: E402
@@ -119,6 +119,11 @@ def test_jsonl_texts_are_prompts_and_captions(recipe: Recipe, pairs: Path, tmp_p
 def test_normalise() -> None:
     assert normalise("  A Cat,\tin\r\n a HAT ") == "a cat, in a hat"
     assert normalise("half \ud83d a pair") == "half ? a pair"
+
+
+def test_phrases_are_frequent_short_parts_without_names() -> None:
+    texts = [f"a cat {number}, oil painting, a very long part of many words, by jane doe, jane" for number in range(12)]
+    assert find_phrases([*texts, "a dog, watercolour"]) == ["oil painting"]
 
 
 def test_recombined_texts() -> None:

@@ -1,7 +1,8 @@
 """Wording: a text for a fused vector and for what is seen in the picture.
 
-Members offer texts, and the decoder writes some. The best of them comes near the fused vector, names what is seen, its
-main subject first, and reads well.
+Members offer texts, and the decoder writes some. To the nearest of them phrases are added, as people write prompts:
+subject, then medium, style, light. The best of all comes near the fused vector, names what is seen, its main subject
+first, and reads well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from unprompt.prediction import Candidate, Concept, Style, Vector
 from unprompt.text.content_words import content_stems, content_words, stem, subject
 from unprompt.text.decoder import Decoder
+from unprompt.text.phrases import Phrases
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, load_merges
 
@@ -21,6 +23,14 @@ from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, load_me
 BEAMS = 8
 ENCODED = 6
 """The likeliest of the decoder's texts, whose vectors are compared with the fused one."""
+STARTS, ADDITIONS = 2, 4
+"""The nearest texts to which phrases are added, and how many are at most."""
+SHARE = 0.25
+"""The estimated share of a phrase in a text's vector, v + SHARE * phrase."""
+LEAST_GAIN = 0.004
+"""The least estimated gain in cosine for which a phrase is added: a longer prompt has to be worth reading."""
+LEAST_GROUND = 0.05
+"""The least ground of a phrase: what is not seen is not added."""
 GROUND, SUBJECT, FLUENCY = 0.3, 0.1, 0.1
 """What a text's ground, its subject's and its fluency are worth beside its cosine with the fused vector."""
 UNKNOWN = 0.05
@@ -62,10 +72,14 @@ class Wording:
 
     def choose(self, fused: Vector, offers: Sequence[Offer], concepts: Sequence[Concept] = ()) -> tuple[Candidate, ...]:
         """Candidates for a fused vector (384,) and for what is seen, best first. `offers` are the members' texts."""
+        sight = _Sight(concepts, self._decoder)
         drafts = self._drafts(fused, offers, concepts)
         vectors = self._encoder.encode([draft.text for draft in drafts])
+        longer = self._longer(fused, drafts, vectors, sight)
+        if longer:
+            drafts = [*drafts, *longer]
+            vectors = np.concatenate([vectors, self._encoder.encode([draft.text for draft in longer])])
         similarities = np.asarray(vectors @ fused, np.float64)
-        sight = _Sight(concepts, self._decoder)
         worth = [
             similarity + 2 * self._readable * self._extra(draft, sight)
             for draft, similarity in zip(drafts, similarities, strict=True)
@@ -81,6 +95,19 @@ class Wording:
             drafts = [_Draft(_fitting(text), origin) for text, origin in offers]
             drafts += self._written(fused, concepts)
         return list({draft.text: draft for draft in reversed(drafts) if draft.text}.values())
+
+    def _longer(self, fused: Vector, drafts: Sequence[_Draft], vectors: Vector, sight: _Sight) -> list[_Draft]:
+        """The nearest texts with one phrase more, two more and so on, as long as an estimate says that it pays."""
+        phrases = None if self._decoder is None or self._style != "prompt" else self._decoder.phrases
+        if phrases is None:
+            return []
+        seen = [place for place, stems in enumerate(phrases.stems) if sight.ground_of(stems) >= LEAST_GROUND]
+        nearest = np.argsort(-(vectors @ fused), kind="stable")[:STARTS]
+        return [
+            _Draft(_fitting(text), "decoder", drafts[place].fluency)
+            for place in nearest.tolist()
+            for text in _extended(drafts[place].text, vectors[place], fused, phrases, seen)
+        ]
 
     def _written(self, fused: Vector, concepts: Sequence[Concept]) -> Iterator[_Draft]:
         """The decoder's texts; as tags, the concepts, or the parts of these texts if nothing is known of concepts."""
@@ -117,8 +144,31 @@ class _Sight:
 
     def ground(self, text: str) -> float:
         """The mean probability of a text's content words, 0 to 1."""
-        stems = sorted(content_stems(text))
-        return sum(map(self.of, stems)) / len(stems) if stems else 0.0
+        return self.ground_of(content_stems(text))
+
+    def ground_of(self, stems: frozenset[str]) -> float:
+        """The mean probability of words by their stems, 0 to 1."""
+        return sum(map(self.of, sorted(stems))) / len(stems) if stems else 0.0
+
+
+def _extended(text: str, vector: Vector, fused: Vector, phrases: Phrases, seen: Sequence[int]) -> list[str]:
+    """The text with the phrase that should bring it nearest, with two, and so on; none repeats what it says."""
+    said, found = set(content_stems(text)), []
+    text = text.rstrip(" .,;:")
+    for _ in range(ADDITIONS):
+        new = [place for place in seen if not phrases.stems[place] <= said]
+        if not new:
+            break
+        moved = vector + SHARE * phrases.vectors[new]  # (phrases, 384)
+        moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+        cosines = (moved * fused).sum(axis=1)
+        best = int(np.argmax(cosines))
+        if cosines[best] < float(vector @ fused) + LEAST_GAIN:
+            break
+        vector, text = moved[best], f"{text}, {phrases.texts[new[best]]}"
+        said |= phrases.stems[new[best]]
+        found.append(text)
+    return found
 
 
 def _tags(concepts: Sequence[Concept]) -> str:

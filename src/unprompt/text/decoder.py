@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from unprompt.models.regressors.onnx import folder_session
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.image_model import CONCEPTS
 from unprompt.prediction import STYLES, Style, Vector
+from unprompt.text.phrases import Phrases
 
 START, END = "<start>", "<end>"
 NO_REPEAT = 3
@@ -102,6 +104,11 @@ class Decoder:
         self._start, self._end, self._longest = vocabulary[START], vocabulary[END], longest
         self._depth, self._heads, self._head_width = inputs["past"][0], inputs["past"][3], inputs["past"][5]
         self.concepts = _read_concepts(folder, inputs["concepts"][1]) if "concepts" in inputs else {}
+
+    @cached_property
+    def phrases(self) -> Phrases | None:
+        """The phrases that may be added to its sentences, if it comes with any."""
+        return Phrases.read(self.folder)
 
     def sentences(
         self, vector: Vector, beams: int, *, concepts: Mapping[str, float] | None = None, style: Style = "prompt"

@@ -89,7 +89,7 @@ def find_concepts(texts: Sequence[Sequence[str]], groups: Sequence[int], options
             for pair in _pairs(text):
                 pairs[pair].add(group)
     distinct = sorted({text for several in texts for text in several})
-    forms, names = _forms(distinct), _names_of_artists(distinct)
+    forms, names = _forms(distinct), names_of_artists(distinct)
     words = {key for key, where in seen.items() if len(where) >= options.least_groups and key not in names}
     phrases = {
         pair: len(where)
@@ -153,7 +153,8 @@ def _forms(texts: Iterable[str]) -> Mapping[str, str]:
     return {key: min(found, key=lambda word: (-found[word], word)) for key, found in counts.items()}
 
 
-def _names_of_artists(texts: Iterable[str]) -> set[str]:
+def names_of_artists(texts: Iterable[str]) -> set[str]:
+    """The stems of words of which many stand in parts of texts with "by"."""
     everywhere: Counter[str] = Counter()
     named: Counter[str] = Counter()
     for text in texts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from unprompt.errors import DataError
 from unprompt.models.store.image_model import CONCEPTS
 from unprompt.prediction import STYLES, Vector
 from unprompt.progress import SILENT, Report, Step, no_report
+from unprompt.text.content_words import content_stems
+from unprompt.text.phrases import PHRASES
+from unprompt.training.concepts import names_of_artists
 from unprompt.training.decoder_network import NEW, SentenceDecoder
 from unprompt.training.held_out_views import Views, held_out_views
 from unprompt.training.loop import Batch
@@ -34,6 +38,10 @@ from unprompt.training.weights import put_start_weights
 START, END = "<start>", "<end>"
 UNSCORED = -100
 
+PHRASE_TEXTS, PHRASE_WORDS = 12, 4
+"""The texts in which a phrase has to occur, and the most words that it may have."""
+
+_PHRASE = re.compile(r"[a-z0-9](?!.* by )[a-z0-9 '-]{2,40}")
 _PART_END = re.compile(r"[,.;] ")
 SHUFFLE_WINDOW = 64  # batches sorted by length at a time: little padding, yet still shuffled
 
@@ -75,6 +83,7 @@ class DecoderTask:
         texts = [text for text in texts if text not in held_out]
         self.tokenizer = self._find_tokenizer(texts, folder / "tokenizer.json")
         self._start, self._end = map(self.tokenizer.token_to_id, (START, END))
+        replace_file(folder / PHRASES, "".join(f"{text}\n" for text in find_phrases(texts)).encode())
         texts += [text for text in recombine(texts, self.options.recombined, self.seed) if text not in held_out]
         self.examples = self._tokenise(texts, folder / "cache")
         self.validation = self._tokenise(sorted(held_out), folder / "cache")
@@ -274,6 +283,23 @@ def _by_length(
     windows = [slice(at, at + window) for at in range(0, whole, window)]
     sorted_order = np.concatenate([order[part][np.argsort(sizes[part], kind="stable")] for part in windows])
     return list(rng.permutation(sorted_order.reshape(-1, batch_size)))
+
+
+def find_phrases(texts: Sequence[str]) -> list[str]:
+    """Parts of up to four words that stand in many prompts, most frequent first; without names of artists."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update({part.strip(" .") for part in text.split(",")} if "," in text else ())
+    named = names_of_artists(texts)
+    return [
+        part
+        for part, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if count >= PHRASE_TEXTS
+        and _PHRASE.fullmatch(part)
+        and len(part.split()) <= PHRASE_WORDS
+        and content_stems(part)
+        and named.isdisjoint(content_stems(part))
+    ]
 
 
 def recombine(texts: Sequence[str], count: int, seed: int) -> list[str]:

@@ -30,6 +30,8 @@ from unprompt.models.store.image_model import CONCEPTS
 from unprompt.models.store.registry import SENTENCE_ENCODER
 from unprompt.models.store.weights import RANDOM
 from unprompt.prediction import EMBEDDING_SIZE
+from unprompt.text.content_words import content_stems
+from unprompt.text.phrases import PHRASES, Phrases
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.text.tokenizers import CLIP_TOKENIZER, MERGES
 from unprompt.training.card import model_card
@@ -172,6 +174,7 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         inputs |= {"concepts": torch.zeros(3, concepts), "style": torch.zeros(3, dtype=torch.long)}
         shutil.copyfile(weights.with_name(CONCEPTS), folder / CONCEPTS)
         files.append(CONCEPTS)
+    files += _phrases(weights, folder).write(folder)
     axes = {name: {0: "batch"} for name in inputs} | {"past": {2: "batch", 4: "before"}}
     start = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()[START]
     step = DecoderStep(model, start)
@@ -186,6 +189,15 @@ def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
         "score": _score(weights),
     }
     return write_config(folder, config, files)
+
+
+def _phrases(weights: Path, folder: Path) -> Phrases:
+    """The concepts, and those phrases of the run's texts whose words are concepts; all phrases if there are none."""
+    texts = weights.with_name(PHRASES).read_text(encoding="utf-8").splitlines()
+    concepts = (folder / CONCEPTS).read_text(encoding="utf-8").splitlines() if (folder / CONCEPTS).is_file() else []
+    known = {stem for name in concepts for stem in content_stems(name)}
+    kept = tuple(dict.fromkeys([*(text for text in texts if not known or content_stems(text) <= known), *concepts]))
+    return Phrases(kept, SentenceEncoder.embedded().encode(kept))
 
 
 class Sight(nn.Module):
