@@ -67,12 +67,20 @@ def export_onnx(
     program.save(str(path), external_data=False)
 
 
-def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = True, beside: bool = False) -> list[str]:
+def pack_weights(
+    path: Path,
+    *,
+    eight_bits: bool,
+    least_columns: int = 0,
+    gathered_eight_bits: bool = True,
+    beside: bool = False,
+) -> list[str]:
     """Store the large weights of an ONNX file in fewer bits, in place.
 
-    Matrices become int8 with one scale per column (`eight_bits`) or fp16; tables indexed by row become int8 with one
-    scale per row. onnxruntime converts matrices once, on loading, and table rows on each lookup. With `beside`, all
-    weights go to a second file, `weights_beside(path)`, which onnxruntime maps into memory instead of copying it.
+    Matrices of at least `least_columns` become int8 with one scale per column (`eight_bits`), others fp16; tables
+    indexed by row become int8 with one scale per row. onnxruntime converts matrices once, on loading, and table rows on
+    each lookup. With `beside`, all weights go to a second file, `weights_beside(path)`, which onnxruntime maps into
+    memory instead of copying it.
     Returns the names of the files.
     """
     model = onnx.load(str(path))
@@ -89,7 +97,7 @@ def pack_weights(path: Path, *, eight_bits: bool, gathered_eight_bits: bool = Tr
         graph.initializer.remove(tensor)
         if only_gathered and gathered_eight_bits:
             _pack_table(graph, name, values, users[name])
-        elif eight_bits and values.ndim == 2:
+        elif eight_bits and values.ndim == 2 and values.shape[1] >= least_columns:
             added.append(_packed_matrix(graph, name, values))
         else:
             graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
