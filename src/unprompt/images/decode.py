@@ -15,7 +15,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import (
-    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -71,6 +70,12 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
+def _avif(file: _File) -> ImageFile.ImageFile:
+    from PIL.AvifImagePlugin import AvifImageFile  # loads 3 MB of a library
+
+    return AvifImageFile(file)
+
+
 def _heic(file: _File) -> ImageFile.ImageFile:
     from pillow_heif import HeifImageFile  # loads 27 MB of libraries, and registers nothing
 
@@ -87,7 +92,7 @@ _FORMATS: dict[str, Callable[[_File], ImageFile.ImageFile]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": _Tiff,
-    "AVIF": AvifImagePlugin.AvifImageFile,
+    "AVIF": _avif,
     "HEIC": _heic,
     "JXL": JpegXlImageFile,
 }
