@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny_taggers
 
+from unprompt.answer.answering import Answering
 from unprompt.errors import DataError, ModelError, UnknownNameError
 from unprompt.members.kinds import needs_of
 from unprompt.members.tagger import TaggerMember
@@ -59,6 +60,17 @@ def test_a_vote_has_the_tags_as_one_text_and_each_as_a_concept(cached: Path) -> 
         named = {concept.name for concept in vote.concepts if concept.category != "rating"}
         assert named == set(vote.texts[0].split(", "))
         assert {concept.category for concept in vote.concepts} == {"general", "character", "rating"}
+
+
+def test_a_rating_is_no_word_of_a_text_in_the_style_of_tags(cached: Path, examples: Path) -> None:
+    wording = '[wording]\ndecoder = "sentence_decoder.unprompt"\n'
+    text = f'[[members]]\nkind = "tagger"\nmodel = "wd-vit-tagger-v3"\n{wording}'
+    answering = Answering(read_preset(text, "own.toml"), threads=1)
+    (picture,) = tiny_taggers.pictures(1)
+    (votes,) = answering.votes([picture])
+    answer = answering.answer(picture, votes, 2, style="tags")
+    assert any(concept.name == "rating:sensitive" for concept in answer.concepts)
+    assert not any("rating" in candidate.text or "sensitive" in candidate.text for candidate in answer.candidates)
 
 
 @pytest.mark.parametrize(

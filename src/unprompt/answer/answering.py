@@ -188,7 +188,9 @@ class Answering:
 
     def _candidates(self, fused: Vector, votes: Sequence[Vote], style: Style | None) -> tuple[Candidate, ...]:
         offers = [(text, vote.member) for vote in votes for text in vote.texts]
-        return self._wording(style).choose(fused, offers, fuse_concepts(votes, limit=None))
+        # A rating says what may be shown to whom, and nothing that stands in the picture.
+        seen = [concept for concept in fuse_concepts(votes, limit=None) if concept.category != "rating"]
+        return self._wording(style).choose(fused, offers, seen)
 
     @functools.cached_property
     def _codebook(self) -> Codebook | None:
