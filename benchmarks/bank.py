@@ -93,7 +93,7 @@ def write(folder: Path, prompts: Sequence[str], count: int, source: Source) -> t
             spent_s += time.perf_counter()
             vectors = source.vectors(len(portion))
             spent_s -= time.perf_counter()
-            files.append(portion, vectors, None)
+            files.append(portion, building.Encoded(building._stored(vectors, makers), None))
         files.close_whole()
     building._finish(folder, Config(count, makers, {}), {}, SILENT)
     return Bank.open(folder), spent_s + time.perf_counter()
@@ -106,7 +106,8 @@ def write_numbers(folder: Path, count: int, source: Source) -> Bank:
     with building._Files(folder, makers) as files:
         for at in range(0, count, POOL):
             size = min(POOL, count - at)
-            files.append([str(number) for number in range(at, at + size)], source.vectors(size), None)
+            vectors = building.Encoded(building._stored(source.vectors(size), makers), None)
+            files.append([str(number) for number in range(at, at + size)], vectors)
         files.close_whole()
     building._finish(folder, Config(count, makers, {}), {}, SILENT)
     return Bank.open(folder)

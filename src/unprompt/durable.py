@@ -299,6 +299,18 @@ def _link(new: str, path: str, *, sync: bool) -> bool:
     return True
 
 
+def put_if_absent(new: FilePath, path: FilePath) -> bool:
+    """Give a finished, closed file the name `path` unless that is taken; returns whether it did. `new` is gone then.
+
+    Of several processes or machines, only one does. Raises OSError.
+    """
+    _sync(new)
+    put = _link(os.fspath(new), os.fspath(path), sync=True)
+    with contextlib.suppress(FileNotFoundError):  # it was renamed
+        os.unlink(new)
+    return put
+
+
 def put_in_place(new: FilePath, path: FilePath) -> None:
     """Replace `path` by a finished, closed file that nobody else writes to. Raises OSError."""
     _sync(new)

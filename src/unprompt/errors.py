@@ -97,9 +97,9 @@ class PictureError(UnpromptError):
     """A picture that cannot be read; it becomes a `Failure`.
 
     `kind` is one of a few fixed words. Of what is read: not-found, no-pictures, not-a-picture, truncated, too-large,
-    unreadable, missing-extra, changed (while it was read). Of copies without texts: hidden-text. Of addresses: bad-url,
-    forbidden-address, offline, timeout, unreachable, too-many-redirects. Of sidecars and
-    copies: no-place, same-sidecar, unwritable.
+    unreadable, missing-extra, changed (while it was read), deadly (it ended one worker of a run after the other). Of
+    copies without texts: hidden-text. Of addresses: bad-url, forbidden-address, offline, timeout, unreachable,
+    too-many-redirects. Of sidecars and copies: no-place, same-sidecar, unwritable.
     """
 
     exit_code = EXIT_SOME_FAILED

@@ -257,3 +257,18 @@ def test_a_slip_in_the_path_of_the_prompts_begins_no_bank(unprompt: Unprompt, tm
     run = unprompt("bank", "build", tmp_path / "promts.txt", "-o", tmp_path / "bank", "-q")
     assert run.code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bank_in_shards_is_the_same(unprompt: Unprompt, tmp_path: Path, text: Path, built: Path) -> None:
+    command = ("bank", "build", text, "--threads", 1, "-q")
+    assert "add --shard 0 to 1, or auto" in unprompt(*command, "-o", tmp_path / "out", "--shards", 2).err
+    assert unprompt(*command, "-o", tmp_path / "out", "--shards", 2, "--shard", 0).code == 0
+    run = unprompt(*command, "-o", tmp_path / "bank", "--parts", tmp_path / "out")
+    assert (run.code, "shard 1 missing; compute with: unprompt bank build" in run.err) == (2, True)
+    assert unprompt(*command, "-o", tmp_path / "out", "--shards", 2, "--shard", "auto").code == 0
+    run = unprompt(*command, "-o", tmp_path / "bank", "--parts", tmp_path / "out", "--numbers", "int8")
+    assert (run.code, "as int8 in" in run.err) == (2, True)
+    assert unprompt(*command, "-o", tmp_path / "bank", "--parts", tmp_path / "out").code == 0
+    ours, whole = Bank.open(tmp_path / "bank"), Bank.open(built)
+    assert ours.texts(range(20)) == whole.texts(range(20))
+    assert (ours.folder / "sentences.f16").read_bytes() == (built / "sentences.f16").read_bytes()

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -62,6 +62,18 @@ class Counts:
     too_long: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The vectors of a portion's prompts as a bank stores them; `compared` is None where it stores only one."""
+
+    sentences: bytes
+    compared: bytes | None
+
+
+Known: TypeAlias = Callable[[Sequence[str]], Encoded]
+"""Returns the vectors of a portion."""
+
+
 def build_bank(
     prompts: Iterable[str],
     folder: Path,
@@ -72,19 +84,20 @@ def build_bank(
     threads: int = 0,
     counts: Counts | None = None,
     step: Step = SILENT,
+    known: Known | None = None,
 ) -> Bank:
     """Build a bank of the distinct prompts, each on one line, or continue one that was begun.
 
     Empty prompts and those of more than 4,096 characters are left out; `counts` is updated as prompts are read. Texts
     are encoded by `towers` and by the sentence encoder, the latter with `threads` (0: one per core). `numbers` says how
     vectors are stored; `card` is what else the bank's config shall say, such as its licence. Memory is 8 bytes
-    per prompt, and one portion of 1,024 prompts. Only one process at a time may build in a folder.
+    per prompt, and one portion of 1,024 prompts. Only one process at a time may build in a folder. `known` is asked for
+    the vectors of every portion, in order, instead of encoding it.
 
     Raises DataError if the folder holds a finished bank or other files, if the bank was begun with other prompts or
     models, or if there are no prompts; ModelError if the model returns vectors that are not finite; DataError or
     OSError if the folder cannot be written to; and whatever the towers raise.
     """
-    encoder = SentenceEncoder.embedded(1)  # one batch per thread: splitting a batch among threads is slower
     makers = Makers.of(towers, numbers)
     counts = Counts() if counts is None else counts
     stream = _distinct(prompts, counts)
@@ -92,20 +105,42 @@ def build_bank(
     if first is None:
         raise DataError("expected prompts for the bank, found none; give some that are neither empty nor too long")
     _begin(folder, makers)
-    stream = chain([first], stream)
     with ExitStack() as stack:
         files = stack.enter_context(_Files(folder, makers))
-        pool = stack.enter_context(ThreadPoolExecutor(threads or core_count(), "encoding"))
+        encode = stack.enter_context(encoding(towers, makers, threads))
         advance = stack.enter_context(step("building the bank", None, "prompts"))
-        while portion := list(islice(stream, _PORTION)):
+        for portion in _cut(chain([first], stream)):
+            vectors = known(portion) if known is not None else None
             if not files.holds(portion):
-                sentences = _sentences(encoder, pool, portion)
-                files.append(portion, sentences, None if makers.metric else towers.encode_texts(portion))
+                files.append(portion, vectors or encode(portion))
             advance(len(portion))
         files.close_whole()
         kept = files.rows
     _finish(folder, Config(kept, makers, {}), card or {}, step)
     return Bank.open(folder)
+
+
+def portions(prompts: Iterable[str], counts: Counts) -> Iterator[list[str]]:
+    """The distinct prompts, each on one line, in the portions in which they are encoded and stored."""
+    return _cut(_distinct(prompts, counts))
+
+
+def _cut(stream: Iterator[str]) -> Iterator[list[str]]:
+    while portion := list(islice(stream, _PORTION)):
+        yield portion
+
+
+@contextmanager
+def encoding(towers: TwoTower, makers: Makers, threads: int = 0) -> Iterator[Known]:
+    """Encode portions, with so many threads; 0: one per core. Raises what the towers raise, and ModelError."""
+    encoder = SentenceEncoder.embedded(1)  # one batch per thread: splitting a batch among threads is slower
+    with ThreadPoolExecutor(threads or core_count(), "encoding") as pool:
+
+        def encode(portion: Sequence[str]) -> Encoded:
+            sentences = _stored(_sentences(encoder, pool, portion), makers)
+            return Encoded(sentences, None if makers.metric else _stored(towers.encode_texts(portion), makers))
+
+        yield encode
 
 
 def _begin(folder: Path, makers: Makers) -> None:
@@ -178,14 +213,14 @@ class _Files:
         self.rows += len(portion)
         return True
 
-    def append(self, portion: Sequence[str], sentences: Vector, compared: Vector | None) -> None:
+    def append(self, portion: Sequence[str], vectors: Encoded) -> None:
         """Add a portion. The ends of its prompts are written last, which makes it count."""
         lengths = [len(prompt.encode("utf-8")) + 1 for prompt in portion]
         ends = self._files[PROMPTS].seek(0, os.SEEK_END) + np.cumsum(lengths)
         self._write(PROMPTS, _lines(portion))
-        self._write(self._makers.sentences_file, _stored(sentences, self._makers))
-        if compared is not None:
-            self._write(self._makers.compared_file, _stored(compared, self._makers))
+        self._write(self._makers.sentences_file, vectors.sentences)
+        if vectors.compared is not None:
+            self._write(self._makers.compared_file, vectors.compared)
         self._write(ENDS, ends.astype(PLACE).tobytes())
         self.rows += len(portion)
         self._old = self.rows

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from unprompt.cli.bank_shards import encode_shards, vectors_in
 from unprompt.cli.clip_options import ClipOptions
 from unprompt.cli.options import Licence, Offline, Quiet, SkipBad, TextThreads, option_groups
 from unprompt.cli.progress import Steps
+from unprompt.cli.sharding import ShardOptions
 from unprompt.cli.terminal import say
 from unprompt.errors import DataError
 
@@ -52,6 +54,11 @@ def build(
         ),
     ] = "float16",
     licence: Licence = "unknown",
+    sharding: ShardOptions,
+    parts: Annotated[
+        Path | None,
+        typer.Option("--parts", metavar="FOLDER", help="Take the vectors that shards have computed, the -o of these."),
+    ] = None,
     threads: TextThreads = 0,
     skip_bad: SkipBad = False,
     offline: Offline = False,
@@ -60,15 +67,20 @@ def build(
     """Build a bank of prompts.
 
     Each distinct prompt is kept once, with its vector by the --clip model and its vector by all-MiniLM-L6-v2. To
-    continue a run that was stopped, give the same command again. Models of open_clip need the extra [torch].
+    continue a run that was stopped, give the same command again. Several machines encode the prompts in --shards; then
+    --parts makes a bank of what they wrote. Models of open_clip need the extra [torch].
     """
     from unprompt.bank.building import Counts, build_bank
     from unprompt.datasets.prompts import PromptSource
 
     sources = [PromptSource(name, skip_bad=skip_bad) for name in prompts]
+    if sharding.asked:
+        sharding.chosen(output)
+        towers = clip.towers(threads)
+        raise typer.Exit(encode_shards(sharding, output, _prompts(sources), towers, numbers, threads, quiet=quiet))
     counts = Counts()
     with _locked(output, "wait for it, or choose another -o", "continues"):
-        texts = (entry.prompt for source in sources for entry in source.entries())
+        texts = _prompts(sources)()
         towers = clip.towers(threads)
         built = build_bank(
             texts,
@@ -79,6 +91,7 @@ def build(
             threads=threads,
             counts=counts,
             step=Steps(quiet=quiet),
+            known=None if parts is None else vectors_in(parts, towers, numbers),
         )
     if not quiet:
         _say_built(output, len(built), counts, sources)
@@ -130,6 +143,11 @@ def verify(bank: BankFolder, quiet: Quiet = False) -> None:
         told = ", with an index"
     if not quiet:
         say(f"{bank} is whole: {config.prompts:,} prompts, compared by {config.makers.model}{told}")
+
+
+def _prompts(sources: list[PromptSource]) -> Callable[[], Iterator[str]]:
+    """What reads all prompts, as often as it is asked to."""
+    return lambda: (entry.prompt for source in sources for entry in source.entries())
 
 
 @contextlib.contextmanager

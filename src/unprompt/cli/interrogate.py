@@ -98,6 +98,7 @@ def interrogate(
 
         phrasing = Phrasing(outputs.template)
     outputs.check(options.pictures.paths)
+    options.sharding.check(outputs, options.pictures.paths)
     if terms and (outputs.format or outputs.output or outputs.sidecar or outputs.failures):
         raise DataError(_TABLES_ALONE)
     return_memory()

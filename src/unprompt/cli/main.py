@@ -22,6 +22,7 @@ from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
 COMMANDS = (
     "predict",
     "interrogate",
+    "merge",
     "metadata",
     "score",
     "similar",

@@ -35,7 +35,8 @@ JOURNAL_OF_SIDECARS = ".unprompt.journal"
 class OutputOptions:
     """Where the answers go, and how they are written.
 
-    Only `predict` has `vectors` and `embedding`; `words` says whether texts say anything.
+    Only `predict` has `vectors` and `embedding`; `words` says whether texts say anything. `positions` are put into the
+    records of a part of a larger run.
     """
 
     format: AnswerFormat = None
@@ -78,6 +79,7 @@ class OutputOptions:
     vectors: str | None = None
     embedding: bool = False
     words: bool = True
+    positions: Sequence[int] | None = None
 
     def check(self, paths: Sequence[str]) -> None:
         """Raises DataError if two options cannot go together, or if a list that is read would be overwritten."""
@@ -277,6 +279,10 @@ def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None)
                     embedding=options.embedding,
                 )
             )
+            if options.positions is not None:
+                from unprompt.scale.listing import Positioned
+
+                records = Positioned(records, options.positions)
         yield Outputs(phrasing, options.embedding, records, sidecars, vectors, failures)
 
 

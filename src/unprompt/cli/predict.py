@@ -66,6 +66,7 @@ def predict(
     words = not no_text or template is not None
     outputs = dataclasses.replace(options.outputs, vectors=vectors, embedding=embedding, words=words)
     outputs.check(options.pictures.paths)
+    options.sharding.check(outputs, options.pictures.paths)
     return_memory(SMALL_BLOCK_BYTES)
     unprompter = load(
         preset,

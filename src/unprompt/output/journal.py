@@ -16,9 +16,11 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
+import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -35,6 +37,9 @@ _APPLICATION = int.from_bytes(b"unpr", "big")
 
 _PAGE_BYTES = 8192
 """Three answers of the embedded preset fill a page. On SQLite's usual 4096 bytes, each would take a whole page."""
+
+_ROWS = 256
+"""Answers that are copied from another journal at a time."""
 
 _TABLES = (
     "CREATE TABLE settings (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE)",
@@ -72,10 +77,10 @@ class Journal:
     Every method raises DataError if the file is damaged, or if the disk is full or fails; answers stored before stay.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str, settings: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str, settings: int, settings_hash: str) -> None:
         self._connection = connection
         self._path = path
-        self._settings = settings
+        self._settings, self._hash = settings, settings_hash
         self._lock = threading.Lock()
 
     @classmethod
@@ -90,7 +95,7 @@ class Journal:
             opened.callback(connection.close)
             number = _prepare(connection, path, settings)
             opened.pop_all()
-        return cls(connection, path, number)
+        return cls(connection, path, number, settings)
 
     def get(self, sha256: str) -> Prediction | None:
         """Find the answer for a picture's `sha256` (hex), with the source name that the picture had then.
@@ -108,7 +113,22 @@ class Journal:
 
     def put(self, answers: Mapping[str, Prediction]) -> None:
         """Store answers by their picture's sha256 (hex): all of them or, if this raises, none."""
-        rows = [(self._settings, bytes.fromhex(sha256), pack(answer)) for sha256, answer in answers.items()]
+        self._store([(bytes.fromhex(sha256), pack(answer)) for sha256, answer in answers.items()])
+
+    def adopt(self, path: str | os.PathLike[str]) -> int:
+        """Store the answers of another journal that have the same settings; returns how many there were.
+
+        The other journal is not changed, and its process may be writing to it. What is damaged in it is passed over.
+        """
+        count = 0
+        for rows in _rows_of(os.fsdecode(path), self._hash, os.path.dirname(self._path)):
+            self._store(rows)
+            count += len(rows)
+        return count
+
+    def _store(self, answers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Store packed answers by their picture's sha256."""
+        rows = [(self._settings, sha256, packed) for sha256, packed in answers]
         with self._lock, _explained(self._path), self._connection:
             self._connection.execute("BEGIN")
             self._connection.executemany(
@@ -208,6 +228,37 @@ def _is_new(connection: sqlite3.Connection, path: str) -> bool:
     if tables != set(_TABLES):
         raise DataError(f"expected the tables of a journal, found others: {name}; delete it or choose another -o")
     return False
+
+
+def _rows_of(path: str, settings: str, room: str) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yield hashes and packed answers of a journal, some at a time, from a copy in the folder `room`.
+
+    SQLite would change the file to open it. A copy that was made while it was written to may be torn: then its index
+    cannot be trusted, so rows are taken one after the other, each with its own checksum.
+    """
+    with tempfile.TemporaryDirectory(dir=room) as folder, contextlib.suppress(OSError, sqlite3.DatabaseError):
+        copy = os.path.join(folder, "copy")
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(path + suffix, copy + suffix)
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            found = connection.execute(
+                "SELECT answers.sha256, packed FROM answers NOT INDEXED "
+                "JOIN settings ON settings.id = answers.settings WHERE settings.hash = ?",
+                (settings,),
+            )
+            while rows := found.fetchmany(_ROWS):
+                yield [(sha256, packed) for sha256, packed in rows if _is_answer(sha256, packed)]
+
+
+def _is_answer(sha256: object, packed: object) -> bool:
+    if not isinstance(sha256, bytes) or len(sha256) != hashlib.sha256().digest_size or not isinstance(packed, bytes):
+        return False
+    try:
+        unpack(packed)
+    except ValueError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -60,6 +60,11 @@ class Phrasing:
                 f"limit of {max_tokens}; raise it, or shorten the two"
             )
 
+    @property
+    def identity(self) -> str:
+        """All that decides a text, in one line."""
+        return repr((self._template, self._before, self._after, list(self._replacements), self._max_tokens))
+
     def __call__(self, record: Record) -> str:
         """Phrase an answer's record as one line. Raises KeyError for a record without a prompt, such as a failure."""
         text = self._filled_in(record)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from unprompt.datasets.generation.claims import Claims
 from unprompt.datasets.generation.plan import Drawing, Plan
 from unprompt.datasets.generation.settings import Settings
 from unprompt.datasets.generation.shards import WORK, Drawn, Progress, Shards
 from unprompt.datasets.pairs import checked_pairs
 from unprompt.errors import DataError
+from unprompt.scale.claims import Claims
 
 PLAN = Plan([f"prompt {number}" for number in range(9)], 2, 4)  # 18 pictures, 5 shards
 

@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from unprompt.datasets.generation.claims import Claim, Claims
 from unprompt.datasets.generation.plan import Drawing, Plan
 from unprompt.datasets.generation.settings import THEN, Settings
 from unprompt.datasets.tables import METADATA_NAMES
 from unprompt.durable import sync_tree, write_errors
+from unprompt.scale.claims import Claim, Claims
 
 METADATA = METADATA_NAMES[0]
 DROPPED = "dropped.jsonl"

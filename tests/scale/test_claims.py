@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.datasets.generation.claims import Claims
+from unprompt.scale.claims import Claims
 
 TAKE = """
 import sys
 from pathlib import Path
-from unprompt.datasets.generation.claims import Claims
+from unprompt.scale.claims import Claims
 assert Claims(Path(sys.argv[1])).take("work") is not None
 """
 
