@@ -509,3 +509,44 @@ def test_a_disk_for_reading_only(small_disk: Path) -> None:
         Journal.open(path, SETTINGS)
     with pytest.raises(DataError, match=r"cannot make the journal .*Read-only file system"):
         Journal.open(small_disk / "new.journal", SETTINGS)
+
+
+# Answers of another journal
+
+
+def test_answers_are_adopted_from_a_journal_that_is_in_use(path: Path, tmp_path: Path) -> None:
+    other_settings = settings_key(MODEL, text=False, top=5, ignore_metadata=False)
+    with Journal.open(tmp_path / "other", other_settings) as other:
+        other.put({sha256(9): answer(9)})
+    with Journal.open(tmp_path / "other", SETTINGS) as other, Journal.open(path, SETTINGS) as journal:
+        other.put({sha256(seed): answer(seed) for seed in range(300)})  # in the log beside the file
+        journal.put({sha256(1): answer(1)})
+        assert journal.adopt(tmp_path / "other") == 300
+        for seed in (0, 1, 299):
+            assert_same(journal.get(sha256(seed)), answer(seed))
+        assert journal.get(sha256(9)) is None
+    assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, "other"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + bytes(100)])
+def test_nothing_is_adopted_from_what_is_no_journal(path: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other").write_bytes(content)
+    with Journal.open(path, SETTINGS) as journal:
+        assert journal.adopt(tmp_path / "other") == 0
+        assert journal.adopt(tmp_path / "missing") == 0
+    assert (tmp_path / "other").read_bytes() == content
+
+
+def test_what_is_damaged_is_not_adopted(path: Path, tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "other", SETTINGS) as other:
+        other.put({sha256(seed): answer(seed) for seed in range(40)})
+    data = bytearray((tmp_path / "other").read_bytes())
+    chance = random.Random(4)
+    for _ in range(20):
+        data[chance.randrange(9000, len(data))] ^= 1 << chance.randrange(8)
+    (tmp_path / "other").write_bytes(data)
+    with Journal.open(path, SETTINGS) as journal:
+        assert 0 < journal.adopt(tmp_path / "other") < 40
+        for seed in range(40):
+            if (found := journal.get(sha256(seed))) is not None:
+                assert_same(found, answer(seed))

@@ -76,7 +76,8 @@ def predict(
         style=style,
     )
     if not options.quiet:
-        outputs.remark_on_vectors(no_text=no_text)
+        if not options.sharding.asked:  # else they are written as jsonl
+            outputs.remark_on_vectors(no_text=no_text)
         if style is not None and unprompter.preset.wording is None:
             say(
                 f"--style changes nothing: the preset {unprompter.preset.name} has no decoder, a member writes the text"

@@ -76,7 +76,7 @@ class ShardOptions:
         if outputs.format not in (None, "jsonl"):
             raise DataError(f"shards are jsonl, found --format {outputs.format}; give that to 'unprompt merge'")
         for path in paths:
-            _check_repeatable(path)
+            check_repeatable(path)
         self.chosen(Path(outputs.output))
 
     def chosen(self, folder: Path) -> tuple[int, list[int]]:
@@ -102,8 +102,8 @@ class ShardOptions:
         return shards, [number]
 
 
-def _check_repeatable(path: str) -> None:
-    """Raises DataError for what can be read only once: every worker lists the pictures, and more than once."""
+def check_repeatable(path: str) -> None:
+    """Raises DataError for what can be read only once: the pictures are listed more than once, and by every worker."""
     if path.startswith("@"):
         from unprompt.images.lists import may_be_read_twice
 
