@@ -18,7 +18,8 @@ from kills import COMMAND, make_pictures
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from unprompt.scale.shards import DEADLY, WORK
+from unprompt.scale.places import WORK
+from unprompt.scale.shards import DEADLY
 
 Unprompt = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from unprompt.bank.layout import Makers
 from unprompt.errors import DataError
 from unprompt.scale.banks import encode_shard, known_vectors, list_portions, run_of
 from unprompt.scale.runs import Run, join_run
-from unprompt.scale.shards import Shards, Work, part_path
+from unprompt.scale.shards import Shards, Work, part_name
 from unprompt.towers.embedded import EmbeddedPair
 from unprompt.towers.two_tower import TwoTower
 
@@ -87,7 +87,7 @@ def test_what_was_encoded_before_a_stop_is_kept(tmp_path: Path, towers: Embedded
                 encode_shard(work, run, TEXTS, counted)
                 work.publish()
     assert len(encoded) == 5  # four portions, of which one was begun twice
-    assert len(part_path(tmp_path, 0).read_bytes().splitlines()) == 4
+    assert len((tmp_path / part_name(0)).read_bytes().splitlines()) == 4
 
 
 def test_other_prompts_are_refused(tmp_path: Path, towers: EmbeddedPair) -> None:

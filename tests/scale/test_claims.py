@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.scale.claims import Claims
+from unprompt.scale.claims import Claim, Claims
 
 TAKE = """
 import sys
@@ -53,8 +53,8 @@ def test_a_dead_process_of_this_machine_is_overtaken_at_once(folder: Path) -> No
     left = claimed_elsewhere(folder)
     claim = Claims(folder).take("work")
     assert claim is not None
-    assert left.exists()
-    assert sorted(os.listdir(folder)) == ["work.0", "work.1"]
+    assert not left.exists()
+    assert os.listdir(folder) == ["work.1"]
     Claims(folder).forget("work")
     assert os.listdir(folder) == []
     assert claim.is_lost()
@@ -106,6 +106,21 @@ def test_who_slept_sees_that_it_lost(folder: Path) -> None:
     assert sleeper.is_lost()
     assert second.is_lost()
     assert not third.is_lost()
+
+
+def test_one_that_found_a_dead_claim_long_ago_does_not_come_before_later_owners(folder: Path) -> None:
+    grow_old(claimed_elsewhere(folder, machine="another"))
+    late = Claims(folder)
+    late._is_dead = lambda _file: overtake(folder) is not None  # type: ignore[method-assign]
+    assert late.take("work") is None
+    assert os.listdir(folder) == ["work.2"]
+
+
+def overtake(folder: Path) -> Claim | None:
+    """Two others take over, one after the other, while somebody still looks at the first claim."""
+    assert Claims(folder).take("work") is not None
+    grow_old(folder / "work.1")
+    return Claims(folder).take("work")
 
 
 def test_of_many_that_overtake_one_does(folder: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from unprompt.scale.places import WORK
 from unprompt.scale.runs import PARTS
-from unprompt.scale.shards import DEADLY, WINDOW, WORK, LostShardError, Shards, Waiting, Work, finished, part_path
+from unprompt.scale.shards import DEADLY, WINDOW, LostShardError, Shards, Waiting, Work, finished, part_name
 
 
 def next_work(shards: Shards, wanted: list[int]) -> Work:
@@ -46,7 +47,7 @@ def test_all_are_claimed_and_published_once(tmp_path: Path, shards: Shards) -> N
             done.append(work.shard)
     assert sorted(done) == [0, 1, 2]
     assert finished(tmp_path) == {0, 1, 2}
-    assert [part_path(tmp_path, shard).read_text() for shard in range(3)] == ["0\n", "1\n", "2\n"]
+    assert [(tmp_path / part_name(shard)).read_text() for shard in range(3)] == ["0\n", "1\n", "2\n"]
     assert os.listdir(tmp_path) == [PARTS]
     assert list(shards.work(range(3))) == []
 
@@ -133,7 +134,7 @@ def test_of_two_that_publish_the_first_does(tmp_path: Path, shards: Shards) -> N
         assert other.publish()
     assert not sleeper.publish()
     sleeper.__exit__(None, None, None)
-    assert part_path(tmp_path, 1).read_text() == "the sleeper's\nthe other's\n"
+    assert (tmp_path / part_name(1)).read_text() == "the sleeper's\nthe other's\n"
     assert os.listdir(tmp_path / WORK) == []
 
 
@@ -146,7 +147,7 @@ def test_the_sleeper_may_also_be_first(tmp_path: Path, shards: Shards) -> None:
         assert sleeper.publish()
         assert other.is_lost()
         assert not other.publish()
-    assert part_path(tmp_path, 1).read_text() == "whole\n"
+    assert (tmp_path / part_name(1)).read_text() == "whole\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"deaths": 3}', b'{"deaths": {"a": 1}}', b"[" * 99999])

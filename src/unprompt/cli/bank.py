@@ -56,7 +56,7 @@ def build(
     licence: Licence = "unknown",
     sharding: ShardOptions,
     parts: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--parts", metavar="FOLDER", help="Take the vectors that shards have computed, the -o of these."),
     ] = None,
     threads: TextThreads = 0,
@@ -75,24 +75,28 @@ def build(
 
     sources = [PromptSource(name, skip_bad=skip_bad) for name in prompts]
     if sharding.asked:
-        sharding.chosen(output)
+        from unprompt.scale.places import place_at
+
+        place = place_at(output)
+        sharding.chosen(place)
         towers = clip.towers(threads)
-        raise typer.Exit(encode_shards(sharding, output, _prompts(sources), towers, numbers, threads, quiet=quiet))
+        raise typer.Exit(encode_shards(sharding, place, _prompts(sources), towers, numbers, threads, quiet=quiet))
     counts = Counts()
     with _locked(output, "wait for it, or choose another -o", "continues"):
         texts = _prompts(sources)()
         towers = clip.towers(threads)
-        built = build_bank(
-            texts,
-            output,
-            towers,
-            numbers=numbers,
-            card=_card(output, licence, prompts),
-            threads=threads,
-            counts=counts,
-            step=Steps(quiet=quiet),
-            known=None if parts is None else vectors_in(parts, towers, numbers),
-        )
+        with vectors_in(parts, towers, numbers) as known:
+            built = build_bank(
+                texts,
+                output,
+                towers,
+                numbers=numbers,
+                card=_card(output, licence, prompts),
+                threads=threads,
+                counts=counts,
+                step=Steps(quiet=quiet),
+                known=known,
+            )
     if not quiet:
         _say_built(output, len(built), counts, sources)
 

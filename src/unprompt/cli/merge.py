@@ -30,7 +30,7 @@ class Target(Protocol):
 
 
 def merge(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The -o folder of a run in shards.")],
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The -o folder of a run in shards.")],
     output: OutputFile = None,
     format: AnswerFormat = None,
     partial: Annotated[
@@ -47,13 +47,24 @@ def merge(
     missing, nothing is written: the error says which, and the command that computes them. Records are jsonl unless
     --format or the ending of FILE says otherwise.
     """
-    from unprompt.scale.merging import Missing, merged, missing_shards, parts_of
+    from unprompt.scale.merging import missing_shards
+    from unprompt.scale.places import place_at
     from unprompt.scale.runs import read_run
 
-    run = read_run(folder)
+    place = place_at(folder)
+    run = read_run(place)
     format = _format(format, output, positions=positions)
-    if (shards := missing_shards(folder, run)) and not partial:
-        raise DataError(said_missing(folder, run, shards))
+    if (shards := missing_shards(place, run)) and not partial:
+        raise DataError(said_missing(place, run, shards))
+    with place.local() as parts:
+        raise typer.Exit(_merge(parts, run, format, output, partial=partial, positions=positions, quiet=quiet))
+
+
+def _merge(
+    folder: Path, run: Run, format: str, output: str | None, *, partial: bool, positions: bool, quiet: bool
+) -> int:
+    from unprompt.scale.merging import Missing, merged, parts_of
+
     parts = parts_of(folder, run)
     _check_target(output, parts)
     steps, missing, failed, count = Steps(quiet=quiet), Missing(), 0, 0
@@ -63,7 +74,7 @@ def merge(
             count += 1
             advance(1)
     if missing.count and not partial:
-        raise DataError(_said_lacking(folder, run, missing))
+        raise DataError(_said_lacking(run, missing))
     with _opened(format, output, run, positions=positions) as write, steps("merging", count, "pictures") as advance:
         for placed in merged(parts, run, Missing()):
             write(placed)
@@ -71,7 +82,7 @@ def merge(
     if not quiet:
         lacking = f", {missing.count:,} are missing" if missing.count else ""
         say(f"{count:,} of {run.pictures:,} pictures: {count - failed:,} answered, {failed:,} failed{lacking}")
-    raise typer.Exit(EXIT_SOME_FAILED if failed or missing.count else EXIT_FINE)
+    return EXIT_SOME_FAILED if failed or missing.count else EXIT_FINE
 
 
 def _format(name: str | None, output: str | None, *, positions: bool) -> str:
@@ -83,16 +94,16 @@ def _format(name: str | None, output: str | None, *, positions: bool) -> str:
     return found
 
 
-def _said_lacking(folder: Path, run: Run, missing: Missing) -> str:
+def _said_lacking(run: Run, missing: Missing) -> str:
     """Which pictures are missing from parts that are there, and how to compute them."""
-    from unprompt.scale.shards import part_path
+    from unprompt.scale.shards import part_name
 
     positions = ", ".join(map(str, missing.first)) + (", ..." if missing.count > len(missing.first) else "")
     lacking = f"expected {run.pictures:,} pictures, found {missing.count:,} of them in no part: positions {positions}"
     if run.shards is None:
         return f"{lacking}; the same command computes them"
     shard = missing.first[0] % run.shards
-    return f"{lacking}; remove {part_path(folder, shard)} and compute it with: {command_for(run, shard)}"
+    return f"{lacking}; remove its {part_name(shard)} and compute it with: {command_for(run, shard)}"
 
 
 def _check_target(output: str | None, parts: list[Path]) -> None:

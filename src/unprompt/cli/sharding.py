@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +17,7 @@ from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, DataError
 
 if TYPE_CHECKING:
+    from unprompt.scale.places import Place
     from unprompt.scale.runs import Run
     from unprompt.scale.shards import Work
 
@@ -77,21 +77,23 @@ class ShardOptions:
             raise DataError(f"shards are jsonl, found --format {outputs.format}; give that to 'unprompt merge'")
         for path in paths:
             check_repeatable(path)
-        self.chosen(Path(outputs.output))
+        from unprompt.scale.places import place_at
 
-    def chosen(self, folder: Path) -> tuple[int, list[int]]:
+        self.chosen(place_at(outputs.output))
+
+    def chosen(self, place: Place) -> tuple[int, list[int]]:
         """The number of shards, and those that this process computes; without --shards, as the folder's run has it.
 
         Raises DataError if the folder cannot be that of a run, or if there is no such shard.
         """
-        from unprompt.scale.runs import RUN_FILE, check_folder, read_run
+        from unprompt.scale.runs import check_folder, find_run
 
         if self.shard is None:
             raise DataError(f"--shards needs the one to compute; add --shard 0 to {(self.shards or 1) - 1}, or auto")
-        check_folder(folder)
+        check_folder(place)
         shards = self.shards
-        if shards is None and (folder / RUN_FILE).exists():
-            shards = read_run(folder).shards
+        if shards is None and (run := find_run(place)) is not None:
+            shards = run.shards
         if shards is None:
             raise DataError(f"expected --shards N, found --shard {self.shard} alone; say how many shards there are")
         if self.shard == AUTO:
@@ -114,7 +116,7 @@ def check_repeatable(path: str) -> None:
         raise DataError(f"expected pictures that every worker can list, found {path}; write the list to a file: @LIST")
 
 
-def work_on(folder: Path, run: Run, wanted: Sequence[int], compute: Callable[[Work], int], *, quiet: bool) -> int:
+def work_on(place: Place, run: Run, wanted: Sequence[int], compute: Callable[[Work], int], *, quiet: bool) -> int:
     """Joins the run in a folder and computes the wanted shards, each by a call of `compute`; returns the exit code.
 
     Raises DataError if the folder holds another run, before anything is computed.
@@ -123,14 +125,14 @@ def work_on(folder: Path, run: Run, wanted: Sequence[int], compute: Callable[[Wo
     from unprompt.scale.shards import Shards, Waiting, finished
 
     assert run.shards is not None
-    for difference in join_run(folder, run):
-        say(f"{folder} was begun with another version: {difference}; answers may differ in their last bits")
+    for difference in join_run(place, run):
+        say(f"{place} was begun with another version: {difference}; answers may differ in their last bits")
     if not quiet:
-        done = len(finished(folder) & set(wanted))
+        done = len(finished(place) & set(wanted))
         say(f"{run.shards:,} shards; {len(wanted) - done:,} of {len(wanted):,} to do")
     code, said = EXIT_FINE, ""
     with _resumable(), Interrupts() as interrupts:
-        for step in interrupts.between(Shards(folder, run.shards, run.lease_s).work(wanted)):
+        for step in interrupts.between(Shards(place, run.shards, run.lease_s).work(wanted)):
             if not isinstance(step, Waiting):
                 if not quiet:
                     say(f"shard {step.shard} of {run.shards:,}")
@@ -186,12 +188,12 @@ def command_for(run: Run, shard: int | str) -> str:
     return shlex.join([*run.command, "--shard", str(shard)])
 
 
-def said_missing(folder: Path, run: Run, shards: list[int]) -> str:
+def said_missing(place: Place, run: Run, shards: list[int]) -> str:
     """Which shards are missing, who works on them, and how they are computed."""
     from unprompt.scale.shards import Shards
 
     assert run.shards is not None
-    owners = Shards(folder, run.shards, run.lease_s).owners(shards[:_NAMED])
+    owners = Shards(place, run.shards, run.lease_s).owners(shards[:_NAMED])
     named = [f"{shard} ({owners[shard]} has it)" if shard in owners else str(shard) for shard in shards[:_NAMED]]
     more = f" and {len(shards) - _NAMED} more" if len(shards) > _NAMED else ""
     command = command_for(run, shards[0] if len(shards) == 1 else AUTO)

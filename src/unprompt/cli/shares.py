@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from unprompt.cli.options import PictureOptions
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from unprompt.output.journal import Journal
     from unprompt.prediction import Failure, Prediction
     from unprompt.scale.listing import Listing
+    from unprompt.scale.places import Place
     from unprompt.scale.runs import Run
     from unprompt.scale.shards import Work
 
@@ -109,12 +109,13 @@ def answer_shards(
     """
     from unprompt.images.selection import decodable
     from unprompt.scale.listing import list_all
+    from unprompt.scale.places import place_at
     from unprompt.scale.runs import Run
 
     assert outputs.output is not None
-    folder, selection = Path(outputs.output), decodable()
-    shards, wanted = options.chosen(folder)
-    listing = _listing_if_done(folder, wanted)
+    place, selection = place_at(outputs.output), decodable()
+    shards, wanted = options.chosen(place)
+    listing = _listing_if_done(place, wanted)
     if listing is None:
         with Steps(quiet=quiet)("listing the pictures", None, "pictures") as advance:
             listing = list_all(pictures.refs(selection), advance)
@@ -128,7 +129,7 @@ def answer_shards(
         own = replace(outputs, output=str(work.part), format="jsonl", resume=True, positions=run.positions(work.shard))
         return answer(own, ShardShare(pictures, run, work))
 
-    return work_on(folder, run, wanted, compute, quiet=quiet)
+    return work_on(place, run, wanted, compute, quiet=quiet)
 
 
 def _warm_up(predict: Predict) -> None:
@@ -153,12 +154,13 @@ def _deadly(ref: ImageRef) -> Failure:
     )
 
 
-def _listing_if_done(folder: Path, wanted: Sequence[int]) -> Listing | None:
-    """The listing of the run in the folder, if the wanted shards are finished: there is nothing to be listed for."""
-    from unprompt.scale.runs import RUN_FILE, read_run
+def _listing_if_done(place: Place, wanted: Sequence[int]) -> Listing | None:
+    """The listing of the run at a place, if the wanted shards are finished: there is nothing to be listed for."""
+    from unprompt.scale.runs import find_run
     from unprompt.scale.shards import finished
 
-    return _listing(read_run(folder)) if (folder / RUN_FILE).exists() and finished(folder) >= set(wanted) else None
+    run = find_run(place)
+    return _listing(run) if run is not None and finished(place) >= set(wanted) else None
 
 
 def _listing(run: Run) -> Listing:

@@ -2,8 +2,9 @@
 
 A claim is a small file named after the work and a generation, such as `shard-00007.0`, whose creation succeeds once.
 Its owner renews it every few seconds. A claim that was not renewed for long, or whose process is known to be dead, is
-not removed but superseded by `shard-00007.1`, whose creation again succeeds once. So two processes that find the same
-dead claim never both get it, and an owner that was only suspended notices that it lost. The highest generation counts.
+superseded by `shard-00007.1`, whose creation again succeeds once, and only then removed. So two processes that find the
+same dead claim never both get it, and an owner that was only suspended notices that it lost: its own claim is gone. The
+highest generation counts.
 
 A claim says who ought to work, not who may write: its owner can be suspended at any moment for longer than any lease,
 and go on writing when it wakes. So what is claimed has to be written where no other owner writes (`Claim.token` is
@@ -174,8 +175,7 @@ class Claim:
     def _is_mine(self) -> bool:
         """Whether the claim counts; also where that cannot be known, for publishing will tell."""
         with contextlib.suppress(OSError):
-            highest = _generation(self._marks, self._name) == self._generation
-            return highest and self._marks.read(self._file) == self._content
+            return self._marks.read(self._file) == self._content
         return True
 
     def _beat(self) -> None:
@@ -214,7 +214,15 @@ class Claims:
         # What it answers may be wrong either way, where a request is repeated whose answer was lost. The content tells.
         if self._marks.read(file) != content:
             return None  # another process was faster
-        return Claim(self._marks, name, generation, content, self._heartbeat_s)
+        return self._only(Claim(self._marks, name, generation, content, self._heartbeat_s), name, generation)
+
+    def _only(self, claim: Claim, name: str, generation: int) -> Claim | None:
+        """The claim, once those before it are gone; None if there is a later one, of which it knew nothing."""
+        others = [number for number in _generations(self._marks, name) if number != generation]
+        for number in [generation] if max(others, default=-1) > generation else others:
+            with contextlib.suppress(OSError):
+                self._marks.delete(f"{name}.{number}")
+        return claim if max(others, default=-1) < generation else None
 
     def held(self) -> set[str]:
         """The works that are claimed, by processes that live or do not."""

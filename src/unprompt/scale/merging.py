@@ -21,8 +21,9 @@ from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.output.jsonl import to_json
 from unprompt.scale.listing import POSITION
+from unprompt.scale.places import Where
 from unprompt.scale.runs import PARTS, Run
-from unprompt.scale.shards import finished, part_path
+from unprompt.scale.shards import finished, part_name
 
 BUFFERS_BYTES = 64 << 20
 """Memory for reading all parts at once, and for sorting a piece."""
@@ -68,11 +69,11 @@ class Missing:
 def parts_of(folder: Path, run: Run) -> list[Path]:
     """The parts that are there: one for each shard that is finished, or all that an engine wrote."""
     if run.shards is not None:
-        return [part_path(folder, shard) for shard in sorted(finished(folder)) if shard < run.shards]
+        return [folder / part_name(shard) for shard in sorted(finished(folder)) if shard < run.shards]
     return sorted((folder / PARTS).glob("*.jsonl"))
 
 
-def missing_shards(folder: Path, run: Run) -> list[int]:
+def missing_shards(folder: Where, run: Run) -> list[int]:
     """The shards that are not finished; none where a run has no shards."""
     return [] if run.shards is None else sorted(set(range(run.shards)) - finished(folder))
 

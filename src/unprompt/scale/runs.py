@@ -5,27 +5,22 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from unprompt.display import printable
-from unprompt.durable import create_file, write_errors
 from unprompt.errors import DataError
+from unprompt.scale.places import THEN as THEN
+from unprompt.scale.places import Where, place_at
 
 RUN_FILE = "run.json"
 PARTS = "parts"
 """The folder of the parts that are complete."""
 
-THEN = "finished shards are kept: mend that and give the same command again"
-"""What to do if the folder cannot be written to."""
-
 _KIND = "unprompt run"
 _FORMAT = 1
-_LIMIT_BYTES = 1 << 22
 _AGREED = ("shards", "lease_s", "pictures", "listing", "model", "options")
 _PACKAGES = ("numpy", "onnxruntime", "pillow", "tokenizers", "torch")
 _SHOWN = 5
@@ -62,40 +57,33 @@ class Run:
         return range(shard, self.pictures, self.shards)
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(where: Where) -> None:
     """Raise DataError if a folder cannot be that of a run: a file, or one with files of something else."""
-    try:
-        names = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return
-    except NotADirectoryError as error:
-        raise DataError(f"expected a folder for the shards, found the file {printable(str(folder))}") from error
-    except OSError as error:
-        raise DataError(f"cannot read {printable(str(folder))}: {error.strerror}") from error
+    place = place_at(where)
+    names = place.names()
     if RUN_FILE not in names and (strangers := [name for name in names if not name.startswith(".")]):
         raise DataError(
-            f"expected a new or empty folder, or one with a {RUN_FILE}, found {printable(strangers[0])} in "
-            f"{printable(str(folder))}; choose another -o"
+            f"expected a new or empty folder, or one with a {RUN_FILE}, found {printable(strangers[0])} in {place}; "
+            "choose another -o"
         )
 
 
-def join_run(folder: Path, run: Run) -> list[str]:
+def join_run(where: Where, run: Run) -> list[str]:
     """Begin a run in a folder, or join the same one that another worker began there.
 
     Returns the differences in versions of libraries. Raises DataError if the folder holds another run, saying what
     differs, or cannot be written to.
     """
-    check_folder(folder)
-    with write_errors(folder, THEN):
-        folder.mkdir(parents=True, exist_ok=True)
-        if create_file(folder / RUN_FILE, run.to_json()):
-            return []
-    found = read_run(folder)
+    place = place_at(where)
+    check_folder(place)
+    if place.create(RUN_FILE, run.to_json()):
+        return []
+    found = read_run(place)
     if differences := _differences(found, run):
         more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         raise DataError(
-            f"{printable(str(folder))} holds another run: {'; '.join(differences[:_SHOWN])}{more}; give the same "
-            "pictures and options to join it, or another -o"
+            f"{place} holds another run: {'; '.join(differences[:_SHOWN])}{more}; give the same pictures and options "
+            "to join it, or another -o"
         )
     return [
         f"{name} {printable(str(found.versions.get(name)))} there, {version} here"
@@ -104,22 +92,29 @@ def join_run(folder: Path, run: Run) -> list[str]:
     ]
 
 
-def read_run(folder: Path) -> Run:
+def read_run(where: Where) -> Run:
     """Read what the run in a folder is. Raises DataError if it holds none."""
-    path = folder / RUN_FILE
-    where = printable(str(path))
-    try:
-        with path.open("rb") as file:
-            table = json.loads(file.read(_LIMIT_BYTES))
-    except (FileNotFoundError, NotADirectoryError) as error:
+    place = place_at(where)
+    if (run := find_run(place)) is None:
         raise DataError(
-            f"expected the folder of a run in parts, found no {where}; name the -o of a command with --shards"
-        ) from error
-    except OSError as error:
-        raise DataError(f"cannot read {where}: {error.strerror}") from error
+            f"expected the folder of a run in parts, found no {RUN_FILE} in {place}; name the -o of a command with "
+            "--shards"
+        )
+    return run
+
+
+def find_run(where: Where) -> Run | None:
+    """Read what the run in a folder is; None if it holds none. Raises DataError if it cannot be read."""
+    place = place_at(where)
+    content = place.read(RUN_FILE)
+    if content is None:
+        return None
+    shown = f"{RUN_FILE} in {place}"
+    try:
+        table = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"expected JSON in {where}, found: {error}; is it from another tool?") from error
-    return _checked(table, where)
+        raise DataError(f"expected JSON in {shown}, found: {error}; is it from another tool?") from error
+    return _checked(table, shown)
 
 
 def _checked(table: Any, where: str) -> Run:

@@ -17,7 +17,6 @@ import json
 import os
 import random
 import re
-import shutil
 import time
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,15 +24,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
-from unprompt.durable import put_if_absent, replace_file, write_errors
+from unprompt.durable import write_errors
 from unprompt.errors import DataError
 from unprompt.scale.claims import BEATS, Claim, Claims
-from unprompt.scale.runs import PARTS, THEN
+from unprompt.scale.places import THEN, WORK, Place, Where, place_at
+from unprompt.scale.runs import PARTS
 
 if TYPE_CHECKING:
     from unprompt.output.journal import Journal
 
-WORK = ".work"  # hidden, so that readers of the folder skip it
 POLL_S = 1.0
 WINDOW = 200
 """Pictures after the last answer of a worker that died: more than it had in work at once."""
@@ -48,7 +47,6 @@ _POLLS = 10
 _LOOKED_AT = 32
 """Claims of others that are looked at in one round: a thousand workers that wait must not keep a file server busy."""
 _CHUNK = 1 << 20
-_LIMIT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,9 @@ class LostShardError(Exception):
 class Work:
     """A shard that this process has claimed. As a context manager, it is given up at the end."""
 
-    def __init__(self, folder: Path, shard: int, claim: Claim, claims: Claims) -> None:
+    def __init__(self, place: Place, shard: int, claim: Claim, claims: Claims) -> None:
         self.shard = shard
-        self._folder, self._claim, self._claims = folder, claim, claims
-        self._own = folder / WORK / claim.token
+        self._place, self._claim, self._claims = place, claim, claims
         self._deaths: dict[int, set[str]] = {}
         self._interrupted = False
         self.lines = 0
@@ -110,7 +107,10 @@ class Work:
 
         It is to be answered alone, after `trying` it.
         """
-        return number in self._deaths or (self._interrupted and self.lines <= number < self.lines + WINDOW)
+        if number in self._deaths or not self._interrupted:
+            return number in self._deaths
+        # Without the part of the one that died, nobody knows how far it was.
+        return not self._place.shared or self.lines <= number < self.lines + WINDOW
 
     def is_deadly(self, number: int) -> bool:
         """Whether a picture was alone in work when so many owners died that nobody shall try it again."""
@@ -122,17 +122,16 @@ class Work:
 
     def publish(self) -> bool:
         """Give the part its name, and clean up; False if another worker did so before. Raises DataError."""
-        target = part_path(self._folder, self.shard)
-        with write_errors(target, THEN):
-            try:
-                target.parent.mkdir(exist_ok=True)
-                first = put_if_absent(self.part, target)
-            except FileNotFoundError:  # the part itself is gone: a successor cleaned up
-                if not target.exists():
-                    raise
-                first = False
+        try:
+            first = self._place.publish(self.part, part_name(self.shard))
+        except FileNotFoundError:  # the part itself is gone: a successor cleaned up
+            if self.shard not in finished(self._place):
+                raise
+            first = False
         for path in self._left(""):
             _remove(path)
+        for name in self._states():
+            self._place.remove(name)
         self._claims.forget(_name(self.shard))
         return first
 
@@ -156,50 +155,57 @@ class Work:
     def _take_over(self) -> None:
         """Copy the longest part that an earlier owner left, and gather where they died."""
         lines = {path: _whole_lines(path) for path in self._left(_PART)}
-        states = self._left(_STATE)
-        for path in states:
-            state = _read_state(path)
+        states = self._states()
+        for name in states:
+            state = _state(self._place.read(name))
             self._interrupted |= not state.passed
             for number, owners in state.deaths.items():
                 self._deaths.setdefault(number, set()).update(owners)
             if state.trying is not None:
-                self._deaths.setdefault(state.trying, set()).add(path.name)
+                self._deaths.setdefault(state.trying, set()).add(name)
         longest = max(lines, key=lambda path: lines[path][0], default=None)
-        with write_errors(self.part, THEN):
-            self._write_state()
-            with self.part.open("wb") as file:
-                if longest is not None:
-                    self.lines, size = lines[longest]
-                    _copy(longest, file, size)
-        for path in [*states, *lines]:
+        self._write_state()
+        with write_errors(self.part, THEN), self.part.open("wb") as file:
+            if longest is not None:
+                self.lines, size = lines[longest]
+                _copy(longest, file, size)
+        for name in states:
+            self._place.remove(name)
+        for path in lines:
             _remove(path)
 
     def _write_state(self, *, trying: int | None = None, ended: bool = False) -> None:
         deaths = {number: sorted(owners) for number, owners in self._deaths.items()}
         state = {"deaths": deaths, "trying": trying, "passed": ended and not self._interrupted}
-        replace_file(self._beside(_STATE), json.dumps(state).encode(), sync=False)
+        self._place.replace(f"{WORK}/{self._claim.token}{_STATE}", json.dumps(state).encode())
+
+    def _states(self) -> list[str]:
+        """The names of the states that owners of the shard wrote."""
+        start = f"{_name(self.shard)}."
+        names = self._place.names(WORK)
+        return [f"{WORK}/{name}" for name in names if name.startswith(start) and name.endswith(_STATE)]
 
     def _beside(self, suffix: str) -> Path:
-        return self._own.with_name(self._own.name + suffix)
+        return self._place.work / f"{self._claim.token}{suffix}"
 
     def _left(self, suffix: str) -> list[Path]:
-        """The files that owners of the shard wrote, this one included, but not their claims."""
+        """The local files that owners of the shard wrote, this one included, but not their claims."""
         start = f"{_name(self.shard)}."
         try:
-            names = sorted(os.listdir(self._folder / WORK))
+            names = sorted(os.listdir(self._place.work))
         except FileNotFoundError:
             return []
         # A dot in front: a state that was not put in place.
         own = [name for name in names if name.lstrip(".").startswith(start) and name.endswith(suffix)]
-        return [self._folder / WORK / name for name in own if not name.removeprefix(start).isdecimal()]
+        return [self._place.work / name for name in own if not name.removeprefix(start).isdecimal()]
 
 
 class Shards:
-    """The shards of a run in a folder that exists."""
+    """The shards of a run that was joined."""
 
-    def __init__(self, folder: Path, shards: int, lease_s: float) -> None:
-        self._folder, self._shards = folder, shards
-        self._claims = Claims(folder / WORK, stale_s=lease_s, heartbeat_s=lease_s / BEATS)
+    def __init__(self, where: Where, shards: int, lease_s: float) -> None:
+        self._place, self._shards = place_at(where), shards
+        self._claims = Claims(self._place.marks, stale_s=lease_s, heartbeat_s=lease_s / BEATS)
 
     def work(self, wanted: Collection[int], *, poll_s: float = POLL_S) -> Generator[Work | Waiting, None, None]:
         """Claim those of the wanted shards that nobody has, wait for the others, take over those of dead workers.
@@ -208,7 +214,7 @@ class Shards:
         next one is asked for. Raises DataError if the folder cannot be written to.
         """
         wait_s = poll_s
-        while missing := set(wanted) - finished(self._folder):
+        while missing := set(wanted) - finished(self._place):
             work = self._claimed(missing)
             if work is not None:
                 wait_s = poll_s
@@ -217,8 +223,8 @@ class Shards:
                 yield Waiting(self._reason(missing))
                 time.sleep(wait_s)
                 wait_s = min(2 * wait_s, _POLLS * poll_s)
-        if len(finished(self._folder)) == self._shards:
-            shutil.rmtree(self._folder / WORK, ignore_errors=True)
+        if len(finished(self._place)) == self._shards:
+            self._place.clear()
 
     def owners(self, shards: Collection[int]) -> Mapping[int, str]:
         """Who works on which of these shards."""
@@ -227,7 +233,7 @@ class Shards:
 
     def _claimed(self, missing: Collection[int]) -> Work | None:
         """One of the shards; first those that nobody has, then those whose owner may be dead."""
-        with write_errors(self._folder, THEN):
+        with write_errors(str(self._place), THEN):
             held = self._claims.held()
             free = [shard for shard in missing if _name(shard) not in held]
             others = [shard for shard in missing if _name(shard) in held]
@@ -238,8 +244,8 @@ class Shards:
                 claim = self._claims.take(_name(shard))
                 if claim is None:
                     continue
-                if not part_path(self._folder, shard).exists():
-                    return Work(self._folder, shard, claim, self._claims)
+                if shard not in finished(self._place):
+                    return Work(self._place, shard, claim, self._claims)
                 self._claims.forget(_name(shard))  # it was finished in the meantime
         return None
 
@@ -250,18 +256,15 @@ class Shards:
         return f"waiting for shard {first}{more}, which {owner} has"
 
 
-def finished(folder: Path) -> set[int]:
+def finished(where: Where) -> set[int]:
     """The shards whose parts are published."""
-    try:
-        names = os.listdir(folder / PARTS)
-    except FileNotFoundError:
-        return set()
+    names = place_at(where).names(PARTS)
     return {int(found[1]) for found in map(_PUBLISHED.fullmatch, names) if found}
 
 
-def part_path(folder: Path, shard: int) -> Path:
-    """Where the part of a finished shard is."""
-    return folder / PARTS / f"{_name(shard)}{_PART}"
+def part_name(shard: int) -> str:
+    """The name of the part of a finished shard in the place of its run."""
+    return f"{PARTS}/{_name(shard)}{_PART}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +279,12 @@ class _State:
     passed: bool
 
 
-def _read_state(path: Path) -> _State:
+def _state(content: bytes | None) -> _State:
     try:
-        with path.open("rb") as file:
-            said = json.loads(file.read(_LIMIT_BYTES))
+        said = json.loads(content or b"")
         deaths = {int(number): [str(owner) for owner in owners] for number, owners in said["deaths"].items()}
         return _State(deaths, None if said["trying"] is None else int(said["trying"]), bool(said["passed"]))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return _State({}, None, False)
 
 
