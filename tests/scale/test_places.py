@@ -33,7 +33,8 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def test_files_are_made_once_read_and_removed(where: str) -> None:
     place = place_at(where)
-    assert place.names() == place.names("parts") == []
+    assert place.names("parts") == []
+    assert place.stranger() is None
     assert place.read("a") is None
     assert place.create("a", b"one")
     assert not place.create("a", b"two")
@@ -42,6 +43,7 @@ def test_files_are_made_once_read_and_removed(where: str) -> None:
     place.replace(".work/b", b"four")
     assert place.names(".work") == ["b"]
     assert place_at(where).read(".work/b") == b"four"
+    assert place.stranger() == "a"
     place.remove(".work/b")
     place.remove(".work/b")
     assert place.names(".work") == []
@@ -147,7 +149,7 @@ def test_what_is_no_place_is_an_error(tmp_path: Path) -> None:
         place_at("nowhere://bucket/out")
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="found the file"):
-        place_at(tmp_path / "file").names()
+        place_at(tmp_path / "file").names("parts")
     (tmp_path / RUN_FILE).mkdir()
     with pytest.raises(DataError, match="cannot read"):
         place_at(tmp_path).read(RUN_FILE)

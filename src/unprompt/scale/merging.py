@@ -21,8 +21,8 @@ from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.output.jsonl import to_json
 from unprompt.scale.listing import POSITION
-from unprompt.scale.places import Where
-from unprompt.scale.runs import PARTS, Run
+from unprompt.scale.places import PARTS, Where
+from unprompt.scale.runs import Run
 from unprompt.scale.shards import finished, part_name
 
 BUFFERS_BYTES = 64 << 20

@@ -25,6 +25,9 @@ from unprompt.locations.folder import Folder, LocationError
 from unprompt.locations.location import folder_at
 from unprompt.scale.claims import LocalMarks, Marks
 
+PARTS = "parts"
+"""The folder of the parts that are complete."""
+
 WORK = ".work"  # hidden, so that readers of the folder skip it
 
 THEN = "finished shards are kept: mend that and give the same command again"
@@ -65,8 +68,11 @@ class Place(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
 
-    def names(self, folder: str = "") -> list[str]:
-        """The names in a folder, or of everything that is there, without those of folders."""
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder of the place."""
+
+    def stranger(self) -> str | None:
+        """The name of something that is there and not hidden; None if there is nothing."""
 
     def publish(self, path: Path, name: str) -> bool:
         """Give a local file, which is gone then, its name, unless that is taken; returns whether it was not.
@@ -78,7 +84,7 @@ class Place(Protocol):
         """Remove what finished shards left in work."""
 
     def local(self) -> contextlib.AbstractContextManager[Path]:
-        """A local folder with the run's file and its finished parts."""
+        """A local folder with the finished parts."""
 
 
 class SharedFolder:
@@ -114,7 +120,10 @@ class SharedFolder:
         with contextlib.suppress(OSError):
             (self._folder / name).unlink()
 
-    def names(self, folder: str = "") -> list[str]:
+    def stranger(self) -> str | None:
+        return next((name for name in self.names("") if not name.startswith(".")), None)
+
+    def names(self, folder: str) -> list[str]:
         try:
             return sorted(os.listdir(self._folder / folder))
         except FileNotFoundError:
@@ -175,8 +184,12 @@ class StoreFolder:
     def remove(self, name: str) -> None:
         self._folder.remove(name)
 
-    def names(self, folder: str = "") -> list[str]:
-        return _names(self._folder, f"{folder}/" if folder else "")
+    def stranger(self) -> str | None:
+        page = next(self._folder.pages(), [])
+        return next((entry.name for entry in page if not entry.name.startswith(".")), None)
+
+    def names(self, folder: str) -> list[str]:
+        return _names(self._folder, f"{folder}/")
 
     def publish(self, path: Path, name: str) -> bool:
         if path.stat().st_size <= _AT_ONCE_BYTES:
@@ -194,14 +207,12 @@ class StoreFolder:
 
     @contextlib.contextmanager
     def local(self) -> Iterator[Path]:
-        """All is fetched once, to a temporary folder."""
+        """The parts are fetched, each once, to a temporary folder."""
         with tempfile.TemporaryDirectory(prefix="unprompt-") as folder:
-            for name in self.names():
-                if name.startswith(f"{WORK}/"):
-                    continue
-                path = Path(folder, *(part for part in name.split("/") if part not in ("", ".", "..")))
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with self._folder.open(name) as source, path.open("wb") as target:
+            parts = Path(folder) / PARTS
+            parts.mkdir()
+            for name in self.names(PARTS):
+                with self._folder.open(f"{PARTS}/{name}") as source, (parts / Path(name).name).open("wb") as target:
                     shutil.copyfileobj(source, target)
             yield Path(folder)
 

@@ -12,13 +12,11 @@ from typing import Any
 
 from unprompt.display import printable
 from unprompt.errors import DataError
+from unprompt.scale.places import PARTS as PARTS
 from unprompt.scale.places import THEN as THEN
 from unprompt.scale.places import Where, place_at
 
 RUN_FILE = "run.json"
-PARTS = "parts"
-"""The folder of the parts that are complete."""
-
 _KIND = "unprompt run"
 _FORMAT = 1
 _AGREED = ("shards", "lease_s", "pictures", "listing", "model", "options")
@@ -60,11 +58,10 @@ class Run:
 def check_folder(where: Where) -> None:
     """Raise DataError if a folder cannot be that of a run: a file, or one with files of something else."""
     place = place_at(where)
-    names = place.names()
-    if RUN_FILE not in names and (strangers := [name for name in names if not name.startswith(".")]):
+    if (stranger := place.stranger()) is not None and place.read(RUN_FILE) is None:
         raise DataError(
-            f"expected a new or empty folder, or one with a {RUN_FILE}, found {printable(strangers[0])} in {place}; "
-            "choose another -o"
+            f"expected a new or empty folder, or one with a {RUN_FILE}, found {printable(stranger)} in {place}; choose "
+            "another -o"
         )
 
 

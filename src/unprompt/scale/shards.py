@@ -27,8 +27,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from unprompt.durable import write_errors
 from unprompt.errors import DataError
 from unprompt.scale.claims import BEATS, Claim, Claims
-from unprompt.scale.places import THEN, WORK, Place, Where, place_at
-from unprompt.scale.runs import PARTS
+from unprompt.scale.places import PARTS, THEN, WORK, Place, Where, place_at
 
 if TYPE_CHECKING:
     from unprompt.output.journal import Journal
