@@ -85,11 +85,15 @@ def test_an_index_that_names_no_files_beside_it(tmp_path: Path, index: object) -
     [
         ("{", "cannot read"),
         ("[]", "expected a table of names and values, found list"),
-        ("{}", "expected a captioner, model_type blip, blip-2, git; found None"),
+        ("{}", "expected a captioner, model_type blip, blip-2, git, .*qwen3_vl.*; found None"),
         ('{"model_type": ["blip"]}', r"found \['blip'\]"),
         ("[" * 100_000, "cannot read"),
         ('{"model_type": "blip", "auto_map": {}}', "asks to run code that came with the model"),
         ('{"model_type": "blip", "text_config": {"\\u0061uto_map": {}}}', "asks to run code that came with the model"),
+        ('{"model_type": "moondream1", "auto_map": {}}', r"never done; take a server that runs it .* in its place"),
+        ('{"model_type": "phi3_v", "auto_map": {}}', "never done; take qwen3-vl-4b in its place"),
+        ('{"model_type": "qwen3_vl", "auto_map": {}}', "never done; take a captioner by name in its place"),
+        ('{"model_type": "blip", "a": [[{"b": {"auto_map": 1}}]]}', "asks to run code that came with the model"),
         (f'{{"model_type": "blip", "x": "{"x" * (17 << 20)}"}}', "has more than 16 MB"),
     ],
 )

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from unprompt.captioners.families import FAMILIES, MODELS, TASKS
+from unprompt.captioners.needs import captioner_need
 from unprompt.captioners.opening import BLIP, CAPTIONERS, COCA_NAMES, DEFAULTS, open_caption_model
 from unprompt.captioners.settings import CaptionSettings
 from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNameError
@@ -27,6 +29,8 @@ from unprompt.errors import DataError, MissingExtraError, ModelError, UnknownNam
         ({"batch_size": 0}, "batch_size to be a whole number"),
         ({"length_penalty": float("nan")}, "length_penalty to be a number from 0 to 10"),
         ({"length_penalty": "long"}, "length_penalty to be a number"),
+        ({"bits": 5}, "expected bits to be 4 or 8, or 0 for weights as they are; found 5"),
+        ({"system": "x" * 1001}, "system to be a text of up to 1,000 characters"),
         ({"question": None}, "question to be a text of up to 1,000 characters, found None"),
         ({"suffix": "x" * 1001}, "suffix to be a text of up to 1,000 characters, found 1,001 characters"),
     ],
@@ -59,11 +63,49 @@ def test_an_unknown_name_is_told_with_the_nearest(name: str, near: str) -> None:
         open_caption_model(name)
 
 
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [
+        ("microsoft/Florence-2-large-ft", "with it, which is never done; take florence2-large-ft in"),
+        ("microsoft/Florence-2-base", "never done; take florence2-base in its place"),
+        ("MiaoshouAI/Florence-2-large-PromptGen-v1.5", "never done; take promptgen-large in its place"),
+        ("vikhyatk/moondream2", r"take a server that runs it \(llama\.cpp, say\), by a member of the kind server"),
+        ("openbmb/MiniCPM-V-2_6", "or qwen3-vl-2b in its place"),
+        ("Qwen/Qwen3-VL-2B-Instruct", "short names here: for Qwen/Qwen3-VL-2B-Instruct write qwen3-vl-2b"),
+        ("florence-community/florence-2-base", "write florence2-base"),
+    ],
+)  # fmt: skip
+def test_a_repository_is_told_the_name_to_write_instead(repository: str, told: str) -> None:
+    for ask in (open_caption_model, captioner_need):
+        with pytest.raises(DataError, match=told):
+            ask(repository)
+
+
+@pytest.mark.parametrize("changes", [{"system": "be brief"}, {"bits": 4}])
+@pytest.mark.parametrize("name", ["blip-large", "ofa-base", COCA_NAMES[0]])
+@pytest.mark.torch
+def test_what_only_todays_captioners_take(name: str, changes: dict[str, Any]) -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(DataError, match=f"{name} takes neither a system text nor bits"):
+        open_caption_model(name, changes)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", MODELS)
+def test_todays_models_have_the_settings_of_their_family_or_their_own(name: str) -> None:
+    pytest.importorskip("torch")
+    model = MODELS[name]
+    assert open_caption_model(name).settings == model.settings
+    assert set(model.changes) <= {"question", "system", "max_length"}
+    if FAMILIES[model.kind].asked == "task":
+        assert model.settings.question in TASKS
+
+
 def test_a_folder_that_is_no_captioner(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"expected a captioner's folder with a config\.json at .*, found none"):
         open_caption_model(f"local:{tmp_path}")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(ModelError, match="expected a captioner, model_type blip, blip-2, git; found 'bert'"):
+    with pytest.raises(ModelError, match=r"expected a captioner, model_type blip, blip-2, git, .*; found 'bert'"):
         open_caption_model(f"local:{tmp_path}")
 
 

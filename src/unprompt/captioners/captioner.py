@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +24,14 @@ class Writer(Protocol):
 
     network: nn.Module
 
-    def see(self, picture: Picture) -> Tensor:
-        """The picture's pixels (3, height, width), preprocessed for the network."""
+    def see(self, picture: Picture) -> Any:
+        """The picture's pixels, prepared for the network; in most, a tensor (3, height, width)."""
 
-    def write(self, pixels: Tensor) -> Tensor:
-        """Caption pixels (pictures, 3, height, width).
+    def join(self, seen: Any, /) -> Any:
+        """What several pictures gave in `see`, as one input that has `to(device)`; in most, (pictures, 3, ...)."""
+
+    def write(self, pixels: Any) -> Tensor:
+        """Caption what `join` gave.
 
         Returns tokens (pictures, hypotheses, length) on the CPU, best first; the length is the same in every call.
         """
@@ -92,7 +95,7 @@ class TorchCaptioner:
 
     def _captions(self, pictures: Sequence[Picture]) -> list[str]:
         writer = self._writer.bring()
-        pixels = torch.stack([writer.see(picture) for picture in pictures])
+        pixels = writer.join([writer.see(picture) for picture in pictures])
         with torch.inference_mode():
             hypotheses = writer.write(pixels.to(self._writer.device))
         return [self._caption([writer.read(tokens) for tokens in proposed]) for proposed in hypotheses.tolist()]

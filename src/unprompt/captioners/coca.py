@@ -50,6 +50,8 @@ def open_coca(name: str, settings: CaptionSettings, weights: Path | None = None)
 class CocaWriter:
     """A CoCa network as a `Writer`."""
 
+    join = staticmethod(torch.stack)
+
     def __init__(self, name: str, weights: Path, settings: CaptionSettings, device: torch.device) -> None:
         cure_torchvision()
         from open_clip.tokenizer import SimpleTokenizer

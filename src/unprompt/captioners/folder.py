@@ -1,7 +1,7 @@
 """The folder of a captioner in transformers' layout, from the hub's cache or the user; no code in it is run.
 
-It holds `config.json`, `preprocessor_config.json` (or `processor_config.json`), a tokenizer, and the weights in one
-file or in shards listed by an index: safetensors, or pytorch_model.bin if there are none.
+It holds `config.json`, `preprocessor_config.json` (or `processor_config.json`), a tokenizer, perhaps a chat template,
+and the weights in one file or in shards listed by an index: safetensors, or pytorch_model.bin if there are none.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from unprompt.captioners.families import FAMILIES, other_than
 from unprompt.errors import ModelError
 from unprompt.models.store.folder import CONFIG, file_sha256
 from unprompt.models.store.hub_cache import cached_file, is_offline
 
-KINDS = ("blip", "blip-2", "git")
+KINDS = ("blip", "blip-2", "git", *FAMILIES)
 """The supported values of a config's `model_type`."""
 
 _NEEDED = (
@@ -31,8 +32,13 @@ _NEEDED = (
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
 _INDEX = ".index.json"
 _HUB_SAFE, _HUB_PICKLED = "*.safetensors", "pytorch_model*.bin"
-_SMALL = ("*.json", "*.txt", "*.model")
+_SMALL = ("*.json", "*.txt", "*.model", "*.jinja")
 _LIMIT_MB = 16
+_CODE = "auto_map"
+"""The key of a config that names classes in the repository's own code."""
+
+_READ_BY_US: tuple[object, ...] = ("florence2",)
+"""Kinds whose configs may name code, as the publisher's do: it is never looked at, `florence` reads them itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +135,21 @@ def read_config(path: Path) -> dict[str, Any]:
     """The `config.json` of a folder. Raises ModelError if it is missing or asks to run code."""
     if not (path / CONFIG).is_file():
         raise ModelError(f"expected a captioner's folder with a {CONFIG} at {path}, found none")
-    return _read_json(path / CONFIG)
+    config = _read_json(path / CONFIG)
+    kind = config.get("model_type")
+    if _names_code(config) and kind not in _READ_BY_US:
+        raise ModelError(
+            f"cannot read {path / CONFIG}: it asks to run code that came with the model ({_CODE}), which is never "
+            f"done; take {other_than(kind)} in its place"
+        )
+    return config
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LIMIT_MB << 20:
             raise ModelError(f"{path} has more than {_LIMIT_MB} MB; expected a file that says what a model is")
-        held = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_code)
+        held = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"cannot read {path}: {error}") from error
     if not isinstance(held, dict):
@@ -144,10 +157,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     return held
 
 
-def _without_code(table: dict[str, Any]) -> dict[str, Any]:
-    if "auto_map" in table:  # at any depth: BLIP-2 opens the language model inside by its own config
-        raise ValueError("it asks to run code that came with the model (auto_map), which is never done")
-    return table
+def _names_code(config: Mapping[str, Any]) -> bool:
+    """Whether a config names code at any depth: BLIP-2 opens the language model inside by its own config."""
+    held: list[Any] = [config]
+    while held:
+        value = held.pop()
+        if isinstance(value, dict):
+            if _CODE in value:
+                return True
+            held += value.values()
+        elif isinstance(value, list):
+            held += value
+    return False
 
 
 def _kind(config: Mapping[str, Any], path: Path) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from unprompt.captioners.folder import LocalSource, read_config
 from unprompt.captioners.ofa.files import NEEDED as OFA_FILES
-from unprompt.captioners.opening import CAPTIONERS, COCA_NAMES, OFA_KIND, check_one_place
-from unprompt.errors import ModelError, UnknownNameError
+from unprompt.captioners.opening import CAPTIONERS, COCA_NAMES, OFA_KIND, check_one_place, unknown_captioner
+from unprompt.errors import ModelError
 from unprompt.models.store.needs import Need, NeededFile, file_here, hub_need, local_file
 from unprompt.models.store.published_models import published_models
 from unprompt.models.store.registry import LOCAL
@@ -16,11 +16,12 @@ from unprompt.models.store.registry import LOCAL
 def captioner_need(name: str, weights: Path | None = None) -> Need:
     """The need for a captioner named in CAPTIONERS, perhaps with weights elsewhere, or for `local:FOLDER`.
 
-    Raises UnknownNameError for another name, DataError for `local:FOLDER` with weights elsewhere.
+    Raises UnknownNameError for another name, DataError for a repository of the hub that is none of them and for
+    `local:FOLDER` with weights elsewhere.
     """
     check_one_place(name, weights)
     if name not in CAPTIONERS and not name.startswith(LOCAL):
-        raise UnknownNameError("captioner", name, (*CAPTIONERS, f"{LOCAL}FOLDER"))
+        raise unknown_captioner(name)
     published = published_models().get(name)
     if weights is None and published is not None:
         return hub_need(published)

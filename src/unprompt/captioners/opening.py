@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unprompt.captioners.families import FAMILIES, MODELS, refusal
 from unprompt.captioners.folder import CaptionSource, HubSource, LocalSource, read_config
 from unprompt.captioners.settings import CaptionSettings
-from unprompt.errors import DataError, ModelError, UnknownNameError, needing
+from unprompt.errors import DataError, ModelError, UnknownNameError, UnpromptError, needing
 from unprompt.models.store.registry import LOCAL
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ OFA = CaptionSettings(
 )
 """From the published ensemble; the leading space is part of the question."""
 
-DEFAULTS: Mapping[str, CaptionSettings] = {"blip": BLIP, "blip-2": BLIP2, "git": GIT}
+DEFAULTS: Mapping[str, CaptionSettings] = {
+    "blip": BLIP,
+    "blip-2": BLIP2,
+    "git": GIT,
+    **{kind: family.settings for kind, family in FAMILIES.items()},
+}
 """Settings by the `model_type` of transformers' configs."""
 
 REPOSITORIES: Mapping[str, tuple[str, str]] = {
@@ -60,7 +66,7 @@ OFA_NAMES = ("ofa-tiny", "ofa-medium", "ofa-base", "ofa-large", "ofa-huge", "ofa
 
 _OFA_OWNER = "OFA-Sys"
 
-CAPTIONERS = (*REPOSITORIES, *COCA_NAMES, *OFA_NAMES)
+CAPTIONERS = (*REPOSITORIES, *MODELS, *COCA_NAMES, *OFA_NAMES)
 """All names."""
 
 
@@ -77,21 +83,32 @@ def open_caption_model(name: str, changes: Mapping[str, Any] = {}, *, weights: P
         if name in COCA_NAMES:
             from unprompt.captioners.coca import open_coca
 
-            return open_coca(name, COCA.changed(changes), weights)
+            return open_coca(name, _plain(COCA.changed(changes), name), weights)
         if place := _ofa_place(name, weights):
             from unprompt.captioners.ofa.writer import open_ofa
 
-            return open_ofa(name, place, OFA.changed(changes))
+            return open_ofa(name, place, _plain(OFA.changed(changes), name))
         source = _source(name, weights)
-        settings = DEFAULTS[source.kind].changed(changes)
+        settings = (MODELS[name].settings if name in MODELS else DEFAULTS[source.kind]).changed(changes)
+        if source.kind in FAMILIES:
+            from unprompt.captioners.vision_language import open_vision_language
+
+            return open_vision_language(name, source, settings)
         from unprompt.captioners.transformers import open_transformers
-    return open_transformers(name, source, settings)
+    return open_transformers(name, source, _plain(settings, name))
 
 
 def check_one_place(name: str, weights: Path | None) -> None:
     """Raise DataError for `local:FOLDER` with weights elsewhere."""
     if name.startswith(LOCAL) and weights is not None:
         raise DataError(f"expected one place for a captioner, found {name} and weights = {weights}; leave one out")
+
+
+def _plain(settings: CaptionSettings, name: str) -> CaptionSettings:
+    """The settings of a captioner of 2023. Raises DataError for those that only today's have."""
+    if settings.system or settings.bits:
+        raise DataError(f"{name} takes neither a system text nor bits; leave both out")
+    return settings
 
 
 def _ofa_place(name: str, weights: Path | None) -> Path | str | None:
@@ -105,12 +122,21 @@ def _ofa_place(name: str, weights: Path | None) -> Path | str | None:
 def _source(name: str, weights: Path | None) -> CaptionSource:
     if name.startswith(LOCAL):
         return LocalSource(Path(name.removeprefix(LOCAL)))
-    if name not in REPOSITORIES:
-        raise UnknownNameError("captioner", name, (*CAPTIONERS, f"{LOCAL}FOLDER"))
-    kind, repository = REPOSITORIES[name]
+    if name in MODELS:
+        kind, repository = MODELS[name].kind, MODELS[name].repository
+    elif name in REPOSITORIES:
+        kind, repository = REPOSITORIES[name]
+    else:
+        raise unknown_captioner(name)
     if weights is None:
         return HubSource(name, kind, repository)
     source = LocalSource(weights)
     if source.kind != kind:
         raise ModelError(f"{weights} holds a model of the type {source.kind}; {name} is one of the type {kind}")
     return source
+
+
+def unknown_captioner(name: str) -> UnpromptError:
+    """The error for a name that is not in CAPTIONERS: of a repository, it says what to write instead."""
+    told = refusal(name)
+    return DataError(told) if told else UnknownNameError("captioner", name, (*CAPTIONERS, f"{LOCAL}FOLDER"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,16 +10,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from unprompt.captioners.captioner import TorchCaptioner, WriterSource
 from unprompt.captioners.folder import CaptionFolder, CaptionSource
+from unprompt.captioners.loading import load_network, silent
 from unprompt.captioners.settings import CaptionSettings
 from unprompt.errors import DataError, ModelError
 from unprompt.images.decode import Picture
 from unprompt.images.preprocess import within_aspect
-from unprompt.models.networks.open_clip_backbone import quiet
-from unprompt.models.networks.start_weights import not_finite, read_shapes, told_faults
 from unprompt.models.networks.torchvision_cure import cure_torchvision
 
 _CLASSES = {"blip": "BlipForConditionalGeneration", "blip-2": "Blip2ForConditionalGeneration", "git": "GitForCausalLM"}
@@ -35,9 +33,6 @@ _LARGEST_SIDE = 4096
 
 _IMAGE = "<image>"
 """BLIP-2's placeholder token for image features."""
-
-_DERIVED = "position_ids"
-"""Suffix of the buffers that old checkpoints store besides weights."""
 
 
 def open_transformers(name: str, source: CaptionSource, settings: CaptionSettings) -> TorchCaptioner:
@@ -59,6 +54,8 @@ def open_transformers(name: str, source: CaptionSource, settings: CaptionSetting
 class TransformersWriter:
     """A network of transformers as a `Writer`."""
 
+    join = staticmethod(torch.stack)
+
     def __init__(self, folder: CaptionFolder, settings: CaptionSettings, device: torch.device) -> None:
         cure_torchvision()
         language = _language(folder)
@@ -70,7 +67,7 @@ class TransformersWriter:
         self._written = settings.max_length - self._question.counted
         self._check_processor(folder, _side(folder, config))
         self._search = _search(settings, self._question.counted)
-        self.network = _load_network(folder, _precision(device, language))
+        self.network = load_network(_network_class(folder), folder, _precision(device, language))
 
     def see(self, picture: Picture) -> Tensor:
         image = Image.fromarray(picture.pixels)
@@ -199,49 +196,13 @@ def _network_class(folder: CaptionFolder) -> Any:
     return getattr(transformers, _CLASSES[str(folder.config["model_type"])])
 
 
-def _load_network(folder: CaptionFolder, precision: torch.dtype) -> nn.Module:
-    try:
-        with _silent():
-            network, found = _network_class(folder).from_pretrained(
-                folder.path,
-                dtype=precision,
-                use_safetensors=folder.safe,
-                weights_only=True,
-                local_files_only=True,
-                ignore_mismatched_sizes=True,  # reported in `found`
-                output_loading_info=True,
-            )
-    except Exception as error:  # anything that the library may raise for a damaged config or file
-        raise ModelError(f"{folder.path} cannot be loaded: {error}; put the model there again") from error
-    faults = {
-        "missing": sorted(found["missing_keys"]),
-        "of another shape": sorted(key if isinstance(key, str) else key[0] for key in found["mismatched_keys"]),
-        "unknown": sorted(key for key in found["unexpected_keys"] if not key.endswith(_DERIVED)),
-        "no floating-point numbers": _whole_numbers(folder),
-        "not finite": not_finite(network.state_dict()),
-    }
-    if told := told_faults(faults):
-        raise ModelError(f"the weights in {folder.path} are not those of its config: {told}; put the model there again")
-    return cast(nn.Module, network.eval())
-
-
-def _whole_numbers(folder: CaptionFolder) -> list[str]:
-    """Integer weights, which the library would convert silently. Only safetensors can be checked, not pickled files."""
-    return [
-        name
-        for file in sorted(folder.path.glob("model*.safetensors") if folder.safe else ())
-        for name, value in read_shapes(file).items()
-        if not value.is_floating_point() and not name.endswith(_DERIVED)
-    ]
-
-
 def _load_processors(folder: CaptionFolder) -> tuple[Any, Any, Any]:
     """Config, tokenizer and image processor; the latter by Pillow, as these models were trained."""
     from transformers import AutoImageProcessor, AutoTokenizer
 
     known = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _silent():
+        with silent():
             return (
                 _network_class(folder).config_class.from_pretrained(folder.path, local_files_only=True),
                 AutoTokenizer.from_pretrained(folder.path, **known),
@@ -288,18 +249,3 @@ def _check_tokenizer(folder: CaptionFolder, tokenizer: Any, config: Any) -> None
             f"the tokenizer in {folder.path} does not belong to the model: {'; '.join(faults)}; put both there again, "
             "from one place"
         )
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Suppress the library's reports and progress bars."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        with quiet():
-            yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -27,13 +27,20 @@ def models() -> None:
 
 
 @app.command("list")
-def list_models() -> None:
+def list_models(
+    published: Annotated[
+        bool, typer.Option("--published", help="Models on the hub that unprompt knows, with their licences.")
+    ] = False,
+) -> None:
     """List the models of the package and of the models folder.
 
     The models folder is $UNPROMPT_MODELS, by default unprompt/models in the user's cache.
     """
     from unprompt.models.store.registry import all_models
 
+    if published:
+        _list_published()
+        return
     table = new_table("model", "architecture", "MB", "licence", "measured", "folder", right=("MB",))
     table.columns[0].no_wrap = True  # presets name it
     models, broken = all_models()
@@ -44,6 +51,18 @@ def list_models() -> None:
     show(table)
     for error in broken:
         say(error)
+
+
+def _list_published() -> None:
+    """Captioners, towers and networks to train from: what `unprompt models fetch` brings."""
+    from unprompt.models.store.published_models import published_models
+
+    table = new_table("model", "about MB", "licence", "repository", right=("about MB",))
+    table.columns[0].no_wrap = True  # presets and recipes name it
+    for model in published_models().values():
+        size = sum(file.about_mb for file in model.files)
+        add_row(table, model.name, f"{size:,.0f}", model.licence, model.repository or "none: made here")
+    show(table)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.captioners.needs import captioner_need
 from unprompt.captioners.opening import open_caption_model
-from unprompt.captioners.settings import Beams, CaptionBatch, LeastTokens, MostTokens, Penalty, ShortText
+from unprompt.captioners.settings import Beams, Bits, CaptionBatch, LeastTokens, MostTokens, Penalty, ShortText
 from unprompt.images.decode import Picture
 from unprompt.members.member import MemberKind, MemberSpec
 from unprompt.models.store.needs import Need
@@ -33,6 +33,8 @@ class CaptionerOptions:
     length_penalty: Penalty | None = None
     suffix: ShortText | None = None
     batch_size: CaptionBatch | None = None
+    system: ShortText | None = None
+    bits: Bits | None = None
 
     @property
     def place(self) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from unprompt.captioners.families import MODELS
 from unprompt.captioners.ofa.files import NEEDED
 from unprompt.captioners.opening import CAPTIONERS, OFA_NAMES, REPOSITORIES
 from unprompt.models.store.published_models import published_models
@@ -17,6 +18,8 @@ def test_every_captioner_is_in_it_with_its_own_repository() -> None:
     assert set(CAPTIONERS) <= set(models)
     for name, (_, repository) in REPOSITORIES.items():
         assert models[name].repository == repository
+    for name, model in MODELS.items():
+        assert models[name].repository == model.repository
     for name in OFA_NAMES:
         assert models[name].repository == f"OFA-Sys/{name}"
 
@@ -56,8 +59,22 @@ def test_models_of_open_clip_are_where_it_says() -> None:
 
     checked = 0
     for name, model in published_models().items():
-        if name.startswith(("ViT-", "coca_")):
+        if name.startswith(("ViT-", "coca_", "PE-Core", "MobileCLIP2")):
             assert tag_config(*split_name(name))["hf_hub"] == f"{model.repository}/"
             assert model.files[0].names == HUB_FILES
             checked += 1
-    assert checked > 6
+    assert checked > 9
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["vit_small_patch16_dinov3.lvd1689m", "vit_xsmall_patch16_clip_224.tinyclip_yfcc15m"])
+def test_models_of_timm_are_where_it_says(name: str) -> None:
+    pytest.importorskip("torch")
+    from unprompt.models.networks.timm_backbone import HUB_FILES
+    from unprompt.models.networks.torchvision_cure import cure_torchvision
+
+    cure_torchvision()
+    from timm.models import get_pretrained_cfg
+
+    assert get_pretrained_cfg(name).hf_hub_id == published_models()[name].repository
+    assert published_models()[name].files[0].names == HUB_FILES

@@ -52,6 +52,8 @@ def open_ofa(name: str, place: Path | str, settings: CaptionSettings) -> TorchCa
 class OfaWriter:
     """An OFA network as a `Writer`."""
 
+    join = staticmethod(torch.stack)
+
     def __init__(self, files: CheckpointFiles, settings: CaptionSettings, device: torch.device) -> None:
         config, self._tokenizer = read_texts(files)
         self._question = self._tokenizer.encode(settings.question)
