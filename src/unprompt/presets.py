@@ -3,6 +3,8 @@
     description = "..."              # one line, for people
     requires = ["torch"]             # optional: extras that must be installed
     take_turns = true                # optional: one member at a time on the GPU; default: only if it lacks room
+    memory_gb = 2                    # optional, for people: the main memory that it takes, about
+    score = "not measured here"      # optional, for people: how good it is, and who says so
 
     [[members]]                      # one or more
     kind = "regressor"
@@ -21,6 +23,11 @@
     model = "embedded"               # the two-tower model that the bank was built with
     bank = "prompts.bank"            # a folder that `unprompt bank build` made
     k = 100
+
+    [[members]]
+    kind = "server"
+    model = "qwen3-vl:4b"            # as the server names it
+    base_url = "http://127.0.0.1:11434/v1"
 
     [[members]]
     kind = "captioner"
@@ -52,7 +59,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from unprompt.checked import Bounds, Faults, read, read_both
+from unprompt.checked import Bounds, Faults, Length, read, read_both
 from unprompt.errors import DataError, UnknownNameError, check_extra
 from unprompt.members.kinds import find_kind
 from unprompt.members.member import MemberSpec
@@ -120,7 +127,7 @@ class Preset:
     """A checked preset. The weights of its members sum to 1; `identity` is a short hash of `text`, which is TOML.
 
     With `take_turns` one member is asked at a time and leaves the device after its votes. Otherwise the members do so
-    only once the device has no room for all of them.
+    only once the device has no room for all of them. `memory_gb` (10^9 bytes, 0 if unknown) and `score` are for people.
     """
 
     name: str
@@ -133,6 +140,8 @@ class Preset:
     wording: WordingSpec | None
     codebook: CodebookSpec | None
     confidence: ConfidenceSpec | None = None
+    memory_gb: float = 0.0
+    score: str = ""
 
     def check_extras(self) -> None:
         """Raise MissingExtraError if the preset needs an extra that is not installed."""
@@ -148,6 +157,8 @@ class _Table:
     description: str = ""
     requires: tuple[Literal["torch"], ...] = ()
     take_turns: bool = False
+    memory_gb: Annotated[float, Bounds(0, 10_000)] = 0.0
+    score: Annotated[str, Length(300)] = ""
     wording: WordingSpec | None = None
     codebook: CodebookSpec | None = None
     confidence: ConfidenceSpec | None = None
@@ -243,6 +254,8 @@ def _preset(table: Mapping[str, Any], text: str, path: Path) -> Preset:
         wording=checked.wording,
         codebook=checked.codebook,
         confidence=checked.confidence,
+        memory_gb=checked.memory_gb,
+        score=checked.score,
     )
 
 

@@ -183,6 +183,21 @@ def test_weights(unprompt: Unprompt, pair: Path, labelled: Path, tmp_path: Path)
     assert again.code == 0
 
 
+def test_the_short_way_to_fitted_weights(
+    unprompt: Unprompt, pair: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = unprompt("evaluate", labelled, "--no-text", "--preset", pair, "--fit-weights", "long.toml")
+    short = unprompt("presets", "fit", labelled, "--preset", pair, "-o", "short.toml")
+    assert (short.code, short.out) == (0, long.out)
+    assert short.err == "unprompt: wrote short.toml: unprompt PICTURE --preset short.toml\n"
+    assert Path("short.toml").read_text() == Path("long.toml").read_text()
+    assert unprompt("presets", "fit", labelled, "--preset", pair, "--limit", 40).code == 0
+    assert load_preset(f"{pair.stem}-fitted.toml").members
+    run = unprompt("presets", "fit", labelled, "--quiet")
+    assert (run.code, "expected a preset of two members or more" in run.err) == (2, True)
+
+
 def test_weights_are_fitted_without_the_codebook_which_stays_in_the_preset(
     unprompt: Unprompt, pair: Path, labelled: Path, tmp_path: Path
 ) -> None:

@@ -154,10 +154,10 @@ ASK = Reply(b"")
 """As `probed`: the first question is answered by the function, too."""
 
 
-def client(url: str, *, key: str = "", **asking: Any) -> ChatServer:
+def client(url: str, model: str = "tiny-vlm", *, key: str = "", **asking: Any) -> ChatServer:
     """A client that does not pause between its tries."""
     told = {"timeout_s": 20.0, **asking}
-    return ChatServer(Asking(read_address(url), "tiny-vlm", Key(key), **told), pause_s=0.0)
+    return ChatServer(Asking(read_address(url), model, Key(key), **told), pause_s=0.0)
 
 
 def pixels(seed: int = 0, height: int = 40, width: int = 60) -> Pixels:

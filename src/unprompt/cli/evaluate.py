@@ -69,13 +69,11 @@ def evaluate(
         return
     if not scoring.dataset:
         raise DataError("expected a data set to evaluate on, found none; name one, or two results files: --compare A B")
-    outputs = _Outputs(json, html, results, fit_weights)
-    outputs.check(scoring.dataset, preset)
-    _evaluate(scoring, preset, outputs)
+    evaluate_preset(scoring, preset, Outputs(json, html, results, fit_weights))
 
 
 @dataclass(frozen=True)
-class _Outputs:
+class Outputs:
     """The files that were asked for."""
 
     json: str | None
@@ -103,7 +101,8 @@ class _Outputs:
             check_writable(path)
 
 
-def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
+def evaluate_preset(scoring: Scoring, preset: str, outputs: Outputs) -> None:
+    """Score a preset, show the scores and write what was asked for. Raises as `Outputs.check` and `Scoring.run` do."""
     from unprompt.cli.score_tables import (
         confidence_table,
         intervals_line,
@@ -120,6 +119,7 @@ def _evaluate(scoring: Scoring, preset: str, outputs: _Outputs) -> None:
     from unprompt.output.documents import write_document
     from unprompt.output.jsonl import to_json
 
+    outputs.check(scoring.dataset, preset)
     unprompter = scoring.load(preset)
     highlights = Highlights() if outputs.html is not None else None
     ballots = Ballots(unprompter.preset) if outputs.preset is not None else None

@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import BatchSize, JsonFile, Offline, Quiet, Threads
+from unprompt.cli.options import AllowMissing, BatchSize, JsonFile, Offline, PresetName, Quiet, Threads
 from unprompt.cli.terminal import add_row, fits, new_table, print_lines, quiet_pipe, say, show
 
 if TYPE_CHECKING:
     from unprompt.evaluation.scoring import Outcome
+    from unprompt.presets import Preset
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def presets() -> None:
-    """List and show presets, and calibrate the confidence of their answers."""
+    """List and show presets, fit their weights to your pictures, and calibrate the confidence of their answers."""
+
+
+def _said_by(preset: Preset) -> list[str]:
+    """What a preset says of itself: its memory and its score."""
+    memory = f"memory: about {preset.memory_gb:g} GB" if preset.memory_gb else ""
+    return [line for line in (memory, preset.score and f"score: {preset.score}") if line]
 
 
 @app.command("list")
@@ -56,7 +63,7 @@ def show_preset(
     needs = [need for part in parts for need in part.needs]
     if fits(table):
         show(table)
-    print_lines(*([] if fits(table) else needs_lines(parts)), summary(needs))
+    print_lines(*([] if fits(table) else needs_lines(parts)), summary(needs), *_said_by(checked))
     for line in [*ways(needs), *(part.fault for part in parts if part.fault)]:
         say(line)
 
@@ -137,3 +144,50 @@ def calibrate_preset(
         write_document(json, to_json(calibration_record(fitted), indent=2) + "\n")
     show(calibration_table(fitted))
     print_lines(*calibration_lines(fitted))
+
+
+@app.command("fit")
+def fit_preset(
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET", help="Pictures with their prompts, of your own kind: as for `unprompt evaluate`."
+        ),
+    ],
+    preset: PresetName = "embedded",
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="OUT.toml", help="The preset to write; default: NAME-fitted.toml."),
+    ] = "",
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Use only the first N records.")
+    ] = None,
+    json: JsonFile = None,
+    allow_missing: AllowMissing = False,
+    batch_size: BatchSize = 8,
+    threads: Threads = 0,
+    offline: Offline = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit the weights of a preset's members to labelled pictures, and write the preset with them.
+
+    The short way to `unprompt evaluate DATASET --no-text --preset NAME --fit-weights OUT.toml`. Weights are fitted by
+    vectors alone, so no sentence is written; the score that is shown is on pictures that they were not fitted on.
+    """
+    from unprompt.cli.evaluate import Outputs, evaluate_preset
+    from unprompt.cli.scoring import Scoring
+    from unprompt.presets import SUFFIX, preset_path
+
+    scoring = Scoring(
+        dataset=dataset,
+        limit=limit,
+        allow_missing=allow_missing,
+        batch_size=batch_size,
+        threads=threads,
+        no_text=True,
+        offline=offline,
+        quiet=quiet,
+    )
+    fitted = output or f"{preset_path(preset).stem}-fitted{SUFFIX}"
+    evaluate_preset(scoring, preset, Outputs(json, None, None, fitted))
+    say(f"wrote {fitted}: unprompt PICTURE --preset {fitted}")
