@@ -17,7 +17,7 @@ EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
-EXTRAS: Mapping[str, str] = {"torch": "torch", "serve": "uvicorn"}
+EXTRAS: Mapping[str, str] = {"torch": "torch", "serve": "uvicorn", "ray": "ray"}
 """The extras that are checked before anything is imported, each with a module that it installs."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unprompt.cli.cluster import ClusterOptions, answer_on_cluster
 from unprompt.cli.interrupts import Interrupts
 from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
 from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened
@@ -34,6 +35,7 @@ class AnsweringOptions:
 
     outputs: OutputOptions
     sharding: ShardOptions
+    clustering: ClusterOptions
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first picture that fails.")] = False
     batch_size: BatchSize = 8
     threads: Threads = 0
@@ -52,9 +54,21 @@ def answer(
     read_beside: bool = True,
 ) -> int:
     """Answers all pictures, those that an interrupted run answered from its journal; returns the exit code."""
+    asked: dict[str, Any] = {"text": text, "top": top, "ignore_metadata": ignore_metadata, "read_beside": read_beside}
+    if options.clustering.asked:
+        return answer_on_cluster(
+            options.clustering,
+            options.outputs,
+            options.pictures,
+            unprompter,
+            phrasing,
+            decides=asked,
+            batch_size=options.batch_size,
+            threads=options.threads,
+            quiet=options.quiet,
+        )
     unprompter.prepare(Steps(quiet=options.quiet))
     model = unprompter.identity(text=text)
-    asked: dict[str, Any] = {"text": text, "top": top, "ignore_metadata": ignore_metadata, "read_beside": read_beside}
 
     def run(outputs: OutputOptions, share: Share) -> int:
         with kept_answers(outputs, model, **asked) as answers:

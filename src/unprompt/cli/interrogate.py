@@ -99,6 +99,7 @@ def interrogate(
         phrasing = Phrasing(outputs.template)
     outputs.check(options.pictures.paths)
     options.sharding.check(outputs, options.pictures.paths)
+    options.clustering.check(outputs, options.pictures.paths, in_shards=options.sharding.asked)
     if terms and (outputs.format or outputs.output or outputs.sidecar or outputs.failures):
         raise DataError(_TABLES_ALONE)
     return_memory()

@@ -67,6 +67,7 @@ def predict(
     outputs = dataclasses.replace(options.outputs, vectors=vectors, embedding=embedding, words=words)
     outputs.check(options.pictures.paths)
     options.sharding.check(outputs, options.pictures.paths)
+    options.clustering.check(outputs, options.pictures.paths, in_shards=options.sharding.asked)
     return_memory(SMALL_BLOCK_BYTES)
     unprompter = load(
         preset,
@@ -76,7 +77,7 @@ def predict(
         style=style,
     )
     if not options.quiet:
-        if not options.sharding.asked:  # else they are written as jsonl
+        if not (options.sharding.asked or options.clustering.asked):  # whose parts are jsonl
             outputs.remark_on_vectors(no_text=no_text)
         if style is not None and unprompter.preset.wording is None:
             say(

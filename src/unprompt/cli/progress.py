@@ -18,6 +18,7 @@ from unprompt.progress import Advance, no_advance
 
 if TYPE_CHECKING:
     from unprompt.images.selection import Selection
+    from unprompt.output.records import Record
     from unprompt.prediction import Failure, Prediction, WrittenPrompt
 
 FIRST_LINE_S = 10.0
@@ -58,6 +59,22 @@ class Tally:
             self.answered += 1
             self.written += answer.origin == "metadata"
             self.ambiguous += answer.written is not None and answer.written.certainty == "ambiguous"
+
+    def add_record(self, record: Record) -> None:
+        """Counts one answer that was computed elsewhere."""
+        if "error" in record:
+            self.failed += 1
+            self._pictures_named |= record["error"]["kind"] != "no-pictures"
+        else:
+            self.answered += 1
+            self.written += record["origin"] == "metadata"
+            self.ambiguous += record.get("certainty") == "ambiguous"
+
+    def add_before(self, done: int, failed: int) -> None:
+        """Counts what an earlier run did."""
+        self.skipped += done - failed
+        self.failed += failed
+        self._pictures_named |= done > 0
 
     def add_written(self, written: WrittenPrompt | None) -> None:
         """Counts what one file says."""

@@ -28,6 +28,7 @@ class ParquetWriter:
     """Writes the columns of csv with types; missing values are null.
 
     It also has `self_similarity` and, as JSON, `texts`, `candidates` and `votes`; `concepts` is a list of structs.
+    With `position`, a record of a part of a run has that as its first column.
 
     A parquet file can be read only once its footer is written. So it grows beside its final place, as .NAME.part, and
     is put there when it is closed, also after an interruption, with the answers so far. A killed run leaves the old
@@ -36,16 +37,18 @@ class ParquetWriter:
     Raises MissingExtraError, OutputBusyError, or DataError if the file cannot be written.
     """
 
-    def __init__(self, path: str, *, text: bool = False, embedding: bool = False) -> None:
+    def __init__(self, path: str, *, text: bool = False, embedding: bool = False, position: bool = False) -> None:
         with needing("parquet", "a parquet file"):
             import pyarrow
             from pyarrow import parquet
         self._path = plain_place(path, "parquet")
         columns = (*table_columns(text=text, embedding=embedding), "self_similarity", "texts", "candidates", "votes")
+        columns = (*(("position",) if position else ()), *columns)
         words = pyarrow.string()
         concept = pyarrow.struct([("name", words), ("probability", pyarrow.float64()), ("category", words)])
         types = {
             **dict.fromkeys(_NUMBERS, pyarrow.float64()),
+            "position": pyarrow.int64(),
             "concepts": pyarrow.list_(concept),
             "embedding": pyarrow.list_(pyarrow.float32(), EMBEDDING_SIZE),
         }
@@ -58,7 +61,7 @@ class ParquetWriter:
 
     def write(self, record: Record) -> None:
         """Add one record; its row group is written once it is large enough. Raises DataError if that fails."""
-        row = table_row(record) | {"concepts": _concepts(record)}
+        row = table_row(record) | {"concepts": _concepts(record), "position": record.get("position")}
         cells = {name: _readable(row[name]) for name in self._schema.names}
         self._rows.append(cells)
         self._count += 1

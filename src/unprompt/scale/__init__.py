@@ -5,4 +5,20 @@
 - `places.py` is where they meet: a folder that all see, or one in an object store.
 - `banks.py` encodes the prompts of a bank in shards.
 - `listing.py` numbers the pictures; `merging.py` puts the parts into the order of the input.
+- `ray/` is the same run by actors of a Ray cluster, and `predict` for pipelines of Ray Data.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unprompt.scale.ray.datasets import predict as predict
+
+
+def __getattr__(name: str) -> Any:
+    if name != "predict":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from unprompt.scale.ray.datasets import predict  # numpy and Pillow, which claims do without
+
+    return predict

@@ -1,0 +1,98 @@
+"""What the nodes of a cluster have installed, asked before the first picture: every node has to answer alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from unprompt.scale.ray.answerer import Asked
+from unprompt.scale.ray.pool import ClusterError
+
+ANSWER_LIMIT_S = 300.0
+"""How long a node may take: it starts a process and opens the preset, whose models it may have to fetch first."""
+
+_SHOWN = 5
+
+_WORDS = {
+    "python": "Python {there}, here {here}",
+    "unprompt": "unprompt {there}, here {here}",
+    "preset": "the preset is {there}, here {here}",
+    "files": "{there}, which is a file here; pictures have to lie where every node sees them",
+}
+
+Said = Mapping[str, str]
+"""What a node said of itself: "python", "unprompt", "preset", and "files", each a text; "error" if it could not."""
+
+
+def check_nodes(nodes: Sequence[Mapping[str, Any]], asked: Asked, file: str | None) -> None:
+    """Ask every node for its versions and its preset, and whether it sees `file`.
+
+    Raises ClusterError that names each node that differs from this process, and in what.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ask = _ask()
+    questions = (asked.preset_text, asked.preset_file, asked.allow_missing, file)
+    mine = ask(*questions)
+    task = ray.remote(num_cpus=0, max_retries=1)(ask)
+    asking = {
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            *questions
+        ): _shown(node)
+        for node in nodes
+    }
+    ready, late = ray.wait(list(asking), num_returns=len(asking), timeout=ANSWER_LIMIT_S)
+    faults = [f"{asking[reference]} did not answer in {ANSWER_LIMIT_S:.0f} s" for reference in late]
+    for reference in ready:
+        try:
+            said = ray.get(reference)
+        except ray.exceptions.RayError as error:
+            said = {"error": " ".join(str(error).split())[-300:]}
+        faults += differences(asking[reference], said, mine)
+    if faults:
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise ClusterError(
+            f"expected nodes that answer as this process does, found: {'; '.join(faults[:_SHOWN])}{more}; install the "
+            "same there, and begin again"
+        )
+
+
+def differences(node: str, said: Said, mine: Said) -> list[str]:
+    """In what a node differs, a sentence for each."""
+    if "error" in said:
+        return [f"{node}: {said['error']}"]
+    differing = [name for name in mine if said.get(name) != mine[name]]
+    return [f"{node}: {_WORDS[name].format(there=said.get(name), here=mine[name])}" for name in differing]
+
+
+def _shown(node: Mapping[str, Any]) -> str:
+    return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})"
+
+
+def _ask() -> Callable[[str, str, bool, str | None], dict[str, str]]:
+    """A function that Ray sends by its code, not by its name: a node may have another unprompt, or none."""
+
+    def ask(preset_text: str, preset_file: str, allow_missing: bool, file: str | None) -> dict[str, str]:
+        import json
+        import os
+        import platform
+
+        said = {"python": platform.python_version()}
+        try:
+            from unprompt.presets import read_preset
+            from unprompt.unprompter import Unprompter
+            from unprompt.version import __version__
+
+            said["unprompt"] = __version__
+            preset = Unprompter(read_preset(preset_text, preset_file), threads=1, allow_missing=allow_missing)
+            said["preset"] = json.dumps(preset.identity(text=True), sort_keys=True)
+        except ModuleNotFoundError as error:
+            return {"error": f"no module {error.name} for {platform.python_version()}; pip install unprompt there"}
+        except Exception as error:
+            said["preset"] = f"{type(error).__name__}: {error}"
+        if file is not None:
+            said["files"] = f"sees {file}" if os.path.lexists(file) else f"does not see {file}"
+        return said
+
+    return ask
