@@ -33,11 +33,11 @@ def main() -> None:
     rows: dict[str, list[float]] = {"likeliest beam": [], "nearest beam": [], "wording": []}
     started = time.perf_counter()
     for vector in encoder.encode(prompts):
-        cosines = encoder.encode(decoder.sentences(vector[None], BEAMS)[0]) @ vector
+        texts = [sentence.text for sentence in decoder.sentences(vector, BEAMS)]
+        cosines = encoder.encode(texts) @ vector
         rows["likeliest beam"].append(float(cosines[0]))
         rows["nearest beam"].append(float(cosines.max()))
-        (candidates,) = wording.choose(vector[None], [[]])
-        rows["wording"].append(candidates[0].similarity)
+        rows["wording"].append(wording.choose(vector, [])[0].similarity)
     print(f"{len(prompts)} prompts of {chosen.prompts.name}, {time.perf_counter() - started:.0f} s")
     for name, values in rows.items():
         print(f"{name:>15}  {np.mean(values):.4f}")

@@ -71,16 +71,33 @@ def test_the_decoder(decoder: ModelFolder, decoder_run: Path) -> None:
     model = _torch_decoder(decoder_run)
     run = session(decoder.file("model.onnx"), 1)
     vector = SentenceEncoder.embedded().encode(["a red cat", "a moon over a river, oil painting"])
-    tokens = torch.randint(0, 300, (2, 24), generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(2, 300, (2, 24), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        expected = model(tokens, torch.from_numpy(vector))[0].softmax(-1).numpy()
+        logits = model(tokens, torch.from_numpy(vector))[0]
+    logits[..., 0] = -1e4  # a sentence starts once
+    expected = logits.log_softmax(-1).numpy()
     past = np.zeros((2, 2, 2, 2, 0, 16), np.float32)
     for at in range(24):
         inputs = {"tokens": tokens[:, at : at + 1].numpy(), "vector": vector, "past": past}
-        logits, past = run.run(["logits", "present"], inputs)
-        found = torch.from_numpy(logits[:, 0]).softmax(-1).numpy()
+        likeliest, found, past = run.run(["likeliest", "log_probabilities", "present"], inputs)
+        assert found.shape == (2, export.CHOICES)
+        assert (np.diff(found, axis=1) <= 0).all()
+        assert 0 not in likeliest
         # Eight bits a weight: probabilities, which the search ranks by, stay where they were.
-        assert np.abs(found - expected[:, at]).max() <= 5e-3
+        true = np.take_along_axis(expected[:, at], likeliest, axis=1)
+        assert np.abs(np.exp(found) - np.exp(true)).max() <= 5e-3
+
+
+def test_a_decoder_with_sight(seeing_decoder_run: Path, tmp_path: Path) -> None:
+    seeing = Decoder(export_model(str(seeing_decoder_run), tmp_path / "seeing"))
+    names = (seeing_decoder_run / "concepts.txt").read_text().splitlines()
+    assert list(seeing.concepts) == names
+    assert seeing.phrases is not None
+    assert set(names) <= set(seeing.phrases.texts)
+    (vector,) = SentenceEncoder.embedded().encode(["a red cat"])
+    blind, unknown = seeing.sentences(vector, 3), seeing.sentences(vector, 3, concepts={"no such concept": 1.0})
+    assert blind == unknown
+    assert seeing.sentences(vector, 3, concepts=dict.fromkeys(names, 1.0), style="sentence") != blind
 
 
 def test_without_packing_nothing_is_lost(decoder_run: Path, tmp_path: Path) -> None:
@@ -156,9 +173,8 @@ def test_the_preprocessing_travels_along(regressor: ModelFolder) -> None:
 
 
 def test_an_exported_decoder_speaks(decoder: ModelFolder) -> None:
-    vectors = SentenceEncoder.embedded().encode(["a red cat, oil painting", "a blue castle, digital art"])
-    spoken = Decoder(decoder, 1).sentences(vectors, 3)
-    assert all(sentences and all(sentences) for sentences in spoken)
+    for vector in SentenceEncoder.embedded().encode(["a red cat, oil painting", "a blue castle, digital art"]):
+        assert Decoder(decoder).sentences(vector, 3)
 
 
 def test_a_run_of_the_head_alone(regressor_recipe: Path, tmp_path: Path) -> None:
