@@ -22,7 +22,7 @@ class Candidate:
     """A sentence that was offered as the prompt.
 
     `similarity` is the cosine between the sentence's own vector and the fused one. `origin` names its source:
-    "decoder", "edited", "given" or a member's name (`from` in JSON).
+    "decoder", "concepts", "pixels", "given" or a member's name (`from` in JSON).
     """
 
     text: str

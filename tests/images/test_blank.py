@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unprompt.evaluation.calibration import blank_pictures
-from unprompt.images.blank import is_blank
+from unprompt.images.blank import described, is_blank
 from unprompt.images.ref import Pixels
 
 GENERATOR = np.random.default_rng(0)
@@ -46,3 +46,15 @@ def test_one_colour_and_noise_are_nothing(pixels: Pixels) -> None:
 @pytest.mark.parametrize("pixels", [circle(256), circle(1024), gradient(256), gradient(9), gradient(5)])
 def test_whatever_has_a_shape_is_something(pixels: Pixels) -> None:
     assert not is_blank(pixels)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "text"),
+    [
+        (grey(40, 60), "a plain grey background"),
+        (np.full((9, 9, 3), (38, 84, 215), np.uint8), "a plain blue background"),
+        (noise(64, 64), "grey noise"),
+    ],
+)
+def test_nothing_in_words(pixels: Pixels, text: str) -> None:
+    assert described(pixels) == text

@@ -14,7 +14,7 @@ from unprompt.answer.confidence import Calibration, fitted_to
 from unprompt.answer.fusing import fuse, fuse_concepts
 from unprompt.answer.style import check_style
 from unprompt.answer.wording import Wording
-from unprompt.images.blank import is_blank
+from unprompt.images.blank import described, is_blank
 from unprompt.images.decode import Picture
 from unprompt.members.device_room import Turns
 from unprompt.members.opening import open_members
@@ -96,8 +96,12 @@ class Answering:
 
     def answer(self, picture: Picture, votes: tuple[Vote, ...], top: int, style: Style | None = None) -> Prediction:
         """The prediction of a picture from its votes, with up to `top` candidates; 0: without words."""
-        fused = self.fused(votes)
-        candidates = self._candidates(fused, votes, style) if top else ()
+        fused, blank = self.fused(votes), is_blank(picture.pixels)
+        if blank and self.preset.wording is not None:  # whatever a decoder says of nothing is invented
+            votes = tuple(replace(vote, concepts=()) for vote in votes)
+            candidates = self._plain(fused, described(picture.pixels)) if top else ()
+        else:
+            candidates = self._candidates(fused, votes, style) if top else ()
         votes = tuple(map(_shortened, votes))
         return Prediction(
             source=picture.source,
@@ -109,7 +113,7 @@ class Answering:
             votes=votes,
             written=picture.written,
             model=self._model(self._identities(with_words=top > 0), words=top > 0, style=style),
-            confidence=self._confidence(picture, fused, votes),
+            confidence=self._confidence(fused, votes, blank=blank),
             concepts=fuse_concepts(votes),
         )
 
@@ -151,10 +155,15 @@ class Answering:
         lone = votes[0].text_similarity if self.preset.wording is None and len(votes) == 1 else None
         return candidates[0].similarity if lone is None else lone
 
-    def _confidence(self, picture: Picture, fused: Vector, votes: Sequence[Vote]) -> Confidence | None:
+    def _plain(self, fused: Vector, text: str) -> tuple[Candidate, ...]:
+        """The description of a picture of nothing as the only candidate."""
+        (vector,) = self.encoder.encode([text])
+        return (Candidate(text, float(vector @ fused), "pixels"),)
+
+    def _confidence(self, fused: Vector, votes: Sequence[Vote], *, blank: bool) -> Confidence | None:
         if self._calibration is None or not self._is_calibrated or not _has_vector(votes):
             return None
-        return self._calibration.confidence(fused, votes, blank=is_blank(picture.pixels))
+        return self._calibration.confidence(fused, votes, blank=blank)
 
     @functools.cached_property
     def _is_calibrated(self) -> bool:

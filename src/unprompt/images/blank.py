@@ -12,6 +12,28 @@ FLAT = 8.0
 GRAINY = 0.16
 """A picture of whose variation less is left in the mean colours of 8 x 8 parts: grains of up to 4 pixels of 256."""
 
+COLOURS = {
+    "black": (0, 0, 0),
+    "dark grey": (64, 64, 64),
+    "grey": (128, 128, 128),
+    "light grey": (200, 200, 200),
+    "white": (255, 255, 255),
+    "red": (220, 30, 30),
+    "orange": (245, 140, 20),
+    "brown": (110, 70, 35),
+    "beige": (235, 215, 175),
+    "yellow": (245, 225, 40),
+    "green": (40, 160, 60),
+    "dark green": (10, 70, 30),
+    "turquoise": (60, 200, 190),
+    "light blue": (150, 200, 240),
+    "blue": (40, 80, 220),
+    "dark blue": (15, 25, 90),
+    "purple": (130, 50, 170),
+    "pink": (245, 150, 190),
+}
+"""Colours as people name them, in sRGB."""
+
 _PARTS = 8
 _SIDE = 256
 
@@ -25,6 +47,14 @@ def is_blank(pixels: Pixels) -> bool:
     small = pixels[::step, ::step].astype(np.float32)
     whole = _variation(small.reshape(-1, 3))
     return whole < FLAT or _variation(_means(small)) < GRAINY * whole
+
+
+def described(pixels: Pixels) -> str:
+    """A picture of nothing in words: its colour, and whether it is plain or noise."""
+    colours = pixels.reshape(-1, 3).astype(np.float32)
+    mean = colours.mean(axis=0) if len(colours) else np.zeros(3)
+    name = min(COLOURS, key=lambda name: float(np.square(mean - COLOURS[name]).sum()))
+    return f"a plain {name} background" if _variation(colours) < FLAT or not len(colours) else f"{name} noise"
 
 
 def _means(pixels: np.ndarray) -> np.ndarray:
