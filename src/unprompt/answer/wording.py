@@ -35,6 +35,8 @@ GROUND, SUBJECT, FLUENCY = 0.3, 0.1, 0.1
 """What a text's ground, its subject's and its fluency are worth beside its cosine with the fused vector."""
 UNKNOWN = 0.05
 """The ground of a word that is no concept of the model: it may be right, but nothing says so."""
+TEMPLATES = ("relate to keywords", "in the style of.", "in the style of,")
+"""What prompts made by a template say, of which the decoder has read hundreds, and ends that lead nowhere."""
 TAGS, LEAST_TAG = 16, 0.12
 """The most tags, and the least probability of one."""
 
@@ -116,7 +118,9 @@ class Wording:
         if self._style == "tags" and (tags := _tags(concepts)):
             yield _Draft(tags, "concepts")
             return
-        for sentence in self._decoder.sentences(fused, BEAMS, concepts=seen, style=self._style)[:ENCODED]:
+        sentences = self._decoder.sentences(fused, BEAMS, concepts=seen, style=self._style)
+        whole = [sentence for sentence in sentences if not _is_template(sentence.text)]
+        for sentence in (whole or sentences)[:ENCODED]:
             text = _as_tags(sentence.text) if self._style == "tags" else sentence.text
             yield _Draft(_fitting(text), "decoder", sentence.fluency)
 
@@ -169,6 +173,10 @@ def _extended(text: str, vector: Vector, fused: Vector, phrases: Phrases, seen: 
         said |= phrases.stems[new[best]]
         found.append(text)
     return found
+
+
+def _is_template(text: str) -> bool:
+    return any(template in f"{text}." for template in TEMPLATES)
 
 
 def _tags(concepts: Sequence[Concept]) -> str:
