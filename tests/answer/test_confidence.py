@@ -94,6 +94,7 @@ def test_a_calibration_holds_for_its_members_and_models_alone(tmp_path: Path) ->
     known = fitted_to(preset, {"vit": "a1"}, folder)
     assert known == fitted_to(read_preset(PRESET + 'style = "tags"\n', "b.toml"), {"vit": "a1"}, folder)
     assert known != fitted_to(preset, {"vit": "a2"}, folder)
+    assert known == fitted_to(preset, {"vit": "a1", "all-MiniLM-L6-v2.unprompt": "stored otherwise"}, folder)
     seen_whole = read_preset(PRESET.replace("[[members]]", "[[members]]\nviews = ['whole']"), "c.toml")
     assert known != fitted_to(seen_whole, {"vit": "a1"}, folder)
     assert known != fitted_to(preset, {"vit": "a1"}, tiny_models.codebook(tmp_path / "book.tiny"))

@@ -17,7 +17,7 @@ import numpy as np
 from unprompt.answer.codebook import Codebook, check_codebook
 from unprompt.errors import UnknownNameError
 from unprompt.models.store.folder import ModelFolder
-from unprompt.models.store.registry import find_model
+from unprompt.models.store.registry import SENTENCE_ENCODER, find_model
 from unprompt.prediction import Confidence, Vector, Vote
 from unprompt.presets import ConfidenceSpec, Preset
 from unprompt.text.products import products
@@ -108,11 +108,12 @@ def estimated(mean: float, weights: Mapping[str, tuple[float, float, float]], fo
 def fitted_to(preset: Preset, identities: Mapping[str, str], reference: ModelFolder) -> str:
     """A short hash of all that a calibration depends on: members and weights, models, drawing, the codebook looked at.
 
-    How answers are worded does not change it.
+    Neither how answers are worded nor how the sentence encoder is stored changes it: its vectors stay what they are.
     """
+    models = {name: known for name, known in identities.items() if name != SENTENCE_ENCODER}
     members = [asdict(member) for member in preset.members]
     drawing = None if preset.codebook is None else asdict(preset.codebook)
-    known: dict[str, Any] = {"members": members, "drawing": drawing, "models": dict(identities)}
+    known: dict[str, Any] = {"members": members, "drawing": drawing, "models": models}
     known["reference"] = {reference.name: reference.identity()}
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
 

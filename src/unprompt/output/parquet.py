@@ -116,7 +116,7 @@ class ParquetWriter:
 
 def _concepts(record: Record) -> list[Record] | None:
     found = record.get("concepts")
-    return None if found is None else [concept | {"name": _readable(concept["name"])} for concept in found]
+    return None if found is None else [{key: _readable(value) for key, value in each.items()} for each in found]
 
 
 def _readable(cell: Any) -> Any:
