@@ -258,11 +258,12 @@ def _hub_state(address: str) -> tuple[Reach, str]:
         return "not asked: the network is off", ""
     from huggingface_hub import get_session
 
+    session = get_session()
     answered: list[str] = []
 
     def ask() -> None:
         try:
-            get_session().head(address, timeout=HUB_S)
+            session.head(address, timeout=HUB_S)
             answered.append("")
         except Exception as error:  # errors of the hub's HTTP client have no common class
             answered.append(first_line(error) or type(error).__name__)

@@ -13,7 +13,7 @@ from cli.conftest import Run
 from web_servers import PRIVATE, never_accepting
 
 from unprompt import diagnosis
-from unprompt.diagnosis import diagnose, readiness
+from unprompt.diagnosis import readiness
 from unprompt.presets import load_preset, preset_names
 
 
@@ -39,9 +39,10 @@ def test_as_json(unprompt: Callable[..., Run]) -> None:
 
 
 def test_a_hub_that_answers_whatever_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "HUB_S", 60)
     with hub_server.serving(hub_server.Hub({})) as address:
         hub_server.ask_hub_at(address, tmp_path, monkeypatch)
-        hub = diagnose().hub
+        hub = diagnosis._hub()
     assert (hub.state, hub.fault, hub.address, hub.cache) == ("reachable", "", address, str(tmp_path / "hub"))
 
 

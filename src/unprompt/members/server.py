@@ -33,7 +33,7 @@ _LICENCE = "its model's own"
 class ServerOptions:
     """Which server is asked, for what and how.
 
-    `tags` is another member, {kind = "tagger", model = NAME, ...}, whose text fills the instruction's field {tags}.
+    `tags` is a tagger, {model = NAME, ...}, or a member of another `kind`, whose text fills the instruction's {tags}.
     `api_key_env` names the environment variable that holds the key; the key itself stands in no preset. `instruction`
     is a name or a .txt file. `side` is the longer side, in pixels, to which a picture is reduced. `timeout_s` is the
     time for one picture with all tries. `extra` are fields of a question beyond these, such as {top_k = 1}; `without`
