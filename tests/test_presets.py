@@ -36,6 +36,17 @@ def test_every_preset_of_the_package_is_sound() -> None:
         assert sum(member.weight for member in preset.members) == pytest.approx(1)
 
 
+def test_presets_say_how_good_they_are_or_that_nobody_knows() -> None:
+    others = [load_preset(name) for name in preset_names() if name != "embedded"]
+    assert all("not measured here" in preset.score for preset in others)
+    assert all(preset.memory_gb > 0 for preset in others if preset.name in ("quick", "caption", "vlm", "max"))
+
+
+def test_only_what_says_so_asks_a_server() -> None:
+    asking = [name for name in preset_names() if any(spec.kind == "server" for spec in load_preset(name).members)]
+    assert asking == ["vlm"]
+
+
 def test_embedded_needs_no_extra() -> None:
     assert load_preset("embedded").requires == ()
 
