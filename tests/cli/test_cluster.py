@@ -1,4 +1,3 @@
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,6 @@ from ray_clusters import cluster, ray  # noqa: F401 - fixtures
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return kills.make_pictures(tmp_path_factory.mktemp("pictures"), 20)
-
-
-def records_in(*paths: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.ray
@@ -32,9 +27,8 @@ def test_a_cluster_gives_the_records_of_one_process_and_goes_on(
 
     assert first.code == 3, first.err
     assert "20 pictures on a cluster of 1 node" in first.err
-    found = sorted(records_in(*(tmp_path / "out" / "parts").iterdir()), key=lambda record: record["position"])
-    assert [record.pop("position") for record in found] == list(range(20))
-    assert found == records_in(tmp_path / "one.jsonl")
+    assert unprompt("merge", tmp_path / "out", "-o", tmp_path / "merged.jsonl").code == 3
+    assert (tmp_path / "merged.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
 
     again = unprompt(*on_cluster)
     assert again.code == 3
@@ -55,6 +49,8 @@ def test_a_cluster_gives_the_records_of_one_process_and_goes_on(
         (["-o", "OUT", "--cluster", "ray", "--parts", "csv"], "expected --parts jsonl, parquet, webdataset, found csv"),
         (["-o", "OUT", "--cluster", "ray", "--format", "csv"], "give it to 'unprompt merge', or use --parts"),
         (["-o", "OUT", "--cluster", "ray", "--failures", "f.jsonl"], "omit --sidecar, --vectors and --failures"),
+        (["-o", "s3://bucket/out", "--cluster", "ray"], "expected a folder here, where the command writes"),
+        (["-o", "OUT", "--cluster", "ray", "--shards", "2", "--shard", "0"], "omit --shards and --shard"),
         (["-o", "PICTURES", "--cluster", "ray"], "expected a new or empty folder"),
         (["-", "-o", "OUT", "--cluster", "ray"], "expected pictures that every worker can list, found -"),
     ],

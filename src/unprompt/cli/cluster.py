@@ -16,6 +16,7 @@ from unprompt.cli.progress import Steps, Tally, interruptible, shown
 from unprompt.cli.sharding import check_repeatable
 from unprompt.cli.terminal import say, say_passed_over
 from unprompt.errors import DataError
+from unprompt.locations.address import is_remote
 
 if TYPE_CHECKING:
     from unprompt.images.selection import Selection
@@ -92,6 +93,11 @@ class ClusterOptions:
             raise DataError(f"expected --parts {', '.join(FORMS)}, found {self.parts}")
         if outputs.output is None:
             raise DataError("a cluster's answers need a folder for their parts; add -o FOLDER")
+        if is_remote(outputs.output):
+            raise DataError(
+                f"expected a folder here, where the command writes what actors send, found {outputs.output}; upload "
+                "the parts when all are done"
+            )
         if outputs.sidecar or outputs.vectors is not None or outputs.failures is not None:
             raise DataError(
                 "a cluster writes records alone; omit --sidecar, --vectors and --failures (--embedding adds vectors)"
