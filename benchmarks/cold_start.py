@@ -94,10 +94,10 @@ def main() -> None:
     for entry in series:
         table.add_row(
             entry.name,
-            beside(entry.seconds, yardstick and yardstick.seconds, "{:.2f}"),
+            beside(entry.seconds, None if yardstick is None else yardstick.seconds, "{:.2f}"),
             f"{min(entry.seconds):.2f} to {max(entry.seconds):.2f}",
-            beside(entry.processor_s, yardstick and yardstick.processor_s, "{:.2f}"),
-            beside(entry.peak_mb, yardstick and yardstick.peak_mb, "{:.0f} MB"),
+            beside(entry.processor_s, None if yardstick is None else yardstick.processor_s, "{:.2f}"),
+            beside(entry.peak_mb, None if yardstick is None else yardstick.peak_mb, "{:.0f} MB"),
         )
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -10,20 +9,13 @@ import numpy.typing as npt
 
 from unprompt.errors import ModelError, needing
 from unprompt.models.regressors.onnx import folder_session
+from unprompt.models.regressors.seen import Seen
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.image_model import ONNX_WEIGHTS, TORCH_WEIGHTS, concept_names
-from unprompt.prediction import EMBEDDING_SIZE, Vector
+from unprompt.prediction import EMBEDDING_SIZE
 
 if TYPE_CHECKING:
     import onnxruntime
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What a model sees in pictures: unit vectors (batch, 384), and probabilities of its concepts (batch, concepts)."""
-
-    vectors: Vector
-    concepts: npt.NDArray[np.float32]
 
 
 class Engine(Protocol):

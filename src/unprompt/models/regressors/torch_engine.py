@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from unprompt.models.networks.device import GPU_BATCH, OnDevice, ShrinkingBatches
-from unprompt.models.regressors.engine import Seen
+from unprompt.models.regressors.seen import Seen
 from unprompt.models.regressors.torch_folder import load_network
 from unprompt.models.store.folder import ModelFolder
 from unprompt.prediction import EMBEDDING_SIZE
