@@ -48,6 +48,8 @@ from unprompt.training.regressor import build_network, build_start, preprocessin
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
 CLIP_MERGES_END = 49152 - 256 - 2 + 1
 
+PHRASES_LIMIT = 2_200
+"""The most phrases beside a decoder, most frequent first: each takes 0.4 kB."""
 WIDE = 1024
 """The least columns of the sentence encoder's matrices that are stored in 8 bits: the first of each feed-forward."""
 CHOICES = 32
@@ -200,7 +202,7 @@ def _phrases(weights: Path, folder: Path) -> Phrases:
     concepts = (folder / CONCEPTS).read_text(encoding="utf-8").splitlines() if (folder / CONCEPTS).is_file() else []
     known = {stem for name in concepts for stem in content_stems(name)}
     kept = tuple(dict.fromkeys([*(text for text in texts if not known or content_stems(text) <= known), *concepts]))
-    return Phrases(kept, SentenceEncoder.embedded().encode(kept))
+    return Phrases(kept[:PHRASES_LIMIT], SentenceEncoder.embedded().encode(kept[:PHRASES_LIMIT]))
 
 
 class Sight(nn.Module):
