@@ -1,8 +1,11 @@
 """Which words of an answer count as right."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from unprompt.evaluation.words import content_stems, score_words
+from unprompt.text.content_words import stem
 
 
 def test_function_words_and_short_words_do_not_count() -> None:
@@ -48,3 +51,14 @@ def test_the_subject_is_the_noun_of_the_first_phrase(answer: str, subject: str) 
     found = {word: score_words(answer, [word]) for word in ("owl", "painting", "cat", "barn", "owls")}
     right = {word for word, score in found.items() if score is not None and score.subject}
     assert content_stems(" ".join(right)) == content_stems(subject)
+
+
+def test_stems_do_not_depend_on_other_threads() -> None:
+    words = [
+        f"{start}{end}" for start in ("paint", "run", "nation", "beauti") for end in ("ing", "s", "al", "fully", "ed")
+    ]
+    texts = [" ".join([*words[place:], *words[:place], f"number{place}ing"]) for place in range(len(words))] * 20
+    expected = [content_stems(text) for text in texts]
+    stem.cache_clear()
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(content_stems, texts)) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Callable, Sequence
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -22,6 +23,8 @@ where whether which while who whom whose why will with within without would yet 
 """
 _FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 """Words that say how others belong together, not what is in a picture."""
+
+_STEMMING = threading.Lock()
 
 _PREPOSITION_LIST = """
 about above across against along among around at behind below beneath beside between by during for from in inside
@@ -66,7 +69,9 @@ def is_function_word(word: str) -> bool:
 @functools.lru_cache(100_000)
 def stem(word: str) -> str:
     """The stem of a word in lower case."""
-    return _stemmer()(word)
+    # A stemmer keeps the word that it works on: two threads in one give wrong stems, or an IndexError.
+    with _STEMMING:
+        return _stemmer()(word)
 
 
 @functools.cache
