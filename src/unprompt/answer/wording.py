@@ -23,15 +23,15 @@ from unprompt.text.tokenizers import CLIP_CONTENT_TOKENS, cut_to_tokens, load_me
 BEAMS = 8
 ENCODED = 6
 """The likeliest of the decoder's texts, whose vectors are compared with the fused one."""
-STARTS, ADDITIONS = 2, 4
+STARTS, ADDITIONS = 4, 5
 """The nearest texts to which phrases are added, and how many are at most."""
 SHARE = 0.25
 """The estimated share of a phrase in a text's vector, v + SHARE * phrase."""
-LEAST_GAIN = 0.004
+LEAST_GAIN = 0.003
 """The least estimated gain in cosine for which a phrase is added: a longer prompt has to be worth reading."""
-LEAST_GROUND = 0.05
+LEAST_GROUND = 0.02
 """The least ground of a phrase: what is not seen is not added."""
-GROUND, SUBJECT, FLUENCY = 0.3, 0.1, 0.1
+GROUND, SUBJECT, FLUENCY = 0.2, 0.1, 0.05
 """What a text's ground, its subject's and its fluency are worth beside its cosine with the fused vector."""
 UNKNOWN = 0.05
 """The ground of a word that is no concept of the model: it may be right, but nothing says so."""
