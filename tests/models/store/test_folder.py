@@ -12,7 +12,7 @@ from unprompt.errors import ModelError
 from unprompt.models.store.folder import ModelFolder, file_sha256
 
 HASH = "0123456789abcdef" * 4
-FILES = ("model.onnx", "tokenizer.json", "words.npy", "words.txt")
+FILES = ("model.onnx", "tokenizer.json")
 
 
 @pytest.fixture
