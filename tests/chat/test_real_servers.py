@@ -17,22 +17,26 @@ import services
 import tiny_models
 from chat_servers import client, pixels
 
+from unprompt.bank.building import build_bank
 from unprompt.chat.cleaning import clean
 from unprompt.chat.encoded import data_uri
 from unprompt.chat.server import ChatError
 from unprompt.serve.settings import Settings
+from unprompt.towers.embedded import EmbeddedPair
 
 SECRET = "a-key-of-the-tests-0123456789"
 PATIENCE_S = 600
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Running]:
+def service(tmp_path_factory: pytest.TempPathFactory, towers: EmbeddedPair) -> Iterator[services.Running]:
     folder = tmp_path_factory.mktemp("service")
     preset = tiny_models.preset(folder / "tiny.toml", tiny_models.regressor(folder / "linear.tiny"))
     keys = folder / "keys.txt"
     keys.write_text(f"tests {SECRET}\n")
-    with services.running(Settings(preset=str(preset), keys=str(keys))) as running:
+    build_bank(["a red fox"], folder / "one.bank", towers)
+    settings = Settings(preset=str(preset), api_key_file=str(keys), bank=str(folder / "one.bank"))
+    with services.running(settings) as running:
         yield running
 
 

@@ -68,7 +68,7 @@ def test_show_says_what_is_missing_and_ends_well(unprompt: Unprompt, lacking: Pa
     assert unprompt("presets", "show", lacking, "--toml").out == lacking.read_text()
 
 
-@pytest.mark.parametrize("name", ["embedded", "published", "light", "neighbours", "best"])
+@pytest.mark.parametrize("name", ["embedded", "quick", "caption", "max", "published", "light", "neighbours", "best"])
 def test_every_preset_of_the_package_is_shown(
     unprompt: Unprompt, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
