@@ -15,6 +15,10 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from object_stores import ObjectStore
+
     from unprompt.towers.embedded import EmbeddedPair
 
 # A shell that runs a script starts `command &` deaf to SIGINT, and what the tests start inherits that.
@@ -52,6 +56,39 @@ def shared(root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data folder {folder}: set UNPROMPT_SHARED to where it is")
     return folder
+
+
+@pytest.fixture(scope="session")
+def running_store() -> "Iterator[ObjectStore]":
+    """A real object store on loopback; ask for `store`."""
+    from object_stores import object_store
+
+    from unprompt.locations import remote
+
+    with object_store() as store:
+        remote.forget_clients()
+        yield store
+    remote.forget_clients()
+
+
+@pytest.fixture
+def store(running_store: "ObjectStore") -> "Iterator[ObjectStore]":
+    """The store, with the empty bucket "pictures" and nothing wrong, to which this process is led."""
+    from object_stores import led_to
+
+    running_store.empty()
+    with led_to(running_store.endpoint):
+        yield running_store
+
+
+@pytest.fixture
+def fresh_clients(store: "ObjectStore") -> "Iterator[None]":
+    """Clients of the test's own, for one that changes what they are made of; making one takes half a second."""
+    from unprompt.locations import remote
+
+    remote.forget_clients()
+    yield
+    remote.forget_clients()
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,8 @@ def write_errors(path: FilePath, then: str | None = None) -> Iterator[None]:
 def _advice(path: str, error: OSError) -> str:
     if error.errno in _FULL:
         return "free some space and run it again, with --resume if the command has it"
+    if "://" in path:
+        return "expected a path on this machine, found an address; only answers and metadata are written to stores"
     if error.errno == errno.ENOENT:
         folder = os.path.dirname(path) or "."
         return f"expected an existing folder, found no {printable(folder)}; make it first"

@@ -15,7 +15,7 @@ from unprompt.answer.memory import Answers, RecentAnswers
 from unprompt.answer.style import check_style
 from unprompt.errors import PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
-from unprompt.images.reading import read_ahead, takes_too_much
+from unprompt.images.reading import fetched_ahead, read_ahead, takes_too_much
 from unprompt.images.ref import ImageRef, Input
 from unprompt.images.sources import image_refs
 from unprompt.members.member import Member
@@ -170,7 +170,8 @@ class Unprompter:
             return replace(item, source=ref.source) if isinstance(item, Prediction) else item
 
         decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
-        pictures = read_ahead(image_refs(inputs), read, threads=decoders, ahead=batch_size + 2 * decoders)
+        refs = fetched_ahead(image_refs(inputs))
+        pictures = read_ahead(refs, read, threads=decoders, ahead=batch_size + 2 * decoders)
         return self._answers(pictures, batch_size, words, answers)
 
     def score(self, picture: Input, prompts: Sequence[str]) -> tuple[Candidate, ...]:

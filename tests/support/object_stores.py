@@ -33,19 +33,18 @@ class ObjectStore:
     busy: Counter[str] = field(default_factory=Counter)
     """How often SLOW_DOWN is answered at a path before the store works."""
     ignores_conditions: bool = False
+    refuses_writes_below: str = "/nothing/"
 
     def empty(self) -> None:
         """Leave nothing but an empty bucket, nothing wrong and nothing counted."""
         from moto.s3.models import s3_backends
-
-        from unprompt.locations import remote
 
         s3_backends["123456789012"]["aws"].reset()
         self.put({})
         for record in (self.asked, self.slow_s, self.refused, self.busy):
             record.clear()
         self.ignores_conditions = False
-        remote.forget_clients()
+        self.refuses_writes_below = "/nothing/"
 
     def put(self, objects: dict[str, bytes], bucket: str = "pictures") -> None:
         """Put objects into a bucket, without a request."""
@@ -64,7 +63,7 @@ class ObjectStore:
         found = s3_backends["123456789012"]["aws"].get_object(bucket, key)
         return None if found is None else found.value
 
-    def keys(self, bucket: str = "pictures") -> list[str]:
+    def names(self, bucket: str = "pictures") -> list[str]:
         """The keys of all objects."""
         from moto.s3.models import s3_backends
 
@@ -77,7 +76,7 @@ class ObjectStore:
 
 @contextlib.contextmanager
 def object_store() -> Iterator[ObjectStore]:
-    """An empty store, and this process's environment, which leads to it."""
+    """An empty store on this machine; `led_to` leads the process there."""
     pytest.importorskip("s3fs")
     server = pytest.importorskip("moto.server")
     from moto.moto_api._internal import moto_api_backend
@@ -95,8 +94,7 @@ def object_store() -> Iterator[ObjectStore]:
     thread.start()
     store.endpoint = f"http://127.0.0.1:{listening.server_port}"
     try:
-        with led_to(store.endpoint):
-            yield store
+        yield store
     finally:
         listening.shutdown()
         thread.join()
@@ -106,16 +104,12 @@ def object_store() -> Iterator[ObjectStore]:
 @contextlib.contextmanager
 def led_to(endpoint: str) -> Iterator[None]:
     """The clients of this process ask the store at an endpoint, with credentials of its kind."""
-    from unprompt.locations import remote
-
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(endpoint).items():
             patch.setenv(name, value)
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "FSSPEC_S3_ANON"):
             patch.delenv(name, raising=False)
-        remote.forget_clients()
         yield
-        remote.forget_clients()
 
 
 def environment(endpoint: str) -> dict[str, str]:
@@ -144,8 +138,9 @@ def _guarded(
             is_busy = store.busy[path] > 0
             store.busy[path] -= is_busy
         time.sleep(store.slow_s.get(path, 0))
-        if is_busy or path in store.refused:
-            status, body = SLOW_DOWN if is_busy else store.refused[path]
+        is_shut = environ["REQUEST_METHOD"] == "PUT" and path.startswith(store.refuses_writes_below)
+        if is_busy or is_shut or path in store.refused:
+            status, body = SLOW_DOWN if is_busy else DENIED if is_shut else store.refused[path]
             start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]
         if store.ignores_conditions:

@@ -15,7 +15,7 @@ import typer
 from unprompt.cli.cluster import ClusterOptions, answer_on_cluster
 from unprompt.cli.interrupts import Interrupts
 from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
-from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened
+from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened, placed_outputs
 from unprompt.cli.progress import Steps, Tally, are_many, counted, interruptible, shown
 from unprompt.cli.sharding import ShardOptions
 from unprompt.cli.shares import Answer, Predict, Share, answer_shards
@@ -54,6 +54,9 @@ def answer(
     read_beside: bool = True,
 ) -> int:
     """Answers all pictures, those that an interrupted run answered from its journal; returns the exit code."""
+    from unprompt.images.sources import check_stores
+
+    check_stores(options.pictures.paths)
     asked: dict[str, Any] = {"text": text, "top": top, "ignore_metadata": ignore_metadata, "read_beside": read_beside}
     if options.clustering.asked:
         return answer_on_cluster(
@@ -71,7 +74,7 @@ def answer(
     model = unprompter.identity(text=text)
 
     def run(outputs: OutputOptions, share: Share) -> int:
-        with kept_answers(outputs, model, **asked) as answers:
+        with kept_answers(outputs, model, **asked) as answers, placed_outputs(outputs) as placed:
             share.begin(answers)
             predict = functools.partial(
                 unprompter.predict,
@@ -80,7 +83,7 @@ def answer(
                 **asked,
                 **options.pictures.limits,
             )
-            return _answer_all(replace(options, outputs=outputs), share, share.around(predict), phrasing)
+            return _answer_all(replace(options, outputs=placed), share, share.around(predict), phrasing)
 
     if options.sharding.asked:
         decides = {**asked, "phrasing": phrasing and phrasing.identity}

@@ -12,7 +12,7 @@ import typer
 
 from unprompt.cli.bank_shards import encode_shards, vectors_in
 from unprompt.cli.clip_options import ClipOptions
-from unprompt.cli.options import Licence, Offline, Quiet, SkipBad, TextThreads, option_groups
+from unprompt.cli.options import Licence, Offline, Quiet, SkipBad, TextThreads, on_this_machine, option_groups
 from unprompt.cli.progress import Steps
 from unprompt.cli.sharding import ShardOptions
 from unprompt.cli.terminal import say
@@ -43,7 +43,9 @@ def build(
             help="A .txt with one prompt per line, or pictures with their prompts as 'unprompt data' reads them.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="BANK", help="The folder of the bank.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=on_this_machine, metavar="BANK", help="The folder of the bank.")
+    ],
     clip: ClipOptions,
     numbers: Annotated[
         Literal["float16", "int8"],

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.options import Licence, Quiet, TextThreads
+from unprompt.cli.options import Licence, Quiet, TextThreads, on_this_machine
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import say
 from unprompt.cli.vectors import VectorCache, kept_vectors
@@ -29,7 +29,10 @@ def build(
             help="A .txt with one prompt per line, or pictures with their prompts and captions: see 'unprompt data'.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model folder to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", callback=on_this_machine, metavar="FOLDER", help="The model folder to write."),
+    ],
     size: Annotated[
         int, typer.Option("--size", metavar="N", min=1, help="Vectors that stand for all texts, 384 bytes each.")
     ] = 2000,

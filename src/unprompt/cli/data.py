@@ -10,7 +10,7 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
-from unprompt.cli.options import JsonFile, Quiet, SkipBad, TextThreads
+from unprompt.cli.options import JsonFile, Quiet, SkipBad, TextThreads, on_this_machine
 from unprompt.cli.progress import Steps
 from unprompt.cli.vectors import VectorCache, kept_vectors
 from unprompt.errors import DataError, MissingExtraError
@@ -30,6 +30,7 @@ Output: TypeAlias = Annotated[
     typer.Option(
         "--output",
         "-o",
+        callback=on_this_machine,
         metavar="FILE",
         help="The file for what is kept. A .txt holds the prompts only; a .jsonl, beside or above the pictures, their "
         "records; a .tar the pictures too.",
@@ -201,6 +202,7 @@ def split(
         typer.Option(
             "--output",
             "-o",
+            callback=on_this_machine,
             metavar="FOLDER",
             help="The folder for train and val: .txt for a text file, .jsonl for pictures in or below it, or .tar.",
         ),

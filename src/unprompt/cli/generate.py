@@ -11,7 +11,7 @@ import typer
 
 from unprompt.cli.data_tables import say_faults
 from unprompt.cli.interrupts import Interrupts
-from unprompt.cli.options import Offline, Quiet, SkipBad
+from unprompt.cli.options import Offline, Quiet, SkipBad, on_this_machine
 from unprompt.cli.progress import Tally, interruptible, shown
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_SOME_FAILED, MissingExtraError
@@ -43,7 +43,7 @@ def generate(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="The folder for the pairs."),
+        typer.Option("--output", "-o", callback=on_this_machine, metavar="FOLDER", help="The folder for the pairs."),
     ],
     model: Annotated[
         str,

@@ -6,15 +6,17 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from unprompt.cli.interrupts import Interrupts
-from unprompt.cli.options import AnswerFormat, NoBeside, Paths, Quiet, unless_dash
+from unprompt.cli.options import AnswerFormat, NoBeside, Paths, Quiet, on_this_machine, unless_dash
 from unprompt.cli.progress import Tally, are_many, counted, interruptible, shown
 from unprompt.cli.terminal import columns, quiet_pipe, say, say_failure, writing
 from unprompt.errors import DataError, PictureError
+from unprompt.locations.address import is_remote
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
@@ -158,6 +160,7 @@ def _copy_all(paths: list[str], folder: str, *, quiet: bool) -> int:
         tally.answered += 1
         return None
 
+    on_this_machine(Path(folder))
     check_outside(folder, paths)
     return _ended(_for_all(paths, copy, quiet=quiet), paths, "copied", quiet=quiet)
 
@@ -186,10 +189,15 @@ def _save_graph(paths: list[str], path: str) -> None:
 def _for_all(paths: list[str], work: _Work, *, quiet: bool, bar: bool = True) -> Tally:
     """Does the work on each picture, says what fails, and shows how far it is."""
     from unprompt.images.selection import readable
-    from unprompt.images.sources import image_refs
+    from unprompt.images.sources import check_stores, image_refs
 
+    check_stores(paths)
     tally = Tally()
     refs = (ref for ref in image_refs(paths, selection=readable()))
+    if any(map(is_remote, paths)):  # decoding, of which this is a part, is not imported otherwise
+        from unprompt.images.reading import fetched_ahead
+
+        refs = (ref for ref in fetched_ahead(refs))
     is_watched = not quiet and are_many(paths)
     with (
         interruptible(tally, ""),

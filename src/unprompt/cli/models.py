@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unprompt.cli.options import Licence, Offline, Quiet
+from unprompt.cli.options import Licence, Offline, Quiet, on_this_machine
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import add_row, new_table, report, say, show
 from unprompt.cli.train import training
@@ -191,7 +191,13 @@ def convert(
     ] = "",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="The model folder. Default: one in the models folder."),
+        typer.Option(
+            "--output",
+            "-o",
+            callback=on_this_machine,
+            metavar="FOLDER",
+            help="The model folder. Default: one in the models folder.",
+        ),
     ] = None,
     name: Annotated[
         str,
@@ -227,7 +233,10 @@ def soup(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN", help="Folders of training runs with the same network and head.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model folder to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", callback=on_this_machine, metavar="FOLDER", help="The model folder to write."),
+    ],
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Add a run only if the mean then scores no less on validation data.")
     ] = False,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_origin
 
 import typer
 
 from unprompt.cli.terminal import say_passed_over
+from unprompt.errors import DataError
 from unprompt.output.formats import FORMATS, find_format
 from unprompt.prediction import Style
 
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from unprompt.images.selection import Selection
     from unprompt.images.web.limits import WebLimits
     from unprompt.prediction import Failure
+
+
+_ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")
+"""As a path has it, in which // is one /. The name of a drive is a single letter."""
 
 
 def option_groups(command: Callable[..., None]) -> Callable[..., None]:
@@ -81,11 +88,22 @@ def unless_dash(output: str | None) -> str | None:
     return None if output == "-" else output
 
 
+def on_this_machine(output: Path | None) -> Path | None:
+    """The folder to write. Raises DataError for an address, of which the system would make folders such as s3:."""
+    if output is not None and _ADDRESS.match(str(output)):
+        raise DataError(
+            f"expected a path on this machine, found the address {output}; only answers and what `metadata` shows are "
+            "written to stores: write it here and copy it"
+        )
+    return output
+
+
 Paths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH",
-        help="Pictures, folders, tar files, 'patterns*.png', http(s) addresses, or @LIST, a file with one name per "
+        help="Pictures, folders, tar files, 'patterns*.png', http(s) addresses, any of these in a store "
+        "(s3://BUCKET/DIR, gs://, az://, hf://), or @LIST, a file with one name per "
         "line; - reads a picture or a list from standard input.",
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import typer
 from unprompt.cli.options import AnswerFormat, Resume, unless_dash
 from unprompt.cli.terminal import quiet_pipe, say
 from unprompt.errors import DataError, PictureError
+from unprompt.locations.address import is_remote
 from unprompt.output.formats import PictureWriter, find_format, format_of, open_writer
 from unprompt.output.sidecars import EXISTING, Existing
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from unprompt.output.journal import Journal
     from unprompt.output.phrasing import Phrasing
     from unprompt.output.sidecars import Sidecars
+    from unprompt.output.stored_journal import StoredJournal
+    from unprompt.output.stored_sidecars import StoredSidecars
     from unprompt.output.vectors import VectorFile
     from unprompt.prediction import Failure, Prediction
 
@@ -47,7 +51,8 @@ class OutputOptions:
             "-o",
             metavar="FILE|DIR",
             callback=unless_dash,
-            help="Write to FILE instead of standard output; with --sidecar, the folder for the sidecars.",
+            help="Write to FILE instead of standard output; with --sidecar, the folder for the sidecars. Either may be "
+            "in a store: s3://BUCKET/FILE.",
         ),
     ] = None
     sidecar: Annotated[
@@ -102,6 +107,11 @@ class OutputOptions:
             )
         if self.resume and not self.can_resume:
             raise DataError("--resume needs a place for its journal: -o FILE, --vectors FILE, or --sidecar with -o DIR")
+        if self.output and is_remote(self.output) and not self.sidecar and not self._format_resumes:
+            raise DataError(
+                f"expected a format that can be continued after a kill for a file in a store, found "
+                f"{self.record_format}; write it to this machine and copy it, or choose jsonl, csv or parquet"
+            )
         order = self.vectors and os.path.splitext(self.vectors)[0] + ".sources.jsonl"
         written = {os.path.realpath(path) for path in (self.output, self.failures, order) if path}
         for path in paths:
@@ -110,12 +120,16 @@ class OutputOptions:
 
     @property
     def journal(self) -> str | None:
-        """The path of the journal; None if no output lasts that it could lie beside."""
+        """The path or address of the journal; None if no output lasts that it could lie beside."""
         if self.sidecar:
-            return None if self.output is None else os.path.join(self.output, JOURNAL_OF_SIDECARS)
+            # In a store, those that are there are skipped.
+            is_local = self.output is not None and not is_remote(self.output)
+            return os.path.join(str(self.output), JOURNAL_OF_SIDECARS) if is_local else None
         if not self._format_resumes:
             return None
         place = self.output or self.vectors
+        if place is not None and is_remote(place):
+            return place + JOURNAL_SUFFIX
         # A link may lead from where no journal can be, as /dev/stdout does.
         return None if place is None or _is_stream(place) else os.path.realpath(place) + JOURNAL_SUFFIX
 
@@ -148,7 +162,9 @@ class OutputOptions:
 
 
 @contextlib.contextmanager
-def kept_answers(options: OutputOptions, model: Mapping[str, Any], **asked: Any) -> Iterator[Journal | None]:
+def kept_answers(
+    options: OutputOptions, model: Mapping[str, Any], **asked: Any
+) -> Iterator[Journal | StoredJournal | None]:
     """The journal of this run, removed when the run ends without --resume; None if there is no place for one.
 
     `model` and `asked` are all that decides an answer, as `settings_key` takes it.
@@ -157,14 +173,14 @@ def kept_answers(options: OutputOptions, model: Mapping[str, Any], **asked: Any)
     """
     path = options.journal
     # Where the output cannot be either, its own error says it better.
-    if path is None or not (options.sidecar or os.path.isdir(os.path.dirname(path) or ".")):
+    if path is None or not (options.sidecar or is_remote(path) or os.path.isdir(os.path.dirname(path) or ".")):
         yield None
         return
-    from unprompt.output.journal import Journal, settings_key
+    from unprompt.output.journal import settings_key
 
     if options.sidecar:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    journal = Journal.open(path, settings_key(model, **asked))
+    journal = _journal_at(path, settings_key(model, **asked), resume=options.resume)
     with contextlib.ExitStack() as leaving:
         leaving.callback(_leave, journal)
         if not options.resume and not journal.is_empty():
@@ -177,7 +193,31 @@ def kept_answers(options: OutputOptions, model: Mapping[str, Any], **asked: Any)
             leaving.pop_all()
 
 
-def _leave(journal: Journal) -> None:
+def _journal_at(path: str, settings: str, *, resume: bool) -> Journal | StoredJournal:
+    if is_remote(path):
+        from unprompt.output.stored_journal import StoredJournal
+
+        return StoredJournal(path, settings, resume=resume)
+    from unprompt.output.journal import Journal
+
+    return Journal.open(path, settings)
+
+
+@contextlib.contextmanager
+def placed_outputs(options: OutputOptions) -> Iterator[OutputOptions]:
+    """The options with paths on this machine; what has an address is put there when the block ends well."""
+    files = {"output": None if options.sidecar else options.output}
+    files |= {"failures": options.failures, "vectors": options.vectors}
+    if not any(address is not None and is_remote(address) for address in files.values()):
+        yield options
+        return
+    from unprompt.output.placing import placed
+
+    with placed(files) as paths:
+        yield dataclasses.replace(options, **paths)
+
+
+def _leave(journal: Journal | StoredJournal) -> None:
     """Leaves a journal for the next run, if there is anything in it."""
     with contextlib.suppress(DataError):  # a full disk is said by whoever met it first
         if journal.is_empty():
@@ -193,7 +233,7 @@ class Outputs:
     phrasing: Phrasing | None
     embedding: bool
     records: Writer | None
-    sidecars: Sidecars | None
+    sidecars: Sidecars | StoredSidecars | None
     vectors: VectorFile | None
     failures: ContinuedFile | None
 
@@ -263,9 +303,7 @@ def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None)
 
             failures = stack.enter_context(open_continued(options.failures, fresh=not options.resume))
         if options.sidecar:
-            from unprompt.output.sidecars import Sidecars
-
-            sidecars = Sidecars(options.output, options.existing)
+            sidecars = _sidecars(options)
         # For people alone: a program that reads the lines wants the prompts as they are.
         sure = options.output is None and phrasing is None and sys.stdout.isatty()
         if options.writes_records:
@@ -284,6 +322,16 @@ def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None)
 
                 records = Positioned(records, options.positions)
         yield Outputs(phrasing, options.embedding, records, sidecars, vectors, failures)
+
+
+def _sidecars(options: OutputOptions) -> Sidecars | StoredSidecars:
+    if options.output is not None and is_remote(options.output):
+        from unprompt.output.stored_sidecars import StoredSidecars
+
+        return StoredSidecars(options.output, options.existing)
+    from unprompt.output.sidecars import Sidecars
+
+    return Sidecars(options.output, options.existing)
 
 
 def _is_stream(path: str) -> bool:

@@ -128,8 +128,10 @@ def writing(format: str | None, output: str | None, line: Line) -> Iterator[Writ
     Raises DataError if the file cannot be written.
     """
     from unprompt.output.formats import format_of, open_writer
+    from unprompt.output.placing import placed_file
 
-    with quiet_pipe(), open_writer(format_of(format, output), output, line) as writer:
+    name = format_of(format, output)
+    with quiet_pipe(), placed_file(output) as path, open_writer(name, path, line) as writer:
         yield writer
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from unprompt.cli.options import on_this_machine
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import report, say
 from unprompt.errors import EXIT_INTERRUPTED, needing
@@ -26,7 +27,11 @@ def train(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FOLDER", help="The run's folder. Default: runs/NAME, with the recipe's name."
+            "--output",
+            "-o",
+            callback=on_this_machine,
+            metavar="FOLDER",
+            help="The run's folder. Default: runs/NAME, with the recipe's name.",
         ),
     ] = None,
     processes: Annotated[

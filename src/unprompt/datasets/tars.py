@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from unprompt.datasets.records import Fault, Record, shown
 from unprompt.display import printable
 from unprompt.errors import DataError, PictureError
-from unprompt.images.archives import TarMember, files
-from unprompt.images.files import Bytes, Unavailable
+from unprompt.images.archives import files
+from unprompt.images.files import Bytes
 from unprompt.images.formats import PICTURE_SUFFIXES
 from unprompt.images.metadata.bounded_json import parse
-from unprompt.images.ref import ImageRef, relative_name
+from unprompt.images.ref import ImageRef, Readable, relative_name
 
 HELD_LIMIT_MB = 512
 """Maximum size of the pictures held in memory: in a gzipped tar, nothing can be read without all that precedes it."""
 
-_Content: TypeAlias = TarMember | Bytes | Unavailable
 _FILES_LIMIT = 16  # per sample
 _TEXT, _JSON = ".txt", ".json"
 
@@ -48,7 +47,7 @@ def archive_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]
             yield Fault("broken-file", printable(path), str(error))
 
 
-def _record(path: str, shard: str, key: str, sample: list[tuple[str, _Content]]) -> Record | Fault:
+def _record(path: str, shard: str, key: str, sample: list[tuple[str, Readable]]) -> Record | Fault:
     where = printable(f"{path}/{key}")
     if len(sample) > _FILES_LIMIT:
         return Fault("broken-record", where, f"expected at most {_FILES_LIMIT} files of one name, found more")
@@ -71,7 +70,7 @@ def _record(path: str, shard: str, key: str, sample: list[tuple[str, _Content]])
     return Record(where, below, ImageRef(f"{path}/{name}", content, below), fields)
 
 
-def _fields(parts: dict[str, tuple[str, _Content]], where: str) -> dict[str, Any] | Fault:
+def _fields(parts: dict[str, tuple[str, Readable]], where: str) -> dict[str, Any] | Fault:
     """The fields in the text files of a sample; the .txt is the prompt."""
     fields: dict[str, Any] = {}
     for suffix in (_JSON, _TEXT):

@@ -10,14 +10,15 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from unprompt.errors import PictureError
 from unprompt.images.files import Bytes, Unavailable, changed, check_size, opened, picture_bytes, stamp
 from unprompt.images.formats import ARCHIVE_SUFFIXES, HEAD_SIZE, PICTURE_SUFFIXES, format_of
-from unprompt.images.ref import ImageRef, relative_name
+from unprompt.images.ref import ImageRef, Readable, relative_name
 
 if TYPE_CHECKING:
     import threading
@@ -76,33 +77,67 @@ class TarMember:
             return data
 
 
-def members(path: str, below: str = "", *, skipped_limit_mb: float = SKIPPED_LIMIT_MB) -> Iterator[ImageRef]:
+class Archive(Protocol):
+    """A tar, wherever it lies."""
+
+    @property
+    def path(self) -> str:
+        """Its path or address."""
+
+    def opened(self) -> AbstractContextManager[io.BufferedReader]:
+        """The tar, to read from front to back. Raises PictureError."""
+
+    def plain(self, file: io.BufferedReader) -> Plain:
+        """The stream of the opened tar, which is not compressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalArchive:
+    """A tar on disk."""
+
+    path: str
+
+    def opened(self) -> AbstractContextManager[io.BufferedReader]:
+        """The tar. Raises PictureError: not-found, unreadable."""
+        return opened(self.path)
+
+    def plain(self, file: io.BufferedReader) -> Plain:
+        """The stream; its members can be read later, in any order."""
+        written = stamp(os.fstat(file.fileno()))
+        return Plain(file, written[0], lambda offset, size: TarMember(self.path, offset, size, written))
+
+
+def members(
+    archive: str | Archive, below: str = "", *, skipped_limit_mb: float = SKIPPED_LIMIT_MB
+) -> Iterator[ImageRef]:
     """Yield the pictures in a tar, in order, named ARCHIVE/MEMBER; hidden files, links and sparse files are omitted.
 
-    Members of a plain tar can be read later and in any order; those of a gzipped tar are unpacked during the
-    iteration. A broken archive yields the pictures before the damage, then one that fails under the archive's own
+    Members of a plain tar on disk can be read later and in any order; those of a gzipped or distant tar are read during
+    the iteration. A broken archive yields the pictures before the damage, then one that fails under the archive's own
     name. `below` is the folder that goes in front of `ImageRef.below`.
     """
-    folder = "/".join(part for part in (below, _stem(path)) if part)
+    archive = LocalArchive(archive) if isinstance(archive, str) else archive
+    folder = "/".join(part for part in (below, _stem(archive.path)) if part)
     try:
-        for name, content in files(path, skipped_limit_mb=skipped_limit_mb):
-            yield ImageRef(f"{path}/{name}", content, relative_name(f"{folder}/{name}"))
+        for name, content in files(archive, skipped_limit_mb=skipped_limit_mb):
+            yield ImageRef(f"{archive.path}/{name}", content, relative_name(f"{folder}/{name}"))
     except PictureError as error:
-        yield ImageRef(path, Unavailable(error.kind, str(error)))
+        yield ImageRef(archive.path, Unavailable(error.kind, str(error)))
 
 
 def files(
-    path: str, texts: frozenset[str] = frozenset(), *, skipped_limit_mb: float = SKIPPED_LIMIT_MB
-) -> Iterator[tuple[str, TarMember | Bytes | Unavailable]]:
+    archive: str | Archive, texts: frozenset[str] = frozenset(), *, skipped_limit_mb: float = SKIPPED_LIMIT_MB
+) -> Iterator[tuple[str, Readable]]:
     """Yield name and content of each picture in a tar, and of each file whose suffix is in `texts`.
 
     Texts are read during the iteration. Raises PictureError if the tar cannot be read, or not to its end.
     """
-    with opened(path) as file:
-        stream = _stream(file, skipped_limit_mb)
+    archive = LocalArchive(archive) if isinstance(archive, str) else archive
+    with archive.opened() as file:
+        stream = _stream(archive, file, skipped_limit_mb)
         for member in _visible(stream, PICTURE_SUFFIXES | texts):
             is_text = _suffix(member.name) in texts
-            yield member.name, _text_content(stream, member) if is_text else stream.content(path, member)
+            yield member.name, _text_content(stream, member) if is_text else stream.content(member)
 
 
 def count_members(path: str, stop: threading.Event | None = None) -> int | None:
@@ -110,11 +145,11 @@ def count_members(path: str, stop: threading.Event | None = None) -> int | None:
     total = 0
     try:
         with opened(path) as file:
-            stream = _stream(file)
+            stream = _stream(LocalArchive(path), file)
             if isinstance(stream, _Gzipped):
                 return None
             for member in _visible(stream, PICTURE_SUFFIXES):
-                stream.content(path, member)
+                stream.content(member)
                 total += 1
                 if stop is not None and stop.is_set():
                     return None
@@ -141,34 +176,61 @@ class _Stream(Protocol):
         """Move forward to `position`. Raises PictureError (truncated)."""
 
 
-def _stream(file: io.BufferedReader, skipped_limit_mb: float = SKIPPED_LIMIT_MB) -> _Plain | _Gzipped:
-    return _Gzipped(file, skipped_limit_mb) if file.peek(2).startswith(b"\x1f\x8b") else _Plain(file)
+def _stream(archive: Archive, file: io.BufferedReader, skipped_limit_mb: float = SKIPPED_LIMIT_MB) -> Plain | _Gzipped:
+    return _Gzipped(file, skipped_limit_mb) if file.peek(2).startswith(b"\x1f\x8b") else archive.plain(file)
 
 
-class _Plain:
-    """An uncompressed tar; skipping is a seek."""
+class Plain:
+    """An uncompressed tar of `size` bytes; skipping is a seek.
 
-    def __init__(self, file: io.BufferedReader) -> None:
-        self._file = file
-        self._stamp = stamp(os.fstat(file.fileno()))
+    `placed` makes the content of a picture that is read later, from its offset and size. Without it, pictures of up to
+    `at_once_mb` are read as the stream passes them.
+    """
+
+    def __init__(
+        self,
+        file: io.BufferedReader,
+        size: int,
+        placed: Callable[[int, int], Readable],
+        *,
+        at_once_mb: int = 0,
+    ) -> None:
+        self._file, self._size, self._placed, self._at_once = file, size, placed, at_once_mb * 1_000_000
         self.position = 0
 
     def read(self, size: int) -> bytes:
+        """Read `size` bytes, or fewer at the end."""
         data = self._file.read(size)
         self.position += len(data)
         return data
 
     def skip_to(self, position: int) -> None:
-        if position >= self._stamp[0] + _BLOCK:  # the last block need not be full
+        """Move forward to `position`. Raises PictureError (truncated)."""
+        if position >= self._size + _BLOCK:  # the last block need not be full
             raise _truncated()
         # A relative seek keeps the buffer if the target lies in it, as it does in tars of small files.
         self._file.seek(position - self.position, os.SEEK_CUR)
         self.position = position
 
-    def content(self, path: str, member: _Member) -> TarMember | Unavailable:
-        if self.position + member.size > self._stamp[0]:
+    def content(self, member: _Member) -> Readable:
+        """A picture at which the stream stands. Raises PictureError (truncated)."""
+        if self.position + member.size > self._size:
             raise _truncated()
-        return TarMember(path, self.position, member.size, self._stamp)
+        if member.size > self._at_once:
+            return self._placed(self.position, member.size)
+        return _read_now(self, member)
+
+
+def _read_now(stream: _Stream, member: _Member) -> Bytes | Unavailable:
+    """Read a picture at which the stream stands. Raises PictureError (truncated)."""
+    try:
+        head = stream.read(min(HEAD_SIZE, member.size))
+        format_of(head)
+    except PictureError as error:
+        if error.kind == "truncated":
+            raise
+        return Unavailable(error.kind, str(error))
+    return Bytes(head + _read_exactly(stream, member.size - len(head)))
 
 
 class _Gzipped:
@@ -194,18 +256,15 @@ class _Gzipped:
         if position - self.position >= _BLOCK:  # the last block need not be full
             raise _truncated()
 
-    def content(self, path: str, member: _Member) -> Bytes | Unavailable:
+    def content(self, member: _Member) -> Bytes | Unavailable:
         try:
             check_size(member.size, UNPACKED_LIMIT_MB)
-            head = self.read(min(HEAD_SIZE, member.size))
-            format_of(head)
         except PictureError as error:
-            if error.kind == "truncated":
-                raise
             return Unavailable(error.kind, str(error))
-        data = head + _read_exactly(self, member.size - len(head))
-        self._content_end = self.position
-        return Bytes(data)
+        content = _read_now(self, member)
+        if isinstance(content, Bytes):
+            self._content_end = self.position
+        return content
 
 
 class _Unpacked(io.RawIOBase):

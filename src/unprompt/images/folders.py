@@ -12,6 +12,9 @@ from typing import TypeAlias
 from unprompt.images.selection import Selection, decodable
 
 _ANY_DEPTH = "**"
+EVERYTHING = (_ANY_DEPTH,)
+"""The parts of the pattern that matches all pictures below a folder."""
+
 _WILDCARD = re.compile(r"[*?\[]")
 _NUMBER = re.compile("[0-9]{2,}")
 
@@ -29,7 +32,7 @@ def pictures_below(
     names of one folder at a time and, while they are sorted, a key for each. The `selection` says which files are
     wanted, and counts what it passes over; default: the pictures that can be decoded here.
     """
-    return _walk(folder, _Pattern([_ANY_DEPTH], selection or decodable()), in_order)
+    return _walk(folder, Pattern(EVERYTHING, selection or decodable()), in_order)
 
 
 def matching(pattern: str, selection: Selection | None = None, *, in_order: bool = True) -> Iterator[tuple[str, str]]:
@@ -41,7 +44,7 @@ def matching(pattern: str, selection: Selection | None = None, *, in_order: bool
     """
     root, parts = _split(pattern)
     return (
-        _walk(root, _Pattern(parts, selection or decodable()), in_order)
+        _walk(root, Pattern(parts, selection or decodable()), in_order)
         if os.path.isdir(root or os.curdir)
         else iter(())
     )
@@ -57,7 +60,7 @@ def _split(pattern: str) -> tuple[str, list[str]]:
     return pattern[:cut], [part for part in pattern[cut:].split(os.sep) if part]
 
 
-class _Pattern:
+class Pattern:
     """The parts of a pattern, matched folder by folder."""
 
     def __init__(self, parts: Sequence[str], selection: Selection) -> None:
@@ -77,6 +80,16 @@ class _Pattern:
             return True
         self._selection.pass_over(name)
         return False
+
+    def covers(self, below: str) -> bool:
+        """Whether the file at a path with "/" below the pattern's fixed folders matches, as if its folders were met."""
+        *folders, name = below.split("/")
+        places = self.start
+        for folder in folders:
+            places = self.inside(folder, places, linked=False)
+            if not places:
+                return False
+        return bool(name) and self.takes(name, places)
 
     def inside(self, name: str, places: _Places, *, linked: bool) -> _Places:
         """The places for the names in the folder `name`; empty if it is not to be entered."""
@@ -116,7 +129,7 @@ class _Folder:
     entries: list[str] | None = None
 
 
-def _walk(root: str, pattern: _Pattern, in_order: bool) -> Iterator[tuple[str, str]]:
+def _walk(root: str, pattern: Pattern, in_order: bool) -> Iterator[tuple[str, str]]:
     stack = [_Folder(root, "", pattern.start)]
     while stack:
         folder = stack[-1]
@@ -139,7 +152,7 @@ def _walk(root: str, pattern: _Pattern, in_order: bool) -> Iterator[tuple[str, s
             yield path, below
 
 
-def _entries(folder: _Folder, pattern: _Pattern, in_order: bool) -> tuple[list[str], bool]:
+def _entries(folder: _Folder, pattern: Pattern, in_order: bool) -> tuple[list[str], bool]:
     """Return the matching entries of one folder, last first, and whether the folder could be listed to its end.
 
     A folder's name ends in "/", that of a linked folder in "//". In order, a sort key and a NUL precede each name: one

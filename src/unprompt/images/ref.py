@@ -88,6 +88,11 @@ class ImageRef:
         return self.content.path if isinstance(self.content, LocalFile) else None
 
 
+def is_distant(ref: ImageRef) -> bool:
+    """Whether the bytes come from a store, so that fetching them ahead saves time."""
+    return getattr(ref.content, "is_distant", False)
+
+
 def is_picture(item: object) -> TypeIs[Image.Image]:
     """Whether it is a Pillow picture. Imports nothing: without Pillow there can be none."""
     return isinstance(item, getattr(sys.modules.get("PIL.Image"), "Image", ()))

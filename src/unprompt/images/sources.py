@@ -17,6 +17,7 @@ from unprompt.images.formats import ARCHIVE_SUFFIXES
 from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
 from unprompt.images.ref import STANDARD_INPUT, ImageRef, Input, is_array, is_picture, relative_name
 from unprompt.images.selection import Selection, decodable
+from unprompt.locations.address import is_remote, masked
 
 if TYPE_CHECKING:
     import threading
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from unprompt.images.web.limits import WebLimits
 
 
-_Kind: TypeAlias = Literal["standard input", "folder", "archive", "file", "address", "list", "pattern"]
+_Kind: TypeAlias = Literal[
+    "standard input", "folder", "archive", "file", "address", "web folder", "web archive", "stored", "list", "pattern"
+]
 
 _IN_ARCHIVES = tuple(sorted(PICTURE_SUFFIXES))
 _ADDRESS = re.compile("https?://", re.IGNORECASE)
+_WEB_PATH = re.compile("[?#]")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -37,13 +41,16 @@ def image_refs(
     """Yield the pictures to read, one at a time, in the order of the inputs.
 
     A string or path is tried, in this order, as "-" (standard input: a picture or a list, by its content); an existing
-    file or folder; an address that begins with http:// or https://; "@" followed by a list file; a pattern with * ? [
-    or **; and else taken as a path. A folder stands for the pictures and tars below it, in natural order, without
+    file or folder; an address that begins with http:// or https://, of a picture, a tar, or a folder, which ends in
+    "/"; one in a store, such as s3://BUCKET/DIR or
+    gs://BUCKET/*.png (the extra [cloud]); "@" followed by a list file; a pattern with * ? [ or **; and else taken as a
+    path. A folder stands for the pictures and tars below it, in natural order, without
     hidden files and linked folders. A tar stands for the pictures in it. An input without a name is named after its
     position, counted from 0. Folders and patterns without a suffix stand for the files of the `selection`, which counts
     what they pass over; default: the pictures that can be decoded here.
 
-    A picture that cannot be read fails when it is read, not here. Raises TypeError for any other type of input.
+    A picture that cannot be read fails when it is read, not here. Raises TypeError for any other type of input, and
+    LocationError for a folder in a store that cannot be listed.
     """
     selection = selection or decodable()
     for position, item in enumerate(_listed(inputs)):
@@ -83,6 +90,20 @@ def count(
     )
 
 
+def check_stores(inputs: Iterable[Input]) -> None:
+    """Ask each store among the inputs once whether its folder can be listed, before anything is computed.
+
+    Raises LocationError if not: no bucket, no permission, no credentials, no network, or the extra [cloud] is missing.
+    """
+    names = (os.fsdecode(item) for item in inputs if isinstance(item, (str, os.PathLike)))
+    addresses = [name for name in names if is_remote(name)]
+    if addresses:
+        from unprompt.images.stored import check
+
+        for address in addresses:
+            check(address)
+
+
 def may_be_many(name: str) -> bool:
     """Whether an argument may stand for more than one picture; only files and addresses cannot."""
     return _kind(name, in_list=False) not in ("file", "address")
@@ -109,7 +130,10 @@ def _kind(name: str, in_list: bool) -> _Kind:
 
 def _kind_of_missing(name: str, in_list: bool) -> _Kind:
     if _ADDRESS.match(name):
-        return "address"
+        path = _WEB_PATH.split(name, maxsplit=1)[0].lower()
+        return "web folder" if path.endswith("/") else "web archive" if path.endswith(ARCHIVE_SUFFIXES) else "address"
+    if is_remote(name):
+        return "stored"
     if name.startswith("@"):
         return "file" if in_list else "list"
     if _WILDCARD.search(name):
@@ -136,6 +160,12 @@ def _named(name: str, web: WebLimits | None, selection: Selection, *, in_list: b
         yield from _or_nothing(members(name), name, "the archive", "unpack it and look", Selection(_IN_ARCHIVES))
     elif kind == "address":
         yield _at_address(name, web)
+    elif kind == "web folder" or kind == "web archive":
+        yield from _web_folder(name, kind, web, selection)
+    elif kind == "stored":
+        from unprompt.images.stored import refs_at
+
+        yield from refs_at(name, selection, in_list=in_list)
     else:
         # A list names files of one tree; files of the same name in two folders must not share one output.
         yield ImageRef(name, LocalFile(name), relative_name(name if in_list else _base(name)))
@@ -186,10 +216,24 @@ def _at_address(url: str, web: WebLimits | None) -> ImageRef:
     from unprompt.images.web.address import WebAddress
     from unprompt.images.web.limits import WebLimits
 
-    path = re.split("[?#]", url.partition("://")[2], maxsplit=1)[0]
+    path = _WEB_PATH.split(url.partition("://")[2], maxsplit=1)[0]
     _host, _, below = path.partition("/")
-    shown = re.sub("//[^/?#]*@", "//***@", url)  # a password is refused later and must not be shown
-    return ImageRef(shown, WebAddress(url, web or WebLimits()), relative_name(below.rpartition("/")[2]))
+    # A password is refused later; a signature is a password for one picture.
+    return ImageRef(masked(url), WebAddress(url, web or WebLimits()), relative_name(below.rpartition("/")[2]))
+
+
+def _web_folder(
+    url: str, kind: Literal["web folder", "web archive"], web: WebLimits | None, selection: Selection
+) -> Iterator[ImageRef]:
+    from unprompt.images.web.folders import web_archive, web_folder
+    from unprompt.images.web.limits import WebLimits
+
+    if kind == "web folder":
+        found = web_folder(url, web or WebLimits(), selection)
+        yield from _or_nothing(found, masked(url), "the folder", "check the address", selection)
+    else:
+        found = web_archive(url, web or WebLimits())
+        yield from _or_nothing(found, masked(url), "the archive", "unpack it and look", Selection(_IN_ARCHIVES))
 
 
 def _base(path: str) -> str:
@@ -200,8 +244,10 @@ def _count_named(name: str, stop: threading.Event | None, selection: Selection, 
     if in_list and name.lower().endswith(tuple(PICTURE_SUFFIXES)) and not _WILDCARD.search(name):
         return 1  # checking a million names on disk takes too long
     kind = _kind(name, in_list)
-    if kind == "standard input":
-        return None
+    if kind in ("standard input", "web folder", "web archive") or (
+        kind == "stored" and not name.lower().endswith(_IN_ARCHIVES)
+    ):
+        return None  # a store is not listed twice
     if kind == "folder" or kind == "pattern":
         from unprompt.images.folders import matching, pictures_below
 

@@ -17,6 +17,8 @@ _SIGNATURE = re.compile(
 )
 _WEB = ("http", "https")
 _LOCAL = ("file", "local")
+_TRUE = ("1", "true", "yes", "on")
+_OFFLINE = ("HF_HUB_OFFLINE", "UNPROMPT_OFFLINE")
 
 
 def scheme_of(name: str) -> str | None:
@@ -43,14 +45,22 @@ def local_path(location: str) -> str:
     return location.partition("://")[2] if scheme in _LOCAL else location
 
 
+def masked(location: str) -> str:
+    """A location without a user, a password or a signature."""
+    return location if scheme_of(location) is None else _SIGNATURE.sub(r"\1***", _USER.sub(r"\1***@", location))
+
+
 def shown(location: str) -> str:
-    """A location as it may be shown: without a user, a password or a signature."""
-    if scheme_of(location) is None:
-        return printable(location)
-    return printable(_SIGNATURE.sub(r"\1***", _USER.sub(r"\1***@", location)))
+    """A location as messages show it."""
+    return printable(masked(location))
 
 
 def parted(location: str) -> tuple[str, str]:
     """The folder and the name of a file at a path or an address."""
     cut = max(location.rfind("/"), location.rfind(os.sep)) + 1
     return location[:cut], location[cut:]
+
+
+def is_offline() -> bool:
+    """Whether --offline, which sets HF_HUB_OFFLINE, or the environment forbids the network."""
+    return any(os.environ.get(name, "").lower() in _TRUE for name in _OFFLINE)

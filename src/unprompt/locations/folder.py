@@ -6,9 +6,10 @@ writer would ask which store it talks to.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from unprompt.errors import DataError
 
@@ -54,8 +55,12 @@ class Folder(Protocol):
     """
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """The folder's path or address, without credentials."""
+
+    @property
+    def shown(self) -> str:
+        """The address as messages show it."""
 
     def pages(self, prefix: str = "") -> Iterator[list[Entry]]:
         """Everything below the folder whose name begins with `prefix`, a page at a time; a missing folder has none.
@@ -70,8 +75,8 @@ class Folder(Protocol):
     def read(self, name: str, limit: int) -> bytes:
         """The bytes of a file, by one request; too-large if there are more than `limit`."""
 
-    def open(self, name: str) -> BinaryIO:
-        """A file to read from front to back or by seeking, in pieces of a few megabytes."""
+    def open(self, name: str, size: int | None = None) -> io.BufferedReader:
+        """A file to read from front to back or by seeking, in pieces of megabytes; a known size saves a request."""
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file as a whole: others see either the old one or the new one."""

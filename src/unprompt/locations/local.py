@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO
 
 from unprompt.display import printable
 from unprompt.durable import create_file, replace_file, replacing_file, write_errors
@@ -25,8 +25,13 @@ class LocalFolder:
     path: str
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """The folder's path."""
+        return self.path
+
+    @property
+    def shown(self) -> str:
+        """The path as messages show it."""
         return printable(self.path)
 
     def pages(self, prefix: str = "") -> Iterator[list[Entry]]:
@@ -54,7 +59,7 @@ class LocalFolder:
             raise LocationError("too-large", f"expected at most {limit / 1_000_000:g} MB, {found}; make it smaller")
         return data
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str, size: int | None = None) -> io.BufferedReader:
         """A file to read."""
         with self._errors(name):
             return open(self._path(name), "rb")

@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from unprompt.locations.address import parted, scheme_of, shown
+from unprompt.display import printable
+from unprompt.locations.address import masked, parted, scheme_of, shown
 from unprompt.locations.folder import Entry, LocationError
 from unprompt.locations.stores import STORES, Config, Store, check_online, store_of
 from unprompt.locations.troubles import exists_already, is_passing, is_past_end, trouble
@@ -49,9 +50,14 @@ class RemoteFolder:
         return cls(scheme, store, root)
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """The folder's address."""
-        return shown(f"{self.scheme}://{self.root}")
+        return masked(f"{self.scheme}://{self.root}")
+
+    @property
+    def shown(self) -> str:
+        """The address as messages show it."""
+        return printable(self.address)
 
     def pages(self, prefix: str = "") -> Iterator[list[Entry]]:
         """Everything below the folder, in the store's order, a page at a time; see `Folder`."""
@@ -91,12 +97,14 @@ class RemoteFolder:
             )
         return data
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str, size: int | None = None) -> io.BufferedReader:
         """An object to read in pieces, each by a request of its own, so that nothing is lost if one breaks off."""
-        entry = self.entry(name)
-        if entry is None:
-            raise trouble(FileNotFoundError(), self._object(name), "")
-        return io.BufferedReader(_Pieces(lambda start, end: self._range(name, start, end), entry.size), BLOCK)
+        if size is None:
+            entry = self.entry(name)
+            if entry is None:
+                raise trouble(FileNotFoundError(), self._object(name), "")
+            size = entry.size
+        return io.BufferedReader(Pieces(lambda start, end: self._range(name, start, end), size), BLOCK)
 
     def write(self, name: str, data: bytes) -> None:
         """Write an object."""
@@ -173,6 +181,12 @@ class RemoteFolder:
         return _client(self.store.protocol, os.getpid())
 
     def _path(self, name: str) -> str:
+        if self.store.reserved is not None and self.store.reserved in name:
+            raise LocationError(
+                "bad-url",
+                f"expected a name without {self.store.reserved!r}, which the store's client takes for a version, found "
+                f"{printable(name)}; rename the object",
+            )
         return f"{self.root}/{name}" if self.root else name
 
     def _shown(self, name: str) -> str:
@@ -192,12 +206,13 @@ class RemoteFolder:
         )
 
 
-class _Pieces(io.RawIOBase):
+class Pieces(io.RawIOBase):
     """An object's bytes, fetched where they are read."""
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
         super().__init__()
-        self._fetch, self._size, self._at = fetch, size, 0
+        self.size = size
+        self._fetch, self._at = fetch, 0
 
     def readable(self) -> bool:
         return True
@@ -206,7 +221,7 @@ class _Pieces(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence])
+        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence])
         return self._at
 
     def tell(self) -> int:
@@ -214,7 +229,7 @@ class _Pieces(io.RawIOBase):
 
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer).cast("B")
-        end = min(self._size, self._at + len(view))
+        end = min(self.size, self._at + len(view))
         data = self._fetch(self._at, end) if self._at < end else b""
         view[: len(data)] = data
         self._at += len(data)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from unprompt.errors import UnknownNameError
+from unprompt.locations.address import is_offline
 from unprompt.locations.folder import Entry, LocationError
 from unprompt.locations.patience import Patience
 
@@ -21,9 +22,6 @@ Result = TypeVar("Result")
 
 PAGE = 1000
 """Names of one page: the most that S3 gives."""
-
-_TRUE = ("1", "true", "yes", "on")
-_OFFLINE = ("HF_HUB_OFFLINE", "UNPROMPT_OFFLINE")
 
 
 class Ask(Protocol):
@@ -46,7 +44,8 @@ class Store:
 
     `needs` is the module that its client is, `extra` installs it. `endpoint` finds the address that the user has set in
     place of the public one; None for a store that never leaves this process. `once`: whether an object can be created
-    only if it is not there. `login` says how to log in. `opened` makes the client.
+    only if it is not there. `login` says how to log in. `reserved`
+    is what its client takes for no part of a name. `opened` makes the client.
     """
 
     protocol: str
@@ -56,6 +55,7 @@ class Store:
     endpoint: Callable[[Config], str | None] | None
     login: str
     once: bool = True
+    reserved: str | None = None
     patience: Patience = field(default_factory=Patience)
     opened: Callable[[str, Config], Any] = lambda protocol, _config: _plain_client(protocol)
 
@@ -84,11 +84,6 @@ def check_online(store: Store, config: Config, address: str) -> None:
             f"expected to reach {address}, found the network forbidden (--offline, UNPROMPT_OFFLINE or "
             "HF_HUB_OFFLINE); allow it, or give a local folder",
         )
-
-
-def is_offline() -> bool:
-    """Whether --offline or the environment forbids the network."""
-    return any(os.environ.get(name, "").lower() in _TRUE for name in _OFFLINE)
 
 
 def is_loopback(endpoint: str) -> bool:
@@ -172,6 +167,9 @@ def _pages_of_hub(client: Any, root: str, prefix: str, ask: Ask) -> Iterator[lis
     from huggingface_hub.hf_api import RepoFile
 
     place = ask(lambda: client.resolve_path(root))
+    if not hasattr(place, "repo_id"):  # a bucket of the hub
+        yield from _pages_by_walking(client, root, prefix, ask)
+        return
     start = f"{place.path_in_repo}/" if place.path_in_repo else ""
     # The hub lists by folder; its generator asks for pages itself, patiently, and cannot go on after an error.
     tree = HfApi(endpoint=client.endpoint).list_repo_tree(
@@ -259,7 +257,7 @@ STORES: Mapping[str, Store] = {
     "s3": Store(
         "s3", "s3fs", "cloud", _pages_of_s3, _endpoint_of_s3,
         "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a public bucket needs FSSPEC_S3_ANON=true",
-        opened=_client_of_s3,
+        reserved="?versionId=", opened=_client_of_s3,
     ),
     "gs": Store(
         "gs", "gcsfs", "gs", _pages_of_google,
@@ -268,7 +266,8 @@ STORES: Mapping[str, Store] = {
     ),
     "az": Store(
         "az", "adlfs", "az", _pages_of_azure, _endpoint_of_azure,
-        "set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and a key or a login", patience=_SHORT,
+        "set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and a key", reserved="?versionid=",
+        patience=_SHORT,
     ),
     "hf": Store(
         "hf", "huggingface_hub", "cloud", _pages_of_hub,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 from unprompt.errors import PictureError
 from unprompt.images.web.limits import WebLimits
+from unprompt.locations.address import is_offline
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,17 @@ class WebAddress:
         Raises PictureError: bad-url, forbidden-address, not-a-picture, not-found, offline, timeout, too-large,
         too-many-redirects, truncated, unreachable.
         """
-        if self.limits.offline or os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-            raise PictureError(
-                "offline",
-                "expected to read from the web, found it forbidden (--offline or HF_HUB_OFFLINE); "
-                "allow it or give the picture as a file",
-            )
+        check_allowed(self.limits)
         from unprompt.images.web.download import download  # imports httpx, which most runs never need
 
         return download(self.url, self.limits)
+
+
+def check_allowed(limits: WebLimits) -> None:
+    """Raise PictureError (offline) if nothing may be read from the web."""
+    if limits.offline or is_offline():
+        raise PictureError(
+            "offline",
+            "expected to read from the web, found it forbidden (--offline, UNPROMPT_OFFLINE or HF_HUB_OFFLINE); "
+            "allow it or give the picture as a file",
+        )

@@ -11,8 +11,9 @@ import functools
 import io
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
+from typing import TypeVar
 
 import httpcore
 import httpx
@@ -25,7 +26,14 @@ from unprompt.images.web.limits import WebLimits
 URL_LIMIT = 8192
 """The longest address that is requested, in ASCII characters."""
 
+PAGE_LIMIT = 32_000_000
+"""Bytes of a web page that lists a folder: about two hundred thousand names."""
+
+Taken = TypeVar("Taken")
+
 _OK = 200
+_PARTIAL = 206
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})")
 _GONE = frozenset({404, 410})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BARE_BYTES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
@@ -49,16 +57,81 @@ def download(
     `look_up` resolves a host and `is_public` judges each of its addresses, again after every redirect. Raises
     PictureError, of the kinds that `WebAddress.read` lists.
     """
+
+    def take(response: httpcore.Response, limit: int) -> bytes:
+        _check_status(response.status)
+        _check_content(response)
+        return _body(response, limit)
+
+    return _asked(url, limits, take, look_up, is_public)
+
+
+def download_page(
+    url: str, limits: WebLimits, *, look_up: LookUp = look_up, is_public: Callable[[IPAddress], bool] = is_public
+) -> tuple[str, bytes]:
+    """Return the body of a picture or a web page, after its content type, which is "text/html" for a page.
+
+    A page is at most `PAGE_LIMIT` bytes long. The arguments and errors are those of `download`.
+    """
+
+    def take(response: httpcore.Response, limit: int) -> tuple[str, bytes]:
+        _check_status(response.status)
+        kind = _content_type(response)
+        if kind == "text/html":
+            return kind, _body(response, PAGE_LIMIT)
+        _check_content(response)
+        return kind, _body(response, limit)
+
+    return _asked(url, limits, take, look_up, is_public)
+
+
+def download_range(
+    url: str,
+    start: int,
+    end: int,
+    limits: WebLimits,
+    *,
+    look_up: LookUp = look_up,
+    is_public: Callable[[IPAddress], bool] = is_public,
+) -> tuple[bytes, int]:
+    """Return the bytes from `start` to before `end`, fewer at the end of the file, and the size of the whole file.
+
+    Raises PictureError as `download` does, and unreadable if the server gives whole files only.
+    """
+
+    def take(response: httpcore.Response, _limit: int) -> tuple[bytes, int]:
+        found = _RANGE.fullmatch(_header(response, b"content-range"))
+        if response.status != _PARTIAL:
+            _check_status(response.status)
+        if response.status != _PARTIAL or found is None or int(found[1]) != start:
+            raise PictureError(
+                "unreadable",
+                "expected a server that gives parts of a file, found one that does not; download the file yourself",
+            )
+        return _body(response, end - start), int(found[2])
+
+    return _asked(url, limits, take, look_up, is_public, ((b"Range", f"bytes={start}-{end - 1}".encode()),))
+
+
+def _asked(
+    url: str,
+    limits: WebLimits,
+    take: Callable[[httpcore.Response, int], Taken],
+    look_up: LookUp,
+    is_public: Callable[[IPAddress], bool],
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> Taken:
+    """What `take` makes of the response, and of the limit in bytes, after all redirects. Raises PictureError."""
     deadline = Deadline(limits.timeout_s)
     network = GuardedNetwork(deadline, look_up, (lambda _address: True) if limits.allow_private else is_public)
     target = _checked(url)
     try:
         with httpcore.ConnectionPool(ssl_context=_tls.context, network_backend=network) as pool:
             for _ in range(limits.redirects + 1):
-                with pool.stream("GET", _core_url(target), headers=_request_headers(target)) as response:
+                with pool.stream("GET", _core_url(target), headers=[*_request_headers(target), *headers]) as response:
                     location = _header(response, b"location")
                     if response.status not in _REDIRECTS or not location:
-                        return _picture_bytes(response, int(limits.limit_mb * 1_000_000))
+                        return take(response, int(limits.limit_mb * 1_000_000))
                 target = _redirected(target, location)
     except httpcore.TimeoutException as error:
         raise PictureError(
@@ -151,10 +224,8 @@ def _header(response: httpcore.Response, name: bytes) -> str:
     return b", ".join(values).decode("utf-8", errors="replace").strip()
 
 
-def _picture_bytes(response: httpcore.Response, limit: int) -> bytes:
-    """Read the body after checking the headers; `limit` is in bytes. Messages repeat no text of the server."""
-    _check_status(response.status)
-    _check_content(response)
+def _body(response: httpcore.Response, limit: int) -> bytes:
+    """Read the body; `limit` is in bytes. Messages repeat no text of the server."""
     if int(_header(response, b"content-length") or 0) > limit:
         raise _too_large(limit)
     body = io.BytesIO()  # a list of tiny chunks would take many times their size
@@ -179,8 +250,12 @@ def _check_status(status: int) -> None:
     raise PictureError(kind, f"expected a picture (status {_OK}), found status {status}; {advice}")
 
 
+def _content_type(response: httpcore.Response) -> str:
+    return _header(response, b"content-type").partition(";")[0].strip().lower()
+
+
 def _check_content(response: httpcore.Response) -> None:
-    kind = _header(response, b"content-type").partition(";")[0].strip().lower()
+    kind = _content_type(response)
     if not kind.startswith("image/") and kind not in _BARE_BYTES:
         found = kind if re.fullmatch(r"[a-z]{1,20}/[a-z0-9.+-]{1,80}", kind) else "a malformed content type"
         raise PictureError("not-a-picture", f"expected image/*, found {found}; give the address of the picture itself")
