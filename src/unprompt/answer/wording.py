@@ -7,6 +7,7 @@ first, and reads well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ GROUND, SUBJECT, FLUENCY = 0.2, 0.1, 0.05
 """What a text's ground, its subject's and its fluency are worth beside its cosine with the fused vector."""
 UNKNOWN = 0.05
 """The ground of a word that is no concept of the model: it may be right, but nothing says so."""
-TEMPLATES = ("relate to keywords", "in the style of.", "in the style of,")
+_TEMPLATE = re.compile(r" relate to keywords:? ?|,? in the style of(?=[.,]|$)")
 """What prompts made by a template say, of which the decoder has read hundreds, and ends that lead nowhere."""
 TAGS, LEAST_TAG = 16, 0.12
 """The most tags, and the least probability of one."""
@@ -118,10 +119,9 @@ class Wording:
         if self._style == "tags" and (tags := _tags(concepts)):
             yield _Draft(tags, "concepts")
             return
-        sentences = self._decoder.sentences(fused, BEAMS, concepts=seen, style=self._style)
-        whole = [sentence for sentence in sentences if not _is_template(sentence.text)]
-        for sentence in (whole or sentences)[:ENCODED]:
-            text = _as_tags(sentence.text) if self._style == "tags" else sentence.text
+        for sentence in self._decoder.sentences(fused, BEAMS, concepts=seen, style=self._style)[:ENCODED]:
+            written = _without_template(sentence.text)
+            text = _as_tags(written) if self._style == "tags" else written
             yield _Draft(_fitting(text), "decoder", sentence.fluency)
 
     def _extra(self, draft: _Draft, sight: _Sight) -> float:
@@ -175,8 +175,9 @@ def _extended(text: str, vector: Vector, fused: Vector, phrases: Phrases, seen: 
     return found
 
 
-def _is_template(text: str) -> bool:
-    return any(template in f"{text}." for template in TEMPLATES)
+def _without_template(text: str) -> str:
+    """The text with a comma in the place of a template's words."""
+    return _TEMPLATE.sub(", ", text).strip(" ,")
 
 
 def _tags(concepts: Sequence[Concept]) -> str:
