@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
     from unprompt.images.selection import Selection
     from unprompt.output.journal import Journal
+    from unprompt.output.stored_journal import StoredJournal
     from unprompt.prediction import Failure, Prediction
     from unprompt.scale.listing import Listing
     from unprompt.scale.places import Place
@@ -37,7 +38,7 @@ class Share:
         self._pictures = pictures
         self.advice = advice
 
-    def begin(self, answers: Journal | None) -> None:
+    def begin(self, answers: Journal | StoredJournal | None) -> None:
         """Prepares the journal, which is open."""
 
     def refs(self, selection: Selection) -> Iterator[ImageRef]:
@@ -57,9 +58,11 @@ class ShardShare(Share):
         self._run, self._work = run, work
         self.total = len(run.positions(work.shard))
 
-    def begin(self, answers: Journal | None) -> None:
-        """Goes on with the answers of earlier workers."""
-        if answers is not None:
+    def begin(self, answers: Journal | StoredJournal | None) -> None:
+        """Goes on with the answers of earlier workers, which are on this machine."""
+        from unprompt.output.journal import Journal
+
+        if isinstance(answers, Journal):
             self._work.adopt_answers(answers)
 
     def refs(self, selection: Selection) -> Iterator[ImageRef]:

@@ -33,9 +33,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        if asked is None or "whole" in self.path:
+        path = Path(self.translate_path(self.path))
+        if asked is None or "whole" in self.path or not path.is_file():
             return super().send_head()
-        data = Path(self.translate_path(self.path)).read_bytes()
+        data = path.read_bytes()
         part = data[int(asked[1]) : int(asked[2]) + 1]
         self.send_response(206)
         self.send_header("Content-Range", f"bytes {asked[1]}-{int(asked[1]) + len(part) - 1}/{len(data)}")
