@@ -14,7 +14,12 @@ from unprompt.scale.ray.answerer import Asked
 from unprompt.scale.ray.datasets import COLUMNS, Witness, answered
 from unprompt.scale.ray.pool import Needs
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("cluster")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("cluster"),
+    pytest.mark.filterwarnings("ignore"),  # Ray Data warns of its own settings, and so does what it imports
+]
 
 
 @pytest.fixture
