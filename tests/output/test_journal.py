@@ -517,14 +517,14 @@ def test_a_disk_for_reading_only(small_disk: Path) -> None:
 def test_answers_are_adopted_from_a_journal_that_is_in_use(path: Path, tmp_path: Path) -> None:
     other_settings = settings_key(MODEL, text=False, top=5, ignore_metadata=False)
     with Journal.open(tmp_path / "other", other_settings) as other:
-        other.put({sha256(9): answer(9)})
+        other.put({sha256(999): answer(999)})
     with Journal.open(tmp_path / "other", SETTINGS) as other, Journal.open(path, SETTINGS) as journal:
         other.put({sha256(seed): answer(seed) for seed in range(300)})  # in the log beside the file
         journal.put({sha256(1): answer(1)})
         assert journal.adopt(tmp_path / "other") == 300
         for seed in (0, 1, 299):
             assert_same(journal.get(sha256(seed)), answer(seed))
-        assert journal.get(sha256(9)) is None
+        assert journal.get(sha256(999)) is None
     assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, "other"]
 
 

@@ -75,7 +75,7 @@ def test_failures_are_told_from_answers_that_speak_of_errors(tmp_path: Path) -> 
 
 
 def test_parts_in_any_order_are_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "BUFFERS_BYTES", 500)  # many pieces
+    monkeypatch.setattr(merging, "PIECE_BYTES", 500)  # many pieces
     positions = list(range(120))
     random.Random(3).shuffle(positions)
     write_part(tmp_path, "b", positions[:50])

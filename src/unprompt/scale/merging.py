@@ -25,8 +25,11 @@ from unprompt.scale.places import PARTS, Where
 from unprompt.scale.runs import Run
 from unprompt.scale.shards import finished, part_name
 
-BUFFERS_BYTES = 64 << 20
-"""Memory for reading all parts at once, and for sorting a piece."""
+BUFFERS_BYTES = 16 << 20
+"""What is read of all parts at a time; lines and copies take some three times as much."""
+
+PIECE_BYTES = 64 << 20
+"""Records that are sorted at a time."""
 
 _LEAST_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
 """What is read of one part at a time."""
@@ -185,7 +188,7 @@ def _sorted_pieces(parts: Sequence[Path], place: Path, chunk_bytes: int) -> Iter
         for placed in _records(part, chunk_bytes):
             piece.append((placed.position, number, placed.line))
             size += len(placed.line)
-            if size > BUFFERS_BYTES:
+            if size > PIECE_BYTES:
                 yield _spilled(piece, place)
                 piece, size = [], 0
     if piece:
