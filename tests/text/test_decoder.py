@@ -124,8 +124,8 @@ def test_with_beams_enough_it_is_exhaustive(tmp_path: Path) -> None:
         assert found[0] == max(scores, key=scores.__getitem__)
         assert len(found) == len(set(found)) == len(scores) == 5 + 25 + 125
         length = len(found[0].split()) + 1
-        assert sentences_found[0].fluency == pytest.approx(scores[found[0]] * length ** (LENGTH_PENALTY - 1), abs=1e-4)
-        assert [scores[text] for text in found] == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-4)
+        assert sentences_found[0].fluency == pytest.approx(scores[found[0]] * length ** (LENGTH_PENALTY - 1), abs=5e-4)
+        assert [scores[text] for text in found] == pytest.approx(sorted(scores.values(), reverse=True), abs=5e-4)
 
 
 def _score(model, ids: tuple[int, ...], vector: npt.NDArray[np.float32]) -> float:  # type: ignore[no-untyped-def]
