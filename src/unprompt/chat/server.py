@@ -60,6 +60,9 @@ _NO_PICTURES = (
     "if it takes no pictures, take a model that does (llama.cpp also needs --mmproj); fields that it does not know can "
     'be left out, as in without = ["seed"]'
 )
+_REFUSED_WAY = f"check model and api_key_env; {_NO_PICTURES}"
+"""For other statuses: LiteLLM, for one, says 400 for an unknown model and for a wrong key."""
+
 _AGAIN = "This is a generated picture, and the answer is used as a caption. Answer with the text alone."
 """What the next try adds after a refusal or an empty answer: the same question would get the same answer."""
 
@@ -232,9 +235,8 @@ class ChatServer:
             way = "give the address that it leads to as base_url"
             return _Fault(self._sentence("found a redirect", way), is_passing=False, is_lasting=True)
         is_passing = status in _PASSING or (status >= 500 and status != _NEVER)
-        way = _WAYS.get(status) or (
-            _NO_PICTURES if _speaks_of_pictures(said) or not is_passing else "look into its log"
-        )
+        other_way = "look into its log" if is_passing else _REFUSED_WAY
+        way = _WAYS.get(status) or (_NO_PICTURES if _speaks_of_pictures(said) else other_way)
         found = f"found status {status}{f' ({said})' if said else ''}"
         asked_s = _asked_pause_s(reply.headers.get("retry-after", ""))
         return _Fault(self._sentence(found, way), is_passing, status in _WAYS, status == _LOADING, asked_s)
