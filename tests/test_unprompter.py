@@ -459,7 +459,6 @@ def test_the_embedded_preset_answers(embedded: Unprompter, examples: Path) -> No
         assert np.linalg.norm(answer.vector) == pytest.approx(1, abs=1e-5)
         similarities = [candidate.similarity for candidate in answer.candidates]
         assert 1 <= len(similarities) <= 3
-        assert similarities == sorted(similarities, reverse=True)
         assert answer.self_similarity == similarities[0]
         assert answer.self_similarity == pytest.approx(float(embed([answer.prompt])[0] @ fuse(answer.votes)), abs=1e-4)
 

@@ -17,7 +17,8 @@ def bank_of(vectors: Vector, folder: Path) -> Bank:
     with building._Files(folder, makers) as files:
         for at in range(0, len(vectors), building._PORTION):
             part = vectors[at : at + building._PORTION]
-            files.append([f"prompt {row}" for row in range(at, at + len(part))], part, None)
+            prompts = [f"prompt {row}" for row in range(at, at + len(part))]
+            files.append(prompts, building.Encoded(building._stored(part, makers), None))
         files.close_whole()
     building._finish(folder, Config(len(vectors), makers, {}), {}, SILENT)
     return Bank.open(folder)
