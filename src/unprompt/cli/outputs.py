@@ -214,7 +214,8 @@ def placed_outputs(options: OutputOptions) -> Iterator[OutputOptions]:
     from unprompt.output.placing import placed
 
     with placed(files) as paths:
-        yield dataclasses.replace(options, **paths)
+        changed: dict[str, Any] = dict(paths)
+        yield dataclasses.replace(options, **changed)
 
 
 def _leave(journal: Journal | StoredJournal) -> None:

@@ -82,7 +82,8 @@ class DecoderTask:
         held_out = set(read_texts([Path(self.options.validation)]))
         texts = [text for text in texts if text not in held_out]
         self.tokenizer = self._find_tokenizer(texts, folder / "tokenizer.json")
-        self._start, self._end = map(self.tokenizer.token_to_id, (START, END))
+        vocabulary = self.tokenizer.get_vocab()
+        self._start, self._end = vocabulary[START], vocabulary[END]
         replace_file(folder / PHRASES, "".join(f"{text}\n" for text in find_phrases(texts)).encode())
         texts += [text for text in recombine(texts, self.options.recombined, self.seed) if text not in held_out]
         self.examples = self._tokenise(texts, folder / "cache")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from unprompt.answer.memory import RecentAnswers
 from unprompt.errors import EXIT_INTERNAL, UnpromptError
@@ -114,5 +115,9 @@ class Answerer:
             memory_limit_mb=asked.memory_limit_mb,
             answers=self._answers,
         )
-        made = {"embedding": asked.embedding, "phrasing": asked.phrasing, "with_picture": asked.with_pictures}
+        made: dict[str, Any] = {
+            "embedding": asked.embedding,
+            "phrasing": asked.phrasing,
+            "with_picture": asked.with_pictures,
+        }
         return [row(ref, answer, **made) for ref, answer in zip(refs, answers, strict=True)]

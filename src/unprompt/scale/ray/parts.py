@@ -236,7 +236,7 @@ def _sample(record: Record, row: Row) -> Iterator[bytes]:
     key = f"{record[POSITION]:012}"
     if row.picture:
         yield from _member(f"{key}{_ENDINGS.get(row.format, '.bin')}", row.picture)
-        yield from _member(f"{key}.txt", record.get("text", record["prompt"]).encode("utf-8", "backslashreplace"))
+        yield from _member(f"{key}.txt", str(record.get("text", record["prompt"])).encode("utf-8", "backslashreplace"))
     yield from _member(f"{key}.json", to_json(record).encode("utf-8", "backslashreplace"))
 
 
