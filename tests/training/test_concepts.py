@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from unprompt.images.decode import Picture, decode  # noqa: E402
-from unprompt.images.ref import ImageRef  # noqa: E402
+from unprompt.images.sources import image_refs  # noqa: E402
 from unprompt.models.regressors.picture_encoder import LEAST_PROBABILITY, PictureEncoder  # noqa: E402
 from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.training.concepts import CERTAIN, find_concepts, imagenet_words  # noqa: E402
@@ -68,7 +68,7 @@ def folders(seeing_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 def test_both_engines_see_the_same_concepts(folders: tuple[ModelFolder, ModelFolder], pairs: Path) -> None:
-    pictures = [decode(ImageRef.of(pairs / f"g{number}.png")) for number in range(3)]
+    pictures = [decode(ref) for ref in image_refs([str(pairs / f"g{number}.png") for number in range(3)])]
     whole = [picture for picture in pictures if isinstance(picture, Picture)]
     assert len(whole) == 3
     ours, exported = (PictureEncoder(folder, 1).see(whole) for folder in folders)
