@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chat_servers import Question, Reply, pictures, refused, said, talking, write_preset
+from chat_servers import Question, Reply, pictures, pixels, refused, said, talking, write_preset
 from PIL import Image
 
 from unprompt.chat.server import ChatError
@@ -115,6 +115,24 @@ def test_as_many_questions_at_once_as_it_is_told(tmp_path: Path, by_name: str, c
             thread.join()
     assert talk.most_in_flight == concurrency
     assert votes == {batch: [f"{batch}-{at}" for at in range(8)] for batch in range(2)}
+
+
+def test_a_folder_keeps_the_server_busy(tmp_path: Path, by_name: str) -> None:
+    together = threading.Barrier(8)
+
+    def answer(question: Question) -> Reply:
+        together.wait(60)  # breaks unless two batches of four are asked about at the same time, to the last
+        return echo(question)
+
+    paths = [tmp_path / f"picture {at}.png" for at in range(16)]
+    for at, path in enumerate(paths):
+        Image.fromarray(pixels(at)).save(path)
+    with talking(answer) as talk:
+        preset = write_preset(tmp_path / "own.toml", talk.url, instruction=by_name, concurrency=8)
+        unprompter = Unprompter(load_preset(preset), threads=1)
+        answers = list(unprompter.predict(map(str, paths), batch_size=4))
+    assert [answer.prompt for answer in answers if isinstance(answer, Prediction)] == [path.stem for path in paths]
+    assert talk.most_in_flight == 8
 
 
 def test_a_preset_answers_with_what_it_says_and_says_when_it_does_not(tmp_path: Path, examples: Path) -> None:
