@@ -111,7 +111,7 @@ def test_a_terminal_folds_no_name(columns: int, tmp_path: Path, monkeypatch: pyt
     words = {word for line in lines for word in line.replace(",", "").split()}
     names = {"regressor", "interrogator", "captioner", "wording", "0.7488", "0.2112", "0.0400", "BSD-3-Clause"}
     models = {"vit_base_patch16_224.published", "ViT-H-14.laion2b_s32b_b79k", "blip-large", "ofa-large-caption"}
-    files = {"open_clip_model.safetensors", "preprocessor_config.json", "vocab.json", "words.npy"}
+    files = {"open_clip_model.safetensors", "preprocessor_config.json", "vocab.json", "phrases.npy"}
     assert names | models | files <= words
     assert str(tmp_path / "models" / "vit_base_patch16_224.published") in words
     assert all(len(line) <= columns for line in lines if not line.startswith("    in "))
