@@ -14,10 +14,13 @@ from unprompt.images.sources import image_refs
 
 PLACES = [file for kind in (seeds.boxes, seeds.elements, seeds.blocks) for files in kind().values() for file in files]
 REAL = [file for kind in (seeds.pictures, seeds.metadata) for files in kind().values() for file in files] + PLACES
-BUILDERS = {
-    *(*built_metadata.BUILDERS, *built_pictures.BUILDERS, *built_graphs.BUILDERS),
-    *(*built_places.BOXES, *built_places.ELEMENTS, *built_places.BLOCKS),
-}
+# Each once, in an order that all processes of pytest-xdist share: a set of functions has another in each.
+BUILDERS = dict.fromkeys(
+    (
+        *(*built_metadata.BUILDERS, *built_pictures.BUILDERS, *built_graphs.BUILDERS),
+        *(*built_places.BOXES, *built_places.ELEMENTS, *built_places.BLOCKS),
+    )
+)
 
 
 def test_every_picture_to_start_from_can_be_decoded():
