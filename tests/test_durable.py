@@ -187,10 +187,26 @@ def test_a_folder_that_a_kill_left_beside_its_place_is_put_back(tmp_path: Path) 
     assert surviving_folder(tmp_path / "m") == tmp_path / "m"
 
 
+def test_a_folder_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    with replacing_folder(tmp_path / "m") as first:
+        (first / "first").touch()
+        with (
+            pytest.raises(OutputBusyError, match=r"another unprompt is writing .*/m; wait for it"),
+            replacing_folder(tmp_path / "m"),
+        ):
+            pass
+        assert os.listdir(first) == ["first"]
+    assert os.listdir(tmp_path) == ["m"]
+    assert os.listdir(tmp_path / "m") == ["first"]
+    with replacing_folder(tmp_path / "m") as next_one:
+        (next_one / "next").touch()
+    assert os.listdir(tmp_path / "m") == ["next"]
+
+
 def test_a_folder_where_none_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(DataError, match=r"cannot write .*model: Not a directory"),
+        pytest.raises(DataError, match=r"cannot write .*model: (Not a directory|File exists)"),
         replacing_folder(tmp_path / "file" / "model"),
     ):
         pass

@@ -239,11 +239,10 @@ def _beside(path: str, ending: str) -> str:
 
 def _mode(path: str) -> int | None:
     """The permissions of a file; None if there is none."""
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return None
-    return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else None
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.lstat(path).st_mode
+        return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
+    return None
 
 
 @contextlib.contextmanager
@@ -321,21 +320,41 @@ def put_in_place(new: FilePath, path: FilePath) -> None:
 
 
 @contextlib.contextmanager
+def locked_folder(path: FilePath) -> Iterator[None]:
+    """Keep other processes from writing a folder: by a file beside it, .NAME.lock, which is gone in the end.
+
+    Raises OutputBusyError, or DataError if no file can be made there.
+    """
+    lock, shown = _beside(os.path.abspath(path), "lock"), os.fspath(path)
+    with write_errors(path):
+        file = _open_locked(lock, shown)
+    with file:
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(lock)
+
+
+@contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder, which replaces the folder `path` when the block ends, and is deleted if it raises.
 
     A kill leaves the old folder: between the two renamings it is at `surviving_folder(path)`, and the next call puts it
-    back. Raises DataError if no folder can be made there.
+    back. Raises OutputBusyError if another process is writing the same folder, DataError if none can be made there.
     """
     path = path.resolve()
-    new, old = Path(_beside(str(path), "new")), _old(path)
+    new, old = (Path(_beside(str(path), ending)) for ending in ("new", "old"))
     with write_errors(path):
-        if surviving_folder(path) == old:
-            os.replace(old, path)
-        for rest in (new, old):
-            shutil.rmtree(rest, ignore_errors=True)
-        new.mkdir(parents=True)
-    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with locked_folder(path), contextlib.ExitStack() as leaving:
+        leaving.callback(shutil.rmtree, new, ignore_errors=True)
+        with write_errors(path):
+            if surviving_folder(path) == old:
+                os.replace(old, path)
+            for rest in (new, old):
+                shutil.rmtree(rest, ignore_errors=True)
+            new.mkdir()
         yield new
         with write_errors(path):
             sync_tree(new)
@@ -343,19 +362,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                 os.replace(path, old)
             os.replace(new, path)
             _sync_names(path.parent)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def surviving_folder(path: Path) -> Path:
     """Where a folder that `replacing_folder` writes is: at `path`, or beside it after a kill between two renamings."""
-    old = _old(path.resolve())
+    old = Path(_beside(str(path.resolve()), "old"))
     return old if old.is_dir() and not path.exists() else path
-
-
-def _old(path: Path) -> Path:
-    return Path(_beside(str(path), "old"))
 
 
 def sync_tree(folder: Path) -> None:

@@ -54,10 +54,10 @@ def build_index(bank: Bank, step: Step, threads: int = 0) -> Index:
     """Make or replace the index of a bank; `threads` 0 means one per core.
 
     Memory is 2 bytes per prompt, at most 256 MB for the sample, and 131,072 vectors at 8 bits a number. On one machine
-    the result does not depend on the number of threads. Only one process at a time may build in a folder.
+    the result does not depend on the number of threads.
 
-    Raises MissingExtraError without faiss, DataError if vectors of the bank are damaged, DataError or OSError if the
-    folder cannot be written to.
+    Raises MissingExtraError without faiss, DataError if vectors of the bank are damaged, OutputBusyError if another
+    process builds the same index, DataError or OSError if the folder cannot be written to.
     """
     faiss = _faiss()
     with replacing_folder(bank.folder / FOLDER) as folder, _threads(faiss, threads or core_count()):

@@ -163,24 +163,19 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
     `otherwise` is what to do if another process builds there, `again` what the same command does when given again.
     """
     from unprompt.display import printable
-    from unprompt.durable import OutputBusyError, open_locked, write_errors
+    from unprompt.durable import OutputBusyError, locked_folder, write_errors
 
-    shown, whole = printable(str(folder)), Path(os.path.abspath(folder))
-    lock = whole.with_name(f".{whole.name}.lock")
-    try:
-        held = open_locked(lock)
-    except OutputBusyError as error:
-        raise DataError(f"another unprompt builds {shown}; {otherwise}") from error
-    with held:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked_folder(folder))
+        except OutputBusyError as error:
+            raise DataError(f"another unprompt builds {printable(str(folder))}; {otherwise}") from error
         try:
             with write_errors(folder, f"mend that, and the same command {again}"):
                 yield
         except KeyboardInterrupt:
             say(f"interrupted; the same command {again}")
             raise
-        finally:
-            with contextlib.suppress(OSError):
-                lock.unlink()
 
 
 def _card(folder: Path, licence: str, prompts: list[str]) -> dict[str, str]:

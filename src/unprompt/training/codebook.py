@@ -45,27 +45,27 @@ def build_codebook(
     at first 1.5 kB per prompt of `apart_from`, and another 100 MB.
 
     Raises DataError if there are too few texts or a file cannot be read, ModelError if `folder` holds anything but a
-    codebook.
+    codebook, OutputBusyError if another process is writing it.
     """
     _check_place(folder)
-    others = [] if apart_from is None else _prompts(apart_from, step)
-    read = read_texts(texts)
-    _check_size(size, len(read))
-    vectors = _encoded(read, store, step)
-    if others:
-        vectors = apart(vectors, _encoded(others, store, step))
-        _check_left(size, len(vectors), len(read), str(apart_from))
-    with step("condensing", ROUNDS, "rounds") as advance:
-        codebook = Codebook(condense(vectors, size, advance=advance))
-    config = {
-        "name": folder.resolve().name,
-        "architecture": ARCHITECTURE,
-        "licence": licence,
-        "origin": f"built by unprompt codebook build from {', '.join(path.name for path in texts)}",
-        "size": size,
-        "prompts": len(vectors),
-    }
-    with replacing(folder) as new:
+    with replacing(folder) as new:  # before the work, which would be in vain if another process were writing there
+        others = [] if apart_from is None else _prompts(apart_from, step)
+        read = read_texts(texts)
+        _check_size(size, len(read))
+        vectors = _encoded(read, store, step)
+        if others:
+            vectors = apart(vectors, _encoded(others, store, step))
+            _check_left(size, len(vectors), len(read), str(apart_from))
+        with step("condensing", ROUNDS, "rounds") as advance:
+            codebook = Codebook(condense(vectors, size, advance=advance))
+        config = {
+            "name": folder.resolve().name,
+            "architecture": ARCHITECTURE,
+            "licence": licence,
+            "origin": f"built by unprompt codebook build from {', '.join(path.name for path in texts)}",
+            "size": size,
+            "prompts": len(vectors),
+        }
         card = folder / CARD
         if card.is_file():
             (new / CARD).write_bytes(card.read_bytes())

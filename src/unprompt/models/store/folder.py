@@ -139,8 +139,8 @@ def write_config(path: Path, config: Mapping[str, Any], files: Iterable[str]) ->
 def replacing(path: Path) -> Iterator[Path]:
     """Give an empty folder to write a model to, which replaces `path` when the block ends without an error.
 
-    Raises ModelError if `path` holds anything but a model, since nothing else is ever removed; DataError if no folder
-    can be made there.
+    Raises ModelError if `path` holds anything but a model, since nothing else is ever removed; OutputBusyError if
+    another process is writing the same folder, DataError if no folder can be made there.
     """
     check_replaceable(path)
     with replacing_folder(path) as new:
