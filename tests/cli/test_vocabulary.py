@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from full_disks import largest_file
 
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.towers.embedded import EmbeddedPair
@@ -123,6 +125,17 @@ def test_build_needs_a_place_to_keep_vectors_in(unprompt: Unprompt, lists: Path,
     run = unprompt("vocabulary", "build", "--vocabulary", lists, "--cache", tmp_path / "file")
     assert (run.code, run.out) == (2, "")
     assert str(tmp_path / "file") in run.err
+
+
+def test_build_does_not_say_that_it_keeps_what_a_full_disk_refuses(
+    unprompt: Unprompt, lists: Path, tmp_path: Path
+) -> None:
+    with largest_file(1000):
+        run = unprompt("vocabulary", "build", "--vocabulary", lists, "--cache", tmp_path / "kept")
+    assert (run.code, run.out) == (2, "")
+    (line,) = run.err.splitlines()
+    assert re.search(r"cannot write .*/kept/.*: File too large; free some space", line)
+    assert unprompt("vocabulary", "build", "--vocabulary", lists, "--cache", tmp_path / "kept").code == 0
 
 
 def test_build_knows_its_models(unprompt: Unprompt, lists: Path, tmp_path: Path) -> None:

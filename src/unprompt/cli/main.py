@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from unprompt.cli.interrupts import remembered, was_interrupted
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
 
@@ -179,23 +180,15 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")  # a prompt may hold what the terminal's encoding cannot
         if stream is None:  # closed by the caller, who wants none of it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process runs
-    try:
-        app(prog_name="unprompt")
-    except UnpromptError as error:
-        say(_one_line(error))
-        return error.exit_code
-    except Exception as error:
-        return EXIT_INTERRUPTED if _is_interrupt(error) else _fault(error)
+    with remembered():
+        try:
+            app(prog_name="unprompt")
+        except UnpromptError as error:
+            say(_one_line(error))
+            return error.exit_code
+        except Exception as error:  # compiled modules make an ImportError of a Ctrl-C that comes while they load
+            return EXIT_INTERRUPTED if was_interrupted() else _fault(error)
     return 0
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether a Ctrl-C is behind it: compiled modules make an ImportError of one that comes while they load."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _fault(error: Exception) -> int:

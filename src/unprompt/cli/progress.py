@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import typer
 
+from unprompt.cli.interrupts import check
 from unprompt.cli.terminal import say
 from unprompt.display import duration
 from unprompt.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE
-from unprompt.progress import Advance, no_advance
+from unprompt.progress import Advance
 
 if TYPE_CHECKING:
     from unprompt.images.selection import Selection
@@ -135,9 +136,10 @@ class Steps:
 
     @contextlib.contextmanager
     def __call__(self, name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
-        """Begins a step; the callback takes how many more of its things are done."""
+        """Begins a step; the callback takes how many more of its things are done. Both raise what `check` raises."""
+        check()
         if self._quiet:
-            yield no_advance
+            yield lambda _done: check()
             return
         start_s, so_far = time.monotonic(), 0
 
@@ -183,9 +185,12 @@ def counted(paths: Sequence[str], tally: Tally, selection: Selection | None = No
 
 @contextlib.contextmanager
 def shown(tally: Tally, *, quiet: bool = False, bar: bool = True) -> Iterator[Callable[[], None]]:
-    """A callback for after each picture, which shows the tally. Without a `bar`, a terminal shows nothing."""
+    """A callback for after each picture, which shows the tally, and raises what `check` raises.
+
+    Without a `bar`, a terminal shows nothing.
+    """
     if quiet or (sys.stderr.isatty() and not bar):
-        yield lambda: None
+        yield check
     else:
         with _bar_or_lines(tally.line, lambda: (tally.done, tally.total)) as show:
             yield show
@@ -225,6 +230,7 @@ def _when_due(show: Callable[[], None], first_s: float, next_s: float) -> Callab
 
     def advance() -> None:
         nonlocal due_s
+        check()
         now_s = time.monotonic()
         if now_s >= due_s:
             due_s = now_s + next_s

@@ -96,7 +96,7 @@ def build(
     chosen = vocabulary.load()
     folder = Path(cache) if cache else default_cache()
     _check_writable(folder)
-    tables = TermTables(clip.towers(threads), folder)
+    tables = TermTables(clip.towers(threads), folder, must_keep=True)
     steps = Steps(quiet=quiet)
     for category in chosen.categories:
         with steps(f"encoding {category.name}", len(category.terms), "terms") as advance:

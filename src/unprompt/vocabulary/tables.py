@@ -55,19 +55,20 @@ class TermTables:
     """The term tables of one model: held in memory, with vectors cached in a folder (None: not cached).
 
     Vectors are rounded to float16 before any use, so a table is the same whether or not it comes from the cache. If the
-    folder cannot be written to, the tables do without it; a damaged file is replaced. Both are logged as warnings.
-    Several processes may share a folder.
+    folder cannot be written to, the tables do without it, unless they `must_keep` the vectors; a damaged file is
+    replaced. Both are logged as warnings. Several processes may share a folder.
     """
 
-    def __init__(self, towers: TwoTower, cache: Path | None) -> None:
-        self._towers, self._cache = towers, cache
+    def __init__(self, towers: TwoTower, cache: Path | None, *, must_keep: bool = False) -> None:
+        self._towers, self._cache, self._must_keep = towers, cache, must_keep
         self._writable = cache is not None
         self._tables: dict[object, TermTable] = {}
 
     def table(self, category: Category, advance: Advance = no_advance) -> TermTable:
         """The table of a category; `advance` is called with the number of terms done since the last call.
 
-        Raises ModelError if the model returns vectors that are not finite, and whatever `encode_texts` raises.
+        Raises ModelError if the model returns vectors that are not finite, whatever `encode_texts` raises, and
+        DataError if vectors must be kept and cannot be.
         """
         key = (category.identity, category.name, tuple(sorted(category.weights.items())))
         if key in self._tables:
@@ -150,6 +151,8 @@ class TermTables:
             try:
                 vector_file.write(path, label, parts)
             except DataError as error:
+                if self._must_keep:
+                    raise
                 self._writable = False
                 _log.warning(
                     "vectors of terms cannot be cached in %s (%s) and will be computed again in each run; make that "
