@@ -311,7 +311,7 @@ def test_one_of_several_creates_a_file(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
-        (errno.ENOSPC, "free some space and run it again, with --resume if"),
+        (errno.ENOSPC, "free some space and run it again$"),
         (errno.EDQUOT, "free some space"),
         (errno.EACCES, "check the permissions"),
         (errno.EROFS, "check the permissions"),

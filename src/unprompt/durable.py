@@ -65,7 +65,7 @@ def write_errors(path: FilePath, then: str | None = None) -> Iterator[None]:
 
 def _advice(path: str, error: OSError) -> str:
     if error.errno in _FULL:
-        return "free some space and run it again, with --resume if the command has it"
+        return "free some space and run it again"
     if "://" in path:
         return "expected a path on this machine, found an address; only answers and metadata are written to stores"
     if error.errno == errno.ENOENT:
@@ -109,17 +109,17 @@ class LockedFile(io.FileIO):
             )
 
 
-def open_locked(path: FilePath) -> LockedFile:
+def open_locked(path: FilePath, shown: FilePath | None = None) -> LockedFile:
     """Open a file, or create it, so that no other process can open it in this way until it is closed.
 
     Its content is kept. A pipe or a device is opened for writing only, and without a lock, as are files on file systems
-    that have no locks. Raises OutputBusyError, or DataError if it cannot be opened.
+    that have no locks. Messages name the path `shown`. Raises OutputBusyError, or DataError if it cannot be opened.
     """
-    path = os.fspath(path)
-    with write_errors(path):
+    path, shown = os.fspath(path), os.fspath(shown or path)
+    with write_errors(shown):
         if os.path.exists(path) and not os.path.isfile(path):
-            return LockedFile(path, "w", path)
-        return _open_locked(path, path)
+            return LockedFile(path, "w", shown)
+        return _open_locked(path, shown)
 
 
 def _open_locked(path: str, shown: str) -> LockedFile:
@@ -215,7 +215,7 @@ class PendingFile:
 
 def _open_part(path: str, *, alone: bool) -> tuple[LockedFile, str]:
     """Create an empty, locked file beside `path`; returns it and its path. Raises OSError, OutputBusyError."""
-    part = _beside(path, "part")
+    part = beside(path, "part")
     if os.path.lexists(part) and not stat.S_ISREG(os.lstat(part).st_mode):
         os.unlink(part)  # a link would be followed, and a pipe would wait
     try:
@@ -223,13 +223,13 @@ def _open_part(path: str, *, alone: bool) -> tuple[LockedFile, str]:
     except OutputBusyError:
         if alone:
             raise
-        part = _beside(path, f"{os.getpid()}-{os.urandom(4).hex()}.part")
+        part = beside(path, f"{os.getpid()}-{os.urandom(4).hex()}.part")
         file = _open_locked(part, path)
     file.truncate(0)
     return file, part
 
 
-def _beside(path: str, ending: str) -> str:
+def beside(path: str, ending: str) -> str:
     """The path of the hidden file with this ending beside a file or folder."""
     folder, name = os.path.split(path)
     if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
@@ -273,7 +273,7 @@ def create_file(path: FilePath, data: bytes, *, sync: bool = True) -> bool:
     """
     path = os.fspath(path)
     with write_errors(path):
-        new = _beside(path, f"{os.urandom(16).hex()}.part")  # no lock holds across machines
+        new = beside(path, f"{os.urandom(16).hex()}.part")  # no lock holds across machines
         try:
             with _open_locked(new, path) as file:
                 file.write(data)
@@ -320,15 +320,13 @@ def put_in_place(new: FilePath, path: FilePath) -> None:
 
 
 @contextlib.contextmanager
-def locked_folder(path: FilePath) -> Iterator[None]:
-    """Keep other processes from writing a folder: by a file beside it, .NAME.lock, which is gone in the end.
+def locked(path: FilePath) -> Iterator[None]:
+    """Keep other processes from writing a file or folder: by a file beside it, .NAME.lock, which is gone in the end.
 
     Raises OutputBusyError, or DataError if no file can be made there.
     """
-    lock, shown = _beside(os.path.abspath(path), "lock"), os.fspath(path)
-    with write_errors(path):
-        file = _open_locked(lock, shown)
-    with file:
+    lock = beside(os.path.abspath(path), "lock")
+    with open_locked(lock, shown=path):
         try:
             yield
         finally:
@@ -344,10 +342,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     back. Raises OutputBusyError if another process is writing the same folder, DataError if none can be made there.
     """
     path = path.resolve()
-    new, old = (Path(_beside(str(path), ending)) for ending in ("new", "old"))
+    new, old = (Path(beside(str(path), ending)) for ending in ("new", "old"))
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with locked_folder(path), contextlib.ExitStack() as leaving:
+    with locked(path), contextlib.ExitStack() as leaving:
         leaving.callback(shutil.rmtree, new, ignore_errors=True)
         with write_errors(path):
             if surviving_folder(path) == old:
@@ -367,7 +365,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 def surviving_folder(path: Path) -> Path:
     """Where a folder that `replacing_folder` writes is: at `path`, or beside it after a kill between two renamings."""
-    old = Path(_beside(str(path.resolve()), "old"))
+    old = Path(beside(str(path.resolve()), "old"))
     return old if old.is_dir() and not path.exists() else path
 
 

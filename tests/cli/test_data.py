@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from dataset_layouts import records, write_jsonl, write_parquet, write_pictures
+from full_disks import largest_file
 
 from unprompt.datasets.pairs import Pair, read_pairs
 from unprompt.text.sentence import SentenceEncoder
 
 Unprompt = Callable[..., Any]
+
+ADVICE = "free some space and run it again"
 
 PROMPTS = (
     "a photo of a red fox in deep snow",
@@ -106,6 +109,39 @@ def test_clean_of_what_the_rules_all_drop(unprompt: Unprompt, tmp_path: Path) ->
     run = unprompt("data", "clean", tmp_path / "raw.txt", "-o", tmp_path / "clean.txt")
     assert (run.code, (tmp_path / "clean.txt").exists()) == (2, False)
     assert "found none among 2" in run.err
+
+
+@pytest.mark.parametrize("name", ["out.txt", "set/out.jsonl", "out.tar"])
+def test_what_a_full_disk_stopped_is_continued(unprompt: Unprompt, pictures: Path, tmp_path: Path, name: str) -> None:
+    def cleaned(*options: str) -> Any:
+        return unprompt("data", "clean", pictures, "-o", tmp_path / name, "--starts", 0, "--ends", 0, *options)
+
+    part = (tmp_path / name).with_name(f".{Path(name).name}.part")
+    with largest_file(100):
+        run = cleaned()
+    assert (run.code, run.out) == (2, "")
+    assert run.err == f"unprompt: cannot write {tmp_path / name}: File too large; {ADVICE}, with --resume\n"
+    assert part.stat().st_size == 100
+    assert not (tmp_path / name).exists()
+    begun = part.stat().st_ino
+    assert cleaned("--resume").code == 0
+    whole = tmp_path / name
+    assert whole.stat().st_ino == begun
+    continued = whole.read_bytes()
+    assert cleaned().code == 0
+    assert whole.read_bytes() == continued
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("command", ["dedupe", "split"])
+def test_commands_that_keep_vectors_continue_too(unprompt: Unprompt, text: Path, tmp_path: Path, command: str) -> None:
+    output = tmp_path / "out.txt" if command == "dedupe" else tmp_path / "parts"
+    assert unprompt("data", "dedupe", text, "-o", tmp_path / "warm.txt").code == 0  # the vectors are kept now
+    with largest_file(50):
+        run = unprompt("data", command, text, "-o", output)
+    assert run.code == 2
+    assert run.err.endswith(f"File too large; {ADVICE}, with --resume\n")
+    assert unprompt("data", command, text, "-o", output, "--resume").code == 0
 
 
 def test_dedupe_as_by_brute_force(unprompt: Unprompt, text: Path, tmp_path: Path) -> None:

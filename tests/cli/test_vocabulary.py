@@ -133,8 +133,8 @@ def test_build_does_not_say_that_it_keeps_what_a_full_disk_refuses(
     with largest_file(1000):
         run = unprompt("vocabulary", "build", "--vocabulary", lists, "--cache", tmp_path / "kept")
     assert (run.code, run.out) == (2, "")
-    (line,) = run.err.splitlines()
-    assert re.search(r"cannot write .*/kept/.*: File too large; free some space", line)
+    line = run.err.splitlines()[-1]
+    assert re.search(r"cannot write .*/kept/.*: File too large; free some space and run it again$", line)
     assert unprompt("vocabulary", "build", "--vocabulary", lists, "--cache", tmp_path / "kept").code == 0
 
 

@@ -13,7 +13,7 @@ from full_disks import largest_file
 
 from unprompt.durable import OutputBusyError, OutputFullError
 from unprompt.errors import DataError
-from unprompt.output.files import open_continued
+from unprompt.output.files import completed_file, open_continued
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX has these")
 
@@ -124,7 +124,7 @@ def test_a_full_disk_ends_the_file_where_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     file = open_continued(str(path))
     file.write("x" * 2000)
-    with largest_file(1000), pytest.raises(OutputFullError, match="--resume"):
+    with largest_file(1000), pytest.raises(OutputFullError, match="free some space"):
         file.flush()
     file.write("end")
     file.close()
@@ -174,3 +174,52 @@ def test_a_full_device_is_an_error_and_a_broken_pipe_stays_one(tmp_path: Path) -
     with pytest.raises(BrokenPipeError):
         file.flush()
     file.close()
+
+
+# Files that are complete or not there
+
+
+def write_completed(path: Path, *lines: str, resume: bool = False, then: BaseException | None = None) -> None:
+    with completed_file(str(path), resume=resume) as file:
+        for line in lines:
+            file.write_bytes(f"{line}\n".encode())
+        if then is not None:
+            raise then
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), OutputFullError("full")], ids=repr)
+def test_what_an_interruption_leaves_is_continued(tmp_path: Path, end: BaseException) -> None:
+    path, part = tmp_path / "a.txt", tmp_path / ".a.txt.part"
+    path.write_text("old")
+    path.chmod(0o640)
+    with pytest.raises(type(end)):
+        write_completed(path, "one", "two", then=end)
+    assert (path.read_text(), part.read_text()) == ("old", "one\ntwo\n")
+    begun = part.stat().st_ino
+    write_completed(path, "one", "two", "three", resume=True)
+    assert path.read_text() == "one\ntwo\nthree\n"
+    assert (path.stat().st_ino, path.stat().st_mode & 0o777) == (begun, 0o640)
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("lines", [("one",), ("one", "other", "three"), ()], ids=len)
+def test_what_does_not_fit_is_cut_off(tmp_path: Path, lines: tuple[str, ...], resume: bool) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_completed(tmp_path / "a.txt", "one", "two", then=KeyboardInterrupt())
+    write_completed(tmp_path / "a.txt", *lines, resume=resume)
+    assert (tmp_path / "a.txt").read_text().splitlines() == list(lines)
+
+
+def test_another_error_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        write_completed(tmp_path / "a.txt", "one", then=ZeroDivisionError())
+    assert os.listdir(tmp_path) == []
+
+
+def test_two_cannot_complete_one_file(tmp_path: Path) -> None:
+    with completed_file(str(tmp_path / "a.txt"), resume=False) as file:
+        file.write_bytes(b"first")
+        with pytest.raises(OutputBusyError, match=r"another unprompt is writing .*/a\.txt"):
+            write_completed(tmp_path / "a.txt", "second", resume=True)
+    assert (tmp_path / "a.txt").read_text() == "first"

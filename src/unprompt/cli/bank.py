@@ -163,11 +163,11 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
     `otherwise` is what to do if another process builds there, `again` what the same command does when given again.
     """
     from unprompt.display import printable
-    from unprompt.durable import OutputBusyError, locked_folder, write_errors
+    from unprompt.durable import OutputBusyError, locked, write_errors
 
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(locked_folder(folder))
+            held.enter_context(locked(folder))
         except OutputBusyError as error:
             raise DataError(f"another unprompt builds {printable(str(folder))}; {otherwise}") from error
         try:

@@ -10,8 +10,9 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
-from unprompt.cli.options import JsonFile, Quiet, SkipBad, TextThreads, on_this_machine
+from unprompt.cli.options import JsonFile, Quiet, SkipBad, TextThreads, known_to_resume, on_this_machine
 from unprompt.cli.progress import Steps
+from unprompt.cli.terminal import say
 from unprompt.cli.vectors import VectorCache, kept_vectors
 from unprompt.errors import DataError, MissingExtraError
 
@@ -42,6 +43,14 @@ Copies: TypeAlias = Annotated[
         "--keep-copies/--drop-copies",
         help="Whether to keep records that repeat a prompt. Default: pictures are kept, lines of a .txt are dropped.",
         show_default=False,
+    ),
+]
+Continued: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        callback=known_to_resume,
+        help="Continue the output of an earlier run that Ctrl-C, a kill or a full disk stopped, kept beside FILE.",
     ),
 ]
 
@@ -91,6 +100,7 @@ def clean(
         bool, typer.Option("--keep-spaces", help="Keep white space and control characters; needs --keep-marks.")
     ] = False,
     skip_bad: SkipBad = False,
+    resume: Continued = False,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -115,8 +125,12 @@ def clean(
         ends=ends,
     )
     _check_documents(source, output, json)
-    place = OutputPlace(output, prompts)
-    counts = clean_prompts(prompts, place, rules, Steps(quiet=quiet))
+    place = OutputPlace(output, prompts, resume=resume)
+    try:
+        counts = clean_prompts(prompts, place, rules, Steps(quiet=quiet))
+    except KeyboardInterrupt:
+        say("interrupted; what was written is kept, continue with --resume")
+        raise
     said = {
         "read": "prompts read",
         "spaces": "changed: white space, control characters",
@@ -152,6 +166,7 @@ def dedupe(
     cache: VectorCache = None,
     threads: TextThreads = 0,
     skip_bad: SkipBad = False,
+    resume: Continued = False,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -170,7 +185,7 @@ def dedupe(
     prompts = PromptSource(source, skip_bad=skip_bad)
     steps = Steps(quiet=quiet)
     _check_documents(source, output, pairs, json)
-    place = OutputPlace(output, prompts)
+    place = OutputPlace(output, prompts, resume=resume)
     distinct = DistinctPrompts.read(prompts, steps, place.check)
     with kept_vectors(cache, threads) as store:
         found = deduplicate(
@@ -221,6 +236,7 @@ def split(
     cache: VectorCache = None,
     threads: TextThreads = 0,
     skip_bad: SkipBad = False,
+    resume: Continued = False,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -247,7 +263,9 @@ def split(
     suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
     with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    train, validation = (OutputPlace(str(output / f"{name}{suffix}"), prompts) for name in ("train", "val"))
+    train, validation = (
+        OutputPlace(str(output / f"{name}{suffix}"), prompts, resume=resume) for name in ("train", "val")
+    )
     distinct = DistinctPrompts.read(prompts, steps, train.check)
     with kept_vectors(cache, threads) as store:
         found = split_prompts(distinct, store, train, validation, threshold=group, share=share, seed=seed, step=steps)

@@ -17,8 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from unprompt.cli.interrupts import remembered, was_interrupted
-from unprompt.cli.terminal import say
-from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, UnpromptError
+from unprompt.cli.terminal import RESUMES, say
+from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, DataError, UnpromptError
 
 COMMANDS = (
     "predict",
@@ -117,6 +117,17 @@ class Commands(TyperGroup):
         if cmd_name in COMMANDS and cmd_name not in self.commands:
             self.commands[cmd_name] = _command(cmd_name)
         return self.commands.get(cmd_name)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; where the disk is full and the command has --resume, the error says so."""
+        try:
+            return super().invoke(ctx)
+        except DataError as error:
+            from unprompt.durable import OutputFullError
+
+            if isinstance(error, OutputFullError) and RESUMES in ctx.meta and "--resume" not in str(error):
+                raise OutputFullError(f"{error}, with --resume") from error
+            raise
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Puts the default command's name in front if it is omitted."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_origin
 
 import typer
 
-from unprompt.cli.terminal import say_passed_over
+from unprompt.cli.terminal import RESUMES, say_passed_over
 from unprompt.errors import DataError
 from unprompt.output.formats import FORMATS, find_format
 from unprompt.prediction import Style
@@ -98,6 +98,12 @@ def on_this_machine(output: Path | None) -> Path | None:
     return output
 
 
+def known_to_resume(context: typer.Context, wanted: bool) -> bool:
+    """Notes that the command has --resume."""
+    context.meta[RESUMES] = True
+    return wanted
+
+
 Paths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
@@ -155,6 +161,7 @@ Resume: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--resume",
+        callback=known_to_resume,
         help="Continue where an earlier run with the same output stopped; answers are kept in a journal beside it.",
     ),
 ]

@@ -25,6 +25,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGE_BLOCK_BYTES = 2**20
 SMALL_BLOCK_BYTES = 2**17
 _UNBOUNDED = 1000  # columns
+RESUMES = "unprompt.resumes"
+"""The key under which typer's context knows that a command has --resume, for what is said of a full disk."""
 
 
 def return_memory(least_bytes: int = LARGE_BLOCK_BYTES) -> None:

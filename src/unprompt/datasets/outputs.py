@@ -1,6 +1,6 @@
 """The outputs of data commands: a text file, a metadata.jsonl that names pictures, or a tar that contains them.
 
-Each is written to a temporary file and moved into place when complete.
+Each is written to a temporary file and moved into place when complete; what an interrupted run wrote is continued.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from unprompt.datasets.parquet import PARQUET_SUFFIX
 from unprompt.datasets.prompts import TEXT_SUFFIX, Entry, PromptSource
 from unprompt.datasets.records import Fault
 from unprompt.datasets.tables import METADATA_NAMES
 from unprompt.display import printable
-from unprompt.durable import replacing_file, write_errors
+from unprompt.durable import write_errors
 from unprompt.errors import DataError, PictureError
 from unprompt.images.formats import ARCHIVE_SUFFIXES, format_of
 from unprompt.images.metadata.cleaning import tidy
+from unprompt.output.files import ContinuedFile, completed_file
 from unprompt.output.jsonl import to_json
 
 RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"
@@ -41,13 +42,15 @@ class OutputPlace:
 
     .txt holds the prompts, one a line. .jsonl names pictures without copying them; they must be files in its folder or
     below, since names in a data set may not lead out of it. .tar contains the pictures in WebDataset's layout, wherever
-    they come from. A source that is a text file has no pictures and supports only .txt.
+    they come from. A source that is a text file has no pictures and supports only .txt. With `resume`, what an
+    interrupted run wrote is not written again, as far as it is the same.
 
     Raises DataError if the suffix is not supported, or the file would overwrite the source or become a part of it.
     """
 
-    def __init__(self, path: str, source: PromptSource) -> None:
+    def __init__(self, path: str, source: PromptSource, *, resume: bool = False) -> None:
         self.path = os.path.realpath(path)  # a link is kept, and its target replaced
+        self._resume = resume
         self.suffix = os.path.splitext(path)[1].lower()
         self._source = source
         self._folder = os.path.dirname(os.path.abspath(path))
@@ -90,30 +93,43 @@ class OutputPlace:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Output]:
-        """Open the output; it is moved into place at the end, or discarded after an error. Raises DataError."""
-        with replacing_file(self.path, alone=True) as file:
+        """Open the output; it is moved into place at the end, as `completed_file` says. Raises DataError."""
+        with completed_file(self.path, resume=self._resume) as file:
             if self.suffix == TAR_SUFFIX:
-                with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+                with tarfile.open(fileobj=_Stream(file), mode="w|", format=tarfile.PAX_FORMAT) as tar:
                     yield _Tar(tar, self._source)
             else:
                 yield _Lines(file) if self.suffix == TEXT_SUFFIX else _Records(file, self)
 
 
+class _Stream(io.RawIOBase):
+    """A file as tarfile writes to it."""
+
+    def __init__(self, file: ContinuedFile) -> None:
+        self._file = file
+
+    def write(self, data: Any, /) -> int:
+        """Writes all bytes."""
+        self._file.write_bytes(data)
+        return len(data)
+
+
 class _Lines:
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: ContinuedFile) -> None:
         self._file = file
 
     def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
-        self._file.write(tidy(prompt).encode("utf-8") + b"\n")
+        self._file.write_bytes(tidy(prompt).encode("utf-8") + b"\n")
 
 
 class _Records:
-    def __init__(self, file: IO[bytes], place: OutputPlace) -> None:
+    def __init__(self, file: ContinuedFile, place: OutputPlace) -> None:
         self._file, self._place = file, place
 
     def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
         name = self._place.file_name(entry)
-        self._file.write((to_json({"file_name": name, **_fields(entry, prompt, fields)}) + "\n").encode("utf-8"))
+        record = {"file_name": name, **_fields(entry, prompt, fields)}
+        self._file.write_bytes((to_json(record) + "\n").encode("utf-8"))
 
 
 class _Tar:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from unprompt.display import printable
-from unprompt.durable import LockedFile, open_locked, write_errors
+from unprompt.durable import LockedFile, OutputFullError, beside, locked, open_locked, put_in_place, write_errors
 from unprompt.errors import DataError, PictureError
 from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_BUFFER_BYTES = 1 << 16
 
 
 def check_no_picture(path: str) -> None:
@@ -56,6 +61,34 @@ def open_continued(path: str, *, fresh: bool = False) -> ContinuedFile:
     """
     check_no_picture(path)
     return ContinuedFile(open_locked(path), fresh=fresh)
+
+
+@contextlib.contextmanager
+def completed_file(path: str, *, resume: bool) -> Iterator[ContinuedFile]:
+    """Give a file that grows beside its place, as .NAME.part, and replaces `path` when the block ends.
+
+    What Ctrl-C, a kill or a full disk leaves of it stays there; with `resume` it is continued. After another error it
+    is deleted. Raises OutputBusyError, DataError.
+    """
+    part = beside(path, "part")
+    with locked(path):
+        if os.path.islink(part):
+            os.unlink(part)
+        file = ContinuedFile(open_locked(part, shown=path), fresh=not resume)
+        try:
+            yield file
+            file.close()
+        except BaseException as error:
+            with contextlib.suppress(DataError):
+                file.flush()
+            file.release()
+            if not isinstance(error, KeyboardInterrupt | OutputFullError):
+                os.unlink(part)
+            raise
+        with write_errors(path):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copymode(path, part)
+            put_in_place(part, path)
 
 
 class Releasable(ABC):
@@ -112,6 +145,12 @@ class ContinuedFile(Releasable):
         # Lone surrogates should have been escaped before; if not, they must not end the run.
         self._pending += text.encode("utf-8", "backslashreplace")
         return len(text)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Buffer bytes, and write them to the operating system when they are many. Raises as `flush` does."""
+        self._pending += data
+        if len(self._pending) >= _BUFFER_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Write the buffer to the operating system. Raises DataError, BrokenPipeError."""
