@@ -191,6 +191,23 @@ def test_one_that_cannot_be_written_stops_no_other(tmp_path: Path) -> None:
     sidecars.write(picture(tmp_path, "b.png"), "a dog")
 
 
+@posix
+def test_a_link_inside_the_folder_leads_to_no_sidecar_outside(tmp_path: Path) -> None:
+    """DIR itself may be a link, and links inside it may lead to other places in it."""
+    (tmp_path / "real" / "inside").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "tree").symlink_to("real")
+    (tmp_path / "real" / "away").symlink_to(tmp_path / "outside")
+    (tmp_path / "real" / "near").symlink_to("inside")
+    sidecars = Sidecars(str(tmp_path / "tree"))
+    for below in ("a.png", "near/b.png"):
+        assert sidecars.wanted(elsewhere(f"t.tar/{below}", below))
+        sidecars.write(elsewhere(f"t.tar/{below}", below), "a dog")
+    assert kind_of(sidecars, elsewhere("t.tar/away/c.png", "away/c.png")) == "no-place"
+    assert os.listdir(tmp_path / "outside") == []
+    assert (tmp_path / "real" / "inside" / "b.txt").read_text() == "a dog"
+
+
 def test_a_full_disk_stops_all_and_destroys_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("mine")
     with largest_file(10), pytest.raises(DataError, match=r"free some space and run it again$"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from unprompt.display import printable
 from unprompt.durable import OutputFullError, create_file, write_errors
 from unprompt.errors import DataError, PictureError
-from unprompt.output.files import path_below
+from unprompt.output.files import is_below, path_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ def check_outside(folder: str, inputs: Iterable[str]) -> None:
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise DataError(f"expected a folder for the copies, found the file {printable(folder)}; name another -o")
     for path in inputs:
-        if os.path.isdir(path) and _is_below(folder, path):
+        if os.path.isdir(path) and is_below(folder, path):
             raise DataError(
                 f"expected a folder for the copies outside {printable(path)}, which is read, found "
                 f"{printable(folder)}; name another -o"
@@ -34,7 +34,7 @@ def write_copy(folder: str, ref: ImageRef, data: bytes) -> None:
     Raises PictureError: no-place (no name, or the picture lies in the folder itself), unwritable (something is there
     already); DataError if the disk is full.
     """
-    if ref.file is not None and _is_below(ref.file, folder):
+    if ref.file is not None and is_below(ref.file, folder):
         raise PictureError(
             "no-place", "it lies in the folder for the copies itself; name another -o, or leave it out of the paths"
         )
@@ -51,9 +51,3 @@ def write_copy(folder: str, ref: ImageRef, data: bytes) -> None:
         raise PictureError(
             "unwritable", f"expected nothing at {printable(path)}, found a file; move it away, or name another -o"
         )
-
-
-def _is_below(path: str, folder: str) -> bool:
-    """Whether a path is a folder, or in it, links followed."""
-    path, folder = os.path.realpath(path), os.path.realpath(folder)
-    return os.path.normcase(path + os.sep).startswith(os.path.normcase(folder.rstrip(os.sep) + os.sep))

@@ -40,7 +40,7 @@ def plain_place(path: str, what: str) -> str:
 
 
 def path_below(folder: str, below: str, what: str) -> str:
-    """The path under `folder` at `below`, an untrusted path with "/"; never one outside.
+    """The path under `folder` at `below`, an untrusted path with "/"; never one outside, nor behind a link to outside.
 
     `what` says in the error what would be put there. Raises PictureError (no-place).
     """
@@ -51,7 +51,20 @@ def path_below(folder: str, below: str, what: str) -> str:
             "no-place",
             f"expected a relative path to put {what} under the folder, found {printable(below) or 'no name'}",
         )
-    return os.path.join(folder, *parts)
+    path = os.path.join(folder, *parts)
+    if len(parts) > 1 and not is_below(os.path.dirname(path), folder):
+        raise PictureError(
+            "no-place",
+            f"expected a folder to put {what} in at {printable(os.path.dirname(path))}, found a link that leads out of "
+            f"{printable(folder)}; move the link away, or name its target",
+        )
+    return path
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or in it, links followed."""
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.normcase(path + os.sep).startswith(os.path.normcase(folder.rstrip(os.sep) + os.sep))
 
 
 def open_continued(path: str, *, fresh: bool = False) -> ContinuedFile:
