@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -21,8 +20,9 @@ from unprompt.datasets.pairs import Pair, read_pairs
 from unprompt.errors import DataError, MissingExtraError, ModelError
 from unprompt.images.decode import Picture, decode
 from unprompt.images.preprocess import Preprocessing, preprocess
+from unprompt.models.networks.start_weights import read_weights
 from unprompt.models.networks.torchvision_cure import cure_torchvision
-from unprompt.models.regressors.onnx import session
+from unprompt.models.regressors.onnx import session, weights_beside
 from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.models.regressors.torch_folder import save_network
 from unprompt.models.store.folder import ModelFolder, write_config
@@ -111,7 +111,8 @@ def _agreement(model: MeanPooled, exported: Path) -> float:
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     with torch.inference_mode():
         true = model(**inputs).numpy()
-    (packed,) = session(exported).run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    run = session(exported, beside=[weights_beside(exported).name])
+    (packed,) = run.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
     return round(float((true * packed).sum(axis=1).mean()), 6)
 
 
@@ -157,7 +158,7 @@ class DecoderStep(nn.Module):
 
 def export_decoder(recipe: Recipe, weights: Path, folder: Path) -> ModelFolder:
     """Write the decoder with these weights as a single step over cached keys and values, and its tokenizer."""
-    options, tensors = recipe.decoder, load_file(weights)
+    options, tensors = recipe.decoder, read_weights(weights)
     shutil.copyfile(weights.with_name("tokenizer.json"), folder / "tokenizer.json")
     concepts = tensors["concepts.weight"].shape[1] if "concepts.weight" in tensors else 0
     model = SentenceDecoder(
@@ -293,7 +294,7 @@ def save_trained(
 def trained_network(recipe: Recipe, weights: Path) -> tuple[RegressorNetwork, Preprocessing]:
     """The network of a run with these weights, low-rank updates merged, and its preprocessing."""
     bare = replace(recipe, network=replace(recipe.network, weights=RANDOM))
-    state = load_file(weights)
+    state = read_weights(weights)
     network = build_network(bare, build_start(bare), _concept_count(state))
     if any(name_without_lora(name)[1] for name in state):
         add_lora(network, recipe.lora)

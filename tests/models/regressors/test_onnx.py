@@ -11,7 +11,9 @@ import tiny_models
 
 from unprompt.errors import ModelError
 from unprompt.models.regressors.onnx import folder_session, session, weights_beside
-from unprompt.models.store.folder import write_config
+from unprompt.models.regressors.onnx_weights import weight_files
+from unprompt.models.store.folder import ModelFolder, write_config
+from unprompt.models.store.registry import EMBEDDED
 
 
 def test_a_session_computes(tmp_path: Path) -> None:
@@ -26,7 +28,7 @@ def test_a_session_computes(tmp_path: Path) -> None:
 def test_a_broken_file(tmp_path: Path, kept: int) -> None:
     path = tiny_models.regressor(tmp_path / "linear.tiny").file("model.onnx")
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ModelError, match=r"onnxruntime cannot load .*model\.onnx"):
+    with pytest.raises(ModelError, match=r"cannot load .*model\.onnx"):
         session(path)
 
 
@@ -51,6 +53,62 @@ def test_weights_in_a_file_of_their_own_are_checked(tmp_path: Path) -> None:
     beside.unlink()
     with pytest.raises(ModelError, match=r"model\.onnx\.data is missing"):
         folder_session(model)
+
+
+def kept_apart(path: Path, location: str, *, inside: str) -> None:
+    """Moves the weights of a tiny model to another file; they are read at one of the places where ONNX has tensors."""
+    import onnx
+
+    model = onnx.load(path)
+    (weights,) = model.graph.initializer
+    (path.parent / location).write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=location)
+    if inside == "node":
+        node = onnx.helper.make_node("Constant", [], ["weights"], value=weights)
+        model.graph.initializer.pop()
+        model.graph.node.insert(0, node)
+    elif inside == "branch":
+        constant = onnx.helper.make_node("Constant", [], ["chosen"], value=weights)
+        out = onnx.helper.make_tensor_value_info("chosen", onnx.TensorProto.FLOAT, list(weights.dims))
+        branch = onnx.helper.make_graph([constant], "branch", [], [out])
+        choice = onnx.helper.make_node("If", ["yes"], ["weights"], then_branch=branch, else_branch=branch)
+        model.graph.initializer.pop()
+        model.graph.initializer.append(onnx.helper.make_tensor("yes", onnx.TensorProto.BOOL, [], [True]))
+        model.graph.node.insert(0, choice)
+    path.write_bytes(model.SerializeToString())
+    onnx.checker.check_model(path)
+
+
+@pytest.mark.parametrize("inside", ["graph", "node", "branch"])
+def test_no_file_is_read_that_the_config_does_not_name(tmp_path: Path, inside: str) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.tiny")
+    path = model.path / "model.onnx"
+    expected = session(path).run(None, {"pixels": np.ones((1, 3, 32, 32), np.float32)})[0]
+    kept_apart(path, "weights.bin", inside=inside)
+    assert weight_files(path) == {"weights.bin"}
+    model = write_config(model.path, model.config, ["model.onnx"])
+    unknown = r"model\.onnx reads weights from weights\.bin, whose size and sha256 nobody says"
+    with pytest.raises(ModelError, match=unknown):
+        folder_session(model)
+    with pytest.raises(ModelError, match=unknown):
+        session(path)
+    model = write_config(model.path, model.config, ["model.onnx", "weights.bin"])
+    found = folder_session(model).run(None, {"pixels": np.ones((1, 3, 32, 32), np.float32)})[0]
+    assert np.array_equal(found, expected)
+    (model.path / "weights.bin").write_bytes(bytes(10))
+    with pytest.raises(ModelError, match=r"weights\.bin has another sha256"):
+        folder_session(model)
+
+
+def test_the_embedded_models_read_what_their_configs_name() -> None:
+    found = {}
+    for folder in sorted(EMBEDDED.iterdir()):
+        if (folder / "model.onnx").is_file():
+            found[folder.name] = weight_files(folder / "model.onnx")
+            assert found[folder.name] <= ModelFolder.open(folder).config["files"].keys()
+    assert {"model.onnx.data"} in found.values()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the cache folder is not found by XDG_CACHE_HOME")

@@ -102,7 +102,10 @@ def test_a_config_that_lacks_a_key(folder: ModelFolder, key: str) -> None:
         ({"model.onnx": {"size": 10**400, "sha256": HASH}}, "expected size to be a whole number"),
         ({"model.onnx": {"size": 3, "sha256": f"\x1b[2J{HASH}"}}, "64 hexadecimal digits"),
         ({"model.onnx": {"size": 3, "sha256": HASH[1:]}}, "64 hexadecimal digits"),
-        ({"model\x1b[2J.onnx": {"size": 3, "sha256": HASH}}, r"can be shown, found 'model\\x1b\[2J\.onnx'"),
+        ({"model\x1b[2J.onnx": {"size": 3, "sha256": HASH}}, r"in the folder, found 'model\\x1b\[2J\.onnx'"),
+        ({"../weights": {"size": 3, "sha256": HASH}}, r"names of files in the folder, found '\.\./weights'"),
+        ({"/etc/hosts": {"size": 3, "sha256": HASH}}, "names of files in the folder, found '/etc/hosts'"),
+        ({"c:weights": {"size": 3, "sha256": HASH}}, "names of files in the folder, found 'c:weights'"),
     ],
 )
 def test_a_config_with_useless_files(folder: ModelFolder, files: object, message: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unprompt.display import printable
 from unprompt.errors import ModelError
+from unprompt.models.regressors.onnx_weights import weight_files
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.image_model import ONNX_WEIGHTS
 
@@ -20,21 +23,39 @@ def weights_beside(path: Path) -> Path:
 
 
 def folder_session(folder: ModelFolder, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open a session for `model.onnx` of a folder, after checking the hashes of all its files.
+    """Open a session for `model.onnx` of a folder, after checking the hashes of all files that it reads.
 
     Raises ModelError as `ModelFolder.file` and `session` do.
     """
     path = folder.file(ONNX_WEIGHTS)
-    if weights_beside(path).name in folder.config["files"]:
-        folder.file(weights_beside(path).name)
-    return session(path, threads)
+    names = folder.config["files"]
+    for name in sorted(names.keys() & {weights_beside(path).name, *_read_beside(path, names)}):
+        folder.file(name)
+    return _opened(path, threads)
 
 
-def session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
+def session(path: Path, threads: int = 0, beside: Collection[str] = ()) -> onnxruntime.InferenceSession:
     """Open a CPU session for an ONNX file; `threads` 0 means one per core.
 
-    Raises ModelError if onnxruntime cannot load the file.
+    `beside` names the files of its folder that it may read. Raises ModelError if it reads others, or if onnxruntime
+    cannot load it.
     """
+    _read_beside(path, beside)
+    return _opened(path, threads)
+
+
+def _read_beside(path: Path, known: Collection[str]) -> set[str]:
+    """The files that an ONNX file reads weights from. Raises ModelError if one is not known: nobody has checked it."""
+    names = weight_files(path)
+    if others := sorted(names - set(known)):
+        raise ModelError(
+            f"{printable(str(path))} reads weights from {printable(', '.join(others))}, whose size and sha256 nobody "
+            "says; name them in config.json, or export the model again"
+        )
+    return names
+
+
+def _opened(path: Path, threads: int) -> onnxruntime.InferenceSession:
     # Its builds send telemetry to Microsoft, and the import alone writes a device ID into the cache folder.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # takes 0.2 s, so only if needed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,8 @@ class ModelFolder:
             raise ModelError(f"cannot read {path / CONFIG}: {error}") from error
         where = str(path / CONFIG)
         for name in read(_Needed, config, where, error=ModelError).files:
-            if not name.isprintable():
-                raise ModelError(f"{where}: expected names of files that can be shown, found {name!r}")
+            if not name.isprintable() or not _is_below(name):
+                raise ModelError(f"{where}: expected names of files in the folder, found {name!r}")
         return cls(path, config)
 
     @property
@@ -110,6 +111,11 @@ class ModelFolder:
             return FileCheck(path, size, sha256, "missing")
         intact = path.stat().st_size == size and file_sha256(path) == sha256
         return FileCheck(path, size, sha256, "ok" if intact else "damaged")
+
+
+def _is_below(name: str) -> bool:
+    """Whether a file's name stays in the folder, on every system."""
+    return not {"", ".", ".."} & set(name.split("/")) and not re.search(r"[\\:]", name)
 
 
 def file_sha256(path: Path) -> str:
