@@ -26,8 +26,9 @@ class Hub:
 
     `large` files are promised by their sha256, others by git's hash. `cut` says how many bytes of a file come before
     the connection breaks off, as often as it says; `other` is what comes in place of a file's content; `whole` files
-    come from their beginning, whatever was asked; `barred` ones are answered with 403. `asked` is each GET of a file
-    with where it was to begin. `commits` are those of which the answers about files are, one after the other.
+    come from their beginning, whatever was asked; `barred` ones are answered with 403; `sizes` are promised in place of
+    the true ones. `asked` is each GET of a file with where it was to begin. `commits` are those of which the answers
+    about files are, one after the other.
     """
 
     files: dict[str, dict[str, bytes]]
@@ -36,6 +37,7 @@ class Hub:
     other: dict[str, bytes] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     barred: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
     commits: Iterator[str] = field(default_factory=lambda: itertools.repeat(COMMIT))
 
@@ -87,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Accept-Ranges": "bytes",
         }
         if not with_body:
-            self._head(200, {**told, "Content-Length": str(len(content))})
+            self._head(200, {**told, "Content-Length": str(self.hub.sizes.get(name, len(content)))})
             return
         content = self.hub.other.get(name, content)
         begin = int(found[1]) if (found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))) else 0

@@ -138,6 +138,14 @@ def test_other_bytes_than_promised_are_no_weights(run: Run, hub: Hub) -> None:
     assert f"the weights of tiny are not here: {NAMES[1]} of {REPOSITORY} came damaged: expected the hash" in told
 
 
+def test_a_file_that_the_disk_has_no_room_for_is_not_begun(run: Run, hub: Hub) -> None:
+    hub.sizes = {NAMES[1]: 10**18}
+    told = run(weights, hub)
+    assert f"{NAMES[1]} of {REPOSITORY} takes 1,000,000,000.0 GB, found room for " in told
+    assert "make room, or set HF_HOME" in told
+    assert hub.asked == []
+
+
 WHOLE = {
     "config.json": b'{"model_type": "blip"}',
     "preprocessor_config.json": b"{}",

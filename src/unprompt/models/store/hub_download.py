@@ -11,6 +11,7 @@ import hashlib
 import logging
 import math
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -195,6 +196,7 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
     with _alone(begun, what):
         if place.exists():  # another process brought it
             return
+        _check_room(promise, begun, what)
         with step(what, math.ceil(promise.size / 1e6), "MB") as advance:
             _come(promise, begun, what, advance)
         found = _digest(begun, promise.digest)
@@ -205,6 +207,17 @@ def _bring(promise: _Promise, blobs: Path, what: str, step: Step) -> None:
                 "deleted: try again"
             )
         put_in_place(begun, place)
+
+
+def _check_room(promise: _Promise, begun: Path, what: str) -> None:
+    """Raise ModelError if a file is larger than the disk has room for, before it fills the disk."""
+    missing = promise.size - (begun.stat().st_size if begun.exists() else 0)
+    free = shutil.disk_usage(begun.parent).free
+    if missing > free:
+        raise ModelError(
+            f"{what} takes {missing / 1e9:,.1f} GB, found room for {free / 1e9:,.1f} GB in {begun.parent}; make room, "
+            "or set HF_HOME"
+        )
 
 
 def _come(promise: _Promise, begun: Path, what: str, advance: Advance) -> None:
