@@ -314,6 +314,17 @@ def test_a_written_prompt_needs_no_image_model(preset: Path, examples: Path) -> 
     assert all("_engine" in vars(member._encoder) for member in fresh.members)
 
 
+def test_no_limit_of_decoding_refuses_a_written_prompt(unprompter: Unprompter, examples: Path) -> None:
+    whole = (examples / "written.png").read_bytes()
+    for data in (whole, whole[: len(whole) // 2]):
+        (answer,) = unprompter.predict(data, pixel_limit_mp=0.001, memory_limit_mb=0.001)
+        assert isinstance(answer, Prediction)
+        assert (answer.prompt, answer.origin) == (PROMPT, "metadata")
+    (failure,) = unprompter.predict(whole[: len(whole) // 2], ignore_metadata=True)
+    assert isinstance(failure, Failure)
+    assert failure.kind == "truncated"
+
+
 def test_a_written_prompt_may_be_ignored(unprompter: Unprompter, examples: Path) -> None:
     (answer,) = unprompter.predict(examples / "written.png", ignore_metadata=True, text=False)
     assert isinstance(answer, Prediction)

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zlib
@@ -17,8 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hostile.contents import FORMATS, promising
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
+from unprompt.images import files
+from unprompt.images.archives import members
 from unprompt.images.costs import TimeLimits
 from unprompt.images.decode import Picture, decode
 from unprompt.images.files import Bytes, LocalFile
@@ -33,6 +36,7 @@ LOSSLESS: dict[str, dict[str, Any]] = {"PNG": {}, "WEBP": {"lossless": True}, "G
 LOSSY: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "AVIF": {"quality": 95}}
 OPTIONS = LOSSLESS | LOSSY
 ORIENTATION = 0x0112
+INFOTEXT = "a castle at dawn\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512"
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
@@ -665,15 +669,76 @@ def test_array_of_another_shape_or_type_says_so(array: Array) -> None:
     assert f"found {array.shape} of {array.dtype}" in found.message
 
 
+def prompt_in(format: str, size: tuple[int, int] = (8, 8)) -> bytes:
+    """A picture of one colour with a prompt in its metadata."""
+    if format == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", INFOTEXT)
+        return encoded(Image.new("RGB", size), pnginfo=info)
+    if format == "GIF":
+        return encoded(Image.new("P", size), "GIF", comment=INFOTEXT.encode())
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = INFOTEXT
+    return encoded(Image.new("RGB", size), format, exif=exif)
+
+
 def test_written_prompt_is_read_on_request() -> None:
-    info = PngImagePlugin.PngInfo()
-    info.add_text("parameters", "a castle at dawn\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512")
-    data = encoded(scene(8, 8), pnginfo=info)
+    data = prompt_in("PNG")
     written = picture(data).written
     assert isinstance(written, WrittenPrompt)
     assert written.prompt == "a castle at dawn"
     assert picture(data, read_metadata=False).written is None
     assert picture(encoded(scene(8, 8))).written is None
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF", "HEIC"])
+def test_a_picture_whose_prompt_is_written_is_not_decoded(format: str, loaded: list[str]) -> None:
+    if format == "HEIC":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    data = prompt_in("HEIF" if format == "HEIC" else format, (40, 30))
+    found = picture(data, pixel_limit_mp=0.001, memory_limit_mb=0.001, time_limits=TimeLimits(reads=1))
+    assert (found.format, found.pixels.shape, found.size) == (format, (0, 0, 3), (0, 0))
+    assert found.written is not None
+    assert found.written.prompt == "a castle at dawn"
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
+    assert loaded == []
+    assert failure(data, pixel_limit_mp=0.001, read_metadata=False).kind == "too-large"
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_prompt_in_front_of_pixels_that_are_cut_off(format: str) -> None:
+    data = prompt_in(format, (300, 200))
+    if format == "WEBP":  # its EXIF comes last: here the pixels are wrong instead
+        middle = len(data) // 3
+        data = data[:middle] + bytes(20) + data[middle + 20 :]
+    else:
+        data = data[: int(len(data) * 0.9)]
+    found = picture(data)
+    assert found.written is not None
+    assert found.written.prompt == "a castle at dawn"
+    assert failure(data, read_metadata=False).kind == "truncated"
+
+
+def test_a_prompt_in_a_file_that_is_too_large_to_be_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = prompt_in("PNG", (300, 200))
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(path, "a.png")
+    whole = picture(data)
+    monkeypatch.setattr(files.check_size, "__defaults__", (0,))
+    (member,) = members(str(tmp_path / "a.tar"))
+    for ref in (ref_of(data), ref_of(str(path)), member):
+        found = decode(ref)
+        assert isinstance(found, Picture)
+        assert found.written == whole.written
+        assert found.sha256 == whole.sha256
+        assert decode(ref, known=lambda sha256: sha256) == whole.sha256
+        refused = decode(ref, read_metadata=False)
+        assert isinstance(refused, Failure)
+        assert refused.kind == "too-large"
+    path.write_bytes(encoded(scene(8, 8)))
+    assert failure(str(path)).kind == "too-large"
 
 
 def test_long_or_damaged_text_does_not_cost_the_picture() -> None:

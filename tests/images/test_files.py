@@ -103,7 +103,7 @@ def test_huge_file_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(FILE_LIMIT_MB * 1_000_000 + 1)  # a hole: it takes no room on the disk
     error = failure(tmp_path / "huge.png")
     assert error.kind == "too-large"
-    assert "at most 128 MB" in str(error)
+    assert "at most 256 MB" in str(error)
 
 
 def test_what_is_no_picture_is_refused_by_its_first_bytes(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_bytes_are_given_as_they_are() -> None:
 
 
 def test_huge_bytes_are_refused() -> None:
-    with pytest.raises(PictureError, match="at most 128 MB"):
+    with pytest.raises(PictureError, match="at most 256 MB"):
         Bytes(bytes(FILE_LIMIT_MB * 1_000_000 + 1)).read()
 
 

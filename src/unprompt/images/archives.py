@@ -6,6 +6,7 @@ sizes, and mistakes damage for the end of the archive. This reader bounds every 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from unprompt.errors import PictureError
-from unprompt.images.files import Bytes, Unavailable, changed, check_size, opened, picture_bytes, stamp
+from unprompt.images.files import Bytes, FileView, Unavailable, changed, check_size, opened, picture_bytes, stamp
 from unprompt.images.formats import ARCHIVE_SUFFIXES, HEAD_SIZE, PICTURE_SUFFIXES, format_of
 from unprompt.images.ref import ImageRef, Readable, relative_name
 
@@ -75,6 +76,16 @@ class TarMember:
             if len(data) != self.size or stamp(os.fstat(file.fileno())) != self.archive_stamp:
                 raise changed("an archive")
             return data
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[FileView]:
+        """Open the member to be read where it is looked at. Raises PictureError like `read`, without too-large."""
+        with opened(self.path) as file:
+            view = FileView(file, self.size, self.offset)
+            format_of(view[:HEAD_SIZE])
+            yield view
+            if stamp(os.fstat(file.fileno())) != self.archive_stamp:
+                raise changed("an archive")
 
 
 class Archive(Protocol):

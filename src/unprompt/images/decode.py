@@ -29,7 +29,8 @@ from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images import metadata
 from unprompt.images.costs import TimeLimits, check_time, memory_mb
-from unprompt.images.formats import format_of, is_decodable, refusal
+from unprompt.images.files import FileView
+from unprompt.images.formats import HEAD_SIZE, format_of, is_decodable, refusal
 from unprompt.images.jpeg_xl import JpegXlImageFile
 from unprompt.images.metadata import beside
 from unprompt.images.ref import ImageRef, Pixels
@@ -41,6 +42,9 @@ MEMORY_LIMIT_MB = 180.0
 """Memory that decoding one picture may take: enough for a PNG of 39 megapixels, a WebP of 11, nearly any JPEG."""
 
 TIME_LIMITS = TimeLimits()
+
+_HASHED_BYTES = 2**20
+"""How much of a file is hashed at a time: of one that is not read whole, no more is held."""
 
 _FILES_MB = 64
 """Limit on the files held in memory by all decoding threads together; a larger file is read alone."""
@@ -108,11 +112,11 @@ class Picture:
     """A decoded picture.
 
     `pixels` is (height, width, 3) uint8 RGB, upright, on white, and reduced if the file is far larger than requested.
-    `size` (width, height) is the full size as a viewer shows it. `format` is one of `format_of`, or None without a
-    file; a video, or a picture whose decoder is not installed, is here for its written prompt alone, and has no pixels:
-    (0, 0, 3). `sha256` (hex) is the hash of the file's bytes or, without a file, of the text "width height " followed
-    by the full-size RGB pixels; a prompt in a text file beside the picture changes it. `written` is the prompt stored
-    in the file's metadata or, if that holds none, beside it.
+    `size` (width, height) is the full size as a viewer shows it. `written` is the prompt stored in the file's metadata
+    or, if that holds none, beside it; a picture that has one is not decoded: its `pixels` are (0, 0, 3), its size
+    (0, 0). `format` is one of `format_of`, or None without a file. `sha256` (hex) is the hash of the file's bytes or,
+    without a file, of the text "width height " followed by the full-size RGB pixels; a prompt in a text file beside the
+    picture changes it.
     """
 
     source: str
@@ -139,36 +143,65 @@ def decode(
     `shorter_side` is the number of pixels that the model needs: a larger picture is reduced, but its shorter side stays
     at least this long; None keeps every pixel. Before anything is decoded, the header is checked against
     `pixel_limit_mp` (millions of pixels) and `memory_limit_mb` (without the file itself), and the structure of the file
-    against `time_limits`. Without `read_metadata` no written prompt is looked for, without `read_beside` none in a text
-    file beside the picture, which counts if the picture itself holds none. `known` is called first with the picture's
-    sha256; if it returns anything but None, that is the result, and nothing is decoded. The kinds of Failure are those
-    of PictureError. Safe to call from many threads; large pictures then wait for each other.
+    against `time_limits`. A picture whose prompt is written is not decoded, so no limit refuses it. Without
+    `read_metadata` no written prompt is looked for, without `read_beside` none in a text file beside the picture, which
+    counts if the picture itself holds none. `known` is called first with the picture's sha256; if it returns anything
+    but None, that is the result, and nothing is decoded. The kinds of Failure are those of PictureError. Safe to call
+    from many threads; large pictures then wait for each other.
     """
     limits = _Limits(pixel_limit_mp, memory_limit_mb, time_limits)
     try:
         if isinstance(ref.content, (Image.Image, np.ndarray)):
             return _decode_memory(ref.source, ref.content, shorter_side, limits, known)
+        beside_it = beside.read(ref.file) if read_metadata and read_beside and ref.file else None
         with _FILES.taken(ref.size_mb):
-            data = ref.read()
-            said_beside = beside.read(ref.file) if read_metadata and read_beside and ref.file else None
-            sha256 = _sha256(data, said_beside)
+            try:
+                data = ref.read()
+            except PictureError as error:
+                if error.kind == "too-large" and read_metadata and ref.is_viewable:
+                    return _written_in_large(ref, beside_it, known, error)
+                raise
+            sha256 = _sha256(data, beside_it)
             if known is not None and (answer := known(sha256)) is not None:
                 return answer
             name = format_of(data)
-            written = (metadata.read(data) or said_beside) if read_metadata else None
+            written = (metadata.read(data) or beside_it) if read_metadata else None
+            if written is not None:
+                return _undecoded(ref, name, sha256, written)
             if not is_decodable(name):
-                if written is None:
-                    raise refusal(name)
-                return Picture(ref.source, np.empty((0, 0, 3), np.uint8), (0, 0), name, sha256, written)
+                raise refusal(name)
             pixels, size = _decode_file(data, name, shorter_side, limits)
-        return Picture(ref.source, pixels, size, name, sha256, written)
+        return Picture(ref.source, pixels, size, name, sha256, None)
     except PictureError as error:
         return Failure(ref.source, error.kind, str(error))
 
 
-def _sha256(data: bytes, said_beside: WrittenPrompt | None) -> str:
+def _written_in_large(
+    ref: ImageRef,
+    beside_it: WrittenPrompt | None,
+    known: Callable[[str], Known | None] | None,
+    too_large: PictureError,
+) -> Picture | Known:
+    """The written prompt of a file that is too large to be read whole. Raises `too_large` if there is none."""
+    with ref.view() as data:
+        written = metadata.read(data) or beside_it
+        if written is None:
+            raise too_large
+        sha256 = _sha256(data, beside_it)
+        if known is not None and (answer := known(sha256)) is not None:
+            return answer
+        return _undecoded(ref, format_of(data[:HEAD_SIZE]), sha256, written)
+
+
+def _undecoded(ref: ImageRef, name: str, sha256: str, written: WrittenPrompt) -> Picture:
+    return Picture(ref.source, np.empty((0, 0, 3), np.uint8), (0, 0), name, sha256, written)
+
+
+def _sha256(data: bytes | FileView, said_beside: WrittenPrompt | None) -> str:
     """Hash a picture's file, and with it what is said beside it, for both determine the answer."""
-    file = hashlib.sha256(data)
+    file = hashlib.sha256()
+    for start in range(0, len(data), _HASHED_BYTES):
+        file.update(data[start : start + _HASHED_BYTES])
     if said_beside is None:
         return file.hexdigest()
     return hashlib.sha256(file.digest() + repr(said_beside).encode("utf-8", "surrogatepass")).hexdigest()

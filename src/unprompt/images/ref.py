@@ -7,8 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, Union, runtime_checkable
 
 from unprompt.display import printable
 from unprompt.images.files import FileView, LocalFile, Unavailable
@@ -43,6 +44,14 @@ class Readable(Protocol):
         """Read the file's bytes. Raises PictureError."""
 
 
+@runtime_checkable
+class Viewable(Protocol):
+    """One picture's file that may be larger than one that is read whole."""
+
+    def view(self) -> AbstractContextManager[bytes | FileView]:
+        """The file's bytes, read where they are looked at. Raises PictureError."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageRef:
     """One picture to read.
@@ -64,12 +73,17 @@ class ImageRef:
 
     @contextlib.contextmanager
     def view(self) -> Iterator[bytes | FileView]:
-        """The file's bytes; of a file on disk only those that are looked at. Raises like `read`."""
-        if isinstance(self.content, LocalFile):
+        """The file's bytes; of one on disk, also in a tar, only those that are looked at. Raises like `read`."""
+        if isinstance(self.content, Viewable) and not is_array(self.content):  # numpy's `view` is something else
             with self.content.view() as data:
                 yield data
         else:
             yield self.read()
+
+    @property
+    def is_viewable(self) -> bool:
+        """Whether `view` reads no more than is looked at, however large the file is."""
+        return isinstance(self.content, Viewable) and not is_array(self.content)
 
     def emptied(self) -> ImageRef:
         """A copy without the content, which may be megabytes; a place on disk is kept, being only a path."""
