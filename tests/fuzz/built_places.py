@@ -32,6 +32,7 @@ from layouts import (
     chunk,
     chunk_riff,
     dataset,
+    extended_xmp,
     gif,
     gif_application,
     gif_comment,
@@ -45,7 +46,6 @@ from layouts import (
     tiff,
     user_comment,
     xmp,
-    xmp_extension,
     ztext,
 )
 
@@ -141,7 +141,7 @@ def a_jpeg_of_segments(random: Random) -> bytes:
         (0xE1, b"Exif\0\0" + exif[: len(exif) // 2]),
         (0xE1, b"Exif\0\0" + exif[len(exif) // 2 :]),
         (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + _xmp(random)),
-        *xmp_extension(_xmp(random), size=random.choice((30, 1000))),
+        *extended_xmp(_xmp(random), _xmp(random), size=random.choice((30, 1000))),
         *app11(jumbf(_body(random)), size=random.choice((7, 1000))),
         (0xED, b"Photoshop 3.0\0" + records[: random.randrange(len(records) + 1)]),
         (0xFE, _body(random)),

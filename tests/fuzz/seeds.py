@@ -41,6 +41,7 @@ from layouts import (
     dataset,
     described_xmp,
     draw_things_xmp,
+    extended_xmp,
     gif,
     gif_application,
     gif_comment,
@@ -60,7 +61,6 @@ from layouts import (
     user_comment,
     webp_exif,
     xmp,
-    xmp_extension,
     ztext,
 )
 from manifests import created, manifest, store
@@ -319,7 +319,7 @@ def blocks() -> dict[str, list[bytes]]:
             jpeg(
                 (0xE1, b"Exif\0\0" + exif[:90]), (0xE1, b"Exif\0\0" + exif[90:]), (0xED, b"Photoshop 3.0\0" + records)
             ),
-            jpeg((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + document), *xmp_extension(document, size=50)),
+            jpeg(*extended_xmp(document, document, size=50)),
             jpeg(*app11(jumbf(bytes(300)), size=100), (0xFE, b"a fox")),
         ],
         "GIF": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import json
 import struct
 import zlib
@@ -143,11 +144,14 @@ def app11(manifest: bytes, *, size: int = 60_000) -> list[tuple[int, bytes]]:
     return [(0xEB, b"JP" + struct.pack(">HI", 1, 1 + index) + head + part) for index, part in enumerate(parts)]
 
 
-def xmp_extension(document: bytes, *, size: int = 60_000) -> list[tuple[int, bytes]]:
-    """The segments of a JPEG that hold XMP of more than one segment."""
+def extended_xmp(main: bytes, document: bytes, *, size: int = 60_000) -> list[tuple[int, bytes]]:
+    """The segments of a JPEG that hold XMP, `main`, and more of it, which `main` names by its MD5."""
+    name = hashlib.md5(document).hexdigest().upper()
+    note = 'rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="' + name + '"'
+    body = b"http://ns.adobe.com/xap/1.0/\0" + main.replace(b'rdf:about=""', note.encode())
+    head = b"http://ns.adobe.com/xmp/extension/\0" + name.encode() + struct.pack(">I", len(document))
     parts = [(at, document[at : at + size]) for at in range(0, len(document), size)]
-    head = b"http://ns.adobe.com/xmp/extension/\0" + b"0123456789ABCDEF" * 2
-    return [(0xE1, head + struct.pack(">II", len(document), at) + part) for at, part in parts]
+    return [(0xE1, body), *((0xE1, head + struct.pack(">I", at) + part) for at, part in parts)]
 
 
 def _sub_blocks(body: bytes) -> bytes:

@@ -1,9 +1,10 @@
 """JPEG: what goes on in further segments, and what stands in which."""
 
 import random
+from typing import Any
 
 import pytest
-from layouts import app11, dataset, image_resource, jpeg, jumbf, user_comment, xmp, xmp_extension
+from layouts import app11, dataset, extended_xmp, image_resource, jpeg, jumbf, user_comment, xmp
 
 from unprompt.images.metadata.fields import extract
 
@@ -38,12 +39,40 @@ def test_two_comments_are_not_one() -> None:
 
 @pytest.mark.parametrize("in_order", [True, False])
 def test_xmp_of_several_segments(in_order: bool) -> None:
-    parts = xmp_extension(xmp(prompt=LONG).encode())
+    main, *parts = extended_xmp(xmp(description="a fox").encode(), xmp(prompt=LONG).encode())
     assert len(parts) > 1
     if not in_order:
         random.Random(1).shuffle(parts)
-    found = extract(jpeg((0xE1, XMP + xmp(description="a fox").encode()), *parts))
-    assert found.xmp == {"description": "a fox", "prompt": LONG}
+    found = extract(jpeg(main, *parts))
+    assert {name: found.xmp[name] for name in ("description", "prompt")} == {"description": "a fox", "prompt": LONG}
+
+
+def test_extended_xmp_beside_that_of_another_picture() -> None:
+    main, *parts = extended_xmp(xmp().encode(), xmp(prompt=LONG).encode())
+    _, *others = extended_xmp(xmp().encode(), xmp(prompt="a cat").encode())
+    assert extract(jpeg(main, *others, *parts)).xmp["prompt"] == LONG
+    assert "prompt" not in extract(jpeg(main, *others)).xmp
+    assert "prompt" not in extract(jpeg((0xE1, XMP + xmp(description="a fox").encode()), *parts)).xmp
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda parts: parts[1:],
+        lambda parts: parts[:-1],
+        lambda parts: [parts[0], *parts[2:]],
+        lambda parts: [*parts[:-1], (parts[-1][0], parts[-1][1].replace(b"word", b"sord"))],
+        lambda parts: [(marker, body[:67] + bytes(4) + body[71:]) for marker, body in parts],
+        lambda parts: [(marker, body[:71] + b"\xff" * 4 + body[75:]) for marker, body in parts],
+    ],
+    ids=["no beginning", "no end", "a gap", "other words", "another length", "another offset"],
+)
+def test_extended_xmp_that_is_not_what_was_named(changed: Any) -> None:
+    main, *parts = extended_xmp(xmp(description="a fox").encode(), xmp(prompt=LONG).encode(), size=20_000)
+    assert "prompt" in extract(jpeg(main, *parts)).xmp
+    found = extract(jpeg(main, *changed(parts)))
+    assert "prompt" not in found.xmp
+    assert found.xmp["description"] == "a fox"
 
 
 @pytest.mark.parametrize("name", [b"", b"odd", b"even"])

@@ -5,8 +5,10 @@ Sources: EXIF 2.32, 4.7.2; Adobe's XMP specification, part 3, 1.1.3; C2PA 2.1, A
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 
 from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, EXIF_HEADER, XMP_HEADER, Data, Piece
 
@@ -15,6 +17,7 @@ _LONGEST_SEGMENT = 0xFFFF - 2
 _HEAD = struct.Struct(">xBH")
 _TIFF_MARKS = (b"II*\x00", b"MM\x00*")
 _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\x00"
+_EXTENDED = re.compile(rb"""HasExtendedXMP(?:\s*=\s*["']|\s*>)\s*([0-9A-Fa-f]{32})""")
 _PHOTOSHOP = b"Photoshop 3.0\x00"
 _COMMENT, _APP1, _APP11, _APP13, _SCAN = 0xFE, 0xE1, 0xEB, 0xED, 0xDA
 
@@ -46,8 +49,9 @@ def pieces(data: Data) -> Iterator[Piece]:
             left -= end - start
     yield from (Piece("text", comment.rstrip(b"\x00"), "Comment") for comment in _comments(bodies[_COMMENT]))
     yield from (Piece("exif", exif) for exif in _exifs(bodies[_APP1]))
-    yield from (Piece("xmp", body[len(XMP_HEADER) :]) for body in bodies[_APP1] if body.startswith(XMP_HEADER))
-    if extension := _xmp_extension(bodies[_APP1]):
+    main = _bodies_behind(XMP_HEADER, bodies[_APP1])
+    yield from (Piece("xmp", body) for body in main)
+    if extension := _xmp_extension(main, bodies[_APP1]):
         yield Piece("xmp", extension)
     if iptc := b"".join(_bodies_behind(_PHOTOSHOP, bodies[_APP13])):
         yield Piece("iptc", iptc)
@@ -79,15 +83,28 @@ def _joined(bodies: Iterable[bytes], begins: Callable[[list[bytes], bytes], bool
     return [b"".join(group) for group in groups]
 
 
-def _xmp_extension(bodies: Iterable[bytes]) -> bytes:
-    """The first extension of XMP; each of its parts has a digest (32 bytes), the whole length and its own offset."""
+def _xmp_extension(main: Iterable[bytes], bodies: Iterable[bytes]) -> bytes:
+    """The extension that a main block of XMP names by its MD5; empty if it is not all here, or has been changed.
+
+    Each part begins with that name (32 digits), the length of the whole and the part's own offset.
+    """
+    name = next((found[1].upper() for body in main if (found := _EXTENDED.search(body))), None)
+    if name is None:
+        return b""
     parts: dict[int, bytes] = {}
-    digest = None
+    length = 0
     for body in _bodies_behind(_XMP_EXTENSION, bodies):
-        if len(body) >= 40 and digest in (None, body[:32]):
-            digest = body[:32]
+        if len(body) > 40 and body[:32].upper() == name:
+            length = int.from_bytes(body[32:36], "big")
             parts.setdefault(int.from_bytes(body[36:40], "big"), body[40:])
-    return b"".join(parts[offset] for offset in sorted(parts))
+    whole = b"".join(parts[offset] for offset in sorted(parts))
+    ends = accumulate((len(parts[offset]) for offset in sorted(parts)), initial=0)
+    if len(whole) != length or any(offset != end for offset, end in zip(sorted(parts), ends, strict=False)):
+        return b""
+    import hashlib  # hardly any picture has an extension
+
+    digest = hashlib.md5(whole, usedforsecurity=False).hexdigest()
+    return whole if digest.upper().encode() == name else b""
 
 
 def _jumbf(bodies: Iterable[bytes]) -> bytes:
