@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from unprompt.display import printable
-from unprompt.errors import DataError
+from unprompt.errors import DataError, OutputBusyError, OutputFullError
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
 
@@ -33,17 +33,6 @@ _LOCKED = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADL
 _BUFFER_BYTES = 1 << 16
 _LONGEST_NAME_BYTES = 120
 """Longer names are hashed in the names of temporary files: some file systems allow 143 bytes only."""
-
-
-class OutputBusyError(DataError):
-    """Another process is writing the same file."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"another unprompt is writing {printable(path)}; wait for it or choose another -o")
-
-
-class OutputFullError(DataError):
-    """The disk, the quota or the largest size of a file is exhausted: nothing more can be written there."""
 
 
 @contextlib.contextmanager

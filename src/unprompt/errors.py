@@ -1,7 +1,8 @@
 """Errors that a user can cause or fix.
 
 Each message says what was expected, what was found and what to do next; each class has its exit code and HTTP status.
-Any other exception is a bug of unprompt: exit code 1, status 500.
+Any other exception is a bug of unprompt (exit code 1, status 500) or of the program that calls it: an argument of the
+wrong type raises TypeError, one of the wrong value ValueError.
 """
 
 from __future__ import annotations
@@ -10,6 +11,28 @@ import contextlib
 import difflib
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, TypeAlias
+
+from unprompt.display import first_line, printable
+
+__all__ = [
+    "ChatError",
+    "ClusterError",
+    "DataError",
+    "JournalBusyError",
+    "LocationError",
+    "MissingExtraError",
+    "ModelError",
+    "NoRoomError",
+    "NodeError",
+    "OutOfReachError",
+    "OutputBusyError",
+    "OutputFullError",
+    "PictureError",
+    "PluginError",
+    "UnknownNameError",
+    "UnpromptError",
+]
 
 EXIT_FINE = 0
 EXIT_INTERNAL = 1
@@ -89,8 +112,78 @@ class NoRoomError(ModelError):
         super().__init__(f"the device has no room for {what}; free its memory or {ways}")
 
 
+class OutOfReachError(ModelError):
+    """The hub did not answer."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        super().__init__(
+            f"{what} cannot be had: the hub is out of reach ({first_line(error)}); try again, or add --offline "
+            "(HF_HUB_OFFLINE=1), which says at once all that is missing"
+        )
+
+
+class ChatError(ModelError):
+    """A chat server cannot answer; `is_lasting` says that other pictures would fare the same."""
+
+    def __init__(self, message: str, *, is_lasting: bool) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting
+
+
 class DataError(UnpromptError):
-    """A data file, recipe or preset has wrong content."""
+    """A data file, recipe or preset has wrong content, or a file cannot be read or written."""
+
+
+class OutputBusyError(DataError):
+    """Another process is writing the same file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"another unprompt is writing {printable(path)}; wait for it or choose another -o")
+
+
+class OutputFullError(DataError):
+    """The disk, the quota or the largest size of a file is exhausted: nothing more can be written there."""
+
+
+class JournalBusyError(DataError):
+    """Another process, or another part of this one, is using the journal."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"another unprompt is using {printable(path)}; wait for it or choose another -o")
+
+
+Trouble: TypeAlias = Literal[
+    "not-found",
+    "unreadable",
+    "too-large",
+    "unreachable",
+    "timeout",
+    "offline",
+    "missing-extra",
+    "bad-url",
+    "no-credentials",
+]
+"""What is wrong with a place, in the words of PictureError; "no-credentials": they are missing or refused."""
+
+
+class LocationError(DataError):
+    """A folder or an object that cannot be read or written, with the kind of trouble."""
+
+    def __init__(self, kind: Trouble, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class ClusterError(UnpromptError):
+    """A Ray cluster cannot do what it is asked for."""
+
+
+class NodeError(UnpromptError):
+    """What a node of a cluster refused to do, with the exit code of the error there."""
+
+    def __init__(self, message: str, exit_code: int = EXIT_USAGE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class PictureError(UnpromptError):

@@ -20,7 +20,7 @@ from chat_servers import client, pixels
 from unprompt.bank.building import build_bank
 from unprompt.chat.cleaning import clean
 from unprompt.chat.encoded import data_uri
-from unprompt.chat.server import ChatError
+from unprompt.errors import ChatError
 from unprompt.serve.settings import Settings
 from unprompt.towers.embedded import EmbeddedPair
 

@@ -17,8 +17,8 @@ from web_servers import PRIVATE, keeps_silent, never_accepting, serving, trickle
 from unprompt.chat import server as chat_server
 from unprompt.chat.address import read_address
 from unprompt.chat.exchange import CONNECT_S, check_connection
-from unprompt.chat.server import GIVE_UP, TRIES, ChatError, read_key
-from unprompt.errors import DataError, ModelError
+from unprompt.chat.server import GIVE_UP, TRIES, read_key
+from unprompt.errors import ChatError, DataError, ModelError
 
 FOX = said("a red fox")
 SECRET = "sk-very-secret-0123456789"

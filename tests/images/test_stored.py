@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from unprompt.errors import PictureError
+from unprompt.errors import LocationError, PictureError
 from unprompt.images.reading import fetched_ahead
 from unprompt.images.ref import ImageRef
 from unprompt.images.sources import check_stores, count, image_refs, may_be_many
-from unprompt.locations.folder import LocationError
 from unprompt.locations.location import folder_at
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from unprompt.durable import OutputBusyError, open_locked
-from unprompt.errors import DataError
+from unprompt.durable import open_locked
+from unprompt.errors import DataError, OutputBusyError
 from unprompt.kaggle.submission import (
     check_submission,
     mean_in_gaps,

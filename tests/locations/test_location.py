@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from object_stores import ObjectStore
 
+from unprompt.errors import LocationError
 from unprompt.locations.address import is_remote, parted, shown
-from unprompt.locations.folder import Folder, LocationError
+from unprompt.locations.folder import Folder
 from unprompt.locations.location import folder_at
 
 pytest.importorskip("s3fs")

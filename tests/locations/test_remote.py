@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from object_stores import BAD_KEY, DENIED, EXPIRED, SLOW_DOWN, Answer, ObjectStore
 
+from unprompt.errors import LocationError
 from unprompt.locations import remote
-from unprompt.locations.folder import Folder, LocationError
+from unprompt.locations.folder import Folder
 from unprompt.locations.location import folder_at
 from unprompt.locations.patience import Patience
 

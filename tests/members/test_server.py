@@ -10,8 +10,7 @@ import pytest
 from chat_servers import Question, Reply, pictures, pixels, refused, said, talking, write_preset
 from PIL import Image
 
-from unprompt.chat.server import ChatError
-from unprompt.errors import DataError, ModelError, UnknownNameError
+from unprompt.errors import ChatError, DataError, ModelError, UnknownNameError
 from unprompt.members.kinds import needs_of, open_member
 from unprompt.members.server import ServerMember
 from unprompt.output.records import to_record

@@ -11,8 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from full_disks import largest_file
 
-from unprompt.durable import OutputBusyError, OutputFullError
-from unprompt.errors import DataError
+from unprompt.errors import DataError, OutputBusyError, OutputFullError
 from unprompt.output.files import completed_file, open_continued
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX has these")

@@ -13,8 +13,7 @@ import pytest
 from foreign_packages import install
 from full_disks import largest_file
 
-from unprompt.durable import OutputBusyError
-from unprompt.errors import DataError, PluginError, UnknownNameError
+from unprompt.errors import DataError, OutputBusyError, PluginError, UnknownNameError
 from unprompt.output import formats
 from unprompt.output.formats import GROUP, Stream, Writer, WriterOptions, find_format, format_of, open_writer
 from unprompt.output.jsonl import to_json

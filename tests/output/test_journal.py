@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from full_disks import largest_file
 
-from unprompt.errors import DataError
-from unprompt.output.journal import VERSION, Journal, JournalBusyError, settings_key
+from unprompt.errors import DataError, JournalBusyError
+from unprompt.output.journal import VERSION, Journal, settings_key
 from unprompt.output.packing import pack
 from unprompt.prediction import Candidate, Prediction, Vote
 
@@ -380,7 +380,7 @@ def test_a_journal_is_opened_once_in_a_process(path: Path) -> None:
 
 
 RACE = """
-from unprompt.output.journal import JournalBusyError
+from unprompt.errors import JournalBusyError
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from full_disks import largest_file
 
-from unprompt.durable import OutputBusyError
-from unprompt.errors import DataError, MissingExtraError
+from unprompt.errors import DataError, MissingExtraError, OutputBusyError
 from unprompt.output.formats import open_writer
 from unprompt.output.parquet import GROUP_ROWS, ParquetWriter
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from full_disks import largest_file
 
-from unprompt.durable import OutputBusyError
-from unprompt.errors import DataError
+from unprompt.errors import DataError, OutputBusyError
 from unprompt.output.vectors import VectorFile
 
 VECTORS = np.random.default_rng(0).standard_normal((6, 384)).astype(np.float32)

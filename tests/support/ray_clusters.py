@@ -13,8 +13,9 @@ from typing import Any
 import deadly_phrasing
 import pytest
 
+from unprompt.errors import ClusterError
 from unprompt.scale.ray.cluster import Cluster, joined
-from unprompt.scale.ray.pool import ClusterError, Needs
+from unprompt.scale.ray.pool import Needs
 
 ACTORS = 2
 

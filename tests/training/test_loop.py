@@ -26,7 +26,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from unprompt.durable import OutputBusyError, open_locked  # noqa: E402
+from unprompt.durable import open_locked  # noqa: E402
+from unprompt.errors import OutputBusyError  # noqa: E402
 from unprompt.training.checkpoint import newest_checkpoint, write_checkpoint  # noqa: E402
 from unprompt.training.loop import BEST, LAST, Batch, train  # noqa: E402
 from unprompt.training.optimiser import learning_rate  # noqa: E402

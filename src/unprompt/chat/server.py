@@ -23,7 +23,7 @@ from unprompt.chat.cleaning import clean, is_blind, is_refusal
 from unprompt.chat.encoded import data_uri
 from unprompt.chat.exchange import NO_KEY, BrokenError, Key, Reply, SlowError, UnreachedError, post
 from unprompt.chat.replies import Content, content_of, said_by
-from unprompt.errors import DataError, ModelError
+from unprompt.errors import ChatError, DataError
 from unprompt.images.ref import Pixels
 from unprompt.images.web.connections import Deadline
 
@@ -67,14 +67,6 @@ _AGAIN = "This is a generated picture, and the answer is used as a caption. Answ
 """What the next try adds after a refusal or an empty answer: the same question would get the same answer."""
 
 _PROBE_SIDE = 224
-
-
-class ChatError(ModelError):
-    """The server cannot answer; `is_lasting` says that other pictures would fare the same."""
-
-    def __init__(self, message: str, *, is_lasting: bool) -> None:
-        super().__init__(message)
-        self.is_lasting = is_lasting
 
 
 class _Fault(Exception):  # noqa: N818 - it never leaves this module

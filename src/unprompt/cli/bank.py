@@ -163,7 +163,8 @@ def _locked(folder: Path, otherwise: str, again: str) -> Iterator[None]:
     `otherwise` is what to do if another process builds there, `again` what the same command does when given again.
     """
     from unprompt.display import printable
-    from unprompt.durable import OutputBusyError, locked, write_errors
+    from unprompt.durable import locked, write_errors
+    from unprompt.errors import OutputBusyError
 
     with contextlib.ExitStack() as held:
         try:

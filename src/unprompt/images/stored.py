@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from unprompt.errors import PictureError
+from unprompt.errors import LocationError, PictureError
 from unprompt.images.archives import UNPACKED_LIMIT_MB, Plain, members
 from unprompt.images.files import FILE_LIMIT_MB, Unavailable, check_size
 from unprompt.images.folders import EVERYTHING, Pattern
@@ -21,7 +21,7 @@ from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
 from unprompt.images.ref import ImageRef, relative_name
 from unprompt.images.selection import Selection
 from unprompt.locations.address import masked, parted
-from unprompt.locations.folder import Entry, Folder, LocationError
+from unprompt.locations.folder import Entry, Folder
 from unprompt.locations.location import folder_at
 
 _WILDCARD = re.compile(r"[*?\[]")

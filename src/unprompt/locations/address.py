@@ -6,7 +6,7 @@ import os
 import re
 
 from unprompt.display import printable
-from unprompt.locations.folder import LocationError
+from unprompt.errors import LocationError
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _USER = re.compile(r"(://)[^/?#]*@")

@@ -9,30 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
-
-from unprompt.errors import DataError
-
-Kind: TypeAlias = Literal[
-    "not-found",
-    "unreadable",
-    "too-large",
-    "unreachable",
-    "timeout",
-    "offline",
-    "missing-extra",
-    "bad-url",
-    "no-credentials",
-]
-"""What is wrong, in the words of PictureError; "no-credentials": they are missing or refused."""
-
-
-class LocationError(DataError):
-    """A folder or an object that cannot be read or written, with the kind of trouble."""
-
-    def __init__(self, kind: Kind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)

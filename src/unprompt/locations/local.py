@@ -11,8 +11,8 @@ from itertools import islice
 
 from unprompt.display import printable
 from unprompt.durable import create_file, replace_file, replacing_file, write_errors
-from unprompt.errors import DataError
-from unprompt.locations.folder import Entry, LocationError
+from unprompt.errors import DataError, LocationError
+from unprompt.locations.folder import Entry
 
 _PAGE = 1000
 _CHUNK = 1 << 20

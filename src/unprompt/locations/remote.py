@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from unprompt.display import printable
+from unprompt.errors import LocationError
 from unprompt.locations.address import masked, parted, scheme_of, shown
-from unprompt.locations.folder import Entry, LocationError
+from unprompt.locations.folder import Entry
 from unprompt.locations.stores import STORES, Config, Store, check_online, store_of
 from unprompt.locations.troubles import exists_already, is_passing, is_past_end, trouble
 

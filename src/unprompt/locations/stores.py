@@ -13,9 +13,9 @@ from itertools import islice
 from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from unprompt.errors import UnknownNameError
+from unprompt.errors import LocationError, UnknownNameError
 from unprompt.locations.address import is_offline
-from unprompt.locations.folder import Entry, LocationError
+from unprompt.locations.folder import Entry
 from unprompt.locations.patience import Patience
 
 Result = TypeVar("Result")

@@ -10,13 +10,13 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-from unprompt.locations.folder import Kind, LocationError
+from unprompt.errors import LocationError, Trouble
 
 _LINKS_LIMIT = 8  # of errors that were raised from errors
 
 # What the clients of S3 (botocore, aiohttp), Google, Azure and Hugging Face raise, by the class's name: importing them
 # to compare classes would cost a second.
-_BY_CLASS: dict[str, Kind] = {
+_BY_CLASS: dict[str, Trouble] = {
     **dict.fromkeys(
         (
             "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError",
@@ -43,7 +43,7 @@ _BY_CLASS: dict[str, Kind] = {
     "PermissionError": "unreadable",
 }  # fmt: skip
 
-_BY_CODE: dict[str, Kind] = dict.fromkeys(
+_BY_CODE: dict[str, Trouble] = dict.fromkeys(
     (
         "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefreshRequired",
         "RequestTimeTooSkewed", "AuthorizationHeaderMalformed", "InvalidClientTokenId", "AuthenticationFailed",
@@ -52,7 +52,7 @@ _BY_CODE: dict[str, Kind] = dict.fromkeys(
     "no-credentials",
 )  # fmt: skip
 
-_BY_STATUS: dict[int, Kind] = {
+_BY_STATUS: dict[int, Trouble] = {
     401: "no-credentials", 403: "unreadable", 404: "not-found", 410: "not-found", 408: "timeout", 504: "timeout",
     429: "unreachable", 500: "unreachable", 502: "unreachable", 503: "unreachable", 409: "unreachable",
 }  # fmt: skip
@@ -61,14 +61,14 @@ _BY_STATUS: dict[int, Kind] = {
 _EXISTS = 412
 _PAST_END = 416
 
-_FOUND: dict[Kind, str] = {
+_FOUND: dict[Trouble, str] = {
     "not-found": "none by this name",
     "unreadable": "that it may not be accessed with these credentials",
     "unreachable": "a store that does not answer, breaks off or asks to slow down, however often it was asked",
     "timeout": "a store or a network that is too slow",
     "no-credentials": "none that the store takes",
 }
-_ADVICE: dict[Kind, str] = {
+_ADVICE: dict[Trouble, str] = {
     "not-found": "check the address",
     "unreadable": "check the permissions",
     "unreachable": "check the network and the store's address, or try again later",
@@ -102,7 +102,7 @@ def is_past_end(error: Exception) -> bool:
     return any(_status(link) == _PAST_END for link in _links(error))
 
 
-def kind_of(error: Exception) -> Kind | None:
+def kind_of(error: Exception) -> Trouble | None:
     """What is wrong; None for anything else."""
     links = list(_links(error))
     for link in links:  # what the server said is more exact than the class that a library made of it

@@ -75,7 +75,8 @@ def _bring(specs: Sequence[MemberSpec[Any]]) -> dict[str, UnpromptError]:
 
     Once the hub is out of reach, nothing more is requested from it.
     """
-    from unprompt.models.store.hub_download import OutOfReachError, bring_model, logged
+    from unprompt.errors import OutOfReachError
+    from unprompt.models.store.hub_download import bring_model, logged
 
     absent: dict[str, UnpromptError] = {}
     is_reached = True

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from unprompt.display import printable
-from unprompt.durable import OutputFullError, create_file, write_errors
-from unprompt.errors import DataError, PictureError
+from unprompt.durable import create_file, write_errors
+from unprompt.errors import DataError, OutputFullError, PictureError
 from unprompt.output.files import is_below, path_below
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from unprompt.display import printable
-from unprompt.errors import DataError
+from unprompt.errors import DataError, JournalBusyError
 from unprompt.output.packing import pack, unpack
 from unprompt.prediction import Prediction
 
@@ -49,13 +49,6 @@ _TABLES = (
 
 # Files that SQLite keeps beside the journal until it is closed properly.
 _SIDE_FILES = ("-wal", "-shm", "-journal")
-
-
-class JournalBusyError(DataError):
-    """Another process, or another part of this one, is using the journal."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"another unprompt is using {printable(path)}; wait for it or choose another -o")
 
 
 def settings_key(

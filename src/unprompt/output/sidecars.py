@@ -7,8 +7,8 @@ import stat
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from unprompt.display import one_line, printable
-from unprompt.durable import OutputFullError, replace_file, write_errors
-from unprompt.errors import DataError, PictureError
+from unprompt.durable import replace_file, write_errors
+from unprompt.errors import DataError, OutputFullError, PictureError
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef

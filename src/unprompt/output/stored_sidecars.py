@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from unprompt.display import one_line
-from unprompt.errors import DataError, PictureError
-from unprompt.locations.folder import LocationError
+from unprompt.errors import DataError, LocationError, PictureError
 from unprompt.locations.location import folder_at
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from uuid import uuid4
 
 from unprompt.display import printable
 from unprompt.durable import create_file, put_if_absent, replace_file, write_errors
-from unprompt.errors import DataError
+from unprompt.errors import DataError, LocationError
 from unprompt.locations.address import is_remote
-from unprompt.locations.folder import Folder, LocationError
+from unprompt.locations.folder import Folder
 from unprompt.locations.location import folder_at
 from unprompt.scale.claims import LocalMarks, Marks
 

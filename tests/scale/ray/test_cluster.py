@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from unprompt.errors import MissingExtraError
+from unprompt.errors import ClusterError, MissingExtraError
 from unprompt.scale.ray import cluster as module
 from unprompt.scale.ray.cluster import Cluster, joined
 from unprompt.scale.ray.nodes import differences
-from unprompt.scale.ray.pool import ClusterError, Needs
+from unprompt.scale.ray.pool import Needs
 
 
 def free_port() -> int:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from unprompt.durable import OutputBusyError
-from unprompt.errors import DataError
+from unprompt.errors import DataError, OutputBusyError
 from unprompt.images.files import Bytes
 from unprompt.images.ref import ImageRef
 from unprompt.scale.ray.chunks import Chunk

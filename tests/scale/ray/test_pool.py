@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from deadly_phrasing import Phrase, dying, dying_once, raising
 
+from unprompt.errors import ClusterError, NodeError
 from unprompt.images.ref import ImageRef
 from unprompt.scale.ray.answerer import Asked
 from unprompt.scale.ray.chunks import chunks_of
 from unprompt.scale.ray.cluster import Cluster
-from unprompt.scale.ray.pool import ClusterError, Needs, NodeError, Pool
+from unprompt.scale.ray.pool import Needs, Pool
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 

@@ -22,7 +22,7 @@ import httpx
 
 from unprompt.display import first_line
 from unprompt.durable import put_in_place
-from unprompt.errors import ModelError
+from unprompt.errors import ModelError, OutOfReachError
 from unprompt.models.store.folder import file_digest, file_sha256
 from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.store.published_models import PublishedModel
@@ -46,16 +46,6 @@ _MB = 10**6
 
 _LARGE_MB = 10
 _log = logging.getLogger(__name__)
-
-
-class OutOfReachError(ModelError):
-    """The hub did not answer."""
-
-    def __init__(self, what: str, error: Exception) -> None:
-        super().__init__(
-            f"{what} cannot be had: the hub is out of reach ({first_line(error)}); try again, or add --offline "
-            "(HF_HUB_OFFLINE=1), which says at once all that is missing"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unprompt.errors import check_extra
-from unprompt.scale.ray.pool import ClusterError, Needs
+from unprompt.errors import ClusterError, check_extra
+from unprompt.scale.ray.pool import Needs
 from unprompt.threads import core_count
 
 ANSWER_LIMIT_S = 10.0

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from unprompt.errors import DataError
+from unprompt.errors import DataError, NodeError
 from unprompt.images.decode import MEMORY_LIMIT_MB
 from unprompt.images.files import Bytes, Unavailable
 from unprompt.images.ref import ImageRef
@@ -23,7 +23,7 @@ from unprompt.prediction import EMBEDDING_SIZE, Style
 from unprompt.presets import DEFAULT_PRESET, load_preset
 from unprompt.scale.ray.answerer import Answerer, Asked, Broken, Refused
 from unprompt.scale.ray.cluster import check_installed, imported
-from unprompt.scale.ray.pool import DEADLY, Needs, NodeError, deadly, raised
+from unprompt.scale.ray.pool import DEADLY, Needs, deadly, raised
 from unprompt.scale.ray.rows import Row, failed
 
 if TYPE_CHECKING:

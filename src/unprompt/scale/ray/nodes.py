@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from unprompt.errors import ClusterError
 from unprompt.scale.ray.answerer import Asked
-from unprompt.scale.ray.pool import ClusterError
 
 ANSWER_LIMIT_S = 300.0
 """How long a node may take: it starts a process and opens the preset, whose models it may have to fetch first."""

@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from unprompt.errors import EXIT_USAGE, UnpromptError
+from unprompt.errors import ClusterError, NodeError
 from unprompt.scale.ray.answerer import Answerer, Asked, Broken, Refused
 from unprompt.scale.ray.chunks import Chunk
 from unprompt.scale.ray.rows import Row, failed
@@ -33,18 +33,6 @@ _STILLBORN_LIMIT = 3
 
 Actor: TypeAlias = Any
 """Ray's handle of an `Answerer`; Ray's types are not known where Ray is not installed."""
-
-
-class ClusterError(UnpromptError):
-    """The cluster cannot do what it is asked for."""
-
-
-class NodeError(UnpromptError):
-    """What an actor refused to do, with the exit code of the error there. It can be sent between processes."""
-
-    def __init__(self, message: str, exit_code: int = EXIT_USAGE) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)
