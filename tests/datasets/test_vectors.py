@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unprompt.datasets import vectors
 from unprompt.datasets.vectors import KEYS, VECTORS, VectorStore, default_cache
 from unprompt.errors import DataError
 from unprompt.text.fingerprints import fingerprint
@@ -85,3 +86,17 @@ def test_a_cache_that_cannot_be(tmp_path: Path) -> None:
 def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert default_cache() == Path("/somewhere/unprompt/vectors")
+
+
+def test_long_prompts_are_taken_a_few_at_a_time(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "_CHARACTERS_TOGETHER", 2_500)
+    taken: list[str] = []
+
+    def prompts() -> Iterator[str]:
+        for number in range(7):
+            taken.append(f"{number} " + "moon " * 200)
+            yield taken[-1]
+
+    held: list[int] = []
+    store.keep(prompts(), lambda done: held.append(len(taken)))
+    assert held == [3, 6, 7]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from unprompt.text.sentence import LONGEST, SentenceEncoder
+from unprompt.text.sentence import _LOOKED_AT, LONGEST, SentenceEncoder, _readable
 
 TEXTS = (
     "a cat",
@@ -119,3 +119,34 @@ def test_what_follows_the_256th_piece_is_not_read(encoder: SentenceEncoder) -> N
     full, longer, shorter = encoder.encode(["cat " * words, "cat " * words + "a moon " * 50_000, "cat " * (words - 1)])
     assert np.allclose(full, longer, atol=1e-5)
     assert not np.allclose(full, shorter, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "rest", ["a moon, " * 20_000, "moon" * 40_000, ".," * 80_000, " " * 160_000, "🐈\ud83d" * 80_000]
+)
+def test_the_tokenizer_is_given_no_more_of_a_long_text_than_may_be_read(encoder: SentenceEncoder, rest: str) -> None:
+    begin = "a black cat " * 90  # more than 256 pieces
+    assert len(_readable(begin + rest)) <= _LOOKED_AT
+    short, long = encoder.encode([begin, begin + rest])
+    assert np.array_equal(short, long)
+
+
+def test_blanks_before_a_text_do_not_hide_it(encoder: SentenceEncoder) -> None:
+    plain, late = encoder.encode(["a cat in a hat", "\n " * _LOOKED_AT + "a cat  in a hat"])
+    assert np.allclose(plain, late, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("", True),
+        ("cat " * (LONGEST - 2), True),
+        ("cat " * (LONGEST - 1), False),
+        ("." * (LONGEST - 2), True),
+        ("猫" * (LONGEST - 2), True),
+        ("猫" * (LONGEST - 1), False),
+        ("cat " * _LOOKED_AT, False),
+    ],
+)
+def test_it_says_whether_it_reads_all_of_a_text(encoder: SentenceEncoder, text: str, whole: bool) -> None:
+    assert encoder.reads_all(text) is whole

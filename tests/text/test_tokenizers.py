@@ -42,6 +42,12 @@ def test_any_ascii_is_counted_as_by_the_tokenizer(text: str) -> None:
     assert count_clip_tokens(text) == len(load_clip_tokenizer().encode(text, add_special_tokens=False))
 
 
+@pytest.mark.parametrize("word", ["é", "İstanbul\u0301's ", "猫 ", "a1b2\n", "x" * 70 + "\t", "\x1c!\x1f ~~"])
+def test_a_long_text_is_counted_in_parts_as_in_one(word: str) -> None:
+    text = f"{word}{' ' * 40} " * (25_000 // len(word)) + "the end"
+    assert count_clip_tokens(text) == len(load_clip_tokenizer().encode(text, add_special_tokens=False))
+
+
 def test_the_limit_is_exact() -> None:
     assert fits_clip("cat " * CLIP_CONTENT_TOKENS)
     assert not fits_clip("cat " * (CLIP_CONTENT_TOKENS + 1))

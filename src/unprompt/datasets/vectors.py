@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unprompt.display import printable
-from unprompt.durable import LockedFile, OutputBusyError, open_locked, write_errors
-from unprompt.errors import DataError
+from unprompt.durable import LockedFile, open_locked, write_errors
+from unprompt.errors import DataError, OutputBusyError
 from unprompt.models.store.registry import cache_folder
 from unprompt.prediction import EMBEDDING_SIZE
 from unprompt.progress import Advance, no_advance
@@ -31,6 +31,7 @@ _VECTOR, _KEY = np.dtype("<f2"), np.dtype("<u8")
 _ROW_BYTES = EMBEDDING_SIZE * _VECTOR.itemsize
 
 _SORTED_TOGETHER = 16_384  # prompts sorted by length at a time: enough to fill batches without padding
+_CHARACTERS_TOGETHER = 16_000_000  # and their characters at most, which only prompts of a thousand and more reach
 _KEPT_TOGETHER = 128  # prompts a thread encodes before they are stored: what a kill costs, and an interrupt waits for
 _BATCH = 16  # larger batches exceed a core's cache and are slower
 
@@ -93,7 +94,7 @@ class VectorStore:
         """
         stream = iter(prompts)
         with ThreadPoolExecutor(self.threads, "encoding") as pool:
-            while chunk := list(islice(stream, _SORTED_TOGETHER)):
+            while chunk := _chunk(stream):
                 missing = sorted(self._missing(chunk), key=len)
                 parts = [missing[at : at + _KEPT_TOGETHER] for at in range(0, len(missing), _KEPT_TOGETHER)]
                 for part, vectors in in_order(pool, self._encode, parts, self.threads):
@@ -139,3 +140,15 @@ class VectorStore:
             file.truncate(rows * size)
             file.seek(rows * size)
         return rows
+
+
+def _chunk(prompts: Iterator[str]) -> list[str]:
+    """The next prompts that are sorted together."""
+    chunk: list[str] = []
+    characters = 0
+    for prompt in islice(prompts, _SORTED_TOGETHER):
+        chunk.append(prompt)
+        characters += len(prompt)
+        if characters >= _CHARACTERS_TOGETHER:
+            break
+    return chunk

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 LONGEST = 256
 """Word pieces that the model was trained to read. The rest of a text is cut off, as in the reference."""
 
+_LOOKED_AT = 128 * LONGEST
+"""Characters of a text that the tokenizer is given, which takes 190 bytes of memory for each: room for all the pieces
+that are read, each a word of the 100 letters that it knows at most."""
+
+_TOGETHER = 64
+"""Texts whose tokens are held with all that the tokenizer says of them, 100 KB for the longest."""
+
 
 class SentenceEncoder:
     """Texts to unit vectors, with onnxruntime. May be used by several threads at once.
@@ -50,11 +57,9 @@ class SentenceEncoder:
         """Unit vectors (len(texts), 384) float32, in the order of the texts.
 
         Texts of similar length go through the model together, `batch_size` at a time. An empty text has a vector too,
-        the model's own. Only the first `LONGEST` word pieces of a text count.
+        the model's own. Only the first `LONGEST` word pieces of a text count: see `reads_all`.
         """
-        # The tokenizer refuses lone surrogates.
-        readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(readable)]
+        ids = [row for at in range(0, len(texts), _TOGETHER) for row in self._ids(texts[at : at + _TOGETHER])]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
         vectors = np.empty((len(ids), EMBEDDING_SIZE), np.float32)
@@ -69,7 +74,21 @@ class SentenceEncoder:
                 list(workers.map(encode, batches))
         return vectors
 
-    def _encode_batch(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+    def reads_all(self, text: str) -> bool:
+        """Whether all of a text counts, and not only its first `LONGEST` word pieces."""
+        if len(text) <= LONGEST - 2 and text.isascii():  # no character becomes two pieces, the ends are pieces as well
+            return True
+        if len(text) > _LOOKED_AT:
+            return False
+        (encoding,) = self._tokenizer.encode_batch([_readable(text)])
+        return not encoding.overflowing
+
+    def _ids(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint16]]:
+        """The word pieces of each text that are read."""
+        encodings = self._tokenizer.encode_batch([_readable(text) for text in texts])
+        return [np.array(encoding.ids, np.uint16) for encoding in encodings]
+
+    def _encode_batch(self, ids: Sequence[npt.NDArray[np.uint16]]) -> npt.NDArray[np.float32]:
         longest = max(len(row) for row in ids)
         input_ids = np.zeros((len(ids), longest), np.int64)
         mask = np.zeros_like(input_ids)
@@ -78,3 +97,10 @@ class SentenceEncoder:
             mask[row, : len(tokens)] = 1
         (vectors,) = self._session.run(None, {"input_ids": input_ids, "attention_mask": mask})
         return np.asarray(vectors, dtype=np.float32)
+
+
+def _readable(text: str) -> str:
+    """What the tokenizer is given of a text: the words of a very long one that may be read, without lone surrogates."""
+    if len(text) > _LOOKED_AT:
+        text = " ".join(text.split(maxsplit=LONGEST)[:LONGEST])[:_LOOKED_AT]
+    return text.encode("utf-8", "replace").decode("utf-8")
