@@ -4,9 +4,11 @@ import io
 import os
 import sys
 import tarfile
+import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +82,9 @@ def test_inputs_of_every_kind_keep_their_order(tmp_path: Path) -> None:
         ("cat.png", "cat.png"),
         (Path("cat.png"), "cat.png"),
         (b"cat", "<bytes 0>"),
+        (bytearray(b"cat"), "<bytes 0>"),
+        (memoryview(b"cat"), "<bytes 0>"),
+        (io.BytesIO(b"cat"), "<file 0>"),
         (Image.new("1", (1, 1)), "<picture 0>"),
         (np.zeros((2, 1, 3), np.uint8), "<array 0>"),
         (ImageRef("mine", LocalFile("cat.png")), "mine"),
@@ -90,9 +95,84 @@ def test_one_input_needs_no_list(single: Input, name: str) -> None:
     assert count(single) == 1
 
 
-def test_an_input_of_another_type_is_refused() -> None:
-    with pytest.raises(TypeError, match="found int"):
-        names([3])  # type: ignore[list-item]
+@pytest.mark.parametrize("inputs", [3, [3], None, [None]])
+def test_an_input_of_another_type_is_refused(inputs: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected a path, .* found (int|NoneType)$"):
+        names(inputs)
+
+
+def test_what_could_be_an_array_says_how() -> None:
+    class Foreign:
+        def __array__(self) -> np.ndarray:
+            return np.zeros((2, 2))
+
+    with pytest.raises(TypeError, match=r"found Foreign; numpy.asarray\(...\) makes an array of it"):
+        names([Foreign()])  # type: ignore[list-item]
+
+
+def test_an_open_file_is_read_from_its_start(tmp_path: Path) -> None:
+    files(tmp_path, "a.png")
+    written = io.BytesIO()
+    written.write(PNG)  # and left at its end, as Image.save does
+    with (tmp_path / "a.png").open("rb") as opened, tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(PNG)
+        refs = list(image_refs([opened, written, spooled]))
+        assert count([opened, written, spooled]) == 3
+    assert [ref.source for ref in refs] == [str(tmp_path / "a.png"), "<file 1>", "<file 2>"]
+    assert [ref.below for ref in refs] == ["a.png", "", ""]
+    assert [ref.read() for ref in refs] == [PNG] * 3  # when the files are closed
+
+
+def test_members_of_an_archive_may_be_given_open(tmp_path: Path) -> None:
+    shard(tmp_path / "a.tar", "1.png", "2.png")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        refs = list(image_refs(member for entry in tar if (member := tar.extractfile(entry)) is not None))
+    assert [(ref.source, ref.below, ref.read()) for ref in refs] == [("1.png", "1.png", PNG), ("2.png", "2.png", PNG)]
+
+
+def test_a_stream_is_read_from_where_it_is() -> None:
+    class Stream:
+        """Gives a few bytes at a time, and has no way back."""
+
+        rest = PNG
+
+        def read(self, size: int, /) -> bytes:
+            part, self.rest = self.rest[: min(size, 10)], self.rest[min(size, 10) :]
+            return part
+
+    [ref] = image_refs(Stream())
+    assert ref.read() == PNG
+
+
+def test_an_open_file_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unprompt.images.files.FILE_LIMIT_MB", 3)
+    file = io.BytesIO(bytes(9_000_000))
+    [_ref] = image_refs(file)
+    assert file.tell() == 3_000_001
+
+
+def test_an_open_file_that_cannot_be_read_fails_in_its_place() -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise EOFError("the line\nis dead")
+
+    closed = io.BytesIO(PNG)
+    closed.close()
+    first, second, last = image_refs([closed, Broken(), "a.png"])
+    assert "found: I/O operation on closed file" in str(failure(first))
+    assert "found: the line\\nis dead; open it again" in str(failure(second))
+    assert last.source == "a.png"
+
+
+def test_an_open_file_that_gives_no_bytes_is_refused(tmp_path: Path) -> None:
+    class Upload:
+        async def read(self, size: int, /) -> bytes:
+            return PNG
+
+    with pytest.raises(TypeError, match="one that gives str; open it in binary mode"):
+        names(io.StringIO("a.png\n"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"one that gives coroutine; .* give the file inside an upload \(upload.file\)"):
+        names(Upload())  # type: ignore[arg-type]
 
 
 def test_a_picture_in_memory_has_no_bytes() -> None:

@@ -5,5 +5,6 @@
 - `decode.py` turns bytes into a `Picture`: EXIF orientation, limits on pixels and memory, the file's hash.
 - `formats.py` and `costs.py` judge a file before it is decoded; `room.py` shares memory between threads.
 - `rgb.py` makes RGB pixels, `preprocess.py` turns them into a model's input, `reading.py` decodes ahead.
+- `arrays.py` says which arrays and tensors are pictures, and what their numbers mean.
 - `metadata/` reads the prompt that a generator wrote into the file; `written.py` also beside it.
 """

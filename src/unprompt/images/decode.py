@@ -10,7 +10,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from PIL import (
 from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images import metadata
+from unprompt.images.arrays import from_array, size_of
 from unprompt.images.costs import TimeLimits, check_time, memory_mb
 from unprompt.images.files import FileView
 from unprompt.images.formats import HEAD_SIZE, format_of, is_decodable, refusal
@@ -217,6 +218,8 @@ class _Limits:
 
     def check_pixels(self, size: tuple[int, int]) -> None:
         width, height = size
+        if not width * height:
+            raise PictureError("not-a-picture", f"expected a picture with pixels, found one of {width} x {height}")
         if width * height > self.pixels_mp * 1_000_000:
             raise PictureError(
                 "too-large",
@@ -267,14 +270,20 @@ def _decode_file(data: bytes, name: str, shorter_side: int | None, limits: _Limi
 
 def _decode_memory(
     source: str,
-    content: Image.Image | Pixels,
+    content: Image.Image | npt.NDArray[Any],
     shorter_side: int | None,
     limits: _Limits,
     known: Callable[[str], Known | None] | None,
 ) -> Picture | Known:
     """Convert a picture that the caller holds in memory."""
-    image = _from_array(content) if isinstance(content, np.ndarray) else content
-    limits.check_pixels(image.size)
+    limits.check_pixels(size_of(content) if isinstance(content, np.ndarray) else content.size)
+    image = from_array(content) if isinstance(content, np.ndarray) else content
+    if _is_closed(image):
+        raise PictureError(
+            "unreadable",
+            "expected an open picture, found one whose file was closed before it was read; predict inside the `with` "
+            "that opened it, or give its path",
+        )
     with _broken_data(image.format or "picture"):
         if isinstance(image, ImageFile.ImageFile):  # opened from a file, it may still be undecoded
             limits.check_memory(memory_mb(image))
@@ -288,13 +297,17 @@ def _decode_memory(
     return Picture(source, pixels, size, image.format, sha256, None)
 
 
-def _from_array(array: npt.NDArray[np.generic]) -> Image.Image:
-    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
-        return Image.fromarray(array)
-    raise PictureError(
-        "not-a-picture",
-        f"expected an array (height, width, 3) of uint8, RGB; found {array.shape} of {array.dtype}; convert it first",
-    )
+def _is_closed(image: Image.Image) -> bool:
+    """Whether its pixels cannot be had any more."""
+    if isinstance(image, ImageFile.ImageFile) and image.tile:  # they are still in the file
+        return image.fp is None or getattr(image.fp, "closed", False)
+    try:
+        _ = image.im
+    except ValueError:  # after Image.close()
+        return True
+    except AssertionError:  # not loaded, by a format that has no tiles
+        return False
+    return False
 
 
 @contextlib.contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import SupportsIndex, overload
+from typing import Protocol, SupportsIndex, overload
 
+from unprompt.display import printable
 from unprompt.errors import PictureError
 from unprompt.images.formats import HEAD_SIZE, format_of
 
@@ -22,6 +24,9 @@ _HARMLESS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 _SEARCHED_BYTES = 2**20
 """How much of a file is searched at a time."""
+
+_HANDED_BYTES = 2**20
+"""How much of an open file is read at a time."""
 
 
 class FileView:
@@ -69,6 +74,13 @@ class FileView:
     def _read(self, start: int, count: int) -> bytes:
         self._file.seek(self._first + start)
         return self._file.read(count) or b""
+
+
+class OpenFile(Protocol):
+    """A file opened in binary mode, or anything else that is read as one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to so many bytes; none at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,41 @@ class Unavailable:
     def read(self) -> bytes:
         """Always raise PictureError."""
         raise PictureError(self.kind, self.message)
+
+
+def handed_over(file: OpenFile) -> Bytes | Unavailable:
+    """What an open file holds, from its start where it can go back there, up to one byte past the limit.
+
+    It is read at once, by the thread that iterates: two members of an archive cannot be read at the same time, and
+    what `with` closes cannot be read later. Raises TypeError if it gives anything but bytes.
+    """
+    parts: list[bytes] = []
+    part: object = b""
+    left = FILE_LIMIT_MB * 1_000_000 + 1
+    try:
+        with contextlib.suppress(AttributeError, OSError):  # a stream cannot go back
+            file.seek(0)  # type: ignore[attr-defined]
+        while left > 0:
+            part = file.read(min(left, _HANDED_BYTES))
+            if not part or not isinstance(part, bytes):
+                break
+            parts.append(part)
+            left -= len(part)
+    except Exception as error:  # the caller's object may raise anything
+        reason = printable(str(error)) or type(error).__name__
+        return Unavailable("unreadable", f"expected an open file that can be read, found: {reason}; open it again")
+    if not isinstance(part, bytes):
+        raise _no_bytes(part)
+    return Bytes(b"".join(parts))
+
+
+def _no_bytes(part: object) -> TypeError:
+    if inspect.iscoroutine(part):
+        part.close()  # nobody will await it
+    return TypeError(
+        f"expected an open file that gives bytes, found one that gives {type(part).__name__}; open it in binary mode "
+        '("rb"), give the file inside an upload (upload.file), or a list of paths as "@paths.txt"'
+    )
 
 
 @contextlib.contextmanager

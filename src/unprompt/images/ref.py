@@ -9,20 +9,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, Union, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias, Union, runtime_checkable
 
 from unprompt.display import printable
-from unprompt.images.files import FileView, LocalFile, Unavailable
+from unprompt.images.files import FileView, LocalFile, OpenFile, Unavailable
 
 if TYPE_CHECKING:  # the names of files are found without numpy and Pillow, whose import takes longer than that
     import numpy as np
     import numpy.typing as npt
+    import torch
     from PIL import Image
     from typing_extensions import TypeIs
 
 Pixels: TypeAlias = Annotated["npt.NDArray[np.uint8]", "RGB, (height, width, 3)"]
 
-Input: TypeAlias = Union[str, "os.PathLike[str]", bytes, "Image.Image", Pixels, "ImageRef"]
+
+Input: TypeAlias = Union[
+    str,
+    "os.PathLike[str]",
+    bytes,
+    bytearray,
+    memoryview,
+    OpenFile,
+    "Image.Image",
+    "npt.NDArray[Any]",
+    "torch.Tensor",
+    "ImageRef",
+]
 """What a caller may give for one or several pictures; `image_refs` says what each means."""
 
 STANDARD_INPUT = "-"
@@ -56,13 +69,14 @@ class Viewable(Protocol):
 class ImageRef:
     """One picture to read.
 
-    `source` is the name shown to people and written to records. `content` is a file to read, a Pillow picture, or
-    pixels (height, width, 3) uint8. `below` is the picture's path relative to the argument that named it, for outputs
-    that keep the tree: with "/", never leading out of a folder; "" if the picture has no name.
+    `source` is the name shown to people and written to records. `content` is a file to read, a Pillow picture, or an
+    array of one picture, as `unprompt.images.arrays.from_array` takes it. `below` is the picture's path relative to the
+    argument that named it, for outputs that keep the tree: with "/", never leading out of a folder; "" if the picture
+    has no name.
     """
 
     source: str
-    content: Readable | Image.Image | Pixels
+    content: Readable | Image.Image | npt.NDArray[Any]
     below: str = ""
 
     def read(self) -> bytes:
@@ -112,9 +126,19 @@ def is_picture(item: object) -> TypeIs[Image.Image]:
     return isinstance(item, getattr(sys.modules.get("PIL.Image"), "Image", ()))
 
 
-def is_array(item: object) -> TypeIs[Pixels]:
+def is_array(item: object) -> TypeIs[npt.NDArray[Any]]:
     """Whether it is an array, of whatever shape and type. Imports nothing: without numpy there can be none."""
     return isinstance(item, getattr(sys.modules.get("numpy"), "ndarray", ()))
+
+
+def is_tensor(item: object) -> TypeIs[torch.Tensor]:
+    """Whether it is a tensor of torch. Imports nothing: without torch there can be none."""
+    return isinstance(item, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+
+def is_open_file(item: object) -> TypeIs[OpenFile]:
+    """Whether it is read as a file is."""
+    return callable(getattr(item, "read", None)) and not isinstance(item, ImageRef)
 
 
 def relative_name(name: str) -> str:

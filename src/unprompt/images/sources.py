@@ -10,18 +10,31 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from unprompt.images.files import Bytes, LocalFile, Unavailable
+from unprompt.images.files import Bytes, LocalFile, Unavailable, handed_over
 from unprompt.images.formats import ARCHIVE_SUFFIXES
 from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
-from unprompt.images.ref import STANDARD_INPUT, ImageRef, Input, is_array, is_picture, relative_name
+from unprompt.images.ref import (
+    STANDARD_INPUT,
+    ImageRef,
+    Input,
+    is_array,
+    is_open_file,
+    is_picture,
+    is_tensor,
+    relative_name,
+)
 from unprompt.images.selection import Selection, decodable
 from unprompt.locations.address import is_remote, masked
 
 if TYPE_CHECKING:
     import threading
 
+    import numpy.typing as npt
+    import torch
+
+    from unprompt.images.files import OpenFile
     from unprompt.images.web.limits import WebLimits
 
 
@@ -44,10 +57,11 @@ def image_refs(
     file or folder; an address that begins with http:// or https://, of a picture, a tar, or a folder, which ends in
     "/"; one in a store, such as s3://BUCKET/DIR or
     gs://BUCKET/*.png (the extra [cloud]); "@" followed by a list file; a pattern with * ? [ or **; and else taken as a
-    path. A folder stands for the pictures and tars below it, in natural order, without
-    hidden files and linked folders. A tar stands for the pictures in it. An input without a name is named after its
-    position, counted from 0. Folders and patterns without a suffix stand for the files of the `selection`, which counts
-    what they pass over; default: the pictures that can be decoded here.
+    path. A folder stands for the pictures and tars below it, in natural order, without hidden files and linked folders.
+    A tar stands for the pictures in it. An open file, in binary mode, is read from its start when its turn comes; an
+    array or tensor is a picture or a stack of them: see `unprompt.images.arrays`. An input without a name is named
+    after its position, counted from 0. Folders and patterns without a suffix stand for the files of the `selection`,
+    which counts what they pass over; default: the pictures that can be decoded here.
 
     A picture that cannot be read fails when it is read, not here. Raises TypeError for any other type of input, and
     LocationError for a folder in a store that cannot be listed.
@@ -58,15 +72,18 @@ def image_refs(
             yield item
         elif isinstance(item, (str, os.PathLike)):
             yield from _named(os.fsdecode(item), web, selection)
-        elif isinstance(item, bytes):
-            yield ImageRef(f"<bytes {position}>", Bytes(item))
+        elif isinstance(item, (bytes, bytearray, memoryview)):
+            yield ImageRef(f"<bytes {position}>", Bytes(bytes(item)))
         elif is_picture(item):
             name = os.fsdecode(getattr(item, "filename", ""))
             yield ImageRef(name or f"<picture {position}>", item, relative_name(os.path.basename(name)))
-        elif is_array(item):
-            yield ImageRef(f"<array {position}>", item)
+        elif is_array(item) or is_tensor(item):
+            yield from _in_memory(item, f"{'array' if is_array(item) else 'tensor'} {position}")
+        elif is_open_file(item):
+            name = _name_of(item)
+            yield ImageRef(name or f"<file {position}>", handed_over(item), relative_name(os.path.basename(name)))
         else:
-            raise TypeError(f"expected a path, bytes, a Pillow picture or an array, found {type(item).__name__}")
+            raise _no_picture(item)
 
 
 def count(
@@ -83,7 +100,9 @@ def count(
     wanted = Selection((selection or decodable()).suffixes)  # what is passed over is counted when it is read
     return _total(
         (
-            _count_named(os.fsdecode(item), stop, wanted) if isinstance(item, (str, os.PathLike)) else 1
+            _count_named(os.fsdecode(item), stop, wanted)
+            if isinstance(item, (str, os.PathLike))
+            else _count_in_memory(item)
             for item in inputs
         ),
         stop,
@@ -110,9 +129,41 @@ def may_be_many(name: str) -> bool:
 
 
 def _listed(inputs: Input | Iterable[Input]) -> Iterable[Input]:
-    if isinstance(inputs, (str, os.PathLike, bytes, ImageRef)) or is_picture(inputs) or is_array(inputs):
+    if isinstance(inputs, (str, os.PathLike, bytes, bytearray, memoryview, ImageRef)) or is_picture(inputs):
         return [inputs]
+    if is_array(inputs):
+        return inputs.tolist() if inputs.dtype.kind in "OU" else [inputs]  # paths, as tables of numpy hold them
+    if is_tensor(inputs) or is_open_file(inputs):
+        return [inputs]
+    if not isinstance(inputs, Iterable):
+        raise _no_picture(inputs)
     return inputs
+
+
+def _no_picture(item: object) -> TypeError:
+    way = "; numpy.asarray(...) makes an array of it" if hasattr(item, "__array__") else ""
+    return TypeError(
+        "expected a path, bytes, an open file, a Pillow picture, an array or a tensor, or several, "
+        f"found {type(item).__name__}{way}"
+    )
+
+
+def _in_memory(item: npt.NDArray[Any] | torch.Tensor, name: str) -> Iterator[ImageRef]:
+    """The pictures of an array or tensor, which is one picture or a stack of them."""
+    from unprompt.images.arrays import pictures_in
+
+    for place, picture in enumerate(pictures_in(item)):
+        yield ImageRef(f"<{name}[{place}]>" if item.ndim == 4 else f"<{name}>", picture)
+
+
+def _count_in_memory(item: Input) -> int:
+    return len(item) if (is_array(item) or is_tensor(item)) and item.ndim == 4 else 1
+
+
+def _name_of(file: OpenFile) -> str:
+    """The path of an open file; "" if it has none, or only a number."""
+    name = getattr(file, "name", "")
+    return os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
 
 
 def _kind(name: str, in_list: bool) -> _Kind:

@@ -95,7 +95,7 @@ class Interrogator:
     def interrogate(
         self, picture: Input, mode: Mode = "best", *, caption: str | None = None, settings: Settings | None = None
     ) -> Interrogation:
-        """The answer for one picture: a path, bytes, a Pillow picture or an array (height, width, 3) uint8.
+        """The answer for one picture: a path, bytes, an open file, a Pillow picture, an array or a tensor.
 
         `caption` replaces the captioner's sentence; `mode` replaces the mode of `settings`. Raises PictureError if the
         picture cannot be read, ValueError if the input holds more than one.
