@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,19 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any
     with pytest.raises(DataError, match=re.escape(message)):
         _convert(tmp_path / "broken.pth", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_unprompt_trained_itself_is_a_model_already(tmp_path: Path) -> None:
+    made = _convert(_file(tmp_path, _original()), tmp_path / "run" / "best").folder.path
+    weights = made / "model.safetensors"
+    run_file = shutil.copy(weights, tmp_path / "run" / "best.safetensors")
+    for path, source in ((weights, made), (run_file, tmp_path / "run")):
+        told = f'model = "local:{made}"; ONNX weights, which need no torch: unprompt models export {source} FOLDER'
+        with pytest.raises(DataError, match=re.escape(told)):
+            _convert(path, tmp_path / "new")
+    lone = shutil.copy(weights, tmp_path / "lone.safetensors")
+    with pytest.raises(DataError, match="unprompt models export RUN FOLDER"):
+        _convert(lone, tmp_path / "new")
 
 
 def test_pictures_of_another_size_are_not_made_to_fit(tmp_path: Path) -> None:

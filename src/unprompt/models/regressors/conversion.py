@@ -20,7 +20,8 @@ from unprompt.models.networks.timm_backbone import TimmBackbone, classifiers
 from unprompt.models.regressors.regressor_network import HeadSpec, RegressorNetwork
 from unprompt.models.regressors.torch_folder import save_network
 from unprompt.models.store.checkpoint import read_checkpoint
-from unprompt.models.store.folder import ModelFolder, file_sha256
+from unprompt.models.store.folder import CONFIG, ModelFolder, file_sha256
+from unprompt.models.store.registry import LOCAL
 from unprompt.prediction import EMBEDDING_SIZE
 
 PUBLISHED, MODELS_OWN = "published", "model"
@@ -36,6 +37,10 @@ FAMILIES = {
 
 WIDTHS = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge"}
 """The names for widths of vision transformers, so that only one width needs to be tried."""
+
+
+_OWN = "backbone.network."
+"""What the names of weights begin with that unprompt trained."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ def convert_checkpoint(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"expected a new folder, found {folder}; remove it or choose another")
     state = _todays_names(read_checkpoint(path))
+    _check_foreign(state, path)
     plan = plan_backbone(architecture)
     if not isinstance(plan, TimmBackbone):
         raise DataError(f"expected an architecture of timm, found {architecture}, which is one of open_clip")
@@ -113,6 +119,24 @@ def read_preprocessing(chosen: str, models_own: Preprocessing) -> Preprocessing:
     if not isinstance(rules, dict):
         raise DataError(f"expected the preprocessing in {chosen} as a JSON object")
     return Preprocessing.from_config(rules)
+
+
+def _check_foreign(state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise DataError for what `unprompt train` wrote, whose run holds a model folder of it already."""
+    if not any(name.startswith(_OWN) for name in state):
+        return
+    folders = (folder for folder in (path.with_suffix(""), path.parent) if (folder / CONFIG).exists())
+    folder = next(folders, None)
+    way = (
+        "the folder of its run holds a model folder of it, best"
+        if folder is None
+        else f'its model folder is {folder}; in a preset: kind = "regressor", model = "{LOCAL}{folder}"'
+    )
+    source = "RUN" if folder is None else folder if folder == path.parent else path.parent
+    raise DataError(
+        f"expected a checkpoint of another program, found weights that unprompt trained, {path}: {way}; "
+        f"ONNX weights, which need no torch: unprompt models export {source} FOLDER"
+    )
 
 
 def _todays_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
