@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the wheel and, with every Python from 3.10 to 3.13 that this machine has, installs it into an empty environment
 # without torch and runs it from a foreign folder.
-# What it proves: the core declares all that it needs, the models are in the wheel, and the answer needs no checkout.
+# What it proves: the core declares all that it needs, the models and the addresses are in the wheel, and the answer
+# needs no checkout.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -11,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 pip=("$python" -m pip --quiet --disable-pip-version-check)
 constraints=(--constraint "$root/constraints.txt")
 
-"${pip[@]}" wheel "${constraints[@]}" --no-deps --wheel-dir "$work" "$root"
+UNPROMPT_REPOSITORY=https://example.org/unprompt "${pip[@]}" wheel "${constraints[@]}" --no-deps --wheel-dir "$work" "$root"
 wheel=$(echo "$work"/unprompt-*.whl)
 cp "$root/examples/astronaut.jpg" "$work/picture.jpg"
 cd "$work"
@@ -24,6 +25,16 @@ packed = set(zipfile.ZipFile(wheel).namelist())
 files = {p.relative_to(src).as_posix() for p in src.glob("unprompt/**/*") if p.is_file() and "__pycache__" not in p.parts}
 if missing := sorted(files - packed):
     sys.exit(f"the wheel lacks files of the package: {', '.join(missing)}")
+(name,) = (name for name in packed if name.endswith(".dist-info/METADATA"))
+said = zipfile.ZipFile(wheel).read(name).decode().splitlines()
+for line in (
+    "Project-URL: Issues, https://example.org/unprompt/issues",
+    "Project-URL: Repository, https://example.org/unprompt",
+    "Classifier: Operating System :: POSIX :: Linux",
+    "Description-Content-Type: text/markdown",
+):
+    if line not in said:
+        sys.exit(f"the wheel's metadata lacks: {line}")
 PYTHON
 
 # With the Python that is given: a new environment, the wheel, and an answer.
