@@ -21,7 +21,7 @@ from unprompt.answer.codebook import Codebook
 from unprompt.answer.fusing import fuse
 from unprompt.answer.memory import RecentAnswers
 from unprompt.answer.needs import preset_needs
-from unprompt.errors import MissingExtraError, ModelError, PictureError, UnknownNameError
+from unprompt.errors import DataError, MissingExtraError, ModelError, PictureError, UnknownNameError
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.output.records import to_record
 from unprompt.prediction import WrittenPrompt, WrittenText
@@ -342,7 +342,7 @@ def test_score_is_the_cosine_to_the_prediction(unprompter: Unprompter, examples:
 def test_score_of_what_is_no_picture(unprompter: Unprompter, examples: Path) -> None:
     with pytest.raises(PictureError, match=r"none\.png: expected a file"):
         unprompter.score("none.png", ["a cat"])
-    with pytest.raises(ValueError, match="expected one picture"):
+    with pytest.raises(DataError, match="expected one picture"):
         unprompter.score(examples, ["a cat"])
 
 

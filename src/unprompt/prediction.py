@@ -69,7 +69,7 @@ class Confidence:
     high: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Vote:
     """One member's opinion of one picture: a unit vector (384,), texts, or both; neither if it has no opinion.
 
@@ -89,6 +89,10 @@ class Vote:
     negative_prompt: str | None = None
     concepts: tuple[Concept, ...] = ()
     note: str = ""
+
+    def __repr__(self) -> str:
+        told = f", {_shown(self.texts[0])}" if self.texts else ""
+        return f"<Vote of {self.member}, weight {self.weight:.2g}{told}>"
 
 
 Style = Literal["prompt", "sentence", "tags"]
@@ -158,7 +162,7 @@ class WrittenPrompt:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prediction:
     """The answer for one picture.
 
@@ -173,6 +177,9 @@ class Prediction:
     `self_similarity` says how well the words express the vector, not how right they are: it is the cosine between the
     prompt's own vector and the fused vector before it is drawn; if the only member's text is the answer, it is that
     vote's `text_similarity`, if measured. If no text was asked for, `prompt` is empty and `self_similarity` None.
+
+    `is_cut` says that the prompt is longer than the encoder of sentences reads: the prompt's own vector, which a
+    written prompt's `vector` is, is that of its beginning.
     """
 
     source: str
@@ -186,6 +193,12 @@ class Prediction:
     model: Mapping[str, Any]
     confidence: Confidence | None = None
     concepts: tuple[Concept, ...] = ()
+    is_cut: bool = False
+
+    def __repr__(self) -> str:
+        told = f": {_shown(self.prompt)}" if self.prompt else ""
+        sure = "" if self.confidence is None else f", confidence {self.confidence.estimate:.2f}"
+        return f"<Prediction of {self.source}{told}, {self.origin}{sure}>"
 
     @property
     def similarity(self) -> float | None:
@@ -208,3 +221,11 @@ class Failure:
     source: str
     kind: str
     message: str
+
+
+_SHOWN = 60
+"""Characters of a prompt that stand in a `repr`."""
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")

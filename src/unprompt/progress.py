@@ -14,6 +14,10 @@ Report: TypeAlias = Callable[[str], None]
 """Called with a line of text for the user."""
 
 
+Progress: TypeAlias = Callable[[str, int, "int | None"], None]
+"""Called with what is being done, how many are done, and of how many, or None where that is not known."""
+
+
 class Step(Protocol):
     """Shows the progress of one step of the work."""
 
@@ -36,3 +40,21 @@ def _silent(name: str, total: int | None, what: str = "prompts") -> Iterator[Adv
 
 SILENT: Step = _silent
 """A step that shows nothing."""
+
+
+def told_to(progress: Progress) -> Step:
+    """A step that tells a callback how far it is, at its begin and after each advance."""
+
+    @contextlib.contextmanager
+    def step(name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
+        so_far = 0
+
+        def advance(done: int) -> None:
+            nonlocal so_far
+            so_far += done
+            progress(name, so_far, total)
+
+        advance(0)
+        yield advance
+
+    return step

@@ -16,6 +16,13 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
+def check_threads(threads: int) -> int:
+    """`threads`, the number of threads that a caller asks for; 0: one for each core. Raises ValueError."""
+    if threads < 0:
+        raise ValueError(f"expected threads of 0, which means one for each core, or more, found {threads}")
+    return threads
+
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 from unprompt.answer.answering import Answering
 from unprompt.answer.memory import Answers, RecentAnswers
 from unprompt.answer.style import check_style
-from unprompt.errors import PictureError
+from unprompt.errors import DataError, PictureError
 from unprompt.images.decode import MEMORY_LIMIT_MB, Picture, decode
 from unprompt.images.reading import fetched_ahead, read_ahead, takes_too_much
 from unprompt.images.ref import ImageRef, Input
-from unprompt.images.sources import image_refs
+from unprompt.images.sources import count, image_refs
 from unprompt.members.member import Member
 from unprompt.models.store.hub_cache import go_offline
 from unprompt.prediction import Candidate, Failure, Prediction, Style, Vector, Vote
 from unprompt.presets import DEFAULT_PRESET, Preset, load_preset
-from unprompt.progress import Step
+from unprompt.progress import Progress, Step, told_to
 from unprompt.text.sentence import SentenceEncoder
-from unprompt.threads import core_count
+from unprompt.text.similarity import listed_texts
+from unprompt.threads import check_threads, core_count
 
 _DECODERS_LIMIT = 8
 _WAITING_LIMIT = 64
@@ -74,8 +78,9 @@ def load(
     why. `style` is how a decoder words answers: "prompt", "sentence" or "tags"; None: as the preset says. It changes
     nothing where the preset has no decoder.
 
-    Raises UnknownNameError (preset, key, model, style), DataError (a broken preset), MissingExtraError, and ModelError
-    (a broken model folder or missing weights; damaged weights raise it when they are first needed).
+    Raises UnknownNameError (preset, key, model, style), DataError (a broken preset), MissingExtraError, ModelError (a
+    broken model folder or missing weights; damaged weights raise it when they are first needed), and ValueError for
+    negative `threads`.
     """
     if offline:
         go_offline()
@@ -85,15 +90,53 @@ def load(
 class Unprompter:
     """Turns pictures back into prompts, by one preset.
 
-    Models are loaded when the first picture needs them. May be used by several threads at once. Raises as
-    `load` does.
+    Models are loaded when the first picture needs them, and leave memory when it is closed, at the latest when nothing
+    refers to it any more; `with` closes it. May be used by several threads at once. Once it is closed, and in a process
+    forked after the first prediction, every use raises RuntimeError. Raises as `load` does.
     """
 
     def __init__(
         self, preset: Preset, *, threads: int = 0, allow_missing: bool = False, style: Style | None = None
     ) -> None:
-        self._answering = Answering(preset, threads=threads, allow_missing=allow_missing, style=style)
-        self._threads = threads
+        self._threads = check_threads(threads)
+        self._opened: Answering | None = Answering(preset, threads=threads, allow_missing=allow_missing, style=style)
+        self._process: int | None = None
+
+    def __repr__(self) -> str:
+        if self._opened is None:
+            return "<Unprompter, closed>"
+        return f"<Unprompter of {self.preset.name}: {', '.join(member.name for member in self.members)}>"
+
+    def __enter__(self) -> Unprompter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the models, after the votes under way; closing twice does nothing.
+
+        Answers that were not taken yet are lost: the next one raises RuntimeError.
+        """
+        answering, self._opened = self._opened, None
+        if answering is not None:
+            answering.close()
+
+    @property
+    def _answering(self) -> Answering:
+        if self._opened is None:
+            raise RuntimeError(
+                "expected an open Unprompter, found one that was closed; take all answers of predict() inside its "
+                "`with`, or load another"
+            )
+        if self._process not in (None, os.getpid()):
+            raise RuntimeError(
+                "expected the process that predicted first, found a fork of it, in which the models' threads are gone; "
+                'load in each process, or start processes by multiprocessing.get_context("spawn")'
+            )
+        return self._opened
 
     @property
     def preset(self) -> Preset:
@@ -135,17 +178,19 @@ class Unprompter:
         pixel_limit_mp: float = 100.0,
         memory_limit_mb: float = MEMORY_LIMIT_MB,
         answers: Answers | None = None,
+        progress: Progress | None = None,
     ) -> Generator[Prediction | Failure, None, None]:
         """Predicts lazily, one answer for each picture, in input order; memory does not grow with their number.
 
-        `inputs` is one or many of what `image_refs` takes: paths, folders, addresses, bytes, Pillow pictures or arrays
-        (height, width, 3) uint8; a few are read ahead. If a file holds its prompt, that is the answer and no image
+        `inputs` is one or many of what `image_refs` takes: paths, folders, addresses, bytes, open files, Pillow
+        pictures, arrays or tensors; a few are read ahead. If a file holds its prompt, that is the answer and no image
         model is asked, unless `ignore_metadata`; with `read_beside`, a text file that its generator wrote beside it
         will do. Without `text` only vectors are predicted. `style` words these answers in another style than `load` was
         given. `top` is the number of candidates kept. `pixel_limit_mp`
         (megapixels) and `memory_limit_mb` (megabytes) bound each picture: see `decode`. `answers` is a cache of answers
         made with the same settings, in which copies of a picture are looked up; default: the most recent answers of
-        this call.
+        this call. `progress` is called before the first picture, for the work that `prepare` does, and with "pictures"
+        after each one; their number is counted first where `inputs` can be read twice.
 
         A picture that cannot be read gives a Failure. While iterating, after the answers to everything before, raises
         TypeError (an input that is no picture at all), ModelError (damaged weights), and what `inputs` and `answers`
@@ -155,11 +200,12 @@ class Unprompter:
         if batch_size < 1 or top < 1:
             raise ValueError(f"expected batch_size and top of 1 or more, found {batch_size} and {top}")
         answers = RecentAnswers() if answers is None else answers
+        shorter_side, self._process = self._answering.shorter_side, os.getpid()
 
         def read(ref: ImageRef) -> _Read:
             item = decode(
                 ref,
-                shorter_side=self._answering.shorter_side,
+                shorter_side=shorter_side,
                 pixel_limit_mp=pixel_limit_mp,
                 memory_limit_mb=memory_limit_mb,
                 read_metadata=not ignore_metadata,
@@ -172,18 +218,23 @@ class Unprompter:
         decoders = min(self._threads or core_count(), _DECODERS_LIMIT)
         refs = fetched_ahead(image_refs(inputs))
         pictures = read_ahead(refs, read, threads=decoders, ahead=batch_size + 2 * decoders)
-        return self._answers(pictures, batch_size, words, answers)
+        found = self._answers(pictures, batch_size, words, answers)
+        return found if progress is None else self._told(found, inputs, told_to(progress))
 
-    def score(self, picture: Input, prompts: Sequence[str]) -> tuple[Candidate, ...]:
+    def score(self, picture: Input, prompts: Iterable[str]) -> tuple[Candidate, ...]:
         """Scores prompts for one picture, in the order given; a prompt written in the file is ignored.
 
         The score is the cosine with the fused vector, not drawn by a codebook: drawn vectors tell prompts apart less
-        well (see the codebook's model card). Raises PictureError if the picture cannot be read, ValueError if `picture`
-        stands for more than one.
+        well (see the codebook's model card). Of a prompt only the beginning counts, as in `unprompt.embed`. Raises
+        PictureError if the picture cannot be read, DataError if `picture` stands for more than one or a prompt is
+        empty, TypeError for what is no list of texts.
         """
+        prompts = listed_texts(prompts, "score(picture, [prompt])")
+        if empty := [place for place, prompt in enumerate(prompts, 1) if not prompt.strip()]:
+            raise DataError(f"expected prompts to compare with the picture, found that number {empty[0]} is empty")
         answers = list(self.predict([picture], ignore_metadata=True, text=False))
         if len(answers) != 1:
-            raise ValueError(f"expected one picture, found {len(answers)}")
+            raise DataError(f"expected one picture, found {len(answers):,}; give the path of one of them")
         answer = answers[0]
         if isinstance(answer, Failure):
             raise PictureError(answer.kind, f"{answer.source}: {answer.message}")
@@ -197,6 +248,17 @@ class Unprompter:
     def identity(self, *, text: bool, style: Style | None = None) -> Mapping[str, Any]:
         """All that computes an answer: the version, the preset, each model by its hash, and another style."""
         return self._answering.identity(words=text, style=style)
+
+    def _told(
+        self, answers: Generator[Prediction | Failure, None, None], inputs: Input | Iterable[Input], step: Step
+    ) -> Generator[Prediction | Failure, None, None]:
+        """Yields the answers, and tells a step how far they are."""
+        with contextlib.closing(answers):
+            self.prepare(step)
+            with step("pictures", count(inputs), "pictures") as advance:
+                for answer in answers:
+                    advance(1)
+                    yield answer
 
     def _answers(
         self, items: Generator[_Read, None, None], batch_size: int, words: _Words, answers: Answers

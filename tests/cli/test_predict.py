@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -187,6 +188,21 @@ def test_score(unprompt: Unprompt, preset: Path, examples: Path) -> None:
     one = json.loads(unprompt("score", examples / "rocket.jpg", "x", "--preset", preset, "--format", "jsonl").out)
     assert [score["text"] for score in one["scores"]] == ["x"]
     assert unprompt("score", "none.png", "a cat", "--preset", preset).code == 3
+
+
+def test_score_of_an_empty_or_a_very_long_prompt(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    run = unprompt("score", examples / "rocket.jpg", "a rocket", "", "--preset", preset)
+    assert (run.code, run.out) == (2, "")
+    assert run.err == "unprompt: expected prompts to compare with the picture, found that number 2 is empty\n"
+    run = unprompt("score", examples / "rocket.jpg", "a rocket", "rocket " * 300, "--preset", preset)
+    assert run.code == 0
+    assert run.err == "unprompt: prompt 2 is longer than the encoder of sentences reads: the score is its beginning's\n"
+
+
+def test_score_of_several_pictures(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+    run = unprompt("score", f"{examples}/*.jpg", "a rocket", "--preset", preset)
+    assert run.code == 2
+    assert re.match(r"unprompt: expected one picture, found \d+; give the path of one of them\n", run.err)
 
 
 def test_standard_input_and_streams(preset: Path, examples: Path) -> None:

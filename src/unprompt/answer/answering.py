@@ -87,6 +87,10 @@ class Answering:
                 encoder.result()
             self._wording(style).load()
 
+    def close(self) -> None:
+        """Waits for the votes under way, and frees the members' memory."""
+        self._turns.close()
+
     def votes(self, pictures: Sequence[Picture]) -> list[tuple[Vote, ...]]:
         """Each picture's votes, in the order of the members. Raises what `Member.vote` does."""
         if not pictures:
@@ -103,9 +107,10 @@ class Answering:
         else:
             candidates = self._candidates(fused, votes, style) if top else ()
         votes = tuple(map(_shortened, votes))
+        prompt = candidates[0].text if candidates else ""
         return Prediction(
             source=picture.source,
-            prompt=candidates[0].text if candidates else "",
+            prompt=prompt,
             origin="prediction",
             vector=self._drawn(fused) if _has_vector(votes) else fused,
             self_similarity=self._self_similarity(candidates, votes),
@@ -115,6 +120,7 @@ class Answering:
             model=self._model(self._identities(with_words=top > 0), words=top > 0, style=style),
             confidence=self._confidence(fused, votes, blank=blank),
             concepts=fuse_concepts(votes),
+            is_cut=bool(prompt) and not self.encoder.reads_all(prompt),
         )
 
     def answer_written(self, source: str, written: WrittenPrompt, top: int = 1) -> Prediction:
@@ -137,6 +143,7 @@ class Answering:
             votes=(written_vote(written, vector),),
             written=written,
             model=self._model(_identity(self._encoder_folder)),
+            is_cut=not self.encoder.reads_all(written.prompt),
         )
 
     def fused(self, votes: Sequence[Vote]) -> Vector:

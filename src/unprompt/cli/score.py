@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from unprompt.cli.options import Offline, OutputFormat, PresetName, Threads
-from unprompt.cli.terminal import writing
+from unprompt.cli.terminal import say, writing
 
 
 def score(
@@ -27,6 +27,10 @@ def score(
     from unprompt.output.text import score_lines
     from unprompt.unprompter import load
 
-    scores = load(preset, threads=threads, offline=offline).score(picture, prompts)
+    model = load(preset, threads=threads, offline=offline)
+    scores = model.score(picture, prompts)
+    for place, prompt in enumerate(prompts, 1):
+        if not model.encoder.reads_all(prompt):
+            say(f"prompt {place} is longer than the encoder of sentences reads: the score is its beginning's")
     with writing(format, None, score_lines) as writer:
         writer.write(scores_record(picture, scores))

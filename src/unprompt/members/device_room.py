@@ -40,6 +40,12 @@ class Turns:
         """Have the member prepare. Raises as `vote` does."""
         self._ask(member, lambda: member.prepare(step))
 
+    def close(self) -> None:
+        """Wait for the members that are asked, and unload all."""
+        with self._alone():
+            for member in self._members:
+                member.unload()
+
     def _ask(self, member: Member, answer: Callable[[], _Answer]) -> _Answer:
         if self._joins():
             try:

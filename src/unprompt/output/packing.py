@@ -79,6 +79,7 @@ def _content(prediction: Prediction) -> dict[str, Any]:
         "model": dict(prediction.model),
         "confidence": None if found is None else [found.estimate, found.low, found.high],
         "concepts": _concepts_content(prediction.concepts),
+        **({"is_cut": True} if prediction.is_cut else {}),
     }
 
 
@@ -132,6 +133,7 @@ def _prediction(content: dict[str, Any], vectors: Iterator[Vector]) -> Predictio
         model=dict(content["model"]),
         confidence=_optional(_confidence, content.get("confidence")),
         concepts=_concepts(content.get("concepts", ())),
+        is_cut=content.get("is_cut") is True,
     )
 
 

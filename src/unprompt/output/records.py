@@ -24,6 +24,8 @@ Record = dict[str, Any]
 _DIGITS = 6
 """Decimals of a number: finer than the models can distinguish, coarser than float32's precision of a cosine."""
 
+_CUT = "the prompt is longer than the encoder of sentences reads, so its own vector is that of its beginning"
+
 CONCEPTS_WRITTEN = 20
 """The most concepts in a record; the others are hardly probable."""
 
@@ -31,7 +33,8 @@ CONCEPTS_WRITTEN = 20
 def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Record:
     """Convert an answer to JSON: `source` and `error`, or the prompt with its candidates, votes and metadata.
 
-    Keys without a value are omitted. `similarity` is the old name of `self_similarity`, for readers of before.
+    Keys without a value are omitted, and `is_cut` where it is false. `similarity` is the old name of `self_similarity`,
+    for readers of before.
     `embedding` adds the vector's 384 numbers.
     """
     if isinstance(result, Failure):
@@ -52,6 +55,8 @@ def to_record(result: Prediction | Failure, *, embedding: bool = False) -> Recor
         record["negative_prompt"] = negative
     if result.written is not None:
         record |= _written(result.written)
+    if result.is_cut:
+        record |= {"is_cut": True, "note": f"{record['note']}; {_CUT}" if "note" in record else _CUT}
     record["model"] = dict(result.model)
     if embedding:
         record["embedding"] = [rounded(number) for number in result.vector.tolist()]

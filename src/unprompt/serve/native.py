@@ -85,6 +85,8 @@ async def score(request: Request, service: Service) -> Response:
             prompts = _texts(_object(body.json).get("prompts"), "prompts")
         else:
             prompts = _texts([*body.fields.get("prompt", []), *body.fields.get("prompts", [])], "prompt")
+        if not all(map(str.strip, prompts)):
+            raise Refusal(400, "expected prompts to compare with the picture, found an empty one", param="prompts")
         picture = _one(await _pictures(body, service))
         fused = await picture_vector(request, service, picture, deadline)
     vectors = await answers(request, service.light, Encoded(), prompts, deadline)

@@ -90,6 +90,7 @@ _SCHEMAS: Table = {
         votes=_many(_of(member=_TEXT, weight=_NUMBER, similarity=_NUMBER, text=_TEXT, note=_TEXT)),
         tool=_told(_TEXT, "What wrote the prompt, if it is written."),
         **_WRITTEN,
+        is_cut=_told(_TRUTH, "True where the prompt is longer than the encoder of sentences reads; see note."),
         model=_told({"type": "object"}, "What computed the answer: version, preset, hashes."),
         embedding=_told(_VECTOR, "With embedding=true."),
     ),
