@@ -1,12 +1,30 @@
-"""Errors: an import that fails for want of an extra."""
+"""Errors: where they are found, and an import that fails for want of an extra."""
 
 from __future__ import annotations
 
+import ast
 import importlib
+from pathlib import Path
 
 import pytest
 
-from unprompt.errors import MissingExtraError, needing
+from unprompt import errors
+from unprompt.errors import MissingExtraError, UnpromptError, needing
+
+CAUGHT_INSIDE = {"Refusal", "UnreachedError", "BrokenError", "SlowError"}
+"""Those of the service and the chat server's connection: no caller of a public function meets them."""
+
+
+def test_every_error_is_in_one_module_and_in_the_guide(root: Path) -> None:
+    guide = (root / "docs" / "guides" / "python.md").read_text(encoding="utf-8")
+    for name in errors.__all__:
+        assert issubclass(getattr(errors, name), UnpromptError), name
+        assert f"`{name}`" in guide, name
+    bases = set(errors.__all__)
+    for path in sorted((root / "src" / "unprompt").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and bases & {ast.unparse(base) for base in node.bases}:
+                assert node.name in (bases if path.name == "errors.py" else CAUGHT_INSIDE) or node.name[0] == "_", path
 
 
 def test_an_import_without_its_package_names_the_extra() -> None:
