@@ -51,7 +51,7 @@ def test_the_same_picture_in_other_numbers(array: npt.NDArray[Any]) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.uint16])
 def test_grey(dtype: Any) -> None:
     grey = RGB[:, :, 0]
-    scaled = (grey * {np.uint8: 1, np.float32: 1 / 255, np.uint16: 257}[dtype]).astype(dtype)
+    scaled = (grey.astype(float) * {np.uint8: 1, np.float32: 1 / 255, np.uint16: 257}[dtype]).astype(dtype)
     for array in (scaled, scaled[:, :, None]):
         (pixels,) = seen(array)
         np.testing.assert_array_equal(pixels, np.repeat(grey[:, :, None], 3, axis=2))

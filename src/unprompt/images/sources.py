@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -161,7 +162,9 @@ def _count_in_memory(item: Input) -> int:
 
 
 def _name_of(file: OpenFile) -> str:
-    """The path of an open file; "" if it has none, or only a number."""
+    """The path of an open file; "" if it has none, only a number, or, as a tar's members have, the archive's."""
+    if isinstance(file, getattr(sys.modules.get("tarfile"), "ExFileObject", ())):
+        return ""
     name = getattr(file, "name", "")
     return os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
 

@@ -24,6 +24,7 @@ from unprompt.progress import Step
 from unprompt.taggers.opening import open_tagger
 from unprompt.taggers.spelling import Spelling
 from unprompt.taggers.tagger import TagWords
+from unprompt.threads import check_threads
 from unprompt.towers.opening import open_towers
 from unprompt.towers.two_tower import TwoTower
 from unprompt.vocabulary.tables import default_cache
@@ -68,8 +69,10 @@ class Interrogator:
     ) -> Interrogator:
         """Create an interrogator from names; vectors of term lists go into the user's cache.
 
-        Arguments and errors are those of `open_towers`, `load_vocabulary`, `open_captioner` and `open_tagger`.
+        Arguments and errors are those of `open_towers`, `load_vocabulary`, `open_captioner` and `open_tagger`; negative
+        `threads` raise ValueError.
         """
+        check_threads(threads)
         return cls(
             open_towers(clip, weights=weights, threads=threads),
             load_vocabulary(vocabulary, without=without, exclude=exclude),
