@@ -36,6 +36,7 @@ def test_the_first_begins_it_and_the_others_join(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"shards": 5}, "shards 4 there, 5 here"),
+        ({"shards": None, "lease_s": 1.0}, "one in 4 shards there, one of a cluster here"),
         ({"listing": "abd", "pictures": 11}, r"its input is another, or in another order \(10 there, 11 here\)"),
         ({"model": {**RUN.model, "unprompt": "2"}}, "model.unprompt 1 there, 2 here"),
         ({"model": {**RUN.model, "models": {"a": "1", "b": "3"}}}, "model.models.b 2 there, 3 here"),

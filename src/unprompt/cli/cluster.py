@@ -82,7 +82,7 @@ class ClusterOptions:
         return self.cluster is not None
 
     def check(self, outputs: OutputOptions, paths: Sequence[str], *, in_shards: bool) -> None:
-        """Raises DataError if something is missing or cannot go together, MissingExtraError without Ray."""
+        """Raises DataError if something is missing or cannot go together, MissingExtraError, ClusterError."""
         if self.cluster is None:
             return
         if in_shards:
@@ -106,11 +106,12 @@ class ClusterOptions:
             raise DataError(
                 f"a cluster writes parts, found --format {outputs.format}; give it to 'unprompt merge', or use --parts"
             )
-        from unprompt.scale.ray.cluster import check_installed
+        from unprompt.scale.ray.cluster import check_address, check_installed
         from unprompt.scale.runs import check_folder
 
         check_folder(Path(outputs.output))
         check_installed()
+        check_address(self.cluster)  # now, and not after a long list
 
     @property
     def form(self) -> Form:

@@ -150,6 +150,8 @@ def _is_whole(run: Run) -> bool:
 
 
 def _differences(found: Run, mine: Run) -> list[str]:
+    if (found.shards is None) != (mine.shards is None):
+        return [f"{_way(found)} there, {_way(mine)} here"]
     there = dict(_flat("", {name: getattr(found, name) for name in _AGREED}))
     here = dict(_flat("", {name: getattr(mine, name) for name in _AGREED}))
     differing = [name for name in {**here, **there} if there.get(name) != here.get(name)]
@@ -159,6 +161,10 @@ def _differences(found: Run, mine: Run) -> list[str]:
     else:
         said = []
     return said + [f"{name} {_shown(there.get(name))} there, {_shown(here.get(name))} here" for name in differing]
+
+
+def _way(run: Run) -> str:
+    return "one of a cluster" if run.shards is None else f"one in {run.shards:,} shards"
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 import socket
 import sys
+from concurrent import futures
 from typing import Any
 
 import pytest
@@ -43,6 +44,19 @@ def test_something_else_that_listens_there_is_noticed(ray: Any, monkeypatch: pyt
         port = server.getsockname()[1]
         with pytest.raises(ClusterError, match="does not answer as Ray does"):
             joined(f"ray://127.0.0.1:{port}", Needs()).__enter__()
+
+
+def test_another_service_is_not_taken_for_ray(ray: Any) -> None:
+    """The head of a cluster, say, in place of its server for clients; Ray itself would try for half a minute."""
+    grpc = pytest.importorskip("grpc", reason="needs the extra [ray]")
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with pytest.raises(ClusterError, match="something answers there that is not Ray's server for clients"):
+            joined(f"ray://127.0.0.1:{port}", Needs()).__enter__()
+    finally:
+        server.stop(None).wait()
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,11 @@ _SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_USAGE_DISABLED": "1"}
 # go first, and starts one for each CPU before anybody asks for it.
 _OWN = {"RAY_worker_niceness": "0", "RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
 
+# What is asked of whoever listens, before Ray's own patience begins, which is half a minute and more: a service of Ray,
+# and a request of it in protobuf. Of the server for clients, a ping; of the head of a cluster, whether it is alive.
+_CLIENTS = ("/ray.rpc.RayletDriver/ClusterInfo", b"\x08\x06")
+_HEAD = ("/ray.rpc.NodeInfoGcsService/CheckAlive", b"")
+
 _ADDRESS = re.compile(r"ray://(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/\s]+):(?P<port>[0-9]{1,5})/?")
 _GCS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/\s]+):(?P<port>[0-9]{1,5})")
 
@@ -63,6 +68,11 @@ class Cluster:
 def check_installed() -> None:
     """Raise MissingExtraError if Ray is not installed."""
     check_extra("ray", "a Ray cluster")
+
+
+def check_address(address: str) -> None:
+    """Raise ClusterError if an address is none, or if no cluster answers there in 10 s."""
+    _remote(address)
 
 
 def imported() -> Any:
@@ -101,13 +111,15 @@ def _remote(address: str) -> dict[str, Any] | None:
         there = os.environ.get("RAY_ADDRESS", "")
         if there in ("", "local"):
             return None
-        if (found := _ADDRESS.fullmatch(there) or _GCS.fullmatch(there)) is not None:
-            _check_answers(found["host"], int(found["port"]), f"{there} (RAY_ADDRESS)")
+        if (found := _ADDRESS.fullmatch(there)) is not None:
+            _check_answers(found["host"], int(found["port"]), f"{there} (RAY_ADDRESS)", _CLIENTS)
+        elif (found := _GCS.fullmatch(there)) is not None:
+            _check_answers(found["host"], int(found["port"]), f"{there} (RAY_ADDRESS)", _HEAD)
         return {"address": there}
     found = _ADDRESS.fullmatch(address)
     if found is None:
         raise ClusterError(f"expected --cluster ray or ray://HOST:PORT, found {address!r}; its port is usually 10001")
-    _check_answers(found["host"], int(found["port"]), address)
+    _check_answers(found["host"], int(found["port"]), address, _CLIENTS)
     return {"address": address.rstrip("/")}
 
 
@@ -136,15 +148,15 @@ def _init(ray: Any, address: str, options: dict[str, Any]) -> None:
         ) from error
 
 
-def _check_answers(host: str, port: int, shown: str) -> None:
-    """Raise ClusterError if nothing that could be Ray answers there in time."""
+def _check_answers(host: str, port: int, shown: str, question: tuple[str, bytes]) -> None:
+    """Raise ClusterError if what is asked is not answered there in time."""
     began_s = time.monotonic()
     try:
         with socket.create_connection((host.strip("[]"), port), timeout=ANSWER_LIMIT_S):
             pass
-        _check_speaks(f"{host}:{port}", ANSWER_LIMIT_S - (time.monotonic() - began_s))
-    except OSError as error:
-        why = error.strerror or str(error)
+        _check_speaks(f"{host}:{port}", question, ANSWER_LIMIT_S - (time.monotonic() - began_s))
+    except (OSError, OverflowError) as error:  # a port above 65535
+        why = getattr(error, "strerror", None) or str(error)
         raise ClusterError(
             f"expected a Ray cluster at {shown}, found none within {ANSWER_LIMIT_S:.0f} s (tried a connection to "
             f"{host} port {port}: {why}); check the address and `ray status` there, or start one: ray start --head "
@@ -152,19 +164,26 @@ def _check_answers(host: str, port: int, shown: str) -> None:
         ) from error
 
 
-def _check_speaks(target: str, limit_s: float) -> None:
-    """Raise OSError if what listens there does not speak gRPC, as every service of Ray does."""
+def _check_speaks(target: str, question: tuple[str, bytes], limit_s: float) -> None:
+    """Raise OSError if what listens there does not know the service of Ray that is asked for, or says nothing."""
     try:
         import grpc
     except ModuleNotFoundError:  # it comes with the extra, but Ray itself does without
         return
-    channel = grpc.insecure_channel(target)
-    try:
-        grpc.channel_ready_future(channel).result(timeout=max(limit_s, 1.0))
-    except grpc.FutureTimeoutError as error:
-        raise OSError("connected, but what listens there does not answer as Ray does") from error
-    finally:
-        channel.close()
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return  # with certificates of its own, which Ray knows
+    method, request = question
+    # As Ray does, past any proxy; a server that a proxy's page stands for has no such service.
+    with grpc.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            channel.unary_unary(method)(request, timeout=max(limit_s, 1.0), wait_for_ready=True)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                wanted = "server for clients" if question is _CLIENTS else "head"
+                raise OSError(f"something answers there that is not Ray's {wanted}") from error
+            if error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE):
+                raise OSError("connected, but what listens there does not answer as Ray does") from error
+            # Anything else is an answer of Ray, for example that it wants a token.
 
 
 def _cluster(ray: Any) -> Cluster:
