@@ -2,10 +2,9 @@
 
 - `shards PICTURES`: two workers with a thread each beside one process with two threads, on the same pictures, taking
   turns; throughput of the additional pictures, processor time of a picture, and the start. Then 1, 2 and 4 workers.
-- `listing`: time and memory to list, to number and to merge 10,000 and 1,000,000 pictures that do not exist.
 - `simulation`: workers, shards and deaths, with the service times of pictures measured here and now.
-- `same`: 2,000 small pictures, copies, broken ones and tars among them, by one process and by workers of which some are
-  killed: equal to the byte?
+- `same`: small pictures, copies, broken ones and tars among them, by one process, by three workers of which some are
+  killed, and, where Ray is installed, by two actors of a cluster of this machine: equal to the byte?
 
 python benchmarks/scale.py MODE [PICTURES] [--count N] [--repetitions N]
 PICTURES is a folder of pictures; without one, noise is made.
@@ -15,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import importlib.util
 import json
 import os
 import random
@@ -26,28 +26,24 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, pstdev
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from unprompt.errors import DataError
 from unprompt.images.sources import image_refs
-from unprompt.output.jsonl import to_json
-from unprompt.scale.listing import Listing, list_all, share_of
-from unprompt.scale.merging import Missing, merged, parts_of
-from unprompt.scale.runs import Run
+from unprompt.scale.listing import list_all
 
 COMMAND = (sys.executable, "-m", "unprompt")
 FEW = 4
 """Pictures of the short run, whose time is that of the start."""
 
-LISTED = (10_000, 1_000_000)
+MILLION = 1_000_000
 
 
 @dataclass
@@ -58,7 +54,6 @@ class Options:
     count: int
     repetitions: int
     preset: str
-    listed: Sequence[int]
     console: Console
 
 
@@ -159,91 +154,55 @@ def measure_shards(options: Options) -> None:
     options.console.print(table)
 
 
-def measure_listing(options: Options) -> None:
-    """Each size in a process of its own, for its peak memory."""
-    table = Table(
-        "pictures", title="Listing, one share of 100, merging 100 parts: processor seconds", title_justify="left"
-    )
-    for heading in ("list, s", "peak MB", "share, s", "peak MB", "merge, s", "peak MB"):
-        table.add_column(heading, justify="right")
-    for count in options.listed:
-        cells = []
-        for step in ("list", "share", "merge"):
-            with tempfile.TemporaryDirectory() as place:
-                prepare(Path(place), count, step)
-                command = [sys.executable, __file__, "step", place, "--step", step, "--count", str(count)]
-                said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-                cells += said.split()
-        table.add_row(f"{count:,}", *cells)
-    options.console.print(table)
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Processor seconds: of each picture that was measured, of a start, and of listing a million names."""
+
+    pictures: Sequence[float]
+    start_s: float
+    listing_s: float
 
 
-def prepare(place: Path, count: int, step: str) -> None:
-    """A list of names, or the parts of 100 shards with records of usual length."""
-    if step != "merge":
-        with (place / "names.txt").open("w") as file:
-            file.writelines(f"/no/such/folder/{number:08}.png\n" for number in range(count))
-        return
-    (place / "parts").mkdir()
-    for shard in range(100):
-        with (place / "parts" / f"shard-{shard:05}.jsonl").open("w") as file:
-            for position in range(shard, count, 100):
-                record = {"position": position, "source": f"/no/such/folder/{position:08}.png", "prompt": "x" * 900}
-                file.write(to_json(record) + "\n")
-
-
-def take_step(place: Path, step: str, count: int) -> None:
-    """One step, its processor seconds and its peak memory."""
-    start = time.process_time()
-    refs = image_refs(f"@{place / 'names.txt'}")
-    if step == "list":
-        assert list_all(refs).pictures == count
-    elif step == "share":
-        listing = Listing(count, "")
-        with suppress(DataError):  # the hash is another, which is seen at the end
-            for _ in share_of(refs, 7, 100, listing):
-                pass
-    else:
-        done = Run(100, 1.0, count, "", {}, {})
-        missing = Missing()
-        assert sum(1 for _ in merged(parts_of(place, done), done, missing)) == count
-        assert missing.count == 0
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(f"{time.process_time() - start:.1f} {peak_mb:.0f}")
-
-
-def service_times(options: Options) -> tuple[list[float], float]:
-    """Seconds of single pictures on one thread, and those of a start."""
+def costs(options: Options) -> Costs:
+    """What single pictures on one thread, a start, and a list take here."""
     from unprompt.unprompter import load
 
-    with some_pictures(options, options.count) as paths:
+    with some_pictures(options, options.count) as paths, tempfile.TemporaryDirectory() as folder:
         unprompter = load(options.preset, threads=1)
         list(unprompter.predict(paths[0], text=False))
         times = []
         for path in paths:
-            start = time.thread_time() + time.process_time()
+            start_s = time.process_time()
             list(unprompter.predict(path, text=False))
-            times.append((time.thread_time() + time.process_time() - start) / 2)
-    start_s = time.perf_counter()
-    subprocess.run([*COMMAND, "--help"], check=True, capture_output=True)
-    return times, time.perf_counter() - start_s
+            times.append(time.process_time() - start_s)
+        _, few_s = run(answering(paths[:FEW], Path(folder, "run"), options.preset, 1, 1))
+    return Costs(times, max(few_s - FEW * mean(times), 0.0), list_s(MILLION // 10) * 10)
 
 
-def simulate(
-    times: Sequence[float], workers: int, shards: int, pictures: int, *, start_s: float, deaths: int, seed: int = 0
-) -> float:
-    """Seconds until all shards are done. A worker that dies is not replaced; its shard waits for a lease of 120 s.
+def list_s(count: int) -> float:
+    """Processor seconds of going through a list of so many names."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.writelines(f"/no/such/folder/{number:08}.png\n" for number in range(count))
+        file.flush()
+        start_s = time.process_time()
+        list_all(image_refs(f"@{file.name}"))
+        return time.process_time() - start_s
 
-    Of a shard that is taken over, what was answered is kept; the start and a second for each claim are paid again.
+
+def simulate(costs: Costs, workers: int, shards: int, *, deaths: int, seed: int = 0) -> float:
+    """Seconds until all shards of a million pictures are done.
+
+    A worker starts and lists the names once; each shard costs another list and a second for the claim. A worker that
+    dies is not replaced: its shard waits for a lease of 120 s, and what was answered of it is kept.
     """
     chance = random.Random(seed)
-    size = pictures / shards
-    average = mean(times)
-    spread = (sum((each - average) ** 2 for each in times) / len(times)) ** 0.5
+    size = MILLION / shards
+    average, spread = mean(costs.pictures), pstdev(costs.pictures)
     work = [max(size * average + chance.gauss(0, spread * size**0.5), 0.0) for _ in range(shards)]
     whole_s = sum(work) / workers
     dying = {worker: chance.uniform(0, whole_s) for worker in chance.sample(range(workers), deaths)}
-    free = [(chance.uniform(0, start_s) + start_s, worker) for worker in range(workers)]
+    begun_s = costs.start_s + costs.listing_s
+    free = [(chance.uniform(0, begun_s) + begun_s, worker) for worker in range(workers)]
     heapq.heapify(free)
     todo: list[tuple[float, float]] = [(0.0, seconds) for seconds in work]  # when it may be claimed, how long it takes
     heapq.heapify(todo)
@@ -251,7 +210,7 @@ def simulate(
     while todo:
         now_s, worker = heapq.heappop(free)
         ready_s, seconds = heapq.heappop(todo)
-        begin_s = max(now_s, ready_s) + 1.0
+        begin_s = max(now_s, ready_s) + 1.0 + costs.listing_s
         died_s = dying.get(worker)
         if died_s is not None and begin_s + seconds > died_s:
             rest_s = max(seconds - max(died_s - begin_s, 0.0), 0.0)
@@ -263,13 +222,13 @@ def simulate(
 
 
 def measure_simulation(options: Options) -> None:
-    """Makespans for a million pictures."""
-    times, start_s = service_times(options)
-    average, million = mean(times), 1_000_000
-    console = options.console
+    """How long a million pictures would take."""
+    found, console = costs(options), options.console
+    average = mean(found.pictures)
     console.print(
-        f"{len(times)} pictures measured: {average * 1000:.1f} ms in the mean, {median(times) * 1000:.1f} in the "
-        f"median, {max(times) * 1000:.1f} at most; a start takes {start_s:.1f} s"
+        f"{len(found.pictures)} pictures measured: {average * 1000:.1f} ms of a processor in the mean, "
+        f"{median(found.pictures) * 1000:.1f} in the median, {max(found.pictures) * 1000:.1f} at most; a start takes "
+        f"{found.start_s:.1f} s, and a list of a million names {found.listing_s:.1f} s"
     )
     table = Table("workers", title="A million pictures, one thread a worker, simulated", title_justify="left")
     for heading in ("shards", "deaths", "hours", "pictures/s", "of the ideal"):
@@ -285,39 +244,55 @@ def measure_simulation(options: Options) -> None:
         (100, 400, 5),
         (100, 1600, 5),
     ):
-        seconds = simulate(times, workers, shards, million, start_s=10.0, deaths=deaths)
-        ideal_s = million * average / (workers - deaths / 2)
-        cells = (shards, deaths, f"{seconds / 3600:.2f}", f"{million / seconds:.0f}", f"{ideal_s / seconds:.2f}")
+        seconds = simulate(found, workers, shards, deaths=deaths)
+        ideal_s = MILLION * average / (workers - deaths / 2)
+        cells = (shards, deaths, f"{seconds / 3600:.2f}", f"{MILLION / seconds:.0f}", f"{ideal_s / seconds:.2f}")
         table.add_row(str(workers), *map(str, cells))
     console.print(table)
 
 
 def measure_sameness(options: Options) -> None:
-    """One process beside three workers that take shards as they come; workers are killed and begun again."""
-    chance = random.Random(1)
+    """One process beside three workers that take shards as they come, and beside two actors."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         pictures = make_mixed(place / "pictures", options.count)
-        base = [*COMMAND, str(pictures), "--preset", options.preset, "--no-text", "--quiet", "--threads", "1"]
-        run([[*base, "-o", str(place / "one.jsonl")]])
-        command = [*base, "--shards", "12", "--shard", "auto", "-o", str(place / "out")]
-        workers = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(3)]
-        kills = 0
-        while any(worker.poll() is None for worker in workers):
-            time.sleep(chance.uniform(1, 10))
-            if kills < options.repetitions:
-                place_of = chance.randrange(3)
-                workers[place_of].kill()
-                workers[place_of].wait()
-                kills += 1
-                workers[place_of] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        subprocess.run([*COMMAND, "merge", str(place / "out"), "-o", str(place / "all.jsonl"), "--quiet"], check=False)
-        same = (place / "one.jsonl").read_bytes() == (place / "all.jsonl").read_bytes()
+        base = [*COMMAND, str(pictures), "--preset", options.preset, "--no-text", "--embedding", "--quiet"]
+        base += ["--threads", "1"]
+        one_s, _ = run([[*base, "-o", str(place / "one.jsonl")]])
         lines = (place / "one.jsonl").read_text().splitlines()
         failed = sum("error" in json.loads(line) for line in lines)
-        options.console.print(f"{len(lines)} pictures, {failed} failed, {kills} kills: the same to the byte: {same}")
-        if not same:
+        options.console.print(f"one process: {len(lines)} pictures, {failed} failed; {one_s:.0f} s")
+        killed = run_shards([*base, "--shards", "12", "--shard", "auto", "-o", str(place / "shards")], options)
+        same = [say_sameness(options, f"three workers, {killed} killed", place, "shards")]
+        if importlib.util.find_spec("ray") is not None:
+            run([[*base, "--cluster", "ray", "--actors", "2", "-o", str(place / "ray")]])
+            same.append(say_sameness(options, "two actors of a Ray cluster", place, "ray"))
+        if not all(same):
             sys.exit(1)
+
+
+def run_shards(command: Sequence[str], options: Options) -> int:
+    """Keep three workers until all is done; kill one every few seconds, `repetitions` in all, and begin it anew."""
+    chance, killed = random.Random(1), 0
+    workers = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(3)]
+    while any(worker.poll() is None for worker in workers):
+        time.sleep(chance.uniform(1, 10))
+        number = chance.randrange(3)
+        if killed < options.repetitions and workers[number].poll() is None:
+            workers[number].kill()
+            workers[number].wait()
+            workers[number] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            killed += 1
+    return killed
+
+
+def say_sameness(options: Options, who: str, place: Path, name: str) -> bool:
+    """Merge the parts in a folder, and say whether they are what the one process wrote."""
+    merged = place / f"{name}.jsonl"
+    subprocess.run([*COMMAND, "merge", str(place / name), "-o", str(merged), "--quiet"], check=False)
+    same = merged.exists() and merged.read_bytes() == (place / "one.jsonl").read_bytes()
+    options.console.print(f"{who}: the same to the byte: {same}")
+    return same
 
 
 def make_mixed(folder: Path, count: int) -> Path:
@@ -344,7 +319,6 @@ def make_mixed(folder: Path, count: int) -> Path:
 
 MODES: dict[str, Callable[[Options], None]] = {
     "shards": measure_shards,
-    "listing": measure_listing,
     "simulation": measure_simulation,
     "same": measure_sameness,
 }
@@ -353,20 +327,15 @@ MODES: dict[str, Callable[[Options], None]] = {
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=[*MODES, "step"])
+    parser.add_argument("mode", choices=[*MODES])
     parser.add_argument("pictures", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--preset", default="embedded")
-    parser.add_argument("--listed", type=int, nargs="*", default=LISTED)
-    parser.add_argument("--step", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.mode == "step":
-        take_step(given.pictures, given.step, given.count)
-        return
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    MODES[given.mode](Options(given.pictures, given.count, given.repetitions, given.preset, given.listed, console))
+    MODES[given.mode](Options(given.pictures, given.count, given.repetitions, given.preset, console))
 
 
 if __name__ == "__main__":
