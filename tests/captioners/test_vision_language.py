@@ -269,6 +269,26 @@ def test_settings_that_a_model_does_not_support(
         _open(folders[kind], **changes).captions(PICTURES[:1])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_fewer_bits_are_those_of_the_language_model_alone(folders: dict[str, Path], kind: str) -> None:
+    """On the CPU, where bitsandbytes is installed; `bits` itself wants a GPU."""
+    pytest.importorskip("bitsandbytes")
+    from unprompt.captioners.folder import LocalSource
+    from unprompt.captioners.loading import load_network
+
+    network = load_network(
+        transformers.AutoModelForImageTextToText, LocalSource(folders[kind]).folder, torch.float32,
+        quantization_config=vision_language.bits_config(8, torch.float32), device_map={"": "cpu"},
+    )  # fmt: skip
+    layers = {
+        name: type(layer).__name__ for name, layer in network.named_modules() if isinstance(layer, torch.nn.Linear)
+    }
+    small = {name for name, layer in layers.items() if layer == "Linear8bitLt"}
+    assert small == {
+        name for name in layers if name.startswith("model.") and ("language_model" in name or "text_model" in name)
+    }
+
+
 def _without_template(folder: Path) -> None:
     for name in ("chat_template.jinja", "chat_template.json"):
         (folder / name).unlink(missing_ok=True)

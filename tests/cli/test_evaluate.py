@@ -194,8 +194,10 @@ def test_the_short_way_to_fitted_weights(
     assert Path("short.toml").read_text() == Path("long.toml").read_text()
     assert unprompt("presets", "fit", labelled, "--preset", pair, "--limit", 40).code == 0
     assert load_preset(f"{pair.stem}-fitted.toml").members
-    run = unprompt("presets", "fit", labelled, "--quiet")
+    run = unprompt("presets", "fit", labelled, "--preset", "embedded", "--quiet")
     assert (run.code, "expected a preset of two members or more" in run.err) == (2, True)
+    run = unprompt("presets", "fit", labelled, "--quiet")  # of a preset that there is something to fit in
+    assert (run.code, "'unprompt models fetch wd-vit-tagger-v3' brings it" in run.err) == (2, True)
 
 
 def test_weights_are_fitted_without_the_codebook_which_stays_in_the_preset(

@@ -257,6 +257,20 @@ def test_bad_options(tmp_path: Path, options: dict[str, object], error: type[Exc
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("instruction", "message"),
+    [("sentense", "did you mean 'sentence'"), ("own.txt", "did you mean 'tags'"), ("none.txt", "check the path")],
+)
+def test_a_bad_instruction_shows_before_a_server_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instruction: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.txt").write_text("Describe {tag}.")
+    preset = load_preset(write_preset(tmp_path / "own.toml", "http://127.0.0.1:1/v1", instruction=instruction))
+    with pytest.raises((UnknownNameError, DataError), match=message):
+        Unprompter(preset, allow_missing=True)
+
+
 def test_an_address_is_not_optional(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text('[[members]]\nkind = "server"\nmodel = "m"\n')

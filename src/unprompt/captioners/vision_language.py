@@ -36,6 +36,10 @@ _KEPT = (
 )
 """What is kept of a repository's own generation config; the rest, such as sampling, is for the settings to say."""
 
+_WHOLE = (r"(?:.*\.)?(?:vision_tower|visual|vision_model|multi_modal_projector|connector)", "lm_head")
+"""What keeps all its bits: what sees, a tenth of the weights or less, and the last layer, as by default. Patterns are
+matched from the beginning of a name, so "vision_tower" alone would match nothing."""
+
 _LARGEST_SIDE = 4096
 _MOST_TILES = 64
 """SmolVLM's processor cuts a picture into at most so many; the published ones make up to 17."""
@@ -166,11 +170,17 @@ def _quantised(bits: int, device: torch.device, precision: torch.dtype) -> dict[
             f"{bits} bits need a GPU and the package bitsandbytes (pip install bitsandbytes); leave bits out, or take "
             "a smaller model"
         )
+    return {"quantization_config": bits_config(bits, precision), "device_map": {"": device}}
+
+
+def bits_config(bits: int, precision: torch.dtype) -> Any:
+    """transformers' config for weights of 4 or 8 bits, those of the language model alone."""
     from transformers import BitsAndBytesConfig
 
     four = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": precision} if bits == 4 else {}
-    config = BitsAndBytesConfig(load_in_4bit=bits == 4, load_in_8bit=bits == 8, **four)
-    return {"quantization_config": config, "device_map": {"": device}}
+    return BitsAndBytesConfig(
+        load_in_4bit=bits == 4, load_in_8bit=bits == 8, llm_int8_skip_modules=list(_WHOLE), **four
+    )
 
 
 def _precision(device: torch.device) -> torch.dtype:

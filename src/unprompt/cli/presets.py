@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import AllowMissing, BatchSize, JsonFile, Offline, PresetName, Quiet, Threads
+from unprompt.cli.options import AllowMissing, BatchSize, JsonFile, Offline, Quiet, Threads
 from unprompt.cli.terminal import add_row, fits, new_table, print_lines, quiet_pipe, say, show
 
 if TYPE_CHECKING:
@@ -154,7 +154,10 @@ def fit_preset(
             metavar="DATASET", help="Pictures with their prompts, of your own kind: as for `unprompt evaluate`."
         ),
     ],
-    preset: PresetName = "embedded",
+    preset: Annotated[
+        str,
+        typer.Option("--preset", metavar="NAME|FILE", help="The preset to fit, of two members or more."),
+    ] = "quick",
     output: Annotated[
         str,
         typer.Option("--output", "-o", metavar="OUT.toml", help="The preset to write; default: NAME-fitted.toml."),

@@ -169,8 +169,12 @@ class ServerMember:
 
 
 def needs(spec: MemberSpec[ServerOptions]) -> list[Need]:
-    """The server, which is asked for a connection and nothing else, the key, and what the tagger needs."""
+    """The server, which is asked for a connection and nothing else, the key, and what the tagger needs.
+
+    Raises what `read_instruction` raises, so that a mistake in it shows before a server that is not there.
+    """
     options = spec.options
+    read_instruction(options.instruction)
     address = options.address
     place = Path(str(address).partition("://")[2])
     try:
