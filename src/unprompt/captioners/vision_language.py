@@ -37,7 +37,7 @@ _KEPT = (
 """What is kept of a repository's own generation config; the rest, such as sampling, is for the settings to say."""
 
 _WHOLE = (r"(?:.*\.)?(?:vision_tower|visual|vision_model|multi_modal_projector|connector)", "lm_head")
-"""What keeps all its bits: what sees, a tenth of the weights or less, and the last layer, as by default. Patterns are
+"""What keeps all its bits: what sees, a small part of large models, and the last layer, as by default. Patterns are
 matched from the beginning of a name, so "vision_tower" alone would match nothing."""
 
 _LARGEST_SIDE = 4096
