@@ -310,3 +310,48 @@ def test_documents_have_a_place_of_their_own(unprompt: Unprompt, text: Path, tmp
     run = unprompt("data", "dedupe", text, *files)
     assert (run.code, run.out, text.read_text()) == (2, "", before)
     assert not (tmp_path / "out.txt").exists()
+
+
+# Prompts alone, and folders as trainers keep them
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path) -> Path:
+    path = tmp_path / "prompts.csv"
+    rows = "".join(f'{number:09x},"{prompt}, 4k"\n' for number, prompt in enumerate((*PROMPTS, PROMPTS[0])))
+    path.write_text(f"imgId,prompt\n{rows}")
+    return path
+
+
+def test_kaggles_prompts(unprompt: Unprompt, kaggle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert unprompt("data", "dedupe", kaggle, "-o", out, "--threshold", 1).code == 0
+    assert out.read_text().splitlines() == kaggle.read_text().splitlines()[:-1]
+    assert unprompt("data", "clean", kaggle, "-o", tmp_path / "clean.jsonl", "--starts", 0, "--ends", 0).code == 0
+    first = json.loads((tmp_path / "clean.jsonl").read_text().splitlines()[0])
+    assert first == {"prompt": f"{PROMPTS[0]}, 4k", "imgId": "000000000"}
+    assert unprompt("data", "stats", kaggle, "--threshold", 0, "--json", tmp_path / "s.json").code == 0
+    assert json.loads((tmp_path / "s.json").read_text())["records"] == 9
+    run = unprompt("data", "dedupe", kaggle, "-o", tmp_path / "out.tar")
+    assert (run.code, "prompts alone have no pictures" in run.err) == (2, True)
+    run = unprompt("evaluate", kaggle)
+    assert (run.code, "expected a column of pictures in 'file_name'" in run.err) == (2, True)
+
+
+def test_a_split_of_prompts_alone_keeps_their_fields(unprompt: Unprompt, kaggle: Path, tmp_path: Path) -> None:
+    assert unprompt("data", "split", kaggle, "-o", tmp_path / "parts", "--share", 0.3, "--group", 1).code == 0
+    rows = [json.loads(line) for name in ("train", "val") for line in (tmp_path / f"parts/{name}.jsonl").open()]
+    assert sorted(row["imgId"] for row in rows) == [f"{number:09x}" for number in range(9)]
+    assert all(set(row) == {"prompt", "imgId", "group"} for row in rows)
+
+
+def test_a_folder_of_captioned_pictures(unprompt: Unprompt, pictures: Path, tmp_path: Path) -> None:
+    folder = pictures.parent
+    pictures.unlink()
+    for number, picture in enumerate(sorted(folder.glob("*.png"))):
+        picture.with_suffix(".caption" if number % 2 else ".txt").write_text(PROMPTS[number // 2])
+    assert unprompt("data", "dedupe", folder, "-o", folder / "kept.jsonl", "--threshold", 1, "--drop-copies").code == 0
+    kept = pairs_of(folder / "kept.jsonl")
+    assert [(pair.name, pair.prompt) for pair in kept] == [
+        (f"{2 * number:03}.png", prompt) for number, prompt in enumerate(PROMPTS)
+    ]

@@ -49,6 +49,43 @@ def results(unprompt: Unprompt, labelled: Path, preset: Path, out: Path, *option
     return out
 
 
+def captioned(labelled: Path) -> Path:
+    """The same pictures with a text beside each, as kohya's trainers have them."""
+    folder = labelled.parent / "5_cat"
+    (labelled.parent / "pictures").rename(folder)
+    for number, picture in enumerate(sorted(folder.iterdir())):
+        picture.with_suffix(".txt").write_text(f"a [red] cat {number}")
+    return folder
+
+
+def test_a_folder_of_captioned_pictures(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
+    folder, out = captioned(labelled), tmp_path / "scores.json"
+    asked = ("--no-text", "--preset", preset, "--json", out)
+    run = unprompt("evaluate", folder, *asked, "--by", "class_tokens")
+    assert (run.code, run.err) == (0, "")
+    assert set(json.loads(out.read_text())["groups"]) == {"cat"}
+
+    next(folder.glob("*.txt")).unlink()
+    run = unprompt("evaluate", folder, *asked)
+    assert (run.code, "expected a text beside the picture, found none" in run.err) == (2, True)
+    run = unprompt("evaluate", folder, *asked, "--skip-bad")
+    assert (run.code, run.err) == (0, "unprompt: skipped, because they cannot be used: 1 missing-text\n")
+    report = json.loads(out.read_text())
+    assert (report["n"], report["faults"]) == (3, {"missing-text": 1})
+
+
+def test_a_list_apart_from_its_pictures(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "lists" / "all.jsonl"
+    moved.parent.mkdir()
+    labelled.rename(moved)
+    run = unprompt("evaluate", moved, "--no-text", "--preset", preset)
+    assert run.code == 2
+    assert len(run.err.splitlines()) == 1
+    assert f"found none of 4, the first at {tmp_path}/lists/pictures/" in run.err
+    assert "--root FOLDER" in run.err
+    assert unprompt("evaluate", moved, "--root", tmp_path, "--no-text", "--preset", preset).code == 0
+
+
 def test_scores(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores.json"
     run = unprompt("evaluate", labelled, "--by", "kind", "--json", out, "--no-text", "--preset", preset)

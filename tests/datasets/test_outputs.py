@@ -94,12 +94,19 @@ def test_prompts_alone(dataset: Path, tmp_path: Path) -> None:
         ("set/**/*.tar", "set/pictures/new.tar", "which is read"),
         ("set/pictures/all.jsonl", "out.csv", "to end in .jsonl or .tar or .txt"),
         ("prompts.txt", "out.jsonl", "to end in .txt"),
+        ("prompts.csv", "out.tar", "to end in .jsonl or .csv or .txt, .*; prompts alone have no pictures"),
+        ("prompts.jsonl", "out.csv", "to end in .jsonl or .txt"),
+        ("captioned", "captioned/a.txt", "which is read"),
         ("prompts.txt", "none/out.txt", "make it first"),
         ("prompts.txt", "folder.txt", "a plain file"),
     ],
 )
 def test_places_that_do_not_fit(dataset: Path, tmp_path: Path, source: str, output: str, message: str) -> None:
     (tmp_path / "prompts.txt").write_text("a cat\n")
+    (tmp_path / "prompts.csv").write_text("prompt\na cat\n")
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a cat"}\n')
+    (tmp_path / "captioned").mkdir()
+    (tmp_path / "captioned" / "a.png").touch()
     (tmp_path / "folder.txt").mkdir()
     (tmp_path / "set" / "link.jsonl").symlink_to(dataset)
     before = sorted(tmp_path.rglob("*"))
@@ -154,3 +161,23 @@ def test_missing_pictures_show_before_the_work(dataset: Path, tmp_path: Path) ->
     _there, missing = list(prompts.entries())[:2]
     with pytest.raises(DataError, match="found no file"):
         OutputPlace(str(tmp_path / "all.tar"), prompts).check(missing)
+
+
+@pytest.mark.parametrize(
+    ("output", "content"),
+    [
+        ("out.csv", 'id,group,prompt\n1,7,"a cat, new"\n2,7,"a dog, new"\n'),
+        ("out.jsonl", '{"prompt":"a cat, new","id":"1","group":7}\n{"prompt":"a dog, new","id":"2","group":7}\n'),
+        ("out.txt", "a cat, new\na dog, new\n"),
+    ],
+)
+def test_a_table_of_prompts_alone(tmp_path: Path, output: str, content: str) -> None:
+    (tmp_path / "prompts.csv").write_text("id,prompt\n1,a cat\n2,a dog\n")
+    prompts = PromptSource(str(tmp_path / "prompts.csv"))
+    place = OutputPlace(str(tmp_path / output), prompts)
+    with place.open() as file:
+        for entry in prompts.entries():
+            place.check(entry)
+            file.write(entry, f"{entry.prompt}, new", group=7)
+    assert (tmp_path / output).read_text().replace('": ', '":').replace(', "', ',"') == content
+    assert [entry.prompt for entry in PromptSource(str(tmp_path / output)).entries()] == ["a cat, new", "a dog, new"]

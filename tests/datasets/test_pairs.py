@@ -190,7 +190,7 @@ def test_pairs_come_as_they_are_read(tmp_path: Path) -> None:
         ("hub:", "expected hub:OWNER/NAME"),
         ("hub:owner", "expected hub:OWNER/NAME"),
         ("*.tar", r"expected files that match .*\*.tar, found none"),
-        ("", "none of these in the folder"),
+        ("", r"found neither in the folder .*; name the list: .*empty.jsonl"),
         ("notes.txt", r"files of one kind .* found \.txt"),
         ("empty.jsonl", "expected pictures with prompts in .*empty.jsonl, found none"),
         ("header.csv", "expected pictures with prompts in .*header.csv, found none"),

@@ -11,7 +11,7 @@ from dataset_layouts import picture, records, write_parquet
 
 from unprompt.datasets.pairs import Fault, Pair, checked_pairs, read_pairs
 from unprompt.datasets.parquet import ParquetPicture, RowGroups
-from unprompt.errors import MissingExtraError, PictureError
+from unprompt.errors import DataError, MissingExtraError, PictureError
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -80,10 +80,9 @@ def test_the_columns_of_diffusiondb(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"prompt": ["a"]}, "expected one column 'image' of bytes, or of struct<bytes, path>, found prompt"),
-        ({"image": ["a.png"], "prompt": ["a"]}, "expected one column 'image' of bytes"),
+        ({"prompt": ["a"]}, "of bytes, or of struct<bytes, path>, or a column of paths, found prompt"),
         ({"a": [PNG], "b": [PNG], "prompt": ["a"]}, "expected one column 'image' of bytes"),
-        ({"image": [PNG], "words": ["a"]}, "expected a column of prompts in 'prompt', 'text', 'caption', found image"),
+        ({"image": [PNG], "words": ["a"]}, "of prompts in 'prompt', 'text', 'caption', 'title', found image"),
         ({"image": [PNG], "prompt": [{"a": 1}]}, "expected a column of prompts"),
     ],
 )
@@ -219,3 +218,24 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"unprompt\[parquet\]"):
         next(iter(read_pairs(path)))
+
+
+@pytest.mark.parametrize("name", ["a.png", "{}/a.png"])
+def test_a_file_that_names_its_pictures(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    path = tmp_path / "paths.parquet"
+    parquet.write_table(pyarrow.table({"image": [name.format(tmp_path), "../b.png"], "text": ["a", "b"]}), path)
+    pair, fault = read_pairs(path)
+    assert isinstance(pair, Pair)
+    assert isinstance(fault, Fault)
+    assert (pair.name, pair.prompt, pair.picture.read()) == ("a.png", "a", PNG)
+    assert (fault.kind, fault.where) == ("outside-folder", f"{path}, row 1")
+
+
+def test_a_path_where_bytes_should_be(tmp_path: Path) -> None:
+    cells = pyarrow.array(
+        [{"bytes": None, "path": "a.png"}], pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+    )
+    parquet.write_table(pyarrow.table({"image": cells, "text": ["a"]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"missing-file: .* embed the pictures first: .*embed_table_storage"):
+        checked_pairs(tmp_path / "a.parquet")

@@ -22,6 +22,7 @@ def test_the_pictures_of_a_data_set(tmp_path: Path) -> None:
     write_pictures(tmp_path, rows)
     source = PromptSource(str(write_jsonl(tmp_path / "all.jsonl", rows)))
     entries = list(source.entries())
+    assert not source.alone
     assert [entry.prompt for entry in entries] == [row["prompt"] for row in rows]
     assert [entry.pair.name for entry in entries if entry.pair] == [row["file_name"] for row in rows]
 
@@ -61,3 +62,55 @@ def test_nothing_sound_is_an_error_even_so(tmp_path: Path, content: bytes, messa
 def test_what_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="expected"):
         list(PromptSource(str(tmp_path / name)).entries())
+
+
+KAGGLE = 'imgId,prompt\n20057f34d,"a crater, dystopian"\n227ef0887,ramen carved out of ebony\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fields"),
+    [
+        ("prompts.csv", KAGGLE, {"imgId": "20057f34d"}),
+        ("prompts.csv", "\ufeffPrompt;n\na crater, dystopian;1\nramen carved out of ebony;2\n", {"n": "1"}),
+        ("p.jsonl", '{"text": "a crater, dystopian", "n": 1}\n\n{"text": "ramen carved out of ebony"}', {"n": 1}),
+        ("p.json", '[{"caption": "a crater, dystopian"}, {"caption": "ramen carved out of ebony"}]', {}),
+    ],
+)
+def test_tables_of_prompts_alone(tmp_path: Path, name: str, content: str, fields: dict[str, object]) -> None:
+    (tmp_path / name).write_text(content)
+    source = PromptSource(str(tmp_path / name))
+    assert source.alone
+    assert not source.is_text
+    entries = list(source.entries())
+    assert [entry.prompt for entry in entries] == ["a crater, dystopian", "ramen carved out of ebony"]
+    assert [entry.pair for entry in entries] == [None, None]
+    assert dict(entries[0].fields) == fields
+
+
+def test_prompts_alone_in_parquet(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"prompt": ["a cat", "a dog"], "n": [1, 2]}), tmp_path / "p.parquet")
+    source = PromptSource(str(tmp_path / "p.parquet"))
+    assert source.alone
+    assert list(source.entries()) == [Entry("a cat", None, {"n": 1}), Entry("a dog", None, {"n": 2})]
+
+
+def test_the_first_record_says_whether_there_are_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('broken\n{"file_name": "a.png", "text": "a"}\n{"text": "b"}\n')
+    source = PromptSource(str(tmp_path / "a.jsonl"), skip_bad=True)
+    assert not source.alone
+    assert [entry.prompt for entry in source.entries()] == ["a"]
+    assert dict(source.faults) == {"broken-record": 1, "wrong-columns": 1}
+
+
+def test_pictures_that_nobody_needs(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("filepath,title\n/elsewhere/a.png,a cat\n")
+    assert [entry.prompt for entry in PromptSource(str(tmp_path / "a.csv"), pictures=False).entries()] == ["a cat"]
+
+
+def test_text_files_by_a_pattern(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"prompt {name}\n")
+    assert [entry.prompt for entry in PromptSource(f"{tmp_path}/*.txt").entries()] == ["prompt a", "prompt b"]

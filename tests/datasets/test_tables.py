@@ -24,9 +24,9 @@ def read(path: Path, data: str | bytes) -> list[Pair | Fault]:
     [
         ("not json", "broken-record", "expected a JSON object such as .*, found not json"),
         ('["a.png", "a"]', "broken-record", "expected a JSON object"),
-        ("{}", "wrong-columns", "expected a picture in 'file_name', found nothing"),
-        ('{"file_name": "b.png"}', "wrong-columns", "expected a prompt in 'prompt', 'text', 'caption', found nothing"),
-        ('{"image": "b.png", "prompt": "a"}', "wrong-columns", "in 'file_name', found image, prompt"),
+        ("{}", "wrong-columns", "expected a picture in 'file_name', 'filepath', 'image', found nothing"),
+        ('{"file_name": "b.png"}', "wrong-columns", "expected a prompt in 'prompt', .*, found nothing"),
+        ('{"picture": "b.png", "prompt": "a"}', "wrong-columns", "in 'file_name', .*, found picture, prompt"),
         ('{"file_name": 3, "prompt": "a"}', "broken-record", "expected 'file_name' to be a text, found 3"),
         ('{"file_name": "b.png", "prompt": 3}', "broken-record", "expected 'prompt' to be a text, found 3"),
         ('{"file_name": "b.png", "prompt": null}', "empty-prompt", "expected 'prompt' to be a text, found an empty"),
@@ -34,7 +34,7 @@ def read(path: Path, data: str | bytes) -> list[Pair | Fault]:
         ('{"file_name": "b\\u0000.png", "prompt": "a"}', "broken-record", "found b.x00.png"),
         ('{"file_name": "", "prompt": "a"}', "missing-file", "expected 'file_name' to be a picture's path"),
         ('{"file_name": "./", "prompt": "a"}', "missing-file", "expected 'file_name' to be a picture's path"),
-        ('{"file_name": "/b.png", "prompt": "a"}', "outside-folder", "found /b.png"),
+        ('{"file_name": "/b.png", "prompt": "a"}', "outside-folder", "found the absolute path /b.png"),
         ('{"file_name": "../b.png", "prompt": "a"}', "outside-folder", "found ../b.png"),
         ('{"file_name": "x/../b.png", "prompt": "a"}', "outside-folder", "found x/../b.png"),
         ('{"file_name": "./a.png", "prompt": "a"}', "duplicate-name", "found a.png again"),
@@ -85,10 +85,10 @@ def test_utf_16_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("image,prompt", "expected a column of pictures in 'file_name', found image, prompt"),
-        ("file_name,words", "expected a column of prompts in 'prompt', 'text', 'caption', found file_name, words"),
+        ("imgId,prompt", "expected a column of pictures in 'file_name', 'filepath', 'image', found imgId, prompt"),
+        ("file_name,words", "of prompts in 'prompt', 'text', 'caption', 'title', found file_name, words"),
         ("file_name,prompt,prompt", "expected each column once, found file_name, prompt, prompt"),
-        ("file_name;prompt", "expected a column of pictures in 'file_name', found file_name;prompt"),
+        ("file_name|prompt", "'image', found file_name|prompt"),
     ],
 )
 def test_wrong_columns_end_a_table(tmp_path: Path, header: str, said: str) -> None:
@@ -169,3 +169,24 @@ def test_names_are_paths_below_the_source(tmp_path: Path) -> None:
         (tmp_path / split / "metadata.jsonl").write_text('{"file_name": "sub//./a.png", "text": "a"}\n')
     pairs = list(read_pairs(tmp_path))
     assert [pair.name for pair in pairs if isinstance(pair, Pair)] == ["test/sub/a.png", "train/sub/a.png"]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_what_separates_cells(tmp_path: Path, delimiter: str, suffix: str) -> None:
+    table = delimiter.join(["Prompt", "file_name"]) + "\n" + delimiter.join(['"a, b; c"', "a.png"]) + "\n"
+    (pair,) = read(tmp_path / f"list.{suffix}", table)
+    assert isinstance(pair, Pair)
+    assert (pair.name, pair.prompt) == ("a.png", "a, b; c")
+
+
+def test_open_clips_tables(tmp_path: Path) -> None:
+    """A row a caption, separated by tabs, with paths."""
+    rows = ["filepath\ttitle", "a.png\tone", "a.png\ttwo", f"{tmp_path}/b.png\tthree", "a.png\tagain"]
+    first, second, fault = read(tmp_path / "train.csv", "\n".join(rows))
+    assert isinstance(first, Pair)
+    assert isinstance(second, Pair)
+    assert isinstance(fault, Fault)
+    assert (first.name, first.prompt, dict(first.fields)) == ("a.png", "one", {"captions": ["one", "two"]})
+    assert (second.name, second.prompt, dict(second.fields)) == ("b.png", "three", {})
+    assert fault.kind == "duplicate-name"

@@ -54,6 +54,12 @@ def test_samples_are_files_of_one_name(path: Path) -> None:
         ([("1.png", PNG), ("1.txt", bytes(TEXT_LIMIT + 1))], "broken-record", "expected a text of at most 1,048,576"),
         ([("1.png", PNG), *[(f"1.{n}.txt", b"a") for n in range(40)]], "broken-record", "at most 16 files of one name"),
         ([("1.png", PNG), ("1.txt", b"")], "empty-prompt", "found an empty one"),
+        (
+            [("1.v2.png", PNG), ("1.v2.txt", b"a")],
+            "missing-file",
+            r"in 1\.v2\.png the name ends at the first dot, as .* 1_v2\.png",
+        ),
+        ([(f"1.{n:02}.png", PNG) for n in range(20)], "broken-record", r"more; in 1\.00\.png .* pack it as 1_00\.png"),
     ],
 )
 def test_a_broken_sample_is_one_fault(path: Path, files: list[tuple[str, bytes]], kind: str, said: str) -> None:

@@ -40,7 +40,8 @@ def build(
         list[str],
         typer.Argument(
             metavar="PROMPTS",
-            help="A .txt with one prompt per line, or pictures with their prompts as 'unprompt data' reads them.",
+            help="Prompts, or pictures with their prompts, as 'unprompt data' reads them: a .txt with one per line, a "
+            ".csv, .jsonl or .parquet file, or a folder of pictures with a .txt or .caption beside each.",
         ),
     ],
     output: Annotated[
@@ -75,7 +76,7 @@ def build(
     from unprompt.bank.building import Counts, build_bank
     from unprompt.datasets.prompts import PromptSource
 
-    sources = [PromptSource(name, skip_bad=skip_bad) for name in prompts]
+    sources = [PromptSource(name, skip_bad=skip_bad, pictures=False) for name in prompts]
     if sharding.asked:
         from unprompt.scale.places import place_at
 

@@ -10,7 +10,7 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
-from unprompt.cli.options import JsonFile, Quiet, SkipBad, TextThreads, known_to_resume, on_this_machine
+from unprompt.cli.options import JsonFile, Quiet, Root, SkipBad, TextThreads, known_to_resume, on_this_machine
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import say
 from unprompt.cli.vectors import VectorCache, kept_vectors
@@ -22,8 +22,9 @@ Source: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A .txt with one prompt per line, or pictures with their prompts: a .jsonl, .csv or .parquet file, "
-        "WebDataset tars, a folder of these, or hub:OWNER/NAME.",
+        help="Prompts: a .txt with one per line, or a .csv, .jsonl or .parquet file. Or pictures with their prompts: a "
+        "folder with a .txt or .caption beside each, a .jsonl, .json, .csv or .parquet file, WebDataset tars, a folder "
+        "of these, or hub:OWNER/NAME.",
     ),
 ]
 Output: TypeAlias = Annotated[
@@ -34,14 +35,14 @@ Output: TypeAlias = Annotated[
         callback=on_this_machine,
         metavar="FILE",
         help="The file for what is kept. A .txt holds the prompts only; a .jsonl, beside or above the pictures, their "
-        "records; a .tar the pictures too.",
+        "records; a .tar the pictures too; a .csv what a .csv of prompts held.",
     ),
 ]
 Copies: TypeAlias = Annotated[
     bool | None,
     typer.Option(
         "--keep-copies/--drop-copies",
-        help="Whether to keep records that repeat a prompt. Default: pictures are kept, lines of a .txt are dropped.",
+        help="Whether to keep records that repeat a prompt. Default: pictures are kept, prompts alone are dropped.",
         show_default=False,
     ),
 ]
@@ -99,6 +100,7 @@ def clean(
     keep_spaces: Annotated[
         bool, typer.Option("--keep-spaces", help="Keep white space and control characters; needs --keep-marks.")
     ] = False,
+    root: Root = None,
     skip_bad: SkipBad = False,
     resume: Continued = False,
     json: JsonFile = None,
@@ -114,13 +116,13 @@ def clean(
 
     if keep_spaces and not keep_marks:
         raise DataError("expected --keep-marks with --keep-spaces: taking marks out leaves single spaces")
-    prompts = PromptSource(source, skip_bad=skip_bad)
+    prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     rules = CleaningRules(
         spaces=not keep_spaces,
         marks=not keep_marks,
         least_words=min_words,
         latin=not any_characters,
-        copies=_drops_copies(keep_copies, prompts.is_text),
+        copies=_drops_copies(keep_copies, prompts.alone),
         starts=starts,
         ends=ends,
     )
@@ -165,6 +167,7 @@ def dedupe(
     keep_copies: Copies = None,
     cache: VectorCache = None,
     threads: TextThreads = 0,
+    root: Root = None,
     skip_bad: SkipBad = False,
     resume: Continued = False,
     json: JsonFile = None,
@@ -182,7 +185,7 @@ def dedupe(
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
 
-    prompts = PromptSource(source, skip_bad=skip_bad)
+    prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
     _check_documents(source, output, pairs, json)
     place = OutputPlace(output, prompts, resume=resume)
@@ -193,7 +196,7 @@ def dedupe(
             store,
             place,
             threshold=threshold,
-            copies=not _drops_copies(keep_copies, prompts.is_text),
+            copies=not _drops_copies(keep_copies, prompts.alone),
             pairs=pairs,
             step=steps,
         )
@@ -219,7 +222,8 @@ def split(
             "-o",
             callback=on_this_machine,
             metavar="FOLDER",
-            help="The folder for train and val: .txt for a text file, .jsonl for pictures in or below it, or .tar.",
+            help="The folder for train and val: .txt for a text file, .jsonl for other prompts and for pictures in or "
+            "below it, or .tar.",
         ),
     ],
     group: Annotated[
@@ -235,6 +239,7 @@ def split(
     ] = False,
     cache: VectorCache = None,
     threads: TextThreads = 0,
+    root: Root = None,
     skip_bad: SkipBad = False,
     resume: Continued = False,
     json: JsonFile = None,
@@ -253,10 +258,10 @@ def split(
     from unprompt.datasets.splitting import split_prompts
     from unprompt.durable import write_errors
 
-    prompts = PromptSource(source, skip_bad=skip_bad)
+    prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
-    if tar and prompts.is_text:
-        raise DataError(f"expected pictures with --tar, found the text file {source}, which has none; omit it")
+    if tar and prompts.alone:
+        raise DataError(f"expected pictures with --tar, found prompts alone in {source}; omit it")
     if not 0 < share < 1:  # before an hour of vectors
         raise DataError(f"expected --share above 0 and below 1, found {share:g}; no part is empty")
     _check_documents(source, None, json)
@@ -303,6 +308,7 @@ def stats(
     ] = None,
     cache: VectorCache = None,
     threads: TextThreads = 0,
+    root: Root = None,
     skip_bad: SkipBad = False,
     json: JsonFile = None,
     quiet: Quiet = False,
@@ -322,7 +328,7 @@ def stats(
     if plot is not None:
         _check_plot(plot)
     _check_documents(source, plot, json)
-    prompts = PromptSource(source, skip_bad=skip_bad)
+    prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
     statistics = Statistics()
     distinct = DistinctPrompts.read(prompts, steps, statistics.add)
@@ -352,8 +358,8 @@ def _leave_threads_to_us() -> None:
         os.environ.setdefault(name, "1")
 
 
-def _drops_copies(keep: bool | None, is_text: bool) -> bool:
-    return is_text if keep is None else not keep
+def _drops_copies(keep: bool | None, alone: bool) -> bool:
+    return alone if keep is None else not keep
 
 
 def _check_documents(source: str, output: str | None, *documents: str | None) -> None:

@@ -101,7 +101,7 @@ def generate(
 
     save_size = _checked_save_size(size, save_size)
     # A prompt and a number make one picture, so repeated prompts add none.
-    source = PromptSource(prompts, skip_bad=skip_bad)
+    source = PromptSource(prompts, skip_bad=skip_bad, pictures=False)
     different = dict.fromkeys(entry.prompt for entry in source.entries())
     say_faults(source.faults)
     plan = Plan(list(different), seeds, shard_size)

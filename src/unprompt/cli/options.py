@@ -157,6 +157,15 @@ Quiet: TypeAlias = Annotated[
 SkipBad: TypeAlias = Annotated[
     bool, typer.Option("--skip-bad", help="Skip records that cannot be used instead of stopping with an error.")
 ]
+Root: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        help="The folder that the names of a list are relative to, or that holds the pictures of a folder of texts. "
+        "Default: where the list is, or beside the texts.",
+    ),
+]
 Resume: TypeAlias = Annotated[
     bool,
     typer.Option(

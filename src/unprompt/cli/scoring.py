@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from unprompt.cli.options import AllowMissing, BatchSize, NoText, Offline, Quiet, Threads
+from unprompt.cli.data_tables import say_faults
+from unprompt.cli.options import AllowMissing, BatchSize, NoText, Offline, Quiet, Root, SkipBad, Threads
 from unprompt.cli.progress import Tally, interruptible, shown
 from unprompt.cli.terminal import say, say_failure
 
@@ -29,10 +31,13 @@ class Scoring:
         str,
         typer.Argument(
             metavar="DATASET",
-            help="Pictures with their prompts: a .jsonl, .csv or .parquet file, WebDataset tars, a folder of these, or "
-            "hub:OWNER/NAME. Omitted only to compare two results files.",
+            help="Pictures with their prompts: a folder with a .txt or .caption beside each, a .jsonl, .json, .csv or "
+            ".parquet file, WebDataset tars, a folder of these, or hub:OWNER/NAME. Omitted only to compare two results "
+            "files.",
         ),
     ] = ""
+    root: Root = None
+    skip_bad: SkipBad = False
     by: Annotated[
         str | None, typer.Option("--by", metavar="FIELD", help="Also score each value of this field separately.")
     ] = None
@@ -75,8 +80,11 @@ class Scoring:
                 limit=self.limit,
                 text=not self.no_text,
                 batch_size=self.batch_size,
+                root=self.root,
+                skip_bad=self.skip_bad,
                 heard=hear,
             )
+        say_faults(Counter(report.get("faults", {})))
         if tally.failed:
             rest = "the scores are of the others" if tally.failed < tally.done else "there is nothing to score"
             say(f"{tally.failed:,} of {tally.done:,} pictures failed; {rest}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from unprompt.datasets.records import PROMPT_KEYS, Fault, shown, wrong_columns
+from unprompt.datasets.records import PICTURE_KEYS, PROMPT_KEYS, Fault, key_of, shown, wrong_columns
 from unprompt.errors import PictureError
 from unprompt.images.files import check_size
 from unprompt.images.formats import format_of
@@ -20,6 +20,10 @@ Place: TypeAlias = tuple[str, ...]
 BATCH_ROWS = 1024
 UNREADABLE_ROW = "expected texts in UTF-8, and at most 1 MB of them, found others; mend the row"
 
+_NO_BYTES = (
+    "expected a picture's bytes, found none: a table may hold the path alone, as `to_parquet` of datasets writes it; "
+    "embed the pictures first: data.with_format('arrow').map(datasets.table.embed_table_storage, batched=True)"
+)
 _ROW_LIMIT = 1 << 20  # bytes of texts and numbers per row, as for a line of JSON, and per conversion to Python objects
 _PICTURE = "image"
 _TEXT, _JSON = "txt", "json"  # the columns that Hugging Face makes of a WebDataset's files
@@ -27,33 +31,41 @@ _TEXT, _JSON = "txt", "json"  # the columns that Hugging Face makes of a WebData
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a table holds the bytes of its pictures and each field of its records."""
+    """Where a table holds the bytes of its pictures and each field of its records.
 
-    picture: Place
+    `picture` is None in a table of prompts alone, and where `named` is the field with the pictures' paths.
+    """
+
+    picture: Place | None
     fields: dict[str, Place]
+    named: str | None = None
 
 
-def columns_of(schema: pyarrow.Schema, where: str) -> Columns | Fault:
-    """Find the columns of a table of pictures, or the fault that makes it unusable.
+def columns_of(schema: pyarrow.Schema, where: str, *, alone: bool = False) -> Columns | Fault:
+    """Find the columns of a table of pictures or, with `alone`, of prompts, or the fault that makes it unusable.
 
     Pictures are in the column "image" or, without one, in the only column of their type: struct<bytes, path>, as
     Hugging Face writes them, or plain bytes. `path` becomes the field `file_name`. In tables that Hugging Face made of
-    a WebDataset, "txt" is the prompt, and the parts of "json" are fields.
+    a WebDataset, "txt" is the prompt, and the parts of "json" are fields. A table without bytes may name its pictures,
+    as a list does.
     """
     kinds = {field.name: field.type for field in schema if schema.names.count(field.name) == 1}
     pictures = [name for name, kind in kinds.items() if _holds_pictures(kind)]
     picture = _PICTURE if _PICTURE in pictures else pictures[0] if len(pictures) == 1 else None
-    if picture is None:
-        expected = f"expected one column {_PICTURE!r} of bytes, or of struct<bytes, path>"
-        return Fault("wrong-columns", where, f"{expected}, found {shown(', '.join(schema.names))}; rename or add it")
     parts = {name: _parts(kind) for name, kind in kinds.items()}
-    fields: dict[str, Place] = {"file_name": (picture, "path")} if "path" in parts[picture] else {}
+    fields: dict[str, Place] = {"file_name": (picture, "path")} if picture and "path" in parts[picture] else {}
     fields |= {part: (_JSON, part) for part in parts.get(_JSON, ())}
     fields |= {name: (name,) for name, kind in kinds.items() if _is_plain(kind)}
     if place := fields.pop(_TEXT, None):
         fields["prompt"] = place
-    if not any(key in fields for key in PROMPT_KEYS):
+    named = key_of(PICTURE_KEYS, [name for name in fields if name in kinds and _is_text(kinds[name])])
+    if picture is None and named is None and not alone:
+        expected = f"expected one column {_PICTURE!r} of bytes, or of struct<bytes, path>, or a column of paths"
+        return Fault("wrong-columns", where, f"{expected}, found {shown(', '.join(schema.names))}; rename or add it")
+    if key_of(PROMPT_KEYS, fields) is None:
         return wrong_columns(where, "a column of prompts", PROMPT_KEYS, schema.names)
+    if picture is None:
+        return Columns(None, fields, named)
     return Columns((picture, "bytes") if _is_struct(kinds[picture]) else (picture,), fields)
 
 
@@ -71,7 +83,7 @@ def rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> Iterator[dict[str, 
 def picture_of(cell: bytes | None) -> bytes:
     """The picture's bytes in a cell. Raises PictureError: not-found (the cell is empty), not-a-picture, too-large."""
     if cell is None:
-        raise PictureError("not-found", "expected a picture's bytes, found none; fill them in")
+        raise PictureError("not-found", _NO_BYTES)
     check_size(len(cell))
     format_of(cell)
     return bytes(cell)

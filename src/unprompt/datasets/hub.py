@@ -62,11 +62,12 @@ class HubPicture:
         return any(real.startswith(os.path.join(os.path.realpath(root), "")) for root in self.roots)
 
 
-def hub_records(source: str) -> Iterator[Record | Fault]:
+def hub_records(source: str, *, alone: bool = False) -> Iterator[Record | Fault]:
     """The rows of hub:OWNER/NAME, with /CONFIG and :SPLIT if it has several, or of hub:FOLDER; named SPLIT/ROW.
 
-    Files that are not cached are downloaded unless HF_HUB_OFFLINE=1. Code of a data set is never run. Raises DataError
-    if the data set cannot be loaded, MissingExtraError without the extra [datasets].
+    With `alone`, rows without pictures are records too. Files that are not cached are downloaded unless
+    HF_HUB_OFFLINE=1. Code of a data set is never run. Raises DataError if the data set cannot be loaded,
+    MissingExtraError without the extra [datasets].
     """
     try:
         import datasets
@@ -81,13 +82,19 @@ def hub_records(source: str) -> Iterator[Record | Fault]:
             raise DataError(f"{expected}; it has {', '.join(sorted(map(str, data)))}")
         split, data = next(iter(data.items()))
     caches = (HF_HUB_CACHE, os.fspath(datasets.config.HF_DATASETS_CACHE))
-    yield from _rows(data, f"{HUB_PREFIX}{printable(name)}:{split}", (name, *caches) if os.path.isdir(name) else caches)
+    roots = (name, *caches) if os.path.isdir(name) else caches
+    yield from _rows(data, f"{HUB_PREFIX}{printable(name)}:{split}", roots, alone)
 
 
-def _rows(data: Dataset, where: str, roots: tuple[str, ...]) -> Iterator[Record | Fault]:
-    columns = columns_of(data.features.arrow_schema, where)
+def _rows(data: Dataset, where: str, roots: tuple[str, ...], alone: bool) -> Iterator[Record | Fault]:
+    columns = columns_of(data.features.arrow_schema, where, alone=alone)
     if isinstance(columns, Fault):
         yield columns
+        return
+    if columns.picture is None and not alone:
+        yield Fault(
+            "wrong-columns", where, f"expected a column of pictures, found the paths in {columns.named!r} alone"
+        )
         return
     data = data.with_format("arrow")
     split = relative_name(str(data.split))
@@ -97,6 +104,8 @@ def _rows(data: Dataset, where: str, roots: tuple[str, ...]) -> Iterator[Record 
         name, place = f"{split}/{row}", f"{where}, row {row}"
         if fields is None:
             yield Fault("broken-record", place, UNREADABLE_ROW)
+        elif columns.picture is None:
+            yield Record(place, "", None, fields)
         else:
             picture = HubPicture(data, columns.picture[0], row, roots)
             yield Record(place, name, ImageRef(f"{where}/{row}", picture, name), fields)

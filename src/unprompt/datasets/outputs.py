@@ -6,6 +6,7 @@ Each is written to a temporary file and moved into place when complete; what an 
 from __future__ import annotations
 
 import contextlib
+import csv
 import fnmatch
 import io
 import math
@@ -15,19 +16,20 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from unprompt.datasets.captions import CAPTION_SUFFIXES
 from unprompt.datasets.parquet import PARQUET_SUFFIX
 from unprompt.datasets.prompts import TEXT_SUFFIX, Entry, PromptSource
 from unprompt.datasets.records import Fault
-from unprompt.datasets.tables import METADATA_NAMES
+from unprompt.datasets.tables import CELL_SUFFIXES, METADATA_NAMES
 from unprompt.display import printable
 from unprompt.durable import write_errors
 from unprompt.errors import DataError, PictureError
-from unprompt.images.formats import ARCHIVE_SUFFIXES, format_of
+from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES, format_of
 from unprompt.images.metadata.cleaning import tidy
 from unprompt.output.files import ContinuedFile, completed_file
 from unprompt.output.jsonl import to_json
 
-RECORDS_SUFFIX, TAR_SUFFIX = ".jsonl", ".tar"
+RECORDS_SUFFIX, TAR_SUFFIX, CELLS_SUFFIX = ".jsonl", ".tar", ".csv"
 
 
 class Output(Protocol):
@@ -42,8 +44,8 @@ class OutputPlace:
 
     .txt holds the prompts, one a line. .jsonl names pictures without copying them; they must be files in its folder or
     below, since names in a data set may not lead out of it. .tar contains the pictures in WebDataset's layout, wherever
-    they come from. A source that is a text file has no pictures and supports only .txt. With `resume`, what an
-    interrupted run wrote is not written again, as far as it is the same.
+    they come from. Prompts alone have no pictures: their .jsonl has no names, and a table of cells may be .csv again.
+    With `resume`, what an interrupted run wrote is not written again, as far as it is the same.
 
     Raises DataError if the suffix is not supported, or the file would overwrite the source or become a part of it.
     """
@@ -54,9 +56,9 @@ class OutputPlace:
         self.suffix = os.path.splitext(path)[1].lower()
         self._source = source
         self._folder = os.path.dirname(os.path.abspath(path))
-        allowed = (TEXT_SUFFIX,) if source.is_text else (RECORDS_SUFFIX, TAR_SUFFIX, TEXT_SUFFIX)
+        allowed = _suffixes(source)
         if self.suffix not in allowed:
-            reason = "; a text file has no pictures" if source.is_text else ""
+            reason = "; prompts alone have no pictures" if source.alone else ""
             raise DataError(f"expected -o to end in {' or '.join(allowed)}, found {printable(path)}{reason}")
         check_unread(path, source.name)
         if os.path.exists(self.path) and not os.path.isfile(self.path):
@@ -66,7 +68,7 @@ class OutputPlace:
 
     def check(self, entry: Entry) -> None:
         """Raise DataError if it is known in advance that the entry cannot be written here."""
-        if self.suffix == RECORDS_SUFFIX:
+        if self.suffix == RECORDS_SUFFIX and entry.pair is not None:
             self.file_name(entry)
             return
         file = entry.pair.picture.file if entry.pair else None
@@ -98,6 +100,8 @@ class OutputPlace:
             if self.suffix == TAR_SUFFIX:
                 with tarfile.open(fileobj=_Stream(file), mode="w|", format=tarfile.PAX_FORMAT) as tar:
                     yield _Tar(tar, self._source)
+            elif self.suffix == CELLS_SUFFIX:
+                yield _Cells(file)
             else:
                 yield _Lines(file) if self.suffix == TEXT_SUFFIX else _Records(file, self)
 
@@ -127,9 +131,26 @@ class _Records:
         self._file, self._place = file, place
 
     def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
-        name = self._place.file_name(entry)
-        record = {"file_name": name, **_fields(entry, prompt, fields)}
-        self._file.write_bytes((to_json(record) + "\n").encode("utf-8"))
+        name = {} if entry.pair is None else {"file_name": self._place.file_name(entry)}
+        self._file.write_bytes((to_json({**name, **_fields(entry, prompt, fields)}) + "\n").encode("utf-8"))
+
+
+class _Cells:
+    """The rows of a table whose records have the same fields, with the prompt in the last column."""
+
+    def __init__(self, file: ContinuedFile) -> None:
+        self._file = file
+        self._begun = False
+
+    def write(self, entry: Entry, prompt: str, **fields: Any) -> None:
+        row = {**entry.fields, **fields, "prompt": prompt}
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(row), lineterminator="\n")
+        if not self._begun:
+            writer.writeheader()
+            self._begun = True
+        writer.writerow({name: to_json(value) if isinstance(value, list) else value for name, value in row.items()})
+        self._file.write_bytes(text.getvalue().encode("utf-8"))
 
 
 class _Tar:
@@ -155,7 +176,7 @@ class _Tar:
 
 
 def _fields(entry: Entry, prompt: str, fields: dict[str, Any]) -> dict[str, Any]:
-    found = {"prompt": prompt, **(entry.pair.fields if entry.pair else {}), **fields}
+    found = {"prompt": prompt, **entry.fields, **fields}
     return {name: _as_json(value) for name, value in found.items()}
 
 
@@ -166,6 +187,16 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_json(item) for item in value]
     return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _suffixes(source: PromptSource) -> tuple[str, ...]:
+    """The suffixes of the files that can hold what is kept of a source."""
+    if source.is_text:
+        return (TEXT_SUFFIX,)
+    if not source.alone:
+        return (RECORDS_SUFFIX, TAR_SUFFIX, TEXT_SUFFIX)
+    cells = (CELLS_SUFFIX,) if source.name.lower().endswith(CELL_SUFFIXES) else ()
+    return (RECORDS_SUFFIX, *cells, TEXT_SUFFIX)
 
 
 def check_unread(path: str, source: str) -> None:
@@ -182,4 +213,7 @@ def _is_read(path: str, source: str) -> bool:
         return os.path.exists(path) and os.path.samefile(path, source)
     name, folder, root = os.path.basename(path), os.path.realpath(os.path.dirname(path)), os.path.realpath(source)
     inside = folder == root or folder.startswith(os.path.join(root, ""))
-    return inside and (name in METADATA_NAMES or name.lower().endswith((*ARCHIVE_SUFFIXES, PARQUET_SUFFIX)))
+    stem, suffix = os.path.splitext(os.path.join(folder, name))
+    beside = suffix.lower() in CAPTION_SUFFIXES and any(os.path.exists(stem + other) for other in PICTURE_SUFFIXES)
+    read = name in METADATA_NAMES or name.lower().endswith((*ARCHIVE_SUFFIXES, PARQUET_SUFFIX)) or beside
+    return inside and read

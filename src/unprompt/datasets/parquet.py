@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unprompt.datasets.arrow import BATCH_ROWS, UNREADABLE_ROW, Columns, Place, columns_of, part_at, picture_of, rows_of
+from unprompt.datasets.places import picture_named
 from unprompt.datasets.records import Fault, Record
 from unprompt.display import printable
 from unprompt.errors import MissingExtraError, PictureError
@@ -83,10 +84,13 @@ class RowGroups:
 _GROUPS = RowGroups()
 
 
-def parquet_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]:
-    """The rows of parquet files, named FILE/ROW relative to `root`, rows counted from 0. Pictures are not read.
+def parquet_records(
+    paths: Iterable[str], base: str, *, root: str | None = None, alone: bool = False
+) -> Iterator[Record | Fault]:
+    """The rows of parquet files, named FILE/ROW relative to `base`, rows counted from 0. Pictures are not read.
 
-    Raises MissingExtraError without the extra [parquet].
+    Where a file names its pictures instead, these lie in or below its folder or, if given, `root`. With `alone`, the
+    records are prompts without pictures. Raises MissingExtraError without the extra [parquet].
     """
     try:
         import pyarrow  # noqa: F401 - raises here rather than at every file
@@ -94,17 +98,17 @@ def parquet_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]
         raise MissingExtraError("a data set in parquet", "parquet") from error
     for path in paths:
         try:
-            yield from _file_records(path, root)
+            yield from _file_records(path, base, root, alone)
         except PictureError as error:
             yield Fault("broken-file", printable(path), str(error))
 
 
-def _file_records(path: str, root: str) -> Iterator[Record | Fault]:
-    where, shard = printable(path), os.path.relpath(path, root or os.curdir)
+def _file_records(path: str, base: str, root: str | None, alone: bool) -> Iterator[Record | Fault]:
+    where, shard = printable(path), os.path.relpath(path, base or os.curdir)
     with opened(path) as file:
         written = stamp(os.fstat(file.fileno()))
     with _parquet(path) as table:
-        columns = columns_of(table.schema_arrow, where)
+        columns = columns_of(table.schema_arrow, where, alone=alone)
         if isinstance(columns, Fault):
             yield columns
             return
@@ -115,10 +119,23 @@ def _file_records(path: str, root: str) -> Iterator[Record | Fault]:
                 if fields is None:
                     yield Fault("broken-record", place, UNREADABLE_ROW)
                     continue
+                if columns.picture is None:
+                    yield _named(place, fields, columns.named, path, root, alone)
+                    continue
                 picture = ParquetPicture(path, written, columns.picture, group, row)
                 name = relative_name(f"{shard}/{rows + row}")
                 yield Record(place, name, ImageRef(f"{path}/{rows + row}", picture, name), fields)
             rows += table.metadata.row_group(group).num_rows
+
+
+def _named(
+    where: str, fields: dict[str, Any], key: str | None, path: str, root: str | None, alone: bool
+) -> Record | Fault:
+    """The record of a row that names its picture, or has none."""
+    if key is None or alone:
+        return Record(where, "", None, fields)
+    found = picture_named(os.path.dirname(path) if root is None else root, fields.pop(key), where, key)
+    return found if isinstance(found, Fault) else Record(where, *found, fields)
 
 
 def _group_rows(table: parquet.ParquetFile, group: int, columns: Columns) -> Iterator[dict[str, Any] | None]:

@@ -1,39 +1,45 @@
-"""Prompts to clean, compare, split and count: those of a data set of pictures, or of a text file, one a line."""
+"""Prompts to clean, compare, split and count: those of a data set of pictures, or prompts alone."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from unprompt.datasets.lines import placed_lines
-from unprompt.datasets.pairs import read_pairs
-from unprompt.datasets.records import Fault, Faults, Pair
+from unprompt.datasets.pairs import has_pictures, read_pairs, read_prompts
+from unprompt.datasets.records import Fault, Faults, Pair, prompt_of
 from unprompt.display import printable
 from unprompt.errors import DataError
+from unprompt.images.folders import is_pattern, matching
 
 TEXT_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A prompt and its picture; `pair` is None if the prompt is a line of a text file."""
+    """A prompt with the other fields of its record and its picture; `pair` is None for a prompt alone."""
 
     prompt: str
     pair: Pair | None
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PromptSource:
-    """A data set, as `read_pairs` reads it, or a text file whose name ends in .txt. It can be read repeatedly.
+    """A data set, as `read_pairs` reads it, or prompts alone. It can be read repeatedly.
 
+    Prompts alone are a text file or a pattern whose name ends in .txt, one prompt a line, or a table whose first record
+    names no picture; with `pictures=False`, pictures of any data set are passed over. `root` is as for `read_pairs`.
     `faults` counts the faults of each kind that the last reading found. Blank lines are ignored.
     """
 
-    def __init__(self, name: str, *, skip_bad: bool = False) -> None:
+    def __init__(self, name: str, *, skip_bad: bool = False, root: str | None = None, pictures: bool = True) -> None:
         self.name = name
         self.is_text = name.lower().endswith(TEXT_SUFFIX)
+        self.alone = self.is_text or not pictures or (root is None and not has_pictures(name))
         self.faults: Counter[str] = Counter()
-        self._skip_bad = skip_bad
+        self._skip_bad, self._root = skip_bad, root
 
     def entries(self) -> Iterator[Entry]:
         """The sound entries, in order.
@@ -62,11 +68,21 @@ class PromptSource:
         self.faults[fault.kind] += 1
 
     def _items(self) -> Iterator[Entry | Fault]:
-        if not self.is_text:
-            for item in read_pairs(self.name):
-                yield item if isinstance(item, Fault) else Entry(item.prompt, item)
-            return
-        for _where, line in placed_lines(self.name):
+        if self.is_text:
+            yield from _lines(self.name)
+        elif self.alone:
+            for record in read_prompts(self.name):
+                found = record if isinstance(record, Fault) else prompt_of(record)
+                yield Entry(found, None, record.fields) if isinstance(found, str) else found
+        else:
+            for item in read_pairs(self.name, self._root):
+                yield item if isinstance(item, Fault) else Entry(item.prompt, item, item.fields)
+
+
+def _lines(name: str) -> Iterator[Entry | Fault]:
+    paths = [path for path, _below in matching(name)] if is_pattern(name) else [name]
+    for path in paths:
+        for _where, line in placed_lines(path):
             if isinstance(line, Fault):
                 yield line
             elif prompt := line.strip():

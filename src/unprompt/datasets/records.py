@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -11,17 +10,22 @@ from typing import Any, TypeGuard
 
 from unprompt.display import printable
 from unprompt.errors import DataError
-from unprompt.images.files import LocalFile
-from unprompt.images.ref import ImageRef, relative_name
+from unprompt.images.ref import ImageRef
 
-PROMPT_KEYS = ("prompt", "text", "caption")
-"""The names of the field with the prompt; the first that a record has is used."""
+PROMPT_KEYS = ("prompt", "text", "caption", "title")
+"""The names of the field with the prompt; the first that a record has is used. open_clip's is `title`."""
+
+PICTURE_KEYS = ("file_name", "filepath", "image")
+"""The names of the field with the picture's path: Hugging Face's, open_clip's and LLaVA's."""
+
+_ANSWERS = (("conversations", "from", "value"), ("messages", "role", "content"))
+_ANSWERING = ("gpt", "assistant")
+"""Where LLaVA and chat data sets have what is said of a picture: the first words of whoever answers."""
 
 _SHOWN = 80  # characters of a value that messages show
 _FAULTS_SHOWN = 3  # of each kind
 _SHARED, _SHARED_LENGTH = 4096, 64  # number of shared texts, and their maximum length
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SEPARATORS = re.compile(f"[{re.escape('/' + os.sep + (os.altsep or ''))}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,8 @@ class Pair:
 class Fault:
     """Why a part of a data set gives no pair.
 
-    `kind`: broken-record, wrong-columns, empty-prompt, duplicate-name, outside-folder, missing-file, broken-picture,
-    broken-file (the rest of the file is lost). `where` is the file with the line, row or key.
+    `kind`: broken-record, wrong-columns, empty-prompt, missing-text, duplicate-name, outside-folder, missing-file,
+    broken-picture, broken-file (the rest of the file is lost). `where` is the file with the line, row or key.
     """
 
     kind: str
@@ -78,49 +82,63 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One picture of a data set with its fields; nothing is checked yet."""
+    """One picture of a data set with its fields; nothing is checked yet.
+
+    Where prompts alone are read, `picture` is None and `name` is empty.
+    """
 
     where: str
     name: str
-    picture: ImageRef
+    picture: ImageRef | None
     fields: dict[str, Any]
 
 
 def pair_of(record: Record) -> Pair | Fault:
-    """The pair that a record holds, or its fault. Modifies the record's `fields`."""
+    """The pair that a record with a picture holds, or its fault. Modifies the record's `fields`."""
+    prompt = prompt_of(record)
+    if isinstance(prompt, Fault):
+        return prompt
+    assert record.picture is not None
+    return Pair(record.name, prompt, record.picture, record.fields)
+
+
+def prompt_of(record: Record) -> str | Fault:
+    """The prompt of a record, taken out of its `fields`, or its fault."""
     fields = record.fields
-    key = next((key for key in PROMPT_KEYS if key in fields), None)
-    if key is None:
+    key = key_of(PROMPT_KEYS, fields)
+    if key is not None:
+        prompt = fields.pop(key)
+    elif (prompt := _answer(fields)) is None:
         return wrong_columns(record.where, "a prompt", PROMPT_KEYS, fields)
-    prompt = fields.pop(key)
     if prompt is None or (isinstance(prompt, str) and not prompt.strip()):
         return Fault("empty-prompt", record.where, f"expected {key!r} to be a text, found an empty one; fill it in")
     if not is_text(prompt):
-        return _broken(record.where, key, "a text", prompt)
+        return broken(record.where, key or PROMPT_KEYS[0], "a text", prompt)
     captions = fields.get("captions")
     if captions is not None and not (isinstance(captions, list) and all(is_text(caption) for caption in captions)):
-        return _broken(record.where, "captions", "a list of texts", captions)
+        return broken(record.where, "captions", "a list of texts", captions)
     group = fields.get("group")
     if group is not None and (not isinstance(group, int) or isinstance(group, bool)):
-        return _broken(record.where, "group", "a whole number", group)
-    return Pair(record.name, prompt, record.picture, fields)
+        return broken(record.where, "group", "a whole number", group)
+    return prompt
 
 
-def picture_beside(folder: str, name: object, where: str) -> tuple[str, ImageRef] | Fault:
-    """The file `name` in or below a folder, with its normalised relative path; a fault if the path leads out of it."""
-    if not is_text(name) or "\0" in name:
-        return _broken(where, "file_name", "a text", name)
-    parts = [part for part in _SEPARATORS.split(name) if part not in ("", ".")]
-    if os.path.isabs(name) or os.path.splitdrive(name)[0] or ".." in parts:
-        message = f"expected a path within {printable(folder)}, found {shown(name)}; put the picture there"
-        return Fault("outside-folder", where, message)
-    if not parts:
-        return Fault("missing-file", where, f"expected 'file_name' to be a picture's path, found {shown(name)}")
-    plain = "/".join(parts)
-    plain = name if plain == name else plain  # shares the string: there may be a million names
-    path = os.path.join(folder, plain)
-    below = relative_name(plain)
-    return plain, ImageRef(path, LocalFile(path), plain if below == plain else below)
+def key_of(wanted: Collection[str], found: Collection[str]) -> str | None:
+    """The first of the wanted keys that a record has, as the record spells it: `Prompt` is `prompt`."""
+    if exact := next((key for key in wanted if key in found), None):
+        return exact
+    folded = {key.casefold(): key for key in found if isinstance(key, str)}
+    return next((folded[key] for key in wanted if key in folded), None)
+
+
+def _answer(fields: Mapping[str, Any]) -> str | None:
+    """What a conversation about a picture says first; None if there is none."""
+    for key, speaker, said in _ANSWERS:
+        turns = fields.get(key)
+        for turn in turns if isinstance(turns, list) else ():
+            if isinstance(turn, dict) and turn.get(speaker) in _ANSWERING and is_text(turn.get(said)):
+                return str(turn[said]).strip()
+    return None
 
 
 def is_text(value: object) -> TypeGuard[str]:
@@ -141,7 +159,8 @@ def shown(value: object) -> str:
     return repr(value) if value is None else text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _broken(where: str, key: str, expected: str, value: object) -> Fault:
+def broken(where: str, key: str, expected: str, value: object) -> Fault:
+    """The fault of a field whose value is of another kind."""
     return Fault("broken-record", where, f"expected {key!r} to be {expected}, found {shown(value)}; mend the record")
 
 

@@ -41,8 +41,8 @@ class Statistics:
     def add(self, entry: Entry) -> None:
         """Count one record."""
         self.records += 1
-        for name in FIELDS if entry.pair else ():
-            value = entry.pair.fields.get(name) if entry.pair else None
+        for name in FIELDS:
+            value = entry.fields.get(name)
             if isinstance(value, str):
                 self._count_value(name, value)
         if not self._seen.add(entry.prompt):

@@ -5,67 +5,114 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
+from unprompt.datasets.arrays import array_items
 from unprompt.datasets.lines import placed_lines
+from unprompt.datasets.places import picture_named
 from unprompt.datasets.records import (
+    PICTURE_KEYS,
     PROMPT_KEYS,
     Fault,
     Record,
     SharedTexts,
-    picture_beside,
+    key_of,
     shown,
     wrong_columns,
 )
 from unprompt.display import printable
 from unprompt.images.metadata.bounded_json import parse
 
-TABLE_SUFFIXES = (".jsonl", ".csv")
+CELL_SUFFIXES = (".csv", ".tsv")
+TABLE_SUFFIXES = (".jsonl", ".json", *CELL_SUFFIXES)
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
 """The names of a table that describes the folder it lies in (Hugging Face's ImageFolder)."""
 
-_NAME_KEY = "file_name"
 _EXAMPLE = '{"file_name": "a.png", "prompt": "a cat in a hat"}'
+_OF_OPEN_CLIP, _TITLE = "filepath", "title"
+_CAPTIONS_LIMIT = 1000  # of one picture
+_DELIMITERS = ",\t;"
+
+_Row: TypeAlias = tuple[str, dict[str, Any]]
+"""Where a record stands, and its fields."""
 
 
-def table_records(path: str, root: str) -> Iterator[Record | Fault]:
-    """The records of a table, in order, each named by its picture's path relative to `root`, a parent folder.
+def table_records(path: str, base: str, *, root: str | None = None, alone: bool = False) -> Iterator[Record | Fault]:
+    """The records of a table, in order, each named by its picture's path relative to `base`, a parent folder.
 
-    Raises DataError if the file cannot be read.
+    Pictures lie in or below the folder of the table or, if given, `root`. With `alone`, the records are prompts without
+    pictures. Raises DataError if the file cannot be read.
     """
-    folder = os.path.dirname(path)
-    inside = os.path.relpath(folder or os.curdir, root or os.curdir)
-    rows = _csv_rows(path) if path.lower().endswith(".csv") else _json_rows(path)
+    folder = os.path.dirname(path) if root is None else root
+    inside = os.path.relpath(folder or os.curdir, base or os.curdir) if root is None else os.curdir
+    for row in _joined(_rows(path, alone)):
+        yield row if isinstance(row, Fault) else _record(*row, folder, inside, alone)
+
+
+def _record(where: str, fields: dict[str, Any], folder: str, inside: str, alone: bool) -> Record | Fault:
+    if alone:
+        return Record(where, "", None, fields)
+    key = key_of(PICTURE_KEYS, fields)
+    if key is None:
+        return wrong_columns(where, "a picture", PICTURE_KEYS, fields)
+    found = picture_named(folder, fields.pop(key), where, key)
+    if isinstance(found, Fault):
+        return found
+    name, picture = found
+    return Record(where, name if inside == os.curdir else f"{inside}/{name}", picture, fields)
+
+
+def _joined(rows: Iterator[_Row | Fault]) -> Iterator[_Row | Fault]:
+    """The rows; those of open_clip for one picture, which has one for each of its captions, are one row with all."""
+    held: _Row | None = None
     for row in rows:
-        if isinstance(row, Fault):
-            yield row
-            continue
-        where, fields = row
-        if _NAME_KEY not in fields:
-            yield wrong_columns(where, "a picture", [_NAME_KEY], fields)
-            continue
-        found = picture_beside(folder, fields.pop(_NAME_KEY), where)
-        if isinstance(found, Fault):
-            yield found
+        if held is not None:
+            if not isinstance(row, Fault) and _add_caption(held[1], row[1]):
+                continue
+            yield held
+            held = None
+        if not isinstance(row, Fault) and _OF_OPEN_CLIP in row[1] and _TITLE in row[1]:
+            held = row
         else:
-            name, picture = found
-            yield Record(where, name if inside == os.curdir else f"{inside}/{name}", picture, fields)
+            yield row
+    if held is not None:
+        yield held
 
 
-def _json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
+def _add_caption(fields: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Add the other row's caption to a picture's; whether it is the same picture, and there is room."""
+    captions = fields.get("captions", [fields[_TITLE]])
+    same = others.get(_OF_OPEN_CLIP) == fields[_OF_OPEN_CLIP] and "captions" not in others
+    if not (same and isinstance(captions, list) and len(captions) < _CAPTIONS_LIMIT and _TITLE in others):
+        return False
+    captions.append(others[_TITLE])
+    fields["captions"] = captions
+    return True
+
+
+def _rows(path: str, alone: bool) -> Iterator[_Row | Fault]:
+    lower = path.lower()
+    if lower.endswith(CELL_SUFFIXES):
+        return _csv_rows(path, alone)
+    return _objects(array_items(path) if lower.endswith(".json") else placed_lines(path))
+
+
+def _objects(items: Iterator[tuple[str, str | Fault]]) -> Iterator[_Row | Fault]:
+    """The JSON objects among texts with their positions."""
     share = SharedTexts()
-    for where, line in placed_lines(path):
-        if isinstance(line, Fault):
-            yield line
-        elif line.strip():
-            record = parse(line)
+    for where, text in items:
+        if isinstance(text, Fault):
+            yield text
+        elif text.strip():
+            record = parse(text)
             if isinstance(record, dict):
                 yield where, share.fields(record)
             else:
-                yield Fault("broken-record", where, f"expected a JSON object such as {_EXAMPLE}, found {shown(line)}")
+                yield Fault("broken-record", where, f"expected a JSON object such as {_EXAMPLE}, found {shown(text)}")
 
 
-def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
+def _csv_rows(path: str, alone: bool) -> Iterator[_Row | Fault]:
     header: list[str] | None = None
     share = SharedTexts()
     for item in _csv_cells(path):
@@ -75,7 +122,7 @@ def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any]] | Fault]:
         where, row = item
         if header is None:
             header = row
-            if fault := _header_fault(header, where):
+            if fault := _header_fault(header, where, alone):
                 yield fault
                 return
         elif len(row) == len(header):
@@ -89,7 +136,9 @@ def _csv_cells(path: str) -> Iterator[tuple[str, list[str]] | Fault]:
     """The cells of each row that is not blank, with the line on which the row begins."""
     shown_path = printable(path)
     faults: list[Fault] = []
-    reader = csv.reader(_csv_lines(path, faults), strict=True)
+    lines = _csv_lines(path, faults)
+    first = next(lines, "")
+    reader = csv.reader(chain([first], lines), strict=True, delimiter=_delimiter(first))
     while True:
         where = f"{shown_path}:{reader.line_num + 1}"
         try:
@@ -106,17 +155,27 @@ def _csv_cells(path: str) -> Iterator[tuple[str, list[str]] | Fault]:
             yield where, row
 
 
-def _header_fault(header: list[str], where: str) -> Fault | None:
+def _delimiter(header: str) -> str:
+    """What separates the cells: a comma, unless another splits the header into more columns that are known."""
+
+    def known(delimiter: str) -> int:
+        cells = [cell.strip().strip('"') for cell in header.split(delimiter)]
+        return sum(key_of(keys, cells) is not None for keys in (PICTURE_KEYS, PROMPT_KEYS))
+
+    return max(_DELIMITERS, key=known)
+
+
+def _header_fault(header: list[str], where: str, alone: bool) -> Fault | None:
     if len(set(header)) < len(header):
         return Fault("wrong-columns", where, f"expected each column once, found {shown(', '.join(header))}")
-    if _NAME_KEY not in header:
-        return wrong_columns(where, "a column of pictures", [_NAME_KEY], header)
-    if not any(key in header for key in PROMPT_KEYS):
+    if not alone and key_of(PICTURE_KEYS, header) is None:
+        return wrong_columns(where, "a column of pictures", PICTURE_KEYS, header)
+    if key_of(PROMPT_KEYS, header) is None:
         return wrong_columns(where, "a column of prompts", PROMPT_KEYS, header)
     return None
 
 
-def _typed(where: str, cells: dict[str, Any]) -> tuple[str, dict[str, Any]] | Fault:
+def _typed(where: str, cells: dict[str, Any]) -> _Row | Fault:
     """The cells, with `group` parsed as a number and `captions` as a JSON list."""
     for key in ("group", "captions"):
         if text := cells.get(key):

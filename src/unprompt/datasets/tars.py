@@ -50,7 +50,8 @@ def archive_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]
 def _record(path: str, shard: str, key: str, sample: list[tuple[str, Readable]]) -> Record | Fault:
     where = printable(f"{path}/{key}")
     if len(sample) > _FILES_LIMIT:
-        return Fault("broken-record", where, f"expected at most {_FILES_LIMIT} files of one name, found more")
+        message = f"expected at most {_FILES_LIMIT} files of one name, found more{_dots(sample, key)}"
+        return Fault("broken-record", where, message)
     parts = {name[len(key) :].lower(): (name, content) for name, content in sample}
     if len(parts) < len(sample):
         names = ", ".join(name for name, _content in sample)
@@ -58,16 +59,31 @@ def _record(path: str, shard: str, key: str, sample: list[tuple[str, Readable]])
     pictures = [part for suffix, part in parts.items() if suffix in PICTURE_SUFFIXES]
     if len(pictures) != 1:
         expected = f"expected one picture such as {shown(key)}.jpg beside its text, found {len(pictures)}"
-        return Fault("wrong-columns" if pictures else "missing-file", where, f"{expected}; pack one with each text")
+        advice = _dots(sample, key) or "; pack one with each text"
+        return Fault("wrong-columns" if pictures else "missing-file", where, expected + advice)
     if _TEXT not in parts and _JSON not in parts:
         expected = f"expected a prompt in {shown(key)}.txt or {shown(key)}.json beside the picture, found neither"
-        return Fault("wrong-columns", where, f"{expected}; pack the files of a sample side by side")
+        advice = _dots(sample, key) or "; pack the files of a sample side by side"
+        return Fault("wrong-columns", where, expected + advice)
     fields = _fields(parts, where)
     if isinstance(fields, Fault):
         return fields
     name, content = pictures[0]
     below = relative_name(f"{shard}/{name}")
     return Record(where, below, ImageRef(f"{path}/{name}", content, below), fields)
+
+
+def _dots(sample: list[tuple[str, Readable]], key: str) -> str:
+    """What to do about names with a dot before their suffix, which make one sample of several; empty without them."""
+    dotted = next((name for name, _content in sample if name[len(key) :].count(".") > 1), None)
+    if dotted is None:
+        return ""
+    stem, suffix = os.path.splitext(dotted[len(key) :])
+    better = key.rpartition("/")[2] + stem.replace(".", "_") + suffix
+    return (
+        f"; in {shown(dotted.rpartition('/')[2])} the name ends at the first dot, as webdataset and datasets have it, "
+        f"and the rest is its kind: pack it as {shown(better)}"
+    )
 
 
 def _fields(parts: dict[str, tuple[str, Readable]], where: str) -> dict[str, Any] | Fault:

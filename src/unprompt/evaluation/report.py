@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,8 @@ def evaluate(
     limit: int | None = None,
     text: bool = True,
     batch_size: int = 8,
+    root: str | None = None,
+    skip_bad: bool = False,
     heard: Callable[[Outcome, int], None] = lambda outcome, total: None,
 ) -> Report:
     """Score a preset on the pairs of a data set, given as for `read_pairs`; metadata in the picture files is ignored.
@@ -37,10 +40,12 @@ def evaluate(
     the field `by`: {n, vector, text, words, confidence}}, failures [{source, error}], intervals {..}, model {..}}: mean
     cosines with 95 % bootstrap intervals, null if nothing was scored; how the
     intervals were computed; and which models computed the answers. `text=False` skips sentences. `heard` is called
-    after each picture with its outcome and the number of pictures. Raises DataError at the first fault in the data
-    set, UnknownNameError if no record has the field `by`.
+    after each picture with its outcome and the number of pictures. `root` is as for `read_pairs`. Raises DataError at
+    the first fault in the data set, unless `skip_bad`, which leaves it out and counts it as one of `faults` {kind: n};
+    UnknownNameError if no record has the field `by`.
     """
-    pairs = sound_pairs(source, limit)
+    faults: Counter[str] = Counter()
+    pairs = sound_pairs(source, limit, root=root, faults=faults if skip_bad else None)
     check_field(by, (short_fields(pair.fields) for pair in pairs), str(source))
     scores: list[Score] = []
     failures: list[Failure] = []
@@ -50,7 +55,8 @@ def evaluate(
         else:
             scores.append(outcome.score)
         heard(outcome, len(pairs))
-    return _report(scores, failures, by) | {"model": dict(unprompter.identity(text=text))}
+    skipped = {"faults": dict(faults)} if faults else {}
+    return _report(scores, failures, by) | skipped | {"model": dict(unprompter.identity(text=text))}
 
 
 def check_field(field: str | None, records: Iterable[Iterable[str]], where: str) -> None:

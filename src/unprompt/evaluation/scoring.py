@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+import os
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from unprompt.datasets.pairs import Fault, Pair, read_pairs
+from unprompt.datasets.pairs import Pair, read_pairs
 from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.evaluation.metrics import cosine
@@ -81,19 +83,30 @@ class Unscored:
 Outcome: TypeAlias = Scored | Unscored
 
 
-def sound_pairs(source: str | Path, limit: int | None = None) -> list[Pair]:
-    """The first `limit` pairs of a data set without faults.
+def sound_pairs(
+    source: str | Path, limit: int | None = None, *, root: str | None = None, faults: Counter[str] | None = None
+) -> list[Pair]:
+    """The first `limit` pairs of a data set; `root` as for `read_pairs`. Faults are counted in `faults` if it is given.
 
-    Raises DataError at the first fault, since scores without that pair would be those of another data set, and if there
-    is no pair.
+    Raises DataError at the first fault without it, since scores without that pair would be those of another data set;
+    if there is no pair; and if none of the pictures is where the data set says.
     """
     pairs = []
-    for item in islice(read_pairs(source), limit):
-        if isinstance(item, Fault):
+    for item in islice(read_pairs(source, root), limit):
+        if isinstance(item, Pair):
+            pairs.append(item)
+        elif faults is None:
             raise DataError(f"{item.where}: {item.message}")
-        pairs.append(item)
+        else:
+            faults[item.kind] += 1
     if not pairs:
         raise DataError(f"expected pictures with prompts in {printable(str(source))}, found none; check the path")
+    files = [pair.picture.file for pair in pairs]
+    if not any(file is None or os.path.lexists(file) for file in files):
+        raise DataError(
+            f"expected the pictures of {printable(str(source))} where it says, found none of {len(files):,}, the first "
+            f"at {printable(os.path.abspath(str(files[0])))}; give the folder that holds them: --root FOLDER"
+        )
     return pairs
 
 

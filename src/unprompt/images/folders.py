@@ -50,6 +50,11 @@ def matching(pattern: str, selection: Selection | None = None, *, in_order: bool
     )
 
 
+def is_pattern(name: str) -> bool:
+    """Whether a name that is no file has the signs of a pattern."""
+    return _WILDCARD.search(name) is not None and not os.path.lexists(name)
+
+
 def _split(pattern: str) -> tuple[str, list[str]]:
     """Split off the fixed leading folders, as written, from the parts that start with the first wildcard."""
     first = _WILDCARD.search(pattern)

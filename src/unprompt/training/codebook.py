@@ -133,7 +133,7 @@ def _prompts(source: str, step: Step) -> list[str]:
     """The distinct prompts of a data set or list."""
     with step("reading", None) as advance:
         prompts: dict[str, None] = {}
-        for entry in PromptSource(source).entries():
+        for entry in PromptSource(source, pictures=False).entries():
             prompts[entry.prompt] = None
             advance(1)
     return list(prompts)

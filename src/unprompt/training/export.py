@@ -316,7 +316,14 @@ def check_export(network: RegressorNetwork, exported: Path, preprocessing: Prepr
     """
     try:
         labelled = list(
-            islice((pair for pair in read_pairs(recipe.data.validation) if isinstance(pair, Pair)), CHECKED)
+            islice(
+                (
+                    pair
+                    for pair in read_pairs(recipe.data.validation, recipe.data.root or None)
+                    if isinstance(pair, Pair)
+                ),
+                CHECKED,
+            )
         )
     except DataError:
         return

@@ -155,7 +155,14 @@ def _checked(source: str, options: Data, cache: Path, report: Report, step: Step
 
 
 def _read(source: str, options: Data, *, decode: bool, advance: Advance) -> tuple[list[Pair], Counter[str]]:
-    return checked_pairs(source, skip_bad=options.skip_bad, decode=decode, threads=options.workers, advance=advance)
+    return checked_pairs(
+        source,
+        root=options.root or None,
+        skip_bad=options.skip_bad,
+        decode=decode,
+        threads=options.workers,
+        advance=advance,
+    )
 
 
 def _fingerprint(source: str, pairs: Sequence[Pair]) -> str:

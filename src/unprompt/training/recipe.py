@@ -50,6 +50,7 @@ class Data:
 
     train: str = "../shared/data/pairs/train.jsonl"
     validation: str = "../shared/data/pairs/val.jsonl"
+    root: str = ""  # the folder that the names of lists are relative to; empty: that of each list
     skip_bad: bool = False  # skip unusable records; otherwise they end the run before its first step
     decode_first: bool = True  # look for broken pictures before the first step, and not only for missing ones
     draw: Literal["pictures", "prompts"] = "pictures"  # prompts: each prompt once per epoch, with one of its pictures

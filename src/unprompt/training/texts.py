@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from unprompt.datasets.pairs import Fault, read_pairs
+from unprompt.datasets.prompts import PromptSource
 from unprompt.errors import DataError
-
-PLAIN = ".txt"
 
 
 def read_texts(paths: Sequence[Path]) -> list[str]:
@@ -29,19 +27,6 @@ def normalise(text: str) -> str:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    if path.suffix.lower() == PLAIN:
-        yield from _lines(path)
-        return
-    for pair in read_pairs(path):
-        if isinstance(pair, Fault):
-            raise DataError(f"{pair.where}: {pair.message}")
-        yield pair.prompt
-        yield from pair.fields.get("captions") or ()
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        # Not splitlines(), which would also split prompts at U+2028 and the like.
-        return path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"expected a text file at {path}: {error}") from error
+    for entry in PromptSource(str(path), pictures=False).entries():
+        yield entry.prompt
+        yield from entry.fields.get("captions") or ()

@@ -58,7 +58,8 @@ def _text(path: str) -> str:
 # Few pictures have such a file, so the readers are imported for those that have one.
 
 
-def _written_as_text(text: str) -> WrittenPrompt | None:
+def written_as_text(text: str) -> WrittenPrompt | None:
+    """Read what a generator wrote into a text file; None for a caption, which states no settings."""
     from unprompt.images.metadata import a1111, easydiffusion
 
     if text.startswith("Prompt:"):
@@ -88,4 +89,4 @@ def _written_as_json(text: str) -> WrittenPrompt | None:
     return easydiffusion.answer_of(entries) or spaces.read(Fields({"parameters": text}))
 
 
-_READERS: dict[str, Callable[[str], WrittenPrompt | None]] = {".txt": _written_as_text, ".json": _written_as_json}
+_READERS: dict[str, Callable[[str], WrittenPrompt | None]] = {".txt": written_as_text, ".json": _written_as_json}
