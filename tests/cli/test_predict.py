@@ -244,6 +244,11 @@ def test_options_that_do_not_go_together(unprompt: Unprompt, preset: Path, examp
         (("--sidecar", "--no-text"), "sidecars hold sentences"),
         (("--sidecar", "--vectors", tmp_path / "v.npy"), "--existing overwrite"),
         (("--existing", "append"), "add --sidecar"),
+        (("--sidecar-suffix", ".caption"), "add --sidecar"),
+        (("--keep-tokens", 1), "add --shuffle-tags"),
+        (("--drop-if", "cat", "--no-text"), "omit --no-text"),
+        (("--must-contain", " "), "expected words after --must-contain"),
+        (("--must-contain", "cat", "--shards", 2, "--shard", 0, "-o", tmp_path / "out"), "omit --must-contain"),
         (("--resume",), "needs a place"),
         (("-o", archive), "overwrite"),
         (("--replace", "cat"), "OLD=NEW"),
@@ -374,3 +379,49 @@ def test_a_style_reaches_the_record_and_one_that_changes_nothing_says_so(
     assert "--style changes nothing: the preset lone has no decoder" in run.err
     assert "changes nothing" not in unprompt(tmp_path / "none.png", "--preset", lone, "--style", "tags", "-q").err
     assert unprompt(picture, "--style", "haiku").code == 2
+
+
+# What trainers ask for
+
+
+@pytest.fixture
+def train(examples: Path, tmp_path: Path) -> Path:
+    """A picture that holds its prompt, and one that has a caption already."""
+    folder = tmp_path / "10_moon"
+    folder.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(examples / "written.png", folder / f"{name}.png")
+    (folder / "b.caption").write_text("mine")
+    return folder
+
+
+def test_sidecars_of_each_kind(unprompt: Unprompt, preset: Path, train: Path) -> None:
+    run = unprompt(train, "--sidecar", "--preset", preset)
+    assert (run.code, run.out) == (0, "")
+    assert run.err == "unprompt: skipped for a sidecar of another kind: 1 .caption\n"
+    assert (train / "a.txt").read_text() == PROMPT
+    assert not (train / "b.txt").exists()
+
+    asked = (train, "--sidecar", "--preset", preset, "--existing", "append", "--quiet")
+    assert unprompt(*asked, "--sidecar-suffix", ".json", "--prefix", "sks, ") == (0, "", "")
+    assert [json.loads((train / f"{name}.json").read_text())["caption"] for name in "ab"] == [
+        f"sks, {PROMPT}",
+        f"mine, sks, {PROMPT}",
+    ]
+    assert unprompt(*asked, "--sidecar-suffix", ".caption") == (0, "", "")
+    assert unprompt(*asked, "--sidecar-suffix", ".caption", "--replace", "blue mountains=hills") == (0, "", "")
+    assert (train / "b.caption").read_text() == f"mine, {PROMPT.replace('blue mountains', 'hills')}"
+    assert unprompt("data", "stats", train, "--threshold", 0).code == 0
+
+
+def test_answers_that_are_left_out(unprompt: Unprompt, preset: Path, train: Path, examples: Path) -> None:
+    asked = (train, examples / "written.png", "--preset", preset, "--format", "jsonl")
+    left = unprompt(*asked, "--drop-if", "MOON", "--drop-if", "x")
+    assert left == (0, "", "unprompt: 3 left out by --must-contain or --drop-if\n")
+    assert (
+        unprompt(*asked, "--drop-if", "moo", "--must-contain", "calm lake", "--must-contain", "sky").out.count("\n")
+        == 3
+    )
+    beside = unprompt(train, "--sidecar", "--preset", preset, "--existing", "overwrite", "--must-contain", "dog", "-q")
+    assert beside == (0, "", "")
+    assert sorted(path.name for path in train.iterdir()) == ["a.png", "b.caption", "b.png"]

@@ -135,6 +135,9 @@ def test_sidecars_go_into_a_store_and_are_skipped_there(
     pictures.asked.clear()
     assert "5 skipped" in unprompt(*asked, "s3://pictures/tags").err
     assert sum(pictures.asked_for(f"/pictures/in/{number}.png") for number in (0, 1, 2, 4, 5)) == 0
+    pictures.put({"new/0.caption": b"mine", "new/1.json": b'{"caption": "mine"}', "new/2.json": b"[]"})
+    assert "skipped for a sidecar of another kind: 1 .caption, 1 .json" in unprompt(*asked, "s3://pictures/new").err
+    assert [pictures.get(f"new/{number}.txt") for number in range(3)] == [None, None, b"2"]
     refused = unprompt(*asked, "s3://pictures/tags", "--existing", "append")
     assert (refused.code, "write the sidecars to a folder on this machine" in refused.err) == (2, True)
 

@@ -131,6 +131,64 @@ def test_replacements_come_in_their_order_and_in_the_prompt_alone() -> None:
         Phrasing(replacements=[("", "x")])
 
 
+@pytest.mark.parametrize(
+    ("prompt", "phrase", "text"),
+    [
+        ("masterpiece, a cat, best quality", "masterpiece", "a cat, best quality"),
+        ("masterpiece, a cat, best quality", "best quality", "masterpiece, a cat"),
+        ("masterpiece, a cat, best quality", "a cat", "masterpiece, best quality"),
+        ("masterpiece, masterpiece, a cat", "masterpiece", "a cat"),
+        ("a cat, masterpiece, masterpiece", "masterpiece", "a cat"),
+        ("masterpiece", "masterpiece", ""),
+        ("(masterpiece:1.2), a cat, [[best quality]]", "masterpiece", "a cat, [[best quality]]"),
+        ("(masterpiece:1.2), a cat, [[best quality]]", "best quality", "(masterpiece:1.2), a cat"),
+        ("a cat ,best quality,4k", "best quality", "a cat ,4k"),
+        ("a cat, best, quality, 4k", "best, quality", "a cat, 4k"),
+        ("a cat, best quality, 4k", ", best quality", "a cat, 4k"),
+        ("a red cat on a red mat", "red", "a cat on a mat"),
+        ("a red cat on a red mat", "red ", "a cat on a mat"),
+        ("red, a cat that is red", "red", "a cat that is"),
+        ("a,, cat", ",", "a cat"),
+        ("a,, cat", "dog", "a,, cat"),
+    ],
+)
+def test_a_phrase_that_is_taken_out_takes_its_comma_along(prompt: str, phrase: str, text: str) -> None:
+    assert Phrasing(replacements=[(phrase, "")])(BARE | {"prompt": prompt}) == text
+
+
+@hypothesis.given(prompt=st.text("a, ()[:1.]"), phrase=st.text("a, ", min_size=1))
+def test_no_phrase_stays_whatever_the_commas(prompt: str, phrase: str) -> None:
+    assert phrase not in Phrasing(replacements=[(phrase, "")])(BARE | {"prompt": prompt}) or phrase.strip(" ,") in (
+        "",
+        "a",
+    )
+
+
+def test_tags_are_shuffled_the_same_each_time() -> None:
+    tags = [f"tag {number}" for number in range(20)]
+    record = BARE | {"prompt": ", ".join(tags)}
+    text = Phrasing(shuffle_from=2)(record)
+    assert text == Phrasing(shuffle_from=2)(record)
+    assert text.split(", ")[:2] == tags[:2]
+    assert text.split(", ")[2:] != tags[2:]
+    assert sorted(text.split(", ")) == sorted(tags)
+    assert Phrasing(shuffle_from=0)(record).split(", ")[:2] != tags[:2]
+    assert text != Phrasing(shuffle_from=2)(record | {"source": "other.png"})
+    assert Phrasing(shuffle_from=99)(record) == record["prompt"]
+
+
+def test_what_is_around_the_prompt_is_not_shuffled() -> None:
+    phrasing = Phrasing("{prompt}, {style}", prefix="sks, ", suffix=", 8k", shuffle_from=0)
+    record = RECORD | {"prompt": "a,,b , c"}
+    assert phrasing(record).startswith("sks, ")
+    assert phrasing(record).endswith(", anime, 8k")
+    assert sorted(phrasing(record).split(", ")[1:4]) == ["a", "b", "c"]
+
+
+def test_what_decides_a_text() -> None:
+    assert len({Phrasing().identity, Phrasing(shuffle_from=0).identity, Phrasing(shuffle_from=1).identity}) == 3
+
+
 def test_prefix_and_suffix_are_taken_as_they_are() -> None:
     assert Phrasing("{prompt}!", prefix="photo of ", suffix=",\n8k")(BARE) == "photo of a dog!, 8k"
 

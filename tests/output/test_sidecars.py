@@ -1,5 +1,6 @@
 """Sidecars beside pictures and under a folder."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,8 +10,12 @@ from full_disks import largest_file
 
 from unprompt.errors import DataError, PictureError
 from unprompt.images.files import LocalFile
+from unprompt.images.metadata import beside
 from unprompt.images.ref import ImageRef
-from unprompt.output.sidecars import SIDECAR_LIMIT_BYTES, Existing, Sidecars
+from unprompt.output.own_texts import OWN_TEXTS
+from unprompt.output.sidecar_kinds import SIDECAR_SUFFIXES, Existing, SidecarSuffix
+from unprompt.output.sidecar_texts import SIDECAR_LIMIT_BYTES
+from unprompt.output.sidecars import Sidecars
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX has these")
 
@@ -25,6 +30,11 @@ def elsewhere(source: str, below: str) -> ImageRef:
 
 
 ADDRESS = elsewhere("https://example.org/dogs/a.png", "example.org/dogs/a.png")
+
+
+def listed(folder: Path) -> list[str]:
+    """The files that people see."""
+    return sorted(name for name in os.listdir(folder) if name != OWN_TEXTS)
 
 
 def kind_of(sidecars: Sidecars, ref: ImageRef, text: str = "a dog") -> str:
@@ -43,8 +53,8 @@ def test_beside_the_picture(tmp_path: Path) -> None:
         assert sidecars.wanted(picture(tmp_path, below))
         sidecars.write(picture(tmp_path, below), "a dog")
         assert not sidecars.wanted(picture(tmp_path, below))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.tar.gz.txt", "no-suffix.txt", "猫.txt"]
-    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"a dog"}
+    assert listed(tmp_path) == ["a.txt", "b.tar.gz.txt", "no-suffix.txt", "猫.txt"]
+    assert {(tmp_path / name).read_bytes() for name in listed(tmp_path)} == {b"a dog"}
 
 
 @posix
@@ -53,7 +63,7 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     Sidecars().write(ref, "a dog")
     Sidecars(str(tmp_path / "out")).write(ref, "a dog")
     assert Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.txt")).read_text() == "a dog"
-    assert os.listdir(os.fsencode(tmp_path / "out")) == [b"\xff\n.txt"]
+    assert sorted(os.listdir(os.fsencode(tmp_path / "out"))) == [OWN_TEXTS.encode(), b"\xff\n.txt"]
 
 
 def test_under_a_folder_with_the_tree_kept(tmp_path: Path) -> None:
@@ -213,4 +223,106 @@ def test_a_full_disk_stops_all_and_destroys_nothing(tmp_path: Path) -> None:
     with largest_file(10), pytest.raises(DataError, match=r"free some space and run it again$"):
         Sidecars(None, "append").write(picture(tmp_path, "a.png"), "a dog on grass")
     assert (tmp_path / "a.txt").read_text() == "mine"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert listed(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("existing", "before", "after"),
+    [
+        ("append", "red car", "red car, sks, a cat, by night"),
+        ("prepend", "red car", "sks, a cat, by night, red car"),
+        ("append", "a cat", "a cat, sks, a cat, by night"),
+        ("append", None, "sks, a cat, by night"),
+        ("overwrite", "red car", "sks, a cat, by night"),
+    ],
+)
+def test_what_was_added_before_is_replaced(tmp_path: Path, existing: Existing, before: str | None, after: str) -> None:
+    ref, path = picture(tmp_path, "a.png"), tmp_path / "a.txt"
+    if before is not None:
+        path.write_text(before)
+    for text in ("a cat by night", "a cat, by night", "sks, a cat, by night", "sks, a cat, by night"):
+        Sidecars(None, existing).write(ref, text)
+    assert path.read_text() == after
+
+
+def test_what_was_written_by_default_is_replaced_and_never_what_others_wrote(tmp_path: Path) -> None:
+    ref, path = picture(tmp_path, "a.png"), tmp_path / "a.txt"
+    Sidecars().write(ref, "a cat")
+    Sidecars(None, "append").write(ref, "a black cat")
+    assert path.read_text() == "a black cat"
+    path.write_text("mine, a black cat, night")  # somebody wrote around it
+    Sidecars(None, "append").write(ref, "a cat")
+    assert path.read_text() == "mine, night, a cat"
+    path.write_text("a cat that was there")
+    Sidecars(None, "append").write(ref, "a dog")
+    assert path.read_text() == "a cat that was there, a dog"
+
+
+def test_a_kill_before_the_sidecar_is_written(tmp_path: Path) -> None:
+    ref, path = picture(tmp_path, "a.png"), tmp_path / "a.txt"
+    path.write_text("mine")
+    Sidecars(None, "append").write(ref, "a cat")
+    with (tmp_path / OWN_TEXTS).open("ab") as file:
+        file.write(b'{"file":"a.txt","text":"5:0000000000000000"}\n{"fi')
+    Sidecars(None, "append").write(ref, "a dog")
+    assert path.read_text() == "mine, a dog"
+
+
+@pytest.mark.parametrize("suffix", SIDECAR_SUFFIXES)
+@pytest.mark.parametrize("other", SIDECAR_SUFFIXES)
+def test_other_kinds_count_as_existing(tmp_path: Path, suffix: SidecarSuffix, other: SidecarSuffix) -> None:
+    ref = picture(tmp_path, "a.png")
+    there = tmp_path / f"a{other}"
+    there.write_text('{"caption": "mine"}' if other == ".json" else "mine")
+    before = there.read_text()
+    sidecars = Sidecars(suffix=suffix)
+    assert not sidecars.wanted(ref)
+    sidecars.write(ref, "a dog")
+    assert listed(tmp_path) == [f"a{other}"]
+    assert dict(sidecars.others) == ({} if suffix == other else {other: 1})
+    appending = Sidecars(None, "append", suffix)
+    assert appending.wanted(ref)
+    appending.write(ref, "a dog", {"prompt": "a dog"})
+    if suffix == other:
+        assert "mine, a dog" in there.read_text()
+        return
+    assert there.read_text() == before
+    assert dict(appending.others) == {other: 1}
+    assert "mine, a dog" in (tmp_path / f"a{suffix}").read_text()
+
+
+def test_a_json_of_another_program_holds_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"shapes": [], "imagePath": "a.png"}')
+    (tmp_path / "a.caption").touch()
+    assert Sidecars().wanted(picture(tmp_path, "a.png"))
+    assert not Sidecars(suffix=".json").wanted(picture(tmp_path, "a.png"))
+    with pytest.raises(PictureError, match=r"a \.json without a caption; it is left as it is"):
+        Sidecars(None, "append", ".json").write(picture(tmp_path, "a.png"), "a dog")
+
+
+def test_what_a_generator_wrote_is_no_sidecar_of_another_kind(tmp_path: Path) -> None:
+    infotext = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 8x8"
+    (tmp_path / "a.txt").write_text(infotext)
+    assert not Sidecars().wanted(picture(tmp_path, "a.png"))
+    sidecars = Sidecars(None, "append", ".caption")
+    sidecars.write(picture(tmp_path, "a.png"), "a dog")
+    assert ((tmp_path / "a.caption").read_text(), (tmp_path / "a.txt").read_text()) == ("a dog", infotext)
+    assert not sidecars.others
+
+
+def test_a_json_holds_the_record_and_the_text_as_its_caption(tmp_path: Path) -> None:
+    ref, path = picture(tmp_path, "a.png"), tmp_path / "a.json"
+    record = {"source": "a.png", "prompt": "a dog", "origin": "prediction", "model": {"preset": "x"}}
+    Sidecars(suffix=".json").write(ref, "sks, a dog", record)
+    assert json.loads(path.read_text()) == {"caption": "sks, a dog", **record}
+    assert beside.read(tmp_path / "a.png") is None  # it is no prompt that a generator wrote
+    Sidecars(None, "append", ".json").write(ref, "a cat", {"prompt": "a cat"})
+    assert json.loads(path.read_text()) == {"caption": "a cat", "prompt": "a cat"}
+
+
+def test_the_fields_of_a_json_stay(tmp_path: Path) -> None:
+    ref, path = picture(tmp_path, "a.png"), tmp_path / "a.json"
+    path.write_text('{"prompt": "mine", "seed": 3}')
+    for _ in range(2):
+        Sidecars(None, "prepend", ".json").write(ref, "a cat", {"prompt": "a cat"})
+        assert json.loads(path.read_text()) == {"prompt": "a cat, mine", "seed": 3}

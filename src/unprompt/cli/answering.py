@@ -109,7 +109,10 @@ def _answer_all(options: AnsweringOptions, share: Share, predict: Predict, phras
     ):
         for ref, answer in interrupts.between(_answers(share, predict, outputs, tally, selection)):
             written = outputs.write(ref, answer)
-            tally.add(written)
+            if written is None:
+                tally.left_out += 1
+            else:
+                tally.add(written)
             if tally.done == 1:  # the models are loaded
                 return_memory()
             advance()
@@ -119,6 +122,10 @@ def _answer_all(options: AnsweringOptions, share: Share, predict: Predict, phras
                     raise typer.Exit(EXIT_SOME_FAILED)
     if watched and tally.done > 1:
         say(tally.summary())
+    elif tally.left_out and not options.quiet:
+        say(f"{tally.left_out:,} left out by --must-contain or --drop-if")
+    if not options.quiet and (remark := outputs.remark(skipped=options.outputs.existing == "skip")):
+        say(remark)
     if not options.quiet and not tally.found_nothing and share.total is None:
         say_passed_over(selection)
     return tally.exit_code

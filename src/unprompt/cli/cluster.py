@@ -102,6 +102,8 @@ class ClusterOptions:
             raise DataError(
                 "a cluster writes records alone; omit --sidecar, --vectors and --failures (--embedding adds vectors)"
             )
+        if outputs.wanted is not None:
+            raise DataError("'unprompt merge' needs every answer; omit --must-contain and --drop-if")
         if outputs.format not in (None, "jsonl"):
             raise DataError(
                 f"a cluster writes parts, found --format {outputs.format}; give it to 'unprompt merge', or use --parts"

@@ -16,8 +16,9 @@ from unprompt.cli.options import AnswerFormat, Resume, unless_dash
 from unprompt.cli.terminal import quiet_pipe, say
 from unprompt.errors import DataError, PictureError
 from unprompt.locations.address import is_remote
+from unprompt.output.filtering import TextFilter
 from unprompt.output.formats import PictureWriter, find_format, format_of, open_writer
-from unprompt.output.sidecars import EXISTING, Existing
+from unprompt.output.sidecar_kinds import EXISTING, SIDECAR_SUFFIXES, Existing, SidecarSuffix
 
 if TYPE_CHECKING:
     from unprompt.images.ref import ImageRef
@@ -39,8 +40,8 @@ JOURNAL_OF_SIDECARS = ".unprompt.journal"
 class OutputOptions:
     """Where the answers go, and how they are written.
 
-    Only `predict` has `vectors` and `embedding`; `words` says whether texts say anything. `positions` are put into the
-    records of a part of a larger run.
+    Only `predict` has `vectors` and `embedding`; `words` says whether texts say anything, `wanted` which answers are
+    written. `positions` are put into the records of a part of a larger run.
     """
 
     format: AnswerFormat = None
@@ -58,9 +59,18 @@ class OutputOptions:
     sidecar: Annotated[
         bool,
         typer.Option(
-            "--sidecar", help="Write a .txt beside each picture or, with -o DIR, in the same folder tree under DIR."
+            "--sidecar",
+            help="Write a text file beside each picture or, with -o DIR, in the same folder tree under DIR.",
         ),
     ] = False
+    sidecar_suffix: Annotated[
+        SidecarSuffix,
+        typer.Option(
+            "--sidecar-suffix",
+            metavar="|".join(SIDECAR_SUFFIXES),
+            help="The kind of sidecar: a text alone, or a .json with the whole record and the text as its caption.",
+        ),
+    ] = ".txt"
     existing: Annotated[
         Existing,
         typer.Option("--existing", metavar="|".join(EXISTING), help="What to do with a sidecar that exists already."),
@@ -84,6 +94,7 @@ class OutputOptions:
     vectors: str | None = None
     embedding: bool = False
     words: bool = True
+    wanted: TextFilter | None = None
     positions: Sequence[int] | None = None
 
     def check(self, paths: Sequence[str]) -> None:
@@ -94,6 +105,10 @@ class OutputOptions:
             )
         if self.existing != "skip" and not self.sidecar:
             raise DataError("--existing says what becomes of sidecars; add --sidecar")
+        if self.sidecar_suffix != ".txt" and not self.sidecar:
+            raise DataError("--sidecar-suffix says what sidecars are; add --sidecar")
+        if self.wanted is not None and not self.words:
+            raise DataError("--must-contain and --drop-if look at sentences; omit --no-text")
         if self.sidecar and self.vectors is not None and self.existing == "skip":
             raise DataError(
                 "a picture that is skipped has no vector; with --vectors, --sidecar needs --existing overwrite"
@@ -237,6 +252,7 @@ class Outputs:
     sidecars: Sidecars | StoredSidecars | None
     vectors: VectorFile | None
     failures: ContinuedFile | None
+    kept: TextFilter | None = None
 
     def wanted(self, ref: ImageRef) -> ImageRef | None:
         """The picture; None if its sidecar exists and is kept; one that fails if it can have no sidecar."""
@@ -250,8 +266,17 @@ class Outputs:
         except PictureError as error:
             return ImageRef(ref.source, Unavailable(error.kind, str(error)))
 
-    def write(self, ref: ImageRef, answer: Prediction | Failure) -> Prediction | Failure:
-        """Writes one answer; returns it, or why it could not be written."""
+    def remark(self, *, skipped: bool) -> str:
+        """What to say of sidecars of other kinds, which stay as they are; empty if there were none."""
+        others = self.sidecars.others if self.sidecars is not None else {}
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in others.items())
+        what = (
+            "skipped for a sidecar of another kind" if skipped else "sidecars of another kind stay beside the new ones"
+        )
+        return f"{what}: {kinds}" if kinds else ""
+
+    def write(self, ref: ImageRef, answer: Prediction | Failure) -> Prediction | Failure | None:
+        """Writes one answer; returns it, or why it could not be written, or None if its text is not wanted."""
         from unprompt.output.jsonl import to_json
         from unprompt.output.records import to_record
         from unprompt.prediction import Failure
@@ -259,9 +284,11 @@ class Outputs:
         record = to_record(answer, embedding=self.embedding)
         if not isinstance(answer, Failure):
             text = self.phrasing(record) if self.phrasing else record["prompt"]
+            if self.kept is not None and not self.kept.keeps(text):
+                return None
             if self.sidecars is not None:
                 try:
-                    self.sidecars.write(ref, text)
+                    self.sidecars.write(ref, text, record)
                 except PictureError as error:
                     answer = Failure(ref.source, error.kind, str(error))
                     record = to_record(answer)
@@ -322,17 +349,17 @@ def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None)
                 from unprompt.scale.listing import Positioned
 
                 records = Positioned(records, options.positions)
-        yield Outputs(phrasing, options.embedding, records, sidecars, vectors, failures)
+        yield Outputs(phrasing, options.embedding, records, sidecars, vectors, failures, options.wanted)
 
 
 def _sidecars(options: OutputOptions) -> Sidecars | StoredSidecars:
     if options.output is not None and is_remote(options.output):
         from unprompt.output.stored_sidecars import StoredSidecars
 
-        return StoredSidecars(options.output, options.existing)
+        return StoredSidecars(options.output, options.existing, options.sidecar_suffix)
     from unprompt.output.sidecars import Sidecars
 
-    return Sidecars(options.output, options.existing)
+    return Sidecars(options.output, options.existing, options.sidecar_suffix)
 
 
 def _is_stream(path: str) -> bool:

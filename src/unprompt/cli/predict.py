@@ -34,7 +34,31 @@ def predict(
     suffix: Annotated[str, typer.Option("--suffix", metavar="TEXT", help="Put TEXT after each text.")] = "",
     replace: Annotated[
         list[str] | None,
-        typer.Option("--replace", metavar="OLD=NEW", help="Replace OLD by NEW in the prompts. May be repeated."),
+        typer.Option(
+            "--replace",
+            metavar="OLD=NEW",
+            help="Replace OLD by NEW in the prompts; with an empty NEW, OLD's comma goes too. May be repeated.",
+        ),
+    ] = None,
+    shuffle_tags: Annotated[
+        bool,
+        typer.Option("--shuffle-tags", help="Shuffle the parts of the prompts between commas, the same in each run."),
+    ] = False,
+    keep_tokens: Annotated[
+        int,
+        typer.Option(
+            "--keep-tokens", metavar="N", min=0, help="With --shuffle-tags: leave the first N parts where they are."
+        ),
+    ] = 0,
+    must_contain: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--must-contain", metavar="WORDS", help="Write only answers whose texts contain WORDS. May be repeated."
+        ),
+    ] = None,
+    drop_if: Annotated[
+        list[str] | None,
+        typer.Option("--drop-if", metavar="WORDS", help="Write no answer whose text contains WORDS. May be repeated."),
     ] = None,
     max_tokens: Annotated[
         int | None,
@@ -62,9 +86,16 @@ def predict(
     from unprompt.unprompter import load
 
     template = options.outputs.template
-    phrasing = _phrasing(template, prefix, suffix, replace or [], max_tokens)
+    if keep_tokens and not shuffle_tags:
+        raise DataError("--keep-tokens says what --shuffle-tags leaves in its place; add --shuffle-tags")
+    shuffle_from = keep_tokens if shuffle_tags else None
+    phrasing = _phrasing(template, prefix, suffix, replace or [], max_tokens, shuffle_from)
     words = not no_text or template is not None
     outputs = dataclasses.replace(options.outputs, vectors=vectors, embedding=embedding, words=words)
+    if must_contain or drop_if:
+        from unprompt.output.filtering import TextFilter
+
+        outputs = dataclasses.replace(outputs, wanted=TextFilter(must_contain or (), drop_if or ()))
     outputs.check(options.pictures.paths)
     options.sharding.check(outputs, options.pictures.paths)
     options.clustering.check(outputs, options.pictures.paths, in_shards=options.sharding.asked)
@@ -89,10 +120,22 @@ def predict(
 
 
 def _phrasing(
-    template: str | None, prefix: str, suffix: str, replacements: list[str], max_tokens: int | None
+    template: str | None,
+    prefix: str,
+    suffix: str,
+    replacements: list[str],
+    max_tokens: int | None,
+    shuffle_from: int | None,
 ) -> Phrasing | None:
     """None if texts are the prompts as they are."""
-    if template is None and not prefix and not suffix and not replacements and max_tokens is None:
+    if (
+        template is None
+        and not prefix
+        and not suffix
+        and not replacements
+        and max_tokens is None
+        and shuffle_from is None
+    ):
         return None
     from unprompt.output.phrasing import Phrasing
 
@@ -100,4 +143,4 @@ def _phrasing(
     for old, equals, _new in pairs:
         if not equals:
             raise DataError(f"expected OLD=NEW after --replace, found {old!r}")
-    return Phrasing(template, prefix, suffix, [(old, new) for old, _, new in pairs], max_tokens)
+    return Phrasing(template, prefix, suffix, [(old, new) for old, _, new in pairs], max_tokens, shuffle_from)

@@ -41,13 +41,14 @@ class Tally:
     def __init__(self, total: int | None = None) -> None:
         self.total = total
         self.answered = self.written = self.ambiguous = self.wordless = self.failed = self.skipped = 0
+        self.left_out = 0
         self._pictures_named = False
         self._start = time.monotonic()
 
     @property
     def done(self) -> int:
         """Pictures that need no more work."""
-        return self.answered + self.wordless + self.failed + self.skipped
+        return self.answered + self.wordless + self.failed + self.skipped + self.left_out
 
     def add(self, answer: Prediction | Failure) -> None:
         """Counts one answer."""
@@ -111,6 +112,8 @@ class Tally:
             parts.append(f"{self.wordless:,} without")
         if self.skipped:
             parts.append(f"{self.skipped:,} {skipped}")
+        if self.left_out:
+            parts.append(f"{self.left_out:,} left out")
         parts += self._failures(failed)
         took = f"{duration(self._elapsed_s)}, {self._rate:.1f}/s"
         return f"{self.done:,} pictures in {took}: {', '.join(parts)}"
@@ -122,7 +125,7 @@ class Tally:
     @property
     def _rate(self) -> float:
         """Pictures per second, without skipped ones."""
-        return (self.answered + self.wordless + self.failed) / max(self._elapsed_s, 1e-6)
+        return (self.answered + self.wordless + self.failed + self.left_out) / max(self._elapsed_s, 1e-6)
 
     def _failures(self, failed: str = "failed") -> list[str]:
         return [f"{self.failed:,} {failed}"] if self.failed else []

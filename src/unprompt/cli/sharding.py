@@ -73,6 +73,8 @@ class ShardOptions:
             raise DataError(
                 "a shard writes records alone; omit --sidecar, --vectors and --failures (--embedding adds the vectors)"
             )
+        if outputs.wanted is not None:
+            raise DataError("'unprompt merge' needs every answer; omit --must-contain and --drop-if")
         if outputs.format not in (None, "jsonl"):
             raise DataError(f"shards are jsonl, found --format {outputs.format}; give that to 'unprompt merge'")
         for path in paths:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import random
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,9 @@ _STYLE_SETTINGS = ("style", "styles")
 class Phrasing:
     """Turns an answer's record into a line of text.
 
-    First the `replacements` (old, new) are applied to the prompt, in order. Then the fields of the `template` are
+    First the `replacements` (old, new) are applied to the prompt, in order; a phrase that is replaced by nothing takes
+    its comma along. With `shuffle_from`, its parts between commas are then shuffled from that one on, in an order that
+    follows from the picture's name and prompt. Then the fields of the `template` are
     filled in: `{prompt}`, `{negative_prompt}`, `{source}`, `{name}` (of the file, without its suffix), `{folder}` (its
     name), `{tool}`, `{origin}`, `{confidence}`, `{style}`; any other name is a setting in the file's metadata ("CFG
     scale" is `{cfg_scale}`). With an empty field, the comma that separated it is removed. `prefix` and `suffix` are
@@ -47,11 +50,12 @@ class Phrasing:
         suffix: str = "",
         replacements: Sequence[tuple[str, str]] = (),
         max_tokens: int | None = None,
+        shuffle_from: int | None = None,
     ) -> None:
         self._template = _parsed(template) if template is not None else [("", "prompt")]
         self._before, self._after = NO_LINE.sub(" ", prefix), NO_LINE.sub(" ", suffix)
         self._replacements = replacements
-        self._max_tokens = max_tokens
+        self._max_tokens, self._shuffle_from = max_tokens, shuffle_from
         if any(not old for old, _ in replacements):
             raise DataError("expected a text to replace, found an empty one; give OLD and NEW")
         if max_tokens is not None and max_tokens < (needed := count_clip_tokens(self._before + self._after) + 1):
@@ -63,7 +67,8 @@ class Phrasing:
     @property
     def identity(self) -> str:
         """All that decides a text, in one line."""
-        return repr((self._template, self._before, self._after, list(self._replacements), self._max_tokens))
+        decided = (self._template, self._before, self._after, list(self._replacements), self._max_tokens)
+        return repr(decided if self._shuffle_from is None else (*decided, self._shuffle_from))
 
     def __call__(self, record: Record) -> str:
         """Phrase an answer's record as one line. Raises KeyError for a record without a prompt, such as a failure."""
@@ -87,8 +92,11 @@ class Phrasing:
     def _prompt(self, record: Record) -> str:
         prompt: str = record["prompt"]
         for old, new in self._replacements:
-            prompt = prompt.replace(old, new)
-        return one_line(prompt)
+            prompt = prompt.replace(old, new) if new.strip() else _without(prompt, old)
+        prompt = one_line(prompt)
+        if self._shuffle_from is None:
+            return prompt
+        return _shuffled(prompt, self._shuffle_from, seed=f"{_name(record['source'])}\n{prompt}")
 
 
 _Field = Callable[[Record, Mapping[str, Any]], Any]
@@ -131,6 +139,24 @@ def _known(field: str) -> str:
     if difflib.get_close_matches(field, fixed, n=1, cutoff=_MISTYPED):
         raise UnknownNameError("template field", field, fixed)
     return field
+
+
+def _without(prompt: str, phrase: str) -> str:
+    """The prompt without a phrase: with its comma, brackets and weight where it stands alone between commas."""
+    words = phrase.strip(" ,")
+    if not words:
+        return prompt.replace(phrase, "")
+    alone = rf"\s*[(\[]*{re.escape(words)}(?::[\d.]+)?[)\]]*\s*"
+    prompt = re.sub(rf"^(?:{alone}(?:,|$))+|,{alone}(?=,|$)", "", prompt)
+    # Where it stands among other words, a single space stays between these.
+    return re.sub(rf" {re.escape(phrase)}(?=[ ,]|$)|{re.escape(phrase)}", "", prompt)
+
+
+def _shuffled(prompt: str, start: int, seed: str) -> str:
+    tags = [tag for part in prompt.split(",") if (tag := part.strip())]
+    moved = tags[start:]
+    random.Random(seed).shuffle(moved)
+    return ", ".join(tags[:start] + moved)
 
 
 def _settings(record: Record) -> dict[str, Any]:
