@@ -268,12 +268,11 @@ class Outputs:
 
     def remark(self, *, skipped: bool) -> str:
         """What to say of sidecars of other kinds, which stay as they are; empty if there were none."""
-        others = self.sidecars.others if self.sidecars is not None else {}
-        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in others.items())
-        what = (
-            "skipped for a sidecar of another kind" if skipped else "sidecars of another kind stay beside the new ones"
-        )
-        return f"{what}: {kinds}" if kinds else ""
+        if self.sidecars is None or not self.sidecars.others:
+            return ""
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.sidecars.others.items())
+        what = "skipped for a sidecar of another kind" if skipped else "sidecars of another kind stay as they are"
+        return f"{what}: {kinds}"
 
     def write(self, ref: ImageRef, answer: Prediction | Failure) -> Prediction | Failure | None:
         """Writes one answer; returns it, or why it could not be written, or None if its text is not wanted."""

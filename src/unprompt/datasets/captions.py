@@ -63,13 +63,14 @@ def check_captioned(folder: str, root: str | None = None) -> None:
     for place in dict.fromkeys((folder, root or folder)):
         for path, below in pictures_below(place, Selection((*PICTURE_SUFFIXES, *_TEXTS))):
             stem, suffix = os.path.splitext(below)
-            held, other, at = (
-                (texts, pictures, folder) if suffix.lower() in _TEXTS else (pictures, texts, root or folder)
-            )
-            if place == at and len(held) < _HELD:
-                held[stem] = path
-                if stem in other:
-                    return
+            if suffix.lower() in _TEXTS:
+                found, at = texts, folder
+            elif any(os.path.isfile(os.path.join(folder, stem + text)) for text in _TEXTS):
+                return
+            else:
+                found, at = pictures, root or folder
+            if place == at and len(found) < _HELD:
+                found[stem] = path
     raise DataError(_advice(folder, root, pictures, texts))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from unprompt.datasets.lines import placed_lines
 from unprompt.datasets.pairs import has_pictures, read_pairs, read_prompts
-from unprompt.datasets.records import Fault, Faults, Pair, prompt_of
+from unprompt.datasets.records import Fault, Faults, Pair, Record, prompt_of
 from unprompt.display import printable
 from unprompt.errors import DataError
 from unprompt.images.folders import is_pattern, matching
@@ -72,11 +72,15 @@ class PromptSource:
             yield from _lines(self.name)
         elif self.alone:
             for record in read_prompts(self.name):
-                found = record if isinstance(record, Fault) else prompt_of(record)
-                yield Entry(found, None, record.fields) if isinstance(found, str) else found
+                yield record if isinstance(record, Fault) else _alone(record)
         else:
             for item in read_pairs(self.name, self._root):
                 yield item if isinstance(item, Fault) else Entry(item.prompt, item, item.fields)
+
+
+def _alone(record: Record) -> Entry | Fault:
+    prompt = prompt_of(record)
+    return prompt if isinstance(prompt, Fault) else Entry(prompt, None, record.fields)
 
 
 def _lines(name: str) -> Iterator[Entry | Fault]:
