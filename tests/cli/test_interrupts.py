@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 
 from unprompt.cli import interrupts
 from unprompt.cli.interrupts import Interrupts, check, remembered
@@ -96,6 +97,26 @@ def test_one_that_comes_while_an_inner_run_ends_counts_for_the_outer_one() -> No
     with remembered(), pytest.raises(KeyboardInterrupt):
         shards()
     assert done == [0, 1, 2, 10, 11, 12]
+
+
+def test_one_that_comes_after_the_last_picture_is_heard_too(
+    unprompt: Callable[..., Any], preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    from unprompt.output.parquet import ParquetWriter
+
+    complete = ParquetWriter.close
+
+    def close(writer: ParquetWriter) -> None:
+        interrupt()  # as pyarrow may take its time for the last rows
+        complete(writer)
+
+    monkeypatch.setattr(ParquetWriter, "close", close)
+    (picture,) = tiny_models.pictures(tmp_path / "pictures", 1)
+    out = tmp_path / "a.parquet"
+    run = unprompt(picture, "--preset", preset, "--no-text", "-o", out)
+    assert (run.code, out.exists()) == (0, True)
+    assert run.err == "unprompt: interrupted after the last picture; all is answered, and the outputs are complete\n"
 
 
 def test_an_error_that_an_interrupt_became_is_none(

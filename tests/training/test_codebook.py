@@ -14,8 +14,9 @@ import pytest
 from unprompt.answer.codebook import VECTORS, Codebook
 from unprompt.cli.progress import Steps
 from unprompt.datasets.vectors import VectorStore
+from unprompt.durable import OutputBusyError
 from unprompt.errors import DataError, ModelError
-from unprompt.models.store.folder import CARD, ModelFolder, write_config
+from unprompt.models.store.folder import CARD, ModelFolder, replacing, write_config
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.training import codebook as building
 from unprompt.training.codebook import ROUNDS, _nearest, apart, build_codebook, condense
@@ -214,6 +215,14 @@ def test_another_model_is_not_replaced(texts: Path, store: VectorStore, tmp_path
     with pytest.raises(ModelError, match=r"expected an empty folder or a codebook at .*, found a .* 'linear'; choose"):
         _built(texts / "train.txt", other, store)
     assert (other / "weights").read_text() == "dear"
+
+
+def test_a_second_writer_ends_before_the_work(texts: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "book.tiny"
+    with VectorStore(tmp_path / "empty", 1) as empty:
+        with replacing(folder), pytest.raises(OutputBusyError, match=r"another unprompt is writing .*book\.tiny"):
+            _built(texts / "train.txt", folder, empty)
+        assert len(empty.vectors) == 0
 
 
 def test_too_few_texts_leave_nothing_behind(texts: Path, store: VectorStore, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unprompt.cli.cluster import ClusterOptions, answer_on_cluster
-from unprompt.cli.interrupts import Interrupts
+from unprompt.cli.interrupts import Interrupts, was_interrupted
 from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
 from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened, placed_outputs
 from unprompt.cli.progress import Steps, Tally, are_many, counted, interruptible, shown
@@ -120,6 +120,8 @@ def _answer_all(options: AnsweringOptions, share: Share, predict: Predict, phras
                 say_failure(written)
                 if options.fail_fast:
                     raise typer.Exit(EXIT_SOME_FAILED)
+    if was_interrupted():
+        say("interrupted after the last picture; all is answered, and the outputs are complete")
     if watched and tally.done > 1:
         say(tally.summary())
     elif tally.left_out and not options.quiet:

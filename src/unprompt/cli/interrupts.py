@@ -103,9 +103,9 @@ class Interrupts:
 
 @contextlib.contextmanager
 def _taken(number: signal.Signals) -> Iterator[None]:
-    """Take a signal, unless the process was told to ignore it."""
+    """Take a signal, unless the process was told to ignore it, or others than Python take it."""
     before = signal.getsignal(number)
-    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+    if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
         yield
         return
     signal.signal(number, _take)
