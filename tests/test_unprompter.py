@@ -3,6 +3,7 @@
 import random
 import shutil
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import tiny_models
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from web_servers import response, serving
 
 from unprompt import Failure, Prediction, Unprompter, embed, load
 from unprompt.answer.answering import Answering
@@ -22,6 +24,10 @@ from unprompt.answer.fusing import fuse
 from unprompt.answer.memory import RecentAnswers
 from unprompt.answer.needs import preset_needs
 from unprompt.errors import DataError, MissingExtraError, ModelError, PictureError, UnknownNameError
+from unprompt.images.files import LocalFile
+from unprompt.images.ref import ImageRef
+from unprompt.images.sources import image_refs
+from unprompt.images.web.limits import WebLimits
 from unprompt.models.store.folder import ModelFolder, write_config
 from unprompt.output.records import to_record
 from unprompt.prediction import WrittenPrompt, WrittenText
@@ -323,6 +329,27 @@ def test_no_limit_of_decoding_refuses_a_written_prompt(unprompter: Unprompter, e
     (failure,) = unprompter.predict(whole[: len(whole) // 2], ignore_metadata=True)
     assert isinstance(failure, Failure)
     assert failure.kind == "truncated"
+
+
+def test_a_written_prompt_is_the_answer_by_every_way_in(
+    unprompter: Unprompter, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)  # the address is this machine's
+    whole = (examples / "written.png").read_bytes()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "cut.png"
+    path.write_bytes(whole[: len(whole) // 2])
+    inputs: list[Any] = [path, folder, path.read_bytes(), ImageRef("it", LocalFile(str(path)))]
+    for name, mode in (("a.tar", "w"), ("a.tar.gz", "w:gz")):
+        with tarfile.open(tmp_path / name, mode) as tar:  # type: ignore[call-overload]
+            tar.add(path, "cut.png")
+        inputs.append(tmp_path / name)
+    with serving(response(path.read_bytes())) as server:
+        web = WebLimits(allow_private=True)
+        (address,) = image_refs(server.url("/cut.png"), web=web)
+        answers = list(unprompter.predict([*inputs, address], text=False, memory_limit_mb=0.001))
+    assert [getattr(answer, "prompt", answer) for answer in answers] == [PROMPT] * 7
 
 
 def test_a_written_prompt_may_be_ignored(unprompter: Unprompter, examples: Path) -> None:

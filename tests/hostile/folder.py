@@ -68,8 +68,8 @@ class Size:
         return "--pixel-limit-mp", self.pixel_limit_mp, "--memory-limit-mb", self.memory_limit_mb
 
 
-SMALL = Size(2, 12, megapixels=1.9, webp_megapixels=0.7, megabytes=4, text_megabytes=9, chunks=5_000)
-FULL = Size(100, 180, megapixels=39, webp_megapixels=11, megabytes=60, text_megabytes=20, chunks=100_000)
+SMALL = Size(2, 12, megapixels=1.9, webp_megapixels=0.9, megabytes=4, text_megabytes=9, chunks=5_000)
+FULL = Size(100, 180, megapixels=39, webp_megapixels=14, megabytes=60, text_megabytes=20, chunks=100_000)
 
 
 @dataclass(frozen=True, slots=True)

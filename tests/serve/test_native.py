@@ -42,6 +42,13 @@ def test_a_written_prompt_is_the_answer(service: Running) -> None:
     assert record["origin"] == "prediction"
 
 
+def test_a_written_prompt_is_the_answer_though_the_pixels_are_cut_off(service: Running) -> None:
+    written = png(1, parameters=INFOTEXT)
+    for data in (written[: written.index(b"IDAT") + 20], written):
+        assert service.post("/v1/predict", content=data).json()["prompt"] == "a cat on the moon"
+        assert service.post("/v1/metadata", content=data).json()["prompt"] == "a cat on the moon"
+
+
 def test_several_parts_give_results_in_order(service: Running) -> None:
     files = [("file", (name, data)) for name, data in (("a.png", png(1)), ("b.png", b"no picture"), ("c.png", png(2)))]
     results = service.post("/v1/predict", files=files).json()["results"]

@@ -123,7 +123,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except DataError as error:
-            from unprompt.durable import OutputFullError
+            from unprompt.errors import OutputFullError
 
             if isinstance(error, OutputFullError) and RESUMES in ctx.meta and "--resume" not in str(error):
                 raise OutputFullError(f"{error}, with --resume") from error

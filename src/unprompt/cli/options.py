@@ -218,7 +218,7 @@ class PictureOptions:
         typer.Option(
             "--memory-limit-mb", metavar="N", min=1, help="Refuse pictures that take more than N megabytes to decode."
         ),
-    ] = 180.0
+    ] = 950.0
     url_timeout_s: Annotated[
         float, typer.Option("--url-timeout-s", metavar="N", min=0.1, help="Seconds that one address may take in total.")
     ] = 30.0

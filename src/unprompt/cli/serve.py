@@ -166,7 +166,7 @@ class ServiceOptions:
             min=1,
             help="Megabytes to decode a picture.",
         ),
-    ] = 180.0
+    ] = 950.0
     request_timeout_s: Annotated[
         float,
         typer.Option(

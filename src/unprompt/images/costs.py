@@ -10,9 +10,10 @@ from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
 from unprompt.errors import PictureError
 from unprompt.images.jpeg_xl import JpegXlImageFile
 
-# Peak bytes per pixel of Pillow and the format's own library, measured at 50 to 100 megapixels. Pillow keeps 4 for any
+# Peak bytes per pixel of Pillow and the format's own library, measured at 20 to 100 megapixels. Pillow keeps 4 for any
 # colour picture; libwebp and libavif make copies. Of JPEG XL, progressive ones take the most, others a third.
-_BYTES_A_PIXEL = {"WEBP": 16.2, "AVIF": 11.5, "HEIF": 9.0, "JXL": 27.0}
+_BYTES_A_PIXEL = {"WEBP": 12.4, "AVIF": 11.5, "HEIF": 9.0, "JXL": 27.0}
+_BYTES_OF_ALPHA = {"WEBP": 1.7}
 _BYTES_A_PIXEL_ELSE = 4.6
 _BYTES_A_CHANNEL = 8.0  # and pixel, of a JPEG XL's channels beside the colours
 
@@ -43,6 +44,8 @@ def memory_mb(image: ImageFile.ImageFile, drafted: int = 1) -> float:
     """
     pixels_mp = image.width * image.height / 1_000_000
     needed = pixels_mp * _BYTES_A_PIXEL.get(image.format or "", _BYTES_A_PIXEL_ELSE) / drafted**2
+    if image.mode == "RGBA":
+        needed += pixels_mp * _BYTES_OF_ALPHA.get(image.format or "", 0)
     if isinstance(image, JpegImagePlugin.JpegImageFile) and image.info.get("progressive"):
         needed += pixels_mp * _coefficient_bytes(image)
     if isinstance(image, TiffImagePlugin.TiffImageFile):

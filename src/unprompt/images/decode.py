@@ -27,7 +27,7 @@ from PIL import (
 
 from unprompt.display import printable
 from unprompt.errors import PictureError
-from unprompt.images import metadata
+from unprompt.images import metadata, png
 from unprompt.images.arrays import from_array, size_of
 from unprompt.images.costs import TimeLimits, check_time, memory_mb
 from unprompt.images.files import FileView
@@ -35,12 +35,15 @@ from unprompt.images.formats import HEAD_SIZE, format_of, is_decodable, refusal
 from unprompt.images.jpeg_xl import JpegXlImageFile
 from unprompt.images.metadata import beside
 from unprompt.images.ref import ImageRef, Pixels
-from unprompt.images.rgb import exchanges_sides, orientation_of, rgb_pixels, upright
+from unprompt.images.rgb import exchanges_sides, orientation_of, rgb_of_strips, rgb_pixels, upright
 from unprompt.images.room import Room
 from unprompt.prediction import Failure, WrittenPrompt
 
-MEMORY_LIMIT_MB = 180.0
-"""Memory that decoding one picture may take: enough for a PNG of 39 megapixels, a WebP of 11, nearly any JPEG."""
+MEMORY_LIMIT_MB = 950.0
+"""Memory that decoding one picture may take: what a WebP of 8192 x 8192 with transparency does, the most of those."""
+
+_TOGETHER_MB = 180
+"""Memory that all decoding threads share; a picture that takes more is decoded by strips, or alone."""
 
 TIME_LIMITS = TimeLimits()
 
@@ -62,8 +65,17 @@ class _File(io.BytesIO):
         """Read like BytesIO. Raises PictureError (too-large) past the limit."""
         self._reads_left -= 1
         if self._reads_left < 0:
-            raise _too_fragmented(self._reads_limit)
+            raise png.too_fragmented(self._reads_limit)
         return super().read(size)
+
+
+class _WebP(WebPImagePlugin.WebPImageFile):
+    """A WebP whose decoder, with two copies of the picture, is dropped before Pillow makes the third."""
+
+    def load_prepare(self) -> None:
+        if self._im is None:
+            self._decoder = None
+        super().load_prepare()
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
@@ -93,7 +105,7 @@ def _heic(file: _File) -> ImageFile.ImageFile:
 _FORMATS: dict[str, Callable[[_File], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
+    "WEBP": _WebP,
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": _Tiff,
@@ -101,9 +113,6 @@ _FORMATS: dict[str, Callable[[_File], ImageFile.ImageFile]] = {
     "HEIC": _heic,
     "JXL": JpegXlImageFile,
 }
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_CHUNKS_OF_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"})
 
 Known = TypeVar("Known")
 
@@ -236,14 +245,14 @@ class _Limits:
             )
 
 
-_ROOM = Room(MEMORY_LIMIT_MB)
+_ROOM = Room(_TOGETHER_MB)
 _FILES = Room(_FILES_MB)
 
 
 def _decode_file(data: bytes, name: str, shorter_side: int | None, limits: _Limits) -> tuple[Pixels, tuple[int, int]]:
     """Return the upright, reduced pixels of a file in the format `name`, and the full size (width, height)."""
     with _broken_data(name):
-        needed = _bare_png(data, limits.time.png_runs) if name == "PNG" else data
+        needed = png.bare(data, limits.time.png_runs) if name == "PNG" else data
         image = _FORMATS[name](_File(needed, limits.time.reads))
         size = image.size
         limits.check_pixels(size)
@@ -251,6 +260,8 @@ def _decode_file(data: bytes, name: str, shorter_side: int | None, limits: _Limi
         factor = _reduction(size, shorter_side)
         drafted = _draft_factor(size, factor) if name == "JPEG" else 1  # only JPEG can be decoded at a reduced size
         needed_mb = memory_mb(image, drafted)
+        if name == "PNG" and needed_mb > _TOGETHER_MB and png.has_strips(needed):
+            return _decode_strips(png.Strips(needed), factor, limits)
         limits.check_memory(needed_mb)
         with _ROOM.taken(needed_mb):
             image.draft(None, (size[0] // drafted, size[1] // drafted))
@@ -265,7 +276,22 @@ def _decode_file(data: bytes, name: str, shorter_side: int | None, limits: _Limi
             )
         if drafted == 1:
             size = image.size  # Pillow rotates a TIFF while loading it
-        return pixels, size[::-1] if exchanges_sides(orientation) else size
+        return pixels, _shown(size, orientation)
+
+
+def _decode_strips(strips: png.Strips, factor: int, limits: _Limits) -> tuple[Pixels, tuple[int, int]]:
+    """Like `_decode_file`, of a PNG that is too large to be decoded at once."""
+    size = (strips.width, strips.height)
+    limits.check_memory(strips.memory_mb)
+    with _ROOM.taken(strips.memory_mb):
+        lying = rgb_of_strips(strips, _reduced(size, factor))
+        orientation = orientation_of(strips)
+        return upright(lying, orientation), _shown(size, orientation)
+
+
+def _shown(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """The size of a picture once it is upright."""
+    return size[::-1] if exchanges_sides(orientation) else size
 
 
 def _decode_memory(
@@ -331,36 +357,6 @@ def _broken_data(name: str) -> Iterator[None]:
             f"expected a whole {name}, found one that ends early, is damaged or of a rare kind ({detail}); "
             "fetch or export it again",
         ) from error
-
-
-def _bare_png(data: bytes, runs_limit: int) -> bytes:
-    """Keep only the PNG chunks that the pixels depend on.
-
-    While opening, Pillow unpacks text and colour profiles, and refuses a picture if its text is long or damaged.
-    Viewers show such a picture, and generators write long texts.
-    """
-    whole = memoryview(data)
-    kept, start, position, name = [], 0, len(_PNG_SIGNATURE), b""
-    while position < len(data) and name != b"IEND":
-        name = data[position + 4 : position + 8]
-        end = position + 12 + int.from_bytes(data[position : position + 4], "big")  # length, name, data, checksum
-        if name not in _PNG_CHUNKS_OF_PIXELS:
-            if start < position:
-                kept.append(whole[start:position])
-            start = end
-        position = end
-        if len(kept) > runs_limit:
-            raise _too_fragmented(runs_limit)
-    if not kept and start == 0:
-        return data
-    return b"".join([*kept, whole[start:position]])
-
-
-def _too_fragmented(limit: int) -> PictureError:
-    return PictureError(
-        "too-large",
-        f"expected a picture in pieces as encoders write them, found more than {limit:,} of them; save it again",
-    )
 
 
 def _reduction(size: tuple[int, int], shorter_side: int | None) -> int:

@@ -88,8 +88,8 @@ class ImageRef:
     @contextlib.contextmanager
     def view(self) -> Iterator[bytes | FileView]:
         """The file's bytes; of one on disk, also in a tar, only those that are looked at. Raises like `read`."""
-        if isinstance(self.content, Viewable) and not is_array(self.content):  # numpy's `view` is something else
-            with self.content.view() as data:
+        if (content := _viewable(self.content)) is not None:
+            with content.view() as data:
                 yield data
         else:
             yield self.read()
@@ -97,7 +97,7 @@ class ImageRef:
     @property
     def is_viewable(self) -> bool:
         """Whether `view` reads no more than is looked at, however large the file is."""
-        return isinstance(self.content, Viewable) and not is_array(self.content)
+        return _viewable(self.content) is not None
 
     def emptied(self) -> ImageRef:
         """A copy without the content, which may be megabytes; a place on disk is kept, being only a path."""
@@ -114,6 +114,11 @@ class ImageRef:
     def file(self) -> str | None:
         """The path, if the picture is a file of its own on disk."""
         return self.content.path if isinstance(self.content, LocalFile) else None
+
+
+def _viewable(content: object) -> Viewable | None:
+    """The content, if it has a view; numpy's `view` is something else."""
+    return content if isinstance(content, Viewable) and not is_array(content) else None
 
 
 def is_distant(ref: ImageRef) -> bool:

@@ -1,19 +1,20 @@
 """Converts any picture that Pillow has opened to RGB pixels on white, at a given size.
 
-It works strip by strip: beside Pillow's own copy of the picture, only one strip and the result need memory.
+It works strip by strip: beside Pillow's own copy of the picture, if there is one, only a strip and the result need
+memory.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin
 
-_STRIP_PIXELS = 2**20
+from unprompt.images.png import STRIP_PIXELS, Strips
 
 # How to turn an array (height, width, 3) upright, by EXIF orientation: whether to transpose rows and columns, then the
 # step along the rows and along the columns.
@@ -48,13 +49,29 @@ def rgb_pixels(image: Image.Image, covered: tuple[float, float], size: tuple[int
     frame = image.tile[0][1] if isinstance(image, GifImagePlugin.GifImageFile) and image.tile else None
     image.load()
     white_level = _white_level(image)
-    pixels = np.empty((size[1], size[0], 3), np.uint8)
-    for strip in _strips(covered, size):
-        top, bottom = math.floor(strip.top), min(math.ceil(strip.bottom), image.height)
+
+    def rows(top: int, bottom: int) -> Image.Image:
         part = image if (top, bottom) == (0, image.height) else image.crop((0, top, image.width, bottom))
         rgb = _on_white(part, white_level)
-        if frame is not None:
-            rgb = _framed(rgb, (frame[0], frame[1] - top, frame[2], frame[3] - top))
+        return rgb if frame is None else _framed(rgb, (frame[0], frame[1] - top, frame[2], frame[3] - top))
+
+    return _scaled(rows, image.height, covered, size)
+
+
+def rgb_of_strips(strips: Strips, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Scale a PNG that is decoded strip by strip, like `rgb_pixels`. Raises what `Strips.rows` raises."""
+    whole = (float(strips.width), float(strips.height))
+    return _scaled(lambda top, bottom: _on_white(strips.rows(top, bottom), 255.0), strips.height, whole, size)
+
+
+def _scaled(
+    rows: Callable[[int, int], Image.Image], height: int, covered: tuple[float, float], size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """Scale what `rows` gives, in RGB, from a first row to behind the last one."""
+    pixels = np.empty((size[1], size[0], 3), np.uint8)
+    for strip in _strips(covered, size):
+        top, bottom = math.floor(strip.top), min(math.ceil(strip.bottom), height)
+        rgb = rows(top, bottom)
         shape = (size[0], strip.rows.stop - strip.rows.start)
         box = (0.0, strip.top - top, covered[0], strip.bottom - top)
         if rgb.size != shape or box != (0, 0, *rgb.size):
@@ -77,7 +94,7 @@ def exchanges_sides(orientation: int) -> bool:
     return orientation in _UPRIGHT and _UPRIGHT[orientation][0]
 
 
-def orientation_of(image: Image.Image) -> int:
+def orientation_of(image: Image.Image | Strips) -> int:
     """The EXIF orientation, 1 to 8. For a loaded TIFF it is 1, since Pillow has already turned the picture."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -88,7 +105,7 @@ def orientation_of(image: Image.Image) -> int:
 
 def _strips(covered: tuple[float, float], size: tuple[int, int]) -> Iterator[_Strip]:
     scale = covered[1] / size[1]
-    rows = max(1, int(_STRIP_PIXELS / (covered[0] * scale)))
+    rows = max(1, int(STRIP_PIXELS / (covered[0] * scale)))
     for first in range(0, size[1], rows):
         last = min(first + rows, size[1])
         yield _Strip(slice(first, last), first * scale, last * scale)

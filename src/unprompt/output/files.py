@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from unprompt.display import printable
-from unprompt.durable import LockedFile, OutputFullError, beside, locked, open_locked, put_in_place, write_errors
-from unprompt.errors import DataError, PictureError
+from unprompt.durable import LockedFile, beside, locked, open_locked, put_in_place, write_errors
+from unprompt.errors import DataError, OutputFullError, PictureError
 from unprompt.images.formats import ARCHIVE_SUFFIXES, PICTURE_SUFFIXES
 
 if TYPE_CHECKING:

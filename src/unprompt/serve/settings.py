@@ -41,7 +41,7 @@ class Settings:
     file_limit_mb: float = 32.0
     held_mb: float = 512.0
     pixel_limit_mp: float = 100.0
-    memory_limit_mb: float = 180.0
+    memory_limit_mb: float = 950.0
     request_timeout_s: float = 300.0
     upload_timeout_s: float = 30.0
     drain_s: float = 30.0

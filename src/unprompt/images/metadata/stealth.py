@@ -36,7 +36,6 @@ _HEAD_BYTES = _MAGIC_BYTES + 4  # and the length
 _ALPHA, _COLOUR = slice(3, 4), slice(0, 3)
 _PNG_CHANNELS = {b"\x08\x02": 3, b"\x08\x06": 4}  # eight bits; colour alone, or with alpha
 _PLACES = {3: (_COLOUR,), 4: (_ALPHA, _COLOUR)}
-_STEP_BYTES = 2**16
 _FILE_LIMIT_BYTES = 2**27  # of a WebP that is decoded
 _ALPHA_AND_ANIMATION, _ALPHA_ALONE = 0x12, 0x10
 # What Pillow's plugins are known to raise.
@@ -137,7 +136,7 @@ def _begins_like_a_magic(column: Iterator[bytes], channels: int) -> bool:
 def _first_column(data: Data, width: int, height: int, channels: int) -> Iterator[bytes]:
     """The first pixel of each row; to undo a row's filter there takes no other pixel than the one above."""
     above = bytes(channels)
-    rows = _Unpacked(_image_data(data))
+    rows = png.ImageData(data)
     for _ in range(height):
         row = rows.take(1 + channels)
         if len(row) < 1 + channels or row[0] > 4:
@@ -146,36 +145,6 @@ def _first_column(data: Data, width: int, height: int, channels: int) -> Iterato
         above = bytes((value + share * up // 2) & 0xFF for value, up in zip(row[1:], above, strict=True))
         yield above
         rows.skip(channels * (width - 1))
-
-
-def _image_data(data: Data) -> Iterator[bytes]:
-    for kind, start, end in png.chunks(data):
-        if kind == b"IDAT":
-            for at in range(start, end, _STEP_BYTES):
-                yield data[at : min(end, at + _STEP_BYTES)]
-
-
-class _Unpacked:
-    """A compressed stream, of which no more is unpacked than is asked for."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts = parts
-        self._stream = zlib.decompressobj()
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes, or fewer at the end."""
-        found = b""
-        while len(found) < count and not self._stream.eof:
-            part = self._stream.unconsumed_tail or next(self._parts, b"")
-            if not part:
-                break
-            found += self._stream.decompress(part, count - len(found))
-        return found
-
-    def skip(self, count: int) -> None:
-        """Pass over the next `count` bytes."""
-        while count > 0 and (passed := len(self.take(min(count, _STEP_BYTES)))):
-            count -= passed
 
 
 def _png_picture(data: Data, size: int) -> Image:

@@ -7,6 +7,7 @@ them), and rejects a wrong checksum, which is no reason to lose a prompt.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 
 from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, Data, Packing, Piece, Place, block
@@ -14,6 +15,7 @@ from unprompt.images.metadata.containers.pieces import BLOCK_LIMIT_BYTES, Data, 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _CHUNK_LIMIT = 100_000
+_STEP_BYTES = 2**16
 _HEAD = struct.Struct(">I4s")
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _RAW_PROFILE = "Raw profile type "
@@ -35,6 +37,38 @@ def chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
         if start + length > size:
             return
         yield kind, start, start + length
+
+
+class ImageData:
+    """The unpacked image data of a PNG, of which no more is unpacked than is asked for."""
+
+    def __init__(self, data: Data) -> None:
+        self._packed = _packed(data)
+        self._stream = zlib.decompressobj()
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes, or fewer at the end. Raises zlib.error for damaged data."""
+        found: list[bytes] = []
+        while count and not self._stream.eof:
+            piece = self._stream.unconsumed_tail or next(self._packed, b"")
+            unpacked = self._stream.decompress(piece, count)
+            if not piece and not unpacked:
+                break
+            found.append(unpacked)
+            count -= len(unpacked)
+        return b"".join(found)
+
+    def skip(self, count: int) -> None:
+        """Pass over the next `count` bytes."""
+        while count > 0 and (passed := len(self.take(min(count, _STEP_BYTES)))):
+            count -= passed
+
+
+def _packed(data: Data) -> Iterator[bytes]:
+    for kind, start, end in chunks(data):
+        if kind == b"IDAT":
+            for at in range(start, end, _STEP_BYTES):
+                yield data[at : min(end, at + _STEP_BYTES)]
 
 
 def pieces(data: Data) -> Iterator[Piece]:
