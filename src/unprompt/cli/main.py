@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from unprompt.cli.interrupts import remembered, was_interrupted
 from unprompt.cli.terminal import RESUMES, say
-from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, DataError, UnpromptError
+from unprompt.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, OutputFullError, UnpromptError
 
 COMMANDS = (
     "predict",
@@ -122,10 +122,8 @@ class Commands(TyperGroup):
         """Run the command; where the disk is full and the command has --resume, the error says so."""
         try:
             return super().invoke(ctx)
-        except DataError as error:
-            from unprompt.errors import OutputFullError
-
-            if isinstance(error, OutputFullError) and RESUMES in ctx.meta and "--resume" not in str(error):
+        except OutputFullError as error:
+            if RESUMES in ctx.meta and "--resume" not in str(error):
                 raise OutputFullError(f"{error}, with --resume") from error
             raise
 
