@@ -84,7 +84,7 @@ def test_a_cluster_is_described_by_what_it_has() -> None:
         Cluster(nodes, 3.0, 1.0).room(Needs(1, 1))
 
 
-MINE = {"python": "3.12.1", "unprompt": "1.0", "preset": "{}", "files": "sees /a.png"}
+MINE = {"python": "3.12.1", "unprompt": "1.0", "preset's models tiny": "ab12", "files": "sees /a.png"}
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,12 @@ MINE = {"python": "3.12.1", "unprompt": "1.0", "preset": "{}", "files": "sees /a
         (MINE, []),
         ({**MINE, "python": "3.11.9"}, ["node n: Python 3.11.9, here 3.12.1"]),
         (
-            {**MINE, "unprompt": "0.9", "preset": "[]"},
-            ["node n: unprompt 0.9, here 1.0", "node n: the preset is [], here {}"],
+            {**MINE, "unprompt": "0.9", "preset's models tiny": "cd34"},
+            ["node n: unprompt 0.9, here 1.0", "node n: preset's models tiny is cd34, here ab12"],
+        ),
+        (
+            {"python": "3.12.1", "unprompt": "1.0", "preset": "it has no model", "files": "sees /a.png"},
+            ["node n: the preset cannot be opened: it has no model"],
         ),
         ({**MINE, "files": "does not see /a.png"}, ["node n: does not see /a.png, which is a file here; "]),
         ({"error": "no module unprompt"}, ["node n: no module unprompt"]),

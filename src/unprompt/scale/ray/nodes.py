@@ -16,12 +16,13 @@ _SHOWN = 5
 _WORDS = {
     "python": "Python {there}, here {here}",
     "unprompt": "unprompt {there}, here {here}",
-    "preset": "the preset is {there}, here {here}",
+    "preset": "the preset cannot be opened: {there}",
     "files": "{there}, which is a file here; pictures have to lie where every node sees them",
 }
 
 Said = Mapping[str, str]
-"""What a node said of itself: "python", "unprompt", "preset", and "files", each a text; "error" if it could not."""
+"""What a node said of itself: "python", "unprompt", "files", and each part of its preset, by a name that begins with
+"preset's"; or "preset", why that cannot be opened; or "error", why nothing can be said."""
 
 
 def check_nodes(nodes: Sequence[Mapping[str, Any]], asked: Asked, file: str | None) -> None:
@@ -62,8 +63,16 @@ def differences(node: str, said: Said, mine: Said) -> list[str]:
     """In what a node differs, a sentence for each."""
     if "error" in said:
         return [f"{node}: {said['error']}"]
-    differing = [name for name in mine if said.get(name) != mine[name]]
-    return [f"{node}: {_WORDS[name].format(there=said.get(name), here=mine[name])}" for name in differing]
+    differing = [name for name in {**mine, **said} if said.get(name) != mine.get(name)]
+    if "preset" in said:
+        differing = [name for name in differing if not name.startswith("preset's")]
+    return [f"{node}: {_difference(name, said.get(name), mine.get(name))}" for name in differing]
+
+
+def _difference(name: str, there: str | None, here: str | None) -> str:
+    if name in _WORDS:
+        return _WORDS[name].format(there=there, here=here)
+    return f"{name} is {there}, here {here}"
 
 
 def _shown(node: Mapping[str, Any]) -> str:
@@ -74,9 +83,9 @@ def _ask() -> Callable[[str, str, bool, str | None], dict[str, str]]:
     """A function that Ray sends by its code, not by its name: a node may have another unprompt, or none."""
 
     def ask(preset_text: str, preset_file: str, allow_missing: bool, file: str | None) -> dict[str, str]:
-        import json
         import os
         import platform
+        from collections.abc import Mapping
 
         said = {"python": platform.python_version()}
         try:
@@ -86,7 +95,9 @@ def _ask() -> Callable[[str, str, bool, str | None], dict[str, str]]:
 
             said["unprompt"] = __version__
             preset = Unprompter(read_preset(preset_text, preset_file), threads=1, allow_missing=allow_missing)
-            said["preset"] = json.dumps(preset.identity(text=True), sort_keys=True)
+            for name, value in preset.identity(text=True).items():
+                parts = value.items() if isinstance(value, Mapping) else [("", value)]
+                said |= {f"preset's {name} {part}".rstrip(): str(each) for part, each in parts if name != "unprompt"}
         except ModuleNotFoundError as error:
             return {"error": f"no module {error.name} for {platform.python_version()}; pip install unprompt there"}
         except Exception as error:
