@@ -1,10 +1,12 @@
-"""Servers that other people wrote, on loopback: transformers' own `serve`, and our service, whose dialect is tested
-against the clients of others."""
+"""Servers that other people wrote, on loopback: transformers' own `serve` and LitServe; and our service, whose dialect
+is tested against the clients of others."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -59,17 +61,31 @@ def test_our_own_service_refuses_what_is_wrong(service: services.Running) -> Non
 def transformers_serve() -> Iterator[str]:
     """The address of transformers' server."""
     pytest.importorskip("torch")
-    for module in ("fastapi", "uvicorn", "openai"):  # transformers' extra [serving]
+    with _served("transformers_serve.py", "fastapi", "uvicorn", "openai") as url:  # transformers' extra [serving]
+        yield url
+
+
+@pytest.fixture(scope="module")
+def litserve() -> Iterator[str]:
+    """The address of a LitServe with OpenAI's dialect."""
+    with _served("litserve_chat.py", "litserve") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _served(script: str, *modules: str) -> Iterator[str]:
+    """Runs a script of `support` that serves at a port, in a process of its own; skips if it needs what is not here."""
+    for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    script = Path(__file__).parents[1] / "support" / "transformers_serve.py"
     process = subprocess.Popen(
-        [sys.executable, script, str(port)],
+        [sys.executable, Path(__file__).parents[1] / "support" / script, str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        start_new_session=True,
     )
     try:
         services.wait_for(lambda: _listens(port, process))
@@ -77,10 +93,12 @@ def transformers_serve() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # LitServe leaves its workers behind
 
 
 def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None, "transformers' server ended"
+    assert process.poll() is None, "the server ended"
     try:
         socket.create_connection(("127.0.0.1", port)).close()
     except ConnectionError:
@@ -135,3 +153,11 @@ def test_transformers_serve_without_the_model(transformers_serve: str, tmp_path:
     asking = client(transformers_serve, timeout_s=PATIENCE_S)
     with pytest.raises(ChatError, match="found status 500"):
         asking.check()
+
+
+@pytest.mark.slow
+def test_litserve(litserve: str) -> None:
+    asking = client(litserve, timeout_s=PATIENCE_S, seed=0)
+    asking.check()
+    assert asking.say(pixels(0, 60, 80), "What is it?").text == "a picture of 80 by 60 pixels, asked in 11 letters"
+    assert client(litserve, side=64).say(pixels(0, 60, 80), "What?").text.startswith("a picture of 64 by 48 pixels")

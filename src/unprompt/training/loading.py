@@ -59,4 +59,6 @@ def normalised(squares: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Pixels (batch, 3, size, size) float32 of squares (batch, size, size, 3) uint8, as `preprocess` computes them."""
     mean = torch.tensor(preprocessing.mean, device=squares.device)
     std = torch.tensor(preprocessing.std, device=squares.device)
-    return ((squares.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+    pixels = ((squares.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+    # With channels last, gradients of some convolutions write past their memory on a CPU: see docs/pitfalls.md.
+    return pixels.contiguous() if pixels.device.type == "cpu" else pixels
