@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import shutil
@@ -61,10 +62,14 @@ def _processor(kind: str, folder: Path) -> Any:
     return {"blip": transformers.BlipProcessor, "git": transformers.GitProcessor}[kind](pixels, tokenizer)
 
 
+@functools.cache
+def _library(kind: str, folder: Path) -> tuple[Any, Any]:
+    return getattr(transformers, CLASSES[kind]).from_pretrained(folder).eval(), _processor(kind, folder)
+
+
 def _generated(kind: str, folder: Path, picture: Picture, question: str = "", **search: Any) -> list[str]:
     """Every hypothesis of the library's own for a picture."""
-    network = getattr(transformers, CLASSES[kind]).from_pretrained(folder).eval()
-    processor = _processor(kind, folder)
+    network, processor = _library(kind, folder)
     image = Image.fromarray(picture.pixels)
     if question and kind != "git":
         inputs = processor(images=image, text=question, return_tensors="pt")
@@ -99,7 +104,7 @@ def test_hypotheses_are_those_of_the_library_in_their_order(
     changes = {"beams": 4, "min_length": 5, "max_length": 14, "question": ""}
     changes |= {"no_repeat_ngram_size": no_repeat, "length_penalty": penalty}
     captioner = open_caption_model(f"local:{folders[kind]}", changes)
-    pictures = _pictures(3)
+    pictures = _pictures(2)
     captions = captioner.captions(pictures)
     seen = 4 if kind == "blip-2-opt" else 0  # the library counts the places of what is seen
     for picture, caption in zip(pictures, captions, strict=True):

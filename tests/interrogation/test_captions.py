@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tiny_captioners
 
-from unprompt.errors import ModelError, UnknownNameError
+from unprompt.errors import DataError, ModelError, UnknownNameError
 from unprompt.interrogation.captions import DecodedCaption, GivenCaption, open_captioner
 
 
@@ -30,6 +30,15 @@ def test_any_other_text_is_the_caption(text: str) -> None:
 def test_a_slip_of_the_pen_is_told_with_the_nearest_name(slip: str, meant: str) -> None:
     with pytest.raises(UnknownNameError, match=f"unknown captioner '{slip}'; did you mean '{meant}'"):
         open_captioner(slip)
+
+
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [("microsoft/Florence-2-base", "take florence2-base in its"), ("Qwen/Qwen3-VL-2B-Instruct", "write qwen3-vl-2b")],
+)
+def test_a_repository_is_no_text(repository: str, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        open_captioner(repository)
 
 
 def test_a_folder_that_holds_no_captioner(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
+from unprompt.captioners.families import refusal
 from unprompt.captioners.opening import CAPTIONERS, open_caption_model
-from unprompt.errors import UnknownNameError
+from unprompt.errors import DataError, UnknownNameError
 from unprompt.images.decode import Picture
 from unprompt.models.regressors.picture_encoder import PictureEncoder, View
 from unprompt.models.store.registry import LOCAL, find_model
@@ -105,7 +106,8 @@ class DecodedCaption:
 def open_captioner(caption: str, threads: int = 0) -> Captioner:
     """Open a captioner by name or as `local:FOLDER`; any other text becomes the caption of every picture.
 
-    Raises UnknownNameError for a word that looks like a misspelt name, and whatever `open_caption_model` raises.
+    Raises UnknownNameError for a word that looks like a misspelt name, DataError for the name of a captioner's
+    repository, and whatever `open_caption_model` raises.
     """
     if caption == EMBEDDED:
         return DecodedCaption(threads)
@@ -113,6 +115,8 @@ def open_captioner(caption: str, threads: int = 0) -> Captioner:
         return open_caption_model(caption)
     if _NAME_LIKE.fullmatch(caption) and difflib.get_close_matches(caption, CAPTIONERS, n=1, cutoff=_NEAR):
         raise UnknownNameError("captioner", caption, CAPTIONERS)
+    if told := refusal(caption):
+        raise DataError(told)
     return GivenCaption(caption)
 
 
