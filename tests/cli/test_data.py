@@ -340,7 +340,8 @@ def test_kaggles_prompts(unprompt: Unprompt, kaggle: Path, tmp_path: Path) -> No
 
 def test_a_split_of_prompts_alone_keeps_their_fields(unprompt: Unprompt, kaggle: Path, tmp_path: Path) -> None:
     assert unprompt("data", "split", kaggle, "-o", tmp_path / "parts", "--share", 0.3, "--group", 1).code == 0
-    rows = [json.loads(line) for name in ("train", "val") for line in (tmp_path / f"parts/{name}.jsonl").open()]
+    lines = [line for name in ("train", "val") for line in (tmp_path / f"parts/{name}.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in lines]
     assert sorted(row["imgId"] for row in rows) == [f"{number:09x}" for number in range(9)]
     assert all(set(row) == {"prompt", "imgId", "group"} for row in rows)
 

@@ -62,14 +62,14 @@ def test_a_folder_of_captioned_pictures(unprompt: Unprompt, preset: Path, labell
     folder, out = captioned(labelled), tmp_path / "scores.json"
     asked = ("--no-text", "--preset", preset, "--json", out)
     run = unprompt("evaluate", folder, *asked, "--by", "class_tokens")
-    assert (run.code, run.err) == (0, "")
+    assert run.code == 0
     assert set(json.loads(out.read_text())["groups"]) == {"cat"}
 
     next(folder.glob("*.txt")).unlink()
     run = unprompt("evaluate", folder, *asked)
     assert (run.code, "expected a text beside the picture, found none" in run.err) == (2, True)
     run = unprompt("evaluate", folder, *asked, "--skip-bad")
-    assert (run.code, run.err) == (0, "unprompt: skipped, because they cannot be used: 1 missing-text\n")
+    assert (run.code, "skipped, because they cannot be used: 1 missing-text\n" in run.err) == (0, True)
     report = json.loads(out.read_text())
     assert (report["n"], report["faults"]) == (3, {"missing-text": 1})
 

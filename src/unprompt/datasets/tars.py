@@ -35,8 +35,9 @@ def archive_records(paths: Iterable[str], root: str) -> Iterator[Record | Fault]
         try:
             for key, sample in groupby(files(path, frozenset({_TEXT, _JSON})), lambda file: _key(file[0])):
                 item = _record(path, shard, key, list(islice(sample, _FILES_LIMIT + 1)))
-                if isinstance(item, Record) and isinstance(item.picture.content, Bytes):
-                    held += len(item.picture.content.data)
+                picture = item.picture if isinstance(item, Record) else None
+                if picture is not None and isinstance(picture.content, Bytes):
+                    held += len(picture.content.data)
                 if held > HELD_LIMIT_MB * 1_000_000:
                     raise DataError(
                         f"expected at most {HELD_LIMIT_MB} MB of pictures in gzipped tars, which have to be held in "
