@@ -26,4 +26,4 @@ for worker in $workers; do
   [ "$code" -eq 0 ] || [ "$code" -eq 3 ] || worst=$code
 done
 [ "$worst" -eq 0 ] || echo "a worker ended with exit code $worst; give the same line again" >&2
-exec unprompt merge "$out" -o "$out.jsonl"
+exec unprompt merge "$out" -o "$out.jsonl" --overwrite

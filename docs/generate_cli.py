@@ -16,6 +16,10 @@ from typing import Any
 
 import typer
 
+from unprompt.cli import manual
+from unprompt.cli.examples import EXAMPLES
+from unprompt.cli.main import app
+
 PAGE = Path(__file__).with_name("cli.md")
 HEAD = """\
 # Command line
@@ -25,60 +29,31 @@ HEAD = """\
 
 # typer brings its own copy of click from some version on, so commands are told apart by what they have, not by class.
 Command = Any
-Parameter = Any
 
 
-def render(app: typer.Typer, name: str) -> str:
-    """The page for `app`, which the shell knows as `name`."""
-    return "\n".join([HEAD, *_sections(typer.main.get_command(app), name)])
+def render(program: typer.Typer, name: str) -> str:
+    """The page for `program`, which the shell knows as `name`."""
+    return "\n".join([HEAD, *_sections(typer.main.get_command(program), name)])
 
 
 def _sections(command: Command, path: str) -> Iterator[str]:
-    context = command.context_class(command, info_name=path)
+    context = command.context_class(command, info_name=path, **manual.SETTINGS)
     shown = [parameter for parameter in command.get_params(context) if not getattr(parameter, "hidden", False)]
     arguments = [parameter for parameter in shown if parameter.param_type_name == "argument"]
-    options = [parameter for parameter in shown if parameter.param_type_name == "option"]
-    names = command.list_commands(context) if hasattr(command, "list_commands") else []
-    children = [child for name in names if not (child := command.get_command(context, name)).hidden]
+    children = [child for _, child in manual.children_of(command, context)]
 
     yield f"## `{path}`\n"
     if command.help:
         yield _plain(command.help) + "\n"
-    usage = [path, "[OPTIONS]", *map(_argument, arguments), *(["COMMAND ..."] if children else [])]
-    yield f"```text\n{' '.join(usage)}\n```\n"
-    yield from _table("Argument", [(_argument(argument), _help(argument)) for argument in arguments])
-    yield from _table("Option", [(_option(option), _help(option)) for option in options])
-    yield from _table("Command", [(f"{path} {child.name}", _first_line(child)) for child in children])
+    yield f"```text\n{' '.join([path, *manual.pieces(command, context)])}\n```\n"
+    if path in EXAMPLES:
+        yield "```sh\n" + "\n".join(EXAMPLES[path]) + "\n```\n"
+    yield from _table("Argument", [(manual.placeholder(each), manual.explained(each)) for each in arguments])
+    for group, options in manual.grouped(shown):
+        yield from _table(group, [(manual.option_names(each), manual.explained(each)) for each in options])
+    yield from _table("Command", [(f"{path} {child.name}", manual.first_paragraph(child)) for child in children])
     for child in children:
         yield from _sections(child, f"{path} {child.name}")
-
-
-# Written here and not taken from typer's own help, whose wording changes between its versions: the check must not fail
-# because a dependency moved. Choices are said by the metavar: metavar="text|json|jsonl".
-
-
-def _argument(argument: Parameter) -> str:
-    name = (argument.metavar or argument.name.upper()) + ("..." if argument.nargs != 1 else "")
-    return name if argument.required else f"[{name}]"
-
-
-def _option(option: Parameter) -> str:
-    names = ", ".join(sorted(option.opts, key=len))
-    if option.secondary_opts:
-        names += f" / {', '.join(option.secondary_opts)}"
-    if option.is_flag or option.count:
-        return names
-    return f"{names} {option.metavar or option.name.upper()}"
-
-
-def _help(parameter: Parameter) -> str:
-    text = parameter.help or ""
-    default = getattr(parameter.default, "value", parameter.default)
-    if parameter.required:
-        return text if parameter.param_type_name == "argument" else f"{text} Required."
-    if parameter.show_default and not callable(default) and default not in (None, False, "", [], ()):
-        text = f"{text} Default: {default}."
-    return text.strip()
 
 
 def _table(title: str, rows: list[tuple[str, str]]) -> Iterator[str]:
@@ -92,10 +67,6 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _first_line(command: Command) -> str:
-    return _plain(command.help or "").split("\n\n")[0]
-
-
 def _plain(text: str) -> str:
     """A docstring as Markdown: dedented, without click's marks for "do not re-wrap" and "help ends here"."""
     return inspect.cleandoc(text.split("\f")[0]).replace("\b\n", "")
@@ -106,8 +77,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare, do not write")
     check = parser.parse_args().check
-
-    from unprompt.cli.main import app
 
     wanted = render(app, "unprompt")
     if not check:

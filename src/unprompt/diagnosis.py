@@ -10,7 +10,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -21,6 +20,7 @@ from unprompt.answer.needs import codebook_needs, wording_needs
 from unprompt.display import first_line, printable
 from unprompt.errors import UnpromptError
 from unprompt.images.formats import PLUGINS
+from unprompt.locations.hub_reach import ask
 from unprompt.members.kinds import needs_of
 from unprompt.models.store.hub_cache import is_offline
 from unprompt.models.store.needs import Need
@@ -253,25 +253,10 @@ def _hub() -> Hub:
 
 
 def _hub_state(address: str) -> tuple[Reach, str]:
-    """Whether the hub answers, whatever it answers; asked as downloads ask it, through a proxy if there is one."""
+    """Whether the hub answers, whatever it answers."""
     if is_offline():
         return "not asked: the network is off", ""
-    from huggingface_hub import get_session
-
-    session = get_session()
-    answered: list[str] = []
-
-    def ask() -> None:
-        try:
-            session.head(address, timeout=HUB_S)
-            answered.append("")
-        except Exception as error:  # errors of the hub's HTTP client have no common class
-            answered.append(first_line(error) or type(error).__name__)
-
-    thread = threading.Thread(target=ask, name="ask the hub", daemon=True)  # a name's lookup cannot be stopped
-    thread.start()
-    thread.join(HUB_S)
-    fault = answered[0] if answered else f"no answer within {HUB_S:g} s"
+    fault = ask(address, HUB_S)
     return ("out of reach", fault) if fault else ("reachable", "")
 
 

@@ -13,7 +13,7 @@ import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
-from unprompt.display import first_line, printable
+from unprompt.display import printable
 
 __all__ = [
     "ChatError",
@@ -44,6 +44,11 @@ EXTRAS: Mapping[str, str] = {"torch": "torch", "serve": "uvicorn", "ray": "ray"}
 """The extras that are checked before anything is imported, each with a module that it installs."""
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody who wrote `name` most likely meant; None if none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
 class UnpromptError(Exception):
     """A request that cannot be carried out as it was made."""
 
@@ -56,8 +61,8 @@ class UnknownNameError(UnpromptError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         choices = sorted(known)
-        near = difflib.get_close_matches(name, choices, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none'}"
+        near = nearest(name, choices)
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(choices) or 'none'}"
         super().__init__(f"unknown {what} {name!r}; {hint}")
 
 
@@ -115,9 +120,9 @@ class NoRoomError(ModelError):
 class OutOfReachError(ModelError):
     """The hub did not answer."""
 
-    def __init__(self, what: str, error: Exception) -> None:
+    def __init__(self, what: str, fault: str) -> None:
         super().__init__(
-            f"{what} cannot be had: the hub is out of reach ({first_line(error)}); try again, or add --offline "
+            f"{what} cannot be had: the hub is out of reach ({fault}); try again, or add --offline "
             "(HF_HUB_OFFLINE=1), which says at once all that is missing"
         )
 

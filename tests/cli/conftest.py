@@ -25,9 +25,22 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def gone(tmp_path: Path) -> Path:
+    """A picture that is named and cannot be read: a link that leads nowhere."""
+    link = tmp_path / "gone.png"
+    link.symlink_to(tmp_path / "was-here.png")
+    return link
+
+
+@pytest.fixture
 def unprompt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
     """Runs the command line in this process."""
+    from unprompt.cli import progress
     from unprompt.cli.main import main
+
+    monkeypatch.setattr(progress, "SIGN_S", 600.0)  # on a busy machine everything takes long enough to be announced
+
+    monkeypatch.setenv("COLUMNS", "1000")  # tables whose cells are whole
 
     def run(*arguments: object) -> Run:
         monkeypatch.setattr(sys, "argv", ["unprompt", *map(str, arguments)])

@@ -71,22 +71,22 @@ def test_answers_in_a_format_of_another_package(
         assert [line.startswith(whole) for line in path.read_text().splitlines()] == [True, True]
     unprompt(written, rocket, "--no-text", "--preset", preset, "-o", tmp_path / "a.count", "--ignore-metadata")
     assert (tmp_path / "a.count").read_text() == "2"
-    assert unprompt("metadata", written, "-o", path).code == 0
+    assert unprompt("metadata", written, "-o", path, "--overwrite").code == 0
     assert path.read_text().startswith(whole)
 
 
 def test_a_format_that_cannot_be_resumed_keeps_no_journal(
-    unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path
+    unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path, gone: Path
 ) -> None:
     path = tmp_path / "a.count"
     run = unprompt(examples / "written.png", "--preset", preset, "-o", path, "--resume")
     assert (run.code, run.out) == (2, "")
     assert "expected a format that --resume can continue, found count" in run.err
     assert "choose another --format" in run.err
-    run = unprompt(examples / "written.png", "none.png", "--preset", preset, "-o", path, "--fail-fast")
+    run = unprompt(examples / "written.png", gone, "--preset", preset, "-o", path, "--fail-fast")
     assert run.code == 3
     assert path.read_text() == "2"
-    assert sorted(os.listdir(tmp_path)) == ["a.count", "site"]
+    assert sorted(os.listdir(tmp_path)) == ["a.count", "gone.png", "site"]
 
 
 @pytest.mark.parametrize("options", [("--format", "broken"), ("-o", "a.broken")])
@@ -104,8 +104,8 @@ def test_a_broken_format_names_its_package(
     assert os.listdir(tmp_path) == ["site"]
 
 
-def test_a_fault_of_a_format_names_its_package(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
-    run = unprompt("none.png", "--preset", preset, "--format", "sources")
+def test_a_fault_of_a_format_names_its_package(unprompt: Unprompt, preset: Path, gone: Path) -> None:
+    run = unprompt(gone, "--preset", preset, "--format", "sources")
     assert run.code == 2
     assert run.err.endswith("found KeyError: 'prompt'; update the package or uninstall it\n")
 

@@ -1,6 +1,7 @@
 """The app as a whole: help, version, and what becomes of errors."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 import typer
 
 from unprompt.cli import main as cli
+from unprompt.cli.commands import COMMANDS
+from unprompt.cli.examples import EXAMPLES
+from unprompt.cli.manual import SETTINGS, children_of, grouped
 
 Unprompt = Callable[..., Any]
 
@@ -25,15 +29,59 @@ SUBCOMMANDS = (
 def test_help_names_all_commands_and_exit_codes(unprompt: Unprompt) -> None:
     run = unprompt("--help")
     assert run.code == 0
-    assert all(f"  {command} " in run.out for command in cli.COMMANDS)
+    assert all(f"  {command} " in run.out for command in COMMANDS)
     assert "Exit codes: 0 all is fine" in run.out
+    assert "..." not in run.out.partition("Commands:")[2].partition("Options:")[0], "a sentence is cut off"
 
 
-@pytest.mark.parametrize("command", [*cli.COMMANDS, *SUBCOMMANDS])
+@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS])
 def test_every_command_has_help(unprompt: Unprompt, command: str) -> None:
     run = unprompt(*command.split(), "--help")
     assert run.code == 0
     assert f"Usage: unprompt {command} " in run.out
+    assert not any(jargon in run.out for jargon in ("list[", "<int", "<str", "<Path", "x>=", "=x<"))
+    assert unprompt(*command.split(), "-h") == run
+
+
+def leaves(command: Any, context: Any) -> Iterator[tuple[Any, Any]]:
+    """All commands that do something, each with its context."""
+    children = children_of(command, context)
+    if not children:
+        yield command, context
+    for name, child in children:
+        yield from leaves(child, child.context_class(child, info_name=name, parent=context))
+
+
+def all_commands() -> list[tuple[Any, Any]]:
+    program: Any = typer.main.get_command(cli.app)
+    return list(leaves(program, program.context_class(program, info_name="unprompt", **SETTINGS)))
+
+
+def test_every_command_has_two_examples_that_it_understands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("picture.png", "pictures"):
+        (tmp_path / name).touch()
+    known = {context.command_path: (command, context.parent) for command, context in all_commands()}
+    assert set(EXAMPLES) == {"unprompt", *known}
+    for path, lines in EXAMPLES.items():
+        command, parent = known.get(path, known["unprompt predict"])
+        assert len(set(lines)) == 2
+        for line in lines:
+            assert line.startswith(path)
+            words = shlex.split(line.partition(" > ")[0])[len(path.split()) :]
+            with command.make_context(path.split()[-1], [word.rstrip("/") for word in words], parent=parent):
+                pass
+
+
+def test_every_command_can_be_quiet_and_its_options_are_in_groups() -> None:
+    for command, context in all_commands():
+        parameters = command.get_params(context)
+        names = {name for each in parameters for name in each.opts}
+        assert {"-q", "--quiet", "-h", "--help"} <= names, context.command_path
+        groups = dict(grouped(parameters))
+        assert sum(map(len, groups.values())) == sum(each.param_type_name == "option" for each in parameters)
+        if len(names) > 20 and context.command_path != "unprompt serve":  # whose options are all its own
+            assert len(groups) > 3, context.command_path
 
 
 def test_version(unprompt: Unprompt) -> None:
@@ -51,11 +99,15 @@ def test_no_arguments_show_the_help(unprompt: Unprompt) -> None:
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        (["--threads", "-1"], "Invalid value for '--threads'"),
-        (["--threads", "two"], "Invalid value for '--threads'"),
-        (["--top", "1" * 12], ""),
-        (["--top", "0"], "Invalid value for '--top'"),
-        (["--pixel-limit-mp", "none"], "Invalid value for '--pixel-limit-mp'"),
+        (["--threads", "-1"], "--threads: expected a whole number, 0 to 1,024; found '-1'"),
+        (["--threads", "two"], "--threads: expected a whole number, 0 to 1,024; found 'two'"),
+        (["--threads", "1" * 12], "--threads: expected a whole number, 0 to 1,024; found '111111111111'"),
+        (["--threads", "1" * 9999], "--threads: expected a whole number, 0 to 1,024; found 9,999 characters"),
+        (["--top", "1" * 12], "--top: expected a whole number, 1 to 1,000,000,000; found '111111111111'"),
+        (["--top", "0"], "--top: expected a whole number, 1 or more; found '0'"),
+        (["--pixel-limit-mp", "none"], "--pixel-limit-mp: expected a number, 0 or more; found 'none'"),
+        (["--url-timeout-s", "inf"], "--url-timeout-s: expected a number, 0.1 or more; found 'inf'"),
+        (["--style", "tgs"], "--style: expected prompt, sentence or tags; found 'tgs'; did you mean tags?"),
         (["--threads", "007", "--top", "2", "--pixel-limit-mp", "5"], ""),
     ],
 )

@@ -103,15 +103,15 @@ def test_what_a_file_says_in_every_format(unprompt: Unprompt, folder: Path, tmp_
     assert "a red boat" in (tmp_path / "all.csv").read_text()
 
 
-def test_what_is_no_picture(unprompt: Unprompt, examples: Path, tmp_path: Path) -> None:
+def test_what_is_no_picture(unprompt: Unprompt, examples: Path, tmp_path: Path, gone: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no picture")
-    run = unprompt("metadata", "none.png", text, examples / "rocket.jpg", "--format", "jsonl")
+    run = unprompt("metadata", gone, text, examples / "rocket.jpg", "--format", "jsonl")
     records = list(map(json.loads, run.out.splitlines()))
     assert run.code == 3
     assert [record.get("error", {}).get("kind") for record in records] == ["not-found", "not-a-picture", None]
     assert len(run.err.splitlines()) == 2
-    assert unprompt("metadata", tmp_path / "nothing-here").code == 3
+    assert unprompt("metadata", tmp_path / "nothing-here").code == 2
     (tmp_path / "empty").mkdir()
     assert unprompt("metadata", tmp_path / "empty").code == 2
 
@@ -158,9 +158,9 @@ def test_a_field_is_a_line_for_each_picture(unprompt: Unprompt, folder: Path, fi
     assert (run.code, run.out.splitlines(), run.err) == (0, expected, "")
 
 
-def test_the_lines_of_fields_keep_their_places(unprompt: Unprompt, folder: Path, tmp_path: Path) -> None:
+def test_the_lines_of_fields_keep_their_places(unprompt: Unprompt, folder: Path, tmp_path: Path, gone: Path) -> None:
     boat = folder / "1 boat.png"
-    run = unprompt("metadata", "none.png", boat, "--field", "seed")
+    run = unprompt("metadata", gone, boat, "--field", "seed")
     assert (run.code, run.out) == (3, "\n42\n")
     assert unprompt("metadata", boat, "--field", "seed", "-o", tmp_path / "seeds.txt").out == ""
     assert (tmp_path / "seeds.txt").read_text() == "42\n"
@@ -193,7 +193,8 @@ def test_options_that_cannot_go_together(
 def test_the_graph_of_one_picture_is_saved(unprompt: Unprompt, folder: Path, tmp_path: Path) -> None:
     saved = tmp_path / "graph.json"
     saved.write_text("an old one")
-    run = unprompt("metadata", folder / "2" / "heron.png", "--workflow", saved)
+    assert unprompt("metadata", folder / "2" / "heron.png", "--workflow", saved).code == 2
+    run = unprompt("metadata", folder / "2" / "heron.png", "--workflow", saved, "--overwrite")
     assert (run.code, run.out, run.err) == (0, "", "")
     assert saved.read_text() == json.dumps(WORKFLOW)
 
@@ -203,7 +204,7 @@ def test_no_graph_to_save(unprompt: Unprompt, folder: Path, tmp_path: Path) -> N
     for paths, code, message in (
         ([folder], 2, "found several; name one"),
         ([folder / "1 boat.png"], 2, "expected a graph of ComfyUI in"),
-        (["none.png"], 3, "none.png: expected a file"),
+        (["none.png"], 2, "none by the name none.png"),
     ):
         run = unprompt("metadata", *paths, "--workflow", saved)
         assert (run.code, run.out) == (code, "")

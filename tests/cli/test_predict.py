@@ -72,20 +72,22 @@ def test_ignore_metadata(unprompt: Unprompt, preset: Path, examples: Path) -> No
     assert "negative_prompt" not in record
 
 
-def test_vectors_without_a_place_are_remarked(unprompt: Unprompt, preset: Path, examples: Path) -> None:
+def test_vectors_without_a_place_are_an_error(unprompt: Unprompt, preset: Path, examples: Path) -> None:
     run = unprompt(examples / "rocket.jpg", "--no-text", "--preset", preset)
-    assert (run.code, run.out) == (0, "\n")
-    assert "add --format jsonl" in run.err
-    assert unprompt(examples / "rocket.jpg", "--no-text", "--preset", preset, "--quiet").err == ""
+    assert (run.code, run.out) == (2, "")
+    assert "add --vectors FILE.npy, -o FILE.jsonl or --format jsonl" in run.err
+    run = unprompt(examples / "written.png", "--embedding", "--preset", preset)
+    assert (run.code, run.out) == (0, PROMPT + "\n")
+    assert "vectors are not written as text" in run.err
 
 
-def test_some_failed(unprompt: Unprompt, preset: Path, examples: Path) -> None:
-    run = unprompt("none.png", examples / "written.png", "--preset", preset, "--format", "jsonl")
+def test_some_failed(unprompt: Unprompt, preset: Path, examples: Path, gone: Path) -> None:
+    run = unprompt(gone, examples / "written.png", "--preset", preset, "--format", "jsonl")
     failed, answered = map(json.loads, run.out.splitlines())
     assert run.code == 3
-    assert failed == {"source": "none.png", "error": {"kind": "not-found", "message": failed["error"]["message"]}}
+    assert failed == {"source": str(gone), "error": {"kind": "not-found", "message": failed["error"]["message"]}}
     assert answered["prompt"] == PROMPT
-    assert run.err.startswith("unprompt: none.png: expected a file")
+    assert run.err.startswith(f"unprompt: {gone}: expected a file")
     assert len(run.err.splitlines()) == 1
 
 
@@ -136,11 +138,11 @@ def test_what_was_computed_is_kept(unprompt: Unprompt, examples: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["a.png", "--preset", "embeded"], "did you mean 'embedded'"),
-        (["a.png", "--preset", "none.toml"], "expected a preset"),
-        (["a.png", "--batch-size", "0"], "--batch-size"),
-        (["a.png", "--format", "yaml"], "yaml"),
-        (["a.png", "--no-txt"], "--no-text"),
+        (["-", "--preset", "embeded"], "did you mean 'embedded'"),
+        (["-", "--preset", "none.toml"], "expected a preset"),
+        (["-", "--batch-size", "0"], "--batch-size"),
+        (["-", "--format", "yaml"], "yaml"),
+        (["-", "--no-txt"], "--no-text"),
         (["predict"], "PATH"),
     ],
 )
@@ -161,16 +163,17 @@ def test_preset_that_needs_an_extra(unprompt: Unprompt, tmp_path: Path, monkeypa
     model = tiny_models.regressor(tmp_path / "linear.tiny")
     preset = tiny_models.preset(tmp_path / "large.toml", model, requires='["torch"]')
     monkeypatch.setitem(sys.modules, "torch", None)
-    run = unprompt("a.png", "--preset", preset)
+    run = unprompt("-", "--preset", preset)
     assert (run.code, run.out) == (2, "")
     assert "pip install 'unprompt[torch]'" in run.err
 
 
 def test_a_picture_is_never_overwritten(unprompt: Unprompt, preset: Path, examples: Path, tmp_path: Path) -> None:
     picture = Path(shutil.copy(examples / "written.png", tmp_path / "a.png"))
-    run = unprompt(picture, "-o", picture, "--preset", preset)
-    assert run.code == 2
-    assert "overwrite a picture" in run.err
+    for permission in ((), ("--overwrite",), ("--resume",)):
+        run = unprompt(picture, "-o", picture, "--preset", preset, *permission)
+        assert run.code == 2
+        assert "overwrite a picture" in run.err
     assert picture.read_bytes() == (examples / "written.png").read_bytes()
 
 
@@ -187,7 +190,7 @@ def test_score(unprompt: Unprompt, preset: Path, examples: Path) -> None:
     assert all(-1 <= float(line.split("\t")[0]) <= 1 for line in run.out.splitlines())
     one = json.loads(unprompt("score", examples / "rocket.jpg", "x", "--preset", preset, "--format", "jsonl").out)
     assert [score["text"] for score in one["scores"]] == ["x"]
-    assert unprompt("score", "none.png", "a cat", "--preset", preset).code == 3
+    assert unprompt("score", "none.png", "a cat", "--preset", preset).code == 2
 
 
 def test_score_of_an_empty_or_a_very_long_prompt(unprompt: Unprompt, preset: Path, examples: Path) -> None:
@@ -205,17 +208,17 @@ def test_score_of_several_pictures(unprompt: Unprompt, preset: Path, examples: P
     assert re.match(r"unprompt: expected one picture, found \d+; give the path of one of them\n", run.err)
 
 
-def test_standard_input_and_streams(preset: Path, examples: Path) -> None:
+def test_standard_input_and_streams(preset: Path, examples: Path, gone: Path) -> None:
     with (examples / "written.png").open("rb") as picture:
-        run = process("-", "none.png", "--preset", preset, stdin=picture)
+        run = process("-", gone, "--preset", preset, stdin=picture)
     assert run.returncode == 3
     assert run.stdout == f"-\t{PROMPT}\n"
-    assert run.stderr.startswith("unprompt: none.png: ")
+    assert run.stderr.startswith(f"unprompt: {gone}: ")
 
 
-def test_a_closed_standard_error_stops_nothing(preset: Path, examples: Path, tmp_path: Path) -> None:
+def test_a_closed_standard_error_stops_nothing(preset: Path, examples: Path, tmp_path: Path, gone: Path) -> None:
     out = tmp_path / "out.jsonl"
-    arguments = ["none.png", examples / "written.png", "gone.png", "--preset", preset, "-o", out, "--batch-size", 1]
+    arguments = [gone, examples / "written.png", gone, "--preset", preset, "-o", out, "--batch-size", 1]
     command = [sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())"]
     read, write = os.pipe()
     os.close(read)
@@ -290,7 +293,7 @@ def test_a_closed_pipe_ends_it_quietly(preset: Path, examples: Path, table: bool
     os.close(read)
     written = str(examples / "written.png")
     command = [sys.executable, "-c", "import sys; from unprompt.cli.main import main; sys.exit(main())"]
-    arguments = ["models", "list"] if table else [written, written, "--preset", str(preset), "--format", "json"]
+    arguments = ["models", "list"] if table else [written, written, "--preset", str(preset), "--format", "json", "-q"]
     run = subprocess.run([*command, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(write)
     assert (run.returncode, run.stderr) == (0, "")
@@ -367,7 +370,7 @@ def test_a_folder_says_what_it_passed_over(
 
 
 def test_a_style_reaches_the_record_and_one_that_changes_nothing_says_so(
-    unprompt: Unprompt, preset: Path, tmp_path: Path
+    unprompt: Unprompt, preset: Path, tmp_path: Path, gone: Path
 ) -> None:
     (picture,) = tiny_models.pictures(tmp_path, 1)
     run = unprompt(picture, "--preset", preset, "--style", "tags", "--format", "jsonl")
@@ -375,9 +378,9 @@ def test_a_style_reaches_the_record_and_one_that_changes_nothing_says_so(
     assert json.loads(run.out)["model"]["style"] == "tags"
     lone = tmp_path / "lone.toml"
     lone.write_text('[[members]]\nkind = "interrogator"\nmodel = "embedded"\nmode = "caption"\ncaption = "a picture"\n')
-    run = unprompt(tmp_path / "none.png", "--preset", lone, "--style", "tags")
+    run = unprompt(gone, "--preset", lone, "--style", "tags")
     assert "--style changes nothing: the preset lone has no decoder" in run.err
-    assert "changes nothing" not in unprompt(tmp_path / "none.png", "--preset", lone, "--style", "tags", "-q").err
+    assert "changes nothing" not in unprompt(gone, "--preset", lone, "--style", "tags", "-q").err
     assert unprompt(picture, "--style", "haiku").code == 2
 
 

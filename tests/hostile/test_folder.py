@@ -24,6 +24,9 @@ pytestmark = pytest.mark.skipif(
     not command.CAN_BE_UNPRIVILEGED, reason="root may list closed folders, and there is no setpriv to stop it"
 )
 
+NAMES_ALONE = ("--no-text", "--template", "{name}")
+"""No sentence is predicted, which takes most of the time."""
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Outcomes]]]:
@@ -36,7 +39,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
 def test_good_ones_are_answered_and_bad_ones_named(small: tuple[Path, dict[str, Outcomes]], preset: Path) -> None:
     folder, outcomes = small
     with changing(folder):
-        run = command.run(folder, "--preset", preset, "--no-text", "--quiet", *SMALL.options)
+        run = command.run(folder, "--preset", preset, *NAMES_ALONE, "--quiet", *SMALL.options)
     assert run.code == EXIT_SOME_FAILED
     assert run.surprises(outcomes) == {}
     assert run.raw() == []
@@ -56,7 +59,7 @@ def test_no_format_sends_what_a_terminal_obeys(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     folders = [small[0] / name for name in ("talking", "odd names", "broken")]
-    options = ["--preset", str(preset), "--no-text", "--format", format]
+    options = ["--preset", str(preset), *NAMES_ALONE, "--format", format]
     monkeypatch.setattr(sys, "argv", ["unprompt", *map(str, folders), *options])
     with pytest.raises(SystemExit) as end:
         main()
@@ -73,7 +76,7 @@ def test_no_format_sends_what_a_terminal_obeys(
 
 
 def test_odd_names_may_be_given_outright(small: tuple[Path, dict[str, Outcomes]], preset: Path) -> None:
-    run = command.run("--preset", preset, "--no-text", "--", *ODD_NAMES, cwd=small[0] / "odd names")
+    run = command.run("--preset", preset, *NAMES_ALONE, "--", *ODD_NAMES, cwd=small[0] / "odd names")
     assert (run.code, run.kinds, run.raw()) == (EXIT_FINE, {}, [])
     assert len(run.out.splitlines()) == len(ODD_NAMES)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from unprompt.errors import DataError
-from unprompt.output.documents import check_apart, check_writable, write_document
+from unprompt.output.documents import check_apart, check_new, check_writable, write_document
 
 needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -40,6 +40,24 @@ def test_a_closed_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(DataError, match="permission"):
         check_writable(str(tmp_path / "a.json"))
+
+
+def test_what_is_there_is_left_alone_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    check_new(str(path), overwrite=False)
+    path.touch()
+    check_new(str(path), overwrite=False)  # nothing in it could be lost
+    path.write_text("an answer")
+    check_new(str(path), overwrite=True)
+    check_new(str(path), overwrite=False, resume=True)
+    check_new(None, overwrite=False)
+    check_new(os.devnull, overwrite=False)
+    with pytest.raises(DataError, match="add --overwrite to replace it, or name another"):
+        check_new(str(path), overwrite=False)
+    with pytest.raises(DataError, match="add --overwrite to replace it or --resume to continue it"):
+        check_new(str(path), overwrite=False, resume=False)
+    with pytest.raises(DataError, match="would overwrite a picture"):
+        check_new(str(tmp_path / "a.png"), overwrite=True)
 
 
 def test_a_device_is_written_to_and_not_replaced() -> None:

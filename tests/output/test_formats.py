@@ -161,6 +161,31 @@ def test_csv_keeps_line_ends_and_formulas_and_escapes_what_breaks_files() -> Non
     text.encode()
 
 
+def test_csv_for_spreadsheets_has_a_mark_and_no_formulas() -> None:
+    formulas = ["=1+1", "+1", "-1 dog", "@SUM(A1)", "\t=1", "＝1", "\r\n=1"]
+    texts = [*formulas, "a = b", "'quoted", "猫"]
+    text = table([ANSWER | {"prompt": prompt, "negative_prompt": prompt} for prompt in texts], excel=True)
+    assert text.startswith("\ufeffsource,prompt,")
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert all(
+        row["prompt"].startswith("'") and row["negative_prompt"].startswith("'") for row in rows[: len(formulas)]
+    )
+    assert [row["prompt"][1:] for row in rows[:4]] == formulas[:4]
+    assert [row["prompt"] for row in rows[len(formulas) :]] == ["a = b", "'quoted", "猫"]
+    with pytest.raises(DataError, match="--excel is for csv"), open_writer("json", None, line, excel=True):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [("a.xlsx", "write .csv with --excel"), ("a.jsnl", "rename it"), ("a.jsonl.gz", "say --format")]
+)
+def test_an_unknown_ending_names_those_that_are_known(name: str, way: str) -> None:
+    with pytest.raises(DataError, match=r"\.txt, \.json, \.jsonl, \.csv, \.parquet, \.html") as raised:
+        format_of(None, name)
+    assert way in str(raised.value)
+    assert format_of("csv", name) == "csv"
+
+
 def test_a_table_holds_answers_alone() -> None:
     with pytest.raises(DataError, match="use --format text, json or jsonl"):
         table([{"source": "a.png", "scores": []}])
@@ -333,7 +358,7 @@ def test_a_format_of_another_package_writes_a_file_of_its_own(site: Path, tmp_pa
 def test_a_format_is_known_by_its_ending(site: Path) -> None:
     names = dict.fromkeys(("md", "csv", "txt"), "foreign_endings:FORMAT")
     install(site, "foreign-formats", {}, {GROUP: names})
-    endings = {"a.jsonl": "jsonl", "A.CSV": "csv", "a.MD": "md", "a.txt": "text", "a": "text", "a.log": "text"}
+    endings = {"a.jsonl": "jsonl", "A.CSV": "csv", "a.MD": "md", "a.txt": "text", "a": "text"}
     assert {path: format_of(None, path) for path in endings} == endings
     assert format_of("json", "a.md") == "json"
     assert format_of(None, None) == "text"

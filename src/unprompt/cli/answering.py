@@ -16,7 +16,7 @@ from unprompt.cli.cluster import ClusterOptions, answer_on_cluster
 from unprompt.cli.interrupts import Interrupts, was_interrupted
 from unprompt.cli.options import BatchSize, PictureOptions, Quiet, Threads
 from unprompt.cli.outputs import OutputOptions, Outputs, kept_answers, opened, placed_outputs
-from unprompt.cli.progress import Steps, Tally, are_many, counted, interruptible, shown
+from unprompt.cli.progress import Steps, Tally, announced, are_many, counted, interruptible, shown
 from unprompt.cli.sharding import ShardOptions
 from unprompt.cli.shares import Answer, Predict, Share, answer_shards
 from unprompt.cli.terminal import return_memory, say, say_failure, say_passed_over
@@ -41,6 +41,11 @@ class AnsweringOptions:
     threads: Threads = 0
     pictures: PictureOptions
     quiet: Quiet = False
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether -o is a folder of parts, which several processes write."""
+        return self.sharding.asked or self.clustering.asked
 
 
 def answer(
@@ -105,7 +110,7 @@ def _answer_all(options: AnsweringOptions, share: Share, predict: Predict, phras
         interruptible(tally, f"what was answered is kept{share.advice}"),
         Interrupts() as interrupts,
         opened(options.outputs, phrasing, paths[0] if len(paths) == 1 else None) as outputs,
-        _shown(options, tally) if watched else contextlib.nullcontext(lambda: None) as advance,
+        _shown(options, tally) if watched else _awaited(options) as advance,
     ):
         for ref, answer in interrupts.between(_answers(share, predict, outputs, tally, selection)):
             written = outputs.write(ref, answer)
@@ -151,6 +156,14 @@ def _answers(
     with contextlib.closing(predict(refs())) as answers:
         for answer in answers:
             yield taken.popleft(), answer
+
+
+@contextlib.contextmanager
+def _awaited(options: AnsweringOptions) -> Iterator[Callable[[], None]]:
+    """For a few pictures: that the models are loaded, if the first answer takes its time; called after each answer."""
+    with contextlib.ExitStack() as until_first:
+        until_first.enter_context(announced("loading the models", quiet=options.quiet))
+        yield until_first.close
 
 
 @contextlib.contextmanager

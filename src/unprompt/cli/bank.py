@@ -12,7 +12,16 @@ import typer
 
 from unprompt.cli.bank_shards import encode_shards, vectors_in
 from unprompt.cli.clip_options import ClipOptions
-from unprompt.cli.options import Licence, Offline, Quiet, SkipBad, TextThreads, on_this_machine, option_groups
+from unprompt.cli.options import (
+    MOST_THREADS,
+    Licence,
+    Offline,
+    Quiet,
+    SkipBad,
+    TextThreads,
+    on_this_machine,
+    option_groups,
+)
 from unprompt.cli.progress import Steps
 from unprompt.cli.sharding import ShardOptions
 from unprompt.cli.terminal import say
@@ -108,7 +117,10 @@ def build(
 def index(
     bank: BankFolder,
     threads: Annotated[
-        int, typer.Option("--threads", metavar="N", min=0, help="Threads that make the index; 0: one per core.")
+        int,
+        typer.Option(
+            "--threads", metavar="N", min=0, max=MOST_THREADS, help="Threads that make the index; 0: one per core."
+        ),
     ] = 0,
     quiet: Quiet = False,
 ) -> None:

@@ -10,7 +10,16 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
-from unprompt.cli.options import JsonFile, Quiet, Root, SkipBad, TextThreads, known_to_resume, on_this_machine
+from unprompt.cli.options import (
+    JsonFile,
+    Overwrite,
+    Quiet,
+    Root,
+    SkipBad,
+    TextThreads,
+    known_to_resume,
+    on_this_machine,
+)
 from unprompt.cli.progress import Steps
 from unprompt.cli.terminal import say
 from unprompt.cli.vectors import VectorCache, kept_vectors
@@ -68,6 +77,7 @@ app.command("generate")(generate.generate)
 def clean(
     source: Source,
     output: Output,
+    overwrite: Overwrite = False,
     min_words: Annotated[int, typer.Option("--min-words", metavar="N", min=0, help="Drop prompts of fewer words.")] = 5,
     starts: Annotated[
         int,
@@ -113,6 +123,7 @@ def clean(
     from unprompt.datasets.cleaning import CleaningRules, clean_prompts
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
+    from unprompt.output.documents import check_new
 
     if keep_spaces and not keep_marks:
         raise DataError("expected --keep-marks with --keep-spaces: taking marks out leaves single spaces")
@@ -127,6 +138,7 @@ def clean(
         ends=ends,
     )
     _check_documents(source, output, json)
+    check_new(output, overwrite=overwrite or resume)
     place = OutputPlace(output, prompts, resume=resume)
     try:
         counts = clean_prompts(prompts, place, rules, Steps(quiet=quiet))
@@ -154,6 +166,7 @@ def clean(
 def dedupe(
     source: Source,
     output: Output,
+    overwrite: Overwrite = False,
     threshold: Annotated[
         float,
         typer.Option(
@@ -184,10 +197,12 @@ def dedupe(
     from unprompt.datasets.deduplication import deduplicate
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
+    from unprompt.output.documents import check_new
 
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
     _check_documents(source, output, pairs, json)
+    check_new(output, overwrite=overwrite or resume)
     place = OutputPlace(output, prompts, resume=resume)
     distinct = DistinctPrompts.read(prompts, steps, place.check)
     with kept_vectors(cache, threads) as store:
@@ -226,6 +241,7 @@ def split(
             "below it, or .tar.",
         ),
     ],
+    overwrite: Overwrite = False,
     group: Annotated[
         float,
         typer.Option("--group", metavar="COSINE", min=0.3, max=1.0, help="Cosine from which prompts are similar."),
@@ -233,7 +249,9 @@ def split(
     share: Annotated[
         float, typer.Option("--share", metavar="SHARE", min=0.0, max=1.0, help="The share of records for validation.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Decides which groups are drawn.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Decides which groups are drawn.")
+    ] = 0,
     tar: Annotated[
         bool, typer.Option("--tar", help="Write tars that contain the pictures, wherever these are.")
     ] = False,
@@ -257,6 +275,7 @@ def split(
     from unprompt.datasets.prompts import PromptSource
     from unprompt.datasets.splitting import split_prompts
     from unprompt.durable import write_errors
+    from unprompt.output.documents import check_new
 
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
@@ -266,6 +285,8 @@ def split(
         raise DataError(f"expected --share above 0 and below 1, found {share:g}; no part is empty")
     _check_documents(source, None, json)
     suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
+    for name in ("train", "val"):
+        check_new(str(output / f"{name}{suffix}"), overwrite=overwrite or resume)
     with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     train, validation = (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import Offline
+from unprompt.cli.options import Offline, Quiet
+from unprompt.cli.progress import announced
 from unprompt.cli.terminal import add_row, new_table, print_lines, show
 from unprompt.errors import EXIT_USAGE
 
@@ -19,6 +20,7 @@ def doctor(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     offline: Offline = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what is installed, which engines and devices there are, which presets could run now, and what is missing.
 
@@ -29,7 +31,8 @@ def doctor(
     from unprompt.output.jsonl import to_json
     from unprompt.presets import DEFAULT_PRESET
 
-    found = diagnose()
+    with announced("looking at what is installed and asking the hub", quiet=quiet):
+        found = diagnose()
     if json:
         print_lines(to_json(found.to_record(), indent=2))
     else:

@@ -97,7 +97,7 @@ def interrogate(
         from unprompt.output.phrasing import Phrasing
 
         phrasing = Phrasing(outputs.template)
-    outputs.check(options.pictures.paths)
+    outputs.check(options.pictures.paths, in_parts=options.in_parts)
     options.sharding.check(outputs, options.pictures.paths)
     options.clustering.check(outputs, options.pictures.paths, in_shards=options.sharding.asked)
     if terms and (outputs.format or outputs.output or outputs.sidecar or outputs.failures):

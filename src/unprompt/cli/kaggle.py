@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from unprompt.cli.interrupts import Interrupts
-from unprompt.cli.options import BatchSize, Offline, PresetName, Quiet, Resume, Threads
+from unprompt.cli.options import BatchSize, Offline, Overwrite, PresetName, Quiet, Resume, Threads
 from unprompt.cli.outputs import OutputOptions, kept_answers
-from unprompt.cli.progress import Tally, interruptible, shown
+from unprompt.cli.progress import Tally, announced, interruptible, shown
 from unprompt.cli.terminal import add_row, new_table, print_lines, return_memory, say, say_failure, show
 from unprompt.errors import EXIT_SOME_FAILED, EXIT_USAGE
 
@@ -65,6 +65,7 @@ def submit(
             "nothing.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     resume: Resume = False,
     batch_size: BatchSize = 8,
     threads: Threads = 0,
@@ -78,10 +79,11 @@ def submit(
     """
     from unprompt.kaggle.pictures import find_pictures, in_order
     from unprompt.kaggle.submission import mean_in_gaps, read_images, write_submission
-    from unprompt.output.documents import check_apart
+    from unprompt.output.documents import check_apart, check_new
     from unprompt.unprompter import load
 
     check_apart([output], [preset, *([] if like is None else [like])])
+    check_new(output, overwrite=overwrite, resume=resume)
     pictures = find_pictures(folder)
     if like is not None:
         found = len(pictures)
@@ -108,7 +110,7 @@ def submit(
 
 
 @app.command()
-def check(submission: SubmissionFile, like: Like = None) -> None:
+def check(submission: SubmissionFile, like: Like = None, quiet: Quiet = False) -> None:
     """Say what is wrong with a submission; the exit code is 2 if anything is.
 
     Counts rows that are missing, extra (with --like), doubled, broken or not finite, eIds other than 0 to 383, vectors
@@ -117,7 +119,8 @@ def check(submission: SubmissionFile, like: Like = None) -> None:
     from unprompt.display import printable
     from unprompt.kaggle.submission import check_submission
 
-    found = check_submission(submission, like)
+    with announced(f"reading {printable(submission)}", quiet=quiet):
+        found = check_submission(submission, like)
     if found.findings:
         show(_findings_table(found))
     verdict = "not sound" if found.findings else "sound"
@@ -144,7 +147,8 @@ def score(
     """
     from unprompt.kaggle.scores import score_submission
 
-    scores = score_submission(submission, truth)
+    with announced("reading both files and comparing", quiet=quiet):
+        scores = score_submission(submission, truth)
     show(_scores_table(scores, by_image=by_image))
     if scores.unscored and not quiet:
         say(f"{scores.unscored:,} submitted images have no truth and are not scored")

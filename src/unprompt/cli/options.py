@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from unprompt.prediction import Failure
 
 
+MOST_THREADS = 1024
+"""More would not find the cores, and the system refuses far more."""
+
+MOST_PICTURES = 10_000
+"""Pictures of one batch, which are in memory together."""
+
 _ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")
 """As a path has it, in which // is one /. The name of a drive is a single letter."""
 
@@ -104,10 +110,24 @@ def known_to_resume(context: typer.Context, wanted: bool) -> bool:
     return wanted
 
 
+def _that_exist(paths: list[str]) -> list[str]:
+    """Raises DataError if a file or folder is not there: a slip of the one who typed it, and no broken picture."""
+    from unprompt.images.sources import check_there
+
+    check_there(paths)
+    return paths
+
+
+def that_exists(picture: str) -> str:
+    """The only picture of a command. Raises DataError if it is not there."""
+    return _that_exist([picture])[0]
+
+
 Paths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH",
+        callback=_that_exist,
         help="Pictures, folders, tar files, 'patterns*.png', http(s) addresses, any of these in a store "
         "(s3://BUCKET/DIR, gs://, az://, hf://), or @LIST, a file with one name per "
         "line; - reads a picture or a list from standard input.",
@@ -119,15 +139,28 @@ PresetName: TypeAlias = Annotated[
 Threads: TypeAlias = Annotated[
     int,
     typer.Option(
-        "--threads", metavar="N", min=0, help="Threads per model, and as many to decode pictures; 0: one per core."
+        "--threads",
+        metavar="N",
+        min=0,
+        max=MOST_THREADS,
+        help="Threads per model, and as many to decode pictures; 0: one per core.",
     ),
 ]
 TextThreads: TypeAlias = Annotated[
     int,
-    typer.Option("--threads", metavar="N", min=0, help="Threads that encode and compare texts; 0: one per core."),
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=0,
+        max=MOST_THREADS,
+        help="Threads that encode and compare texts; 0: one per core.",
+    ),
 ]
 BatchSize: TypeAlias = Annotated[
-    int, typer.Option("--batch-size", metavar="N", min=1, help="Pictures to collect before the models see them.")
+    int,
+    typer.Option(
+        "--batch-size", metavar="N", min=1, max=MOST_PICTURES, help="Pictures to collect before the models see them."
+    ),
 ]
 Offline: TypeAlias = Annotated[bool, typer.Option("--offline", callback=_go_offline, help="Never download anything.")]
 AllowMissing: TypeAlias = Annotated[
@@ -174,8 +207,27 @@ Resume: TypeAlias = Annotated[
         help="Continue where an earlier run with the same output stopped; answers are kept in a journal beside it.",
     ),
 ]
+Overwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there. Default: they are left alone, with an error.")
+]
+Excel: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--excel",
+        help="Write csv for spreadsheets: marked as UTF-8, and with an apostrophe before what would be a formula.",
+    ),
+]
+ENDINGS = ".txt, .json, .jsonl, .csv, .parquet or .html"
+"""What the ending of an output's file can be, for help texts; formats of other packages add theirs."""
+
 OutputFile: TypeAlias = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of standard output.")
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help=f"Write to FILE instead of standard output, as its ending says: {ENDINGS}.",
+    ),
 ]
 OutputFormat: TypeAlias = Annotated[
     str | None,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unprompt.cli.options import AnswerFormat, Resume, unless_dash
+from unprompt.cli.options import ENDINGS, AnswerFormat, Excel, Overwrite, Resume, unless_dash
 from unprompt.cli.terminal import quiet_pipe, say
 from unprompt.errors import DataError, PictureError
 from unprompt.locations.address import is_remote
@@ -52,8 +52,8 @@ class OutputOptions:
             "-o",
             metavar="FILE|DIR",
             callback=unless_dash,
-            help="Write to FILE instead of standard output; with --sidecar, the folder for the sidecars. Either may be "
-            "in a store: s3://BUCKET/FILE.",
+            help=f"Write to FILE instead of standard output, as its ending says: {ENDINGS}; with --sidecar, the folder "
+            "for the sidecars. Either may be in a store: s3://BUCKET/FILE.",
         ),
     ] = None
     sidecar: Annotated[
@@ -90,19 +90,26 @@ class OutputOptions:
             "--failures", metavar="FILE.jsonl", help="Also write failures to FILE.jsonl; @FILE.jsonl tries them again."
         ),
     ] = None
+    overwrite: Overwrite = False
     resume: Resume = False
+    excel: Excel = False
     vectors: str | None = None
     embedding: bool = False
     words: bool = True
     wanted: TextFilter | None = None
     positions: Sequence[int] | None = None
 
-    def check(self, paths: Sequence[str]) -> None:
-        """Raises DataError if two options cannot go together, or if a list that is read would be overwritten."""
+    def check(self, paths: Sequence[str], *, in_parts: bool) -> None:
+        """Raises DataError if two options cannot go together, or if something would be overwritten unasked.
+
+        `in_parts` says that -o is the folder of a run in parts.
+        """
         if self.sidecar and self.output and os.path.exists(self.output) and not os.path.isdir(self.output):
             raise DataError(
                 f"expected a folder for the sidecars, found the file {self.output}; with --sidecar, -o names a folder"
             )
+        if self.overwrite and self.resume:
+            raise DataError("expected one of --overwrite, which starts over, and --resume, which continues; omit one")
         if self.existing != "skip" and not self.sidecar:
             raise DataError("--existing says what becomes of sidecars; add --sidecar")
         if self.sidecar_suffix != ".txt" and not self.sidecar:
@@ -122,16 +129,22 @@ class OutputOptions:
             )
         if self.resume and not self.can_resume:
             raise DataError("--resume needs a place for its journal: -o FILE, --vectors FILE, or --sidecar with -o DIR")
-        if self.output and is_remote(self.output) and not self.sidecar and not self._format_resumes:
+        if self.output and is_remote(self.output) and not (self.sidecar or in_parts) and not self._format_resumes:
             raise DataError(
                 f"expected a format that can be continued after a kill for a file in a store, found "
                 f"{self.record_format}; write it to this machine and copy it, or choose jsonl, csv or parquet"
             )
+        if self.excel and (in_parts or self.record_format != "csv"):
+            raise DataError("--excel is for csv; omit it, or write csv: -o FILE.csv or --format csv")
         order = self.vectors and os.path.splitext(self.vectors)[0] + ".sources.jsonl"
         written = {os.path.realpath(path) for path in (self.output, self.failures, order) if path}
         for path in paths:
             if path.startswith("@") and os.path.realpath(path[1:]) in written:
                 raise DataError(f"expected another file to write than the list that is read, found {path} for both")
+        from unprompt.output.documents import check_new
+
+        for written_to in (None if self.sidecar or in_parts else self.output, self.vectors, self.failures):
+            check_new(written_to, overwrite=self.overwrite, resume=self.resume)
 
     @property
     def journal(self) -> str | None:
@@ -169,10 +182,16 @@ class OutputOptions:
         """Whether a next run can continue: by a journal, or because sidecars that exist are skipped."""
         return self.journal is not None or (self.sidecar and self.existing == "skip")
 
-    def remark_on_vectors(self, *, no_text: bool) -> None:
-        """Says that vectors were asked for and go nowhere."""
-        as_text = not self.sidecar and self.record_format == "text"
-        if as_text and self.vectors is None and (no_text or self.embedding):
+    def check_vectors(self, *, quiet: bool) -> None:
+        """Raises DataError if vectors alone were asked for and go nowhere; says so if they were asked for besides."""
+        if self.sidecar or self.record_format != "text" or self.vectors is not None:
+            return
+        if not self.words:
+            raise DataError(
+                "expected a place for the vectors, found --no-text and only text to write; add --vectors FILE.npy, "
+                "-o FILE.jsonl or --format jsonl"
+            )
+        if self.embedding and not quiet:
             say("vectors are not written as text; add --format jsonl")
 
 
@@ -342,6 +361,7 @@ def opened(options: OutputOptions, phrasing: Phrasing | None, alone: str | None)
                     resume=options.resume,
                     text=phrasing is not None,
                     embedding=options.embedding,
+                    excel=options.excel,
                 )
             )
             if options.positions is not None:

@@ -96,9 +96,11 @@ def predict(
         from unprompt.output.filtering import TextFilter
 
         outputs = dataclasses.replace(outputs, wanted=TextFilter(must_contain or (), drop_if or ()))
-    outputs.check(options.pictures.paths)
+    outputs.check(options.pictures.paths, in_parts=options.in_parts)
     options.sharding.check(outputs, options.pictures.paths)
     options.clustering.check(outputs, options.pictures.paths, in_shards=options.sharding.asked)
+    if not options.in_parts:  # which are jsonl
+        outputs.check_vectors(quiet=options.quiet)
     return_memory(SMALL_BLOCK_BYTES)
     unprompter = load(
         preset,
@@ -107,13 +109,8 @@ def predict(
         allow_missing=allow_missing,
         style=style,
     )
-    if not options.quiet:
-        if not (options.sharding.asked or options.clustering.asked):  # whose parts are jsonl
-            outputs.remark_on_vectors(no_text=no_text)
-        if style is not None and unprompter.preset.wording is None:
-            say(
-                f"--style changes nothing: the preset {unprompter.preset.name} has no decoder, a member writes the text"
-            )
+    if not options.quiet and style is not None and unprompter.preset.wording is None:
+        say(f"--style changes nothing: the preset {unprompter.preset.name} has no decoder, a member writes the text")
     asked = dataclasses.replace(options, outputs=outputs)
     reading = {"ignore_metadata": ignore_metadata, "read_beside": not no_beside}
     raise typer.Exit(answer(asked, unprompter, phrasing, text=not no_text, top=top, **reading))

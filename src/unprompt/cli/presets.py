@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.cli.options import AllowMissing, BatchSize, JsonFile, Offline, Quiet, Threads
+from unprompt.cli.options import AllowMissing, BatchSize, JsonFile, Offline, Overwrite, Quiet, Threads
 from unprompt.cli.terminal import add_row, fits, new_table, print_lines, quiet_pipe, say, show
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _said_by(preset: Preset) -> list[str]:
 
 
 @app.command("list")
-def list_presets() -> None:
+def list_presets(quiet: Quiet = False) -> None:
     """List the presets of the package."""
     from unprompt.presets import load_preset, preset_names
 
@@ -45,6 +45,7 @@ def list_presets() -> None:
 def show_preset(
     preset: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A preset's name, or a .toml file.")],
     toml: Annotated[bool, typer.Option("--toml", help="Print the preset's TOML, a start for your own.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show a preset's members, and each file that they need: its size, its licence, and whether it is here.
 
@@ -64,8 +65,11 @@ def show_preset(
     if fits(table):
         show(table)
     print_lines(*([] if fits(table) else needs_lines(parts)), summary(needs), *_said_by(checked))
-    for line in [*ways(needs), *(part.fault for part in parts if part.fault)]:
+    for line in [] if quiet else ways(needs):
         say(line)
+    for part in parts:
+        if part.fault:
+            say(part.fault)
 
 
 @app.command("calibrate")
@@ -85,9 +89,10 @@ def calibrate_preset(
             "--output",
             "-o",
             metavar="OUT.toml",
-            help="The preset to write; the same FILE to calibrate it in its place.",
+            help="The preset to write; the same FILE and --overwrite calibrate it in its place.",
         ),
     ],
+    overwrite: Overwrite = False,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Use only the first N records.")
     ] = None,
@@ -109,12 +114,13 @@ def calibrate_preset(
     from unprompt.errors import DataError
     from unprompt.evaluation.calibration import Signs, calibrated_text, calibration_record
     from unprompt.evaluation.scoring import Scored
-    from unprompt.output.documents import check_apart, check_writable, write_document
+    from unprompt.output.documents import check_apart, check_new, check_writable, write_document
     from unprompt.output.jsonl import to_json
     from unprompt.presets import SUFFIX
 
     if not output.endswith(SUFFIX):
         raise DataError(f"expected -o FILE{SUFFIX}, found {output}; rename it")
+    check_new(output, overwrite=overwrite)
     documents = [output, *([] if json is None else [json])]
     check_apart(documents, [dataset])
     for path in documents:
@@ -162,6 +168,7 @@ def fit_preset(
         str,
         typer.Option("--output", "-o", metavar="OUT.toml", help="The preset to write; default: NAME-fitted.toml."),
     ] = "",
+    overwrite: Overwrite = False,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Use only the first N records.")
     ] = None,
@@ -179,8 +186,11 @@ def fit_preset(
     """
     from unprompt.cli.evaluate import Outputs, evaluate_preset
     from unprompt.cli.scoring import Scoring
+    from unprompt.output.documents import check_new
     from unprompt.presets import SUFFIX, preset_path
 
+    fitted = output or f"{preset_path(preset).stem}-fitted{SUFFIX}"
+    check_new(fitted, overwrite=overwrite)
     scoring = Scoring(
         dataset=dataset,
         limit=limit,
@@ -191,6 +201,6 @@ def fit_preset(
         offline=offline,
         quiet=quiet,
     )
-    fitted = output or f"{preset_path(preset).stem}-fitted{SUFFIX}"
     evaluate_preset(scoring, preset, Outputs(json, None, None, fitted))
-    say(f"wrote {fitted}: unprompt PICTURE --preset {fitted}")
+    if not quiet:
+        say(f"wrote {fitted}: unprompt PICTURE --preset {fitted}")

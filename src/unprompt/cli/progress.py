@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from unprompt.output.records import Record
     from unprompt.prediction import Failure, Prediction, WrittenPrompt
 
-FIRST_LINE_S = 10.0
+SIGN_S = 1.5
+"""After which work shows that it goes on, whether anything is done by then or not."""
+
+SECOND_LINE_S = 10.0
 NEXT_LINES_S = 30.0
 
 FEW = 8
@@ -160,6 +163,28 @@ class Steps:
             yield advance
 
 
+@contextlib.contextmanager
+def announced(work: str, *, quiet: bool) -> Iterator[None]:
+    """Says what is done, in a line, if it takes longer than one waits without a sign."""
+    if quiet:
+        yield
+    else:
+        with _after_a_while(lambda: say(f"{work} ...")):
+            yield
+
+
+@contextlib.contextmanager
+def _after_a_while(show: Callable[[], None]) -> Iterator[None]:
+    """Calls `show` from another thread in `SIGN_S` seconds, unless the block has ended."""
+    timer = threading.Timer(SIGN_S, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def are_many(paths: Sequence[str]) -> bool:
     """Whether these can stand for more pictures than one waits for without asking how far it is."""
     from unprompt.images.sources import may_be_many
@@ -224,7 +249,8 @@ def _bar_or_lines(line: Callable[[], str], count: Callable[[], _Count]) -> Itera
         with _bar(line, count) as move:
             yield _when_due(move, 0.0, _BAR_S)
     else:
-        yield _when_due(lambda: say(line()), FIRST_LINE_S, NEXT_LINES_S)
+        with _after_a_while(lambda: say(line())):
+            yield _when_due(lambda: say(line()), SECOND_LINE_S, NEXT_LINES_S)
 
 
 def _when_due(show: Callable[[], None], first_s: float, next_s: float) -> Callable[[], None]:

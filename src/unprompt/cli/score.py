@@ -6,17 +6,22 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.options import Offline, OutputFormat, PresetName, Threads
+from unprompt.cli.options import Offline, OutputFormat, PresetName, Quiet, Threads, that_exists
+from unprompt.cli.progress import announced
 from unprompt.cli.terminal import say, writing
 
 
 def score(
-    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="The picture; - reads it from standard input.")],
+    picture: Annotated[
+        str,
+        typer.Argument(metavar="PICTURE", callback=that_exists, help="The picture; - reads it from standard input."),
+    ],
     prompts: Annotated[list[str], typer.Argument(metavar="PROMPT", help="Prompts to compare with it.")],
     preset: PresetName = "embedded",
     format: OutputFormat = None,
     threads: Threads = 0,
     offline: Offline = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say how near each prompt comes to a picture.
 
@@ -27,8 +32,9 @@ def score(
     from unprompt.output.text import score_lines
     from unprompt.unprompter import load
 
-    model = load(preset, threads=threads, offline=offline)
-    scores = model.score(picture, prompts)
+    with announced("loading the models and comparing", quiet=quiet):
+        model = load(preset, threads=threads, offline=offline)
+        scores = model.score(picture, prompts)
     for place, prompt in enumerate(prompts, 1):
         if not model.encoder.reads_all(prompt):
             say(f"prompt {place} is longer than the encoder of sentences reads: the score is its beginning's")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.options import option_groups
+from unprompt.cli.options import MOST_PICTURES, MOST_THREADS, option_groups
 from unprompt.cli.terminal import return_memory, say
 from unprompt.errors import EXIT_USAGE, check_extra
 
@@ -106,13 +106,19 @@ class ServiceOptions:
             envvar="UNPROMPT_BATCH_SIZE",
             metavar="N",
             min=1,
+            max=MOST_PICTURES,
             help="Pictures that are answered together.",
         ),
     ] = 8
     threads: Annotated[
         int,
         typer.Option(
-            "--threads", envvar="UNPROMPT_THREADS", metavar="N", min=0, help="Threads per model; 0: one per core."
+            "--threads",
+            envvar="UNPROMPT_THREADS",
+            metavar="N",
+            min=0,
+            max=MOST_THREADS,
+            help="Threads per model; 0: one per core.",
         ),
     ] = 0
     workers: Annotated[
@@ -122,6 +128,7 @@ class ServiceOptions:
             envvar="UNPROMPT_WORKERS",
             metavar="N",
             min=1,
+            max=MOST_THREADS,
             help="Processes, each with its models and queue.",
         ),
     ] = 1
@@ -204,6 +211,9 @@ class ServiceOptions:
         typer.Option(
             "--allow-missing", envvar="UNPROMPT_ALLOW_MISSING", help="Answer without members that are missing."
         ),
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", envvar="UNPROMPT_QUIET", help="Log no requests; faults are still logged.")
     ] = False
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unprompt.cli.clip_options import Weights
-from unprompt.cli.options import OutputFile, OutputFormat, PictureOptions, Threads, option_groups
+from unprompt.cli.options import OutputFile, OutputFormat, Overwrite, PictureOptions, Quiet, Threads, option_groups
+from unprompt.cli.progress import Steps, announced
 from unprompt.cli.terminal import return_memory, say_failure, writing
 from unprompt.errors import EXIT_SOME_FAILED
 from unprompt.models.store.weights import HUB
@@ -49,8 +50,10 @@ def similar(
     ] = False,
     format: OutputFormat = None,
     output: OutputFile = None,
+    overwrite: Overwrite = False,
     threads: Threads = 0,
     pictures: PictureOptions,
+    quiet: Quiet = False,
 ) -> None:
     """Find the prompts of a bank that are most like a picture.
 
@@ -62,20 +65,29 @@ def similar(
     from unprompt.bank.index import Index
     from unprompt.bank.layout import PACKAGED
     from unprompt.images.sources import may_be_many
+    from unprompt.output.documents import check_new
+    from unprompt.output.formats import format_of
     from unprompt.output.records import failure_record, scores_record
     from unprompt.prediction import Failure
     from unprompt.towers.opening import open_towers
 
+    format = format_of(format, output)
+    check_new(output, overwrite=overwrite)
     return_memory()
-    opened = Bank.open(bank or PACKAGED)
-    searched = Index.open(opened) if approximate else opened
-    towers = open_towers(opened.config.makers.model, weights=weights, threads=threads)
-    opened.check_model(towers)
-    decoded = pictures.decoded(towers.shorter_side)
+    with announced("opening the bank and its model", quiet=quiet):
+        opened = Bank.open(bank or PACKAGED)
+        searched = Index.open(opened) if approximate else opened
+        towers = open_towers(opened.config.makers.model, weights=weights, threads=threads)
+        opened.check_model(towers)
+    decoded = pictures.decoded(towers.shorter_side, quiet=quiet)
     several = len(pictures.paths) > 1 or may_be_many(pictures.paths[0])
     failed = False
-    with writing(format, output, functools.partial(_lines, named=several)) as writer:
+    with (
+        writing(format, output, functools.partial(_lines, named=several)) as writer,
+        Steps(quiet=quiet)("searching", None, "pictures") as advance,
+    ):
         for source, found in _found(decoded, opened, searched, towers, top):
+            advance(1)
             if isinstance(found, Failure):
                 failed = True
                 say_failure(found)

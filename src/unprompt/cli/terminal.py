@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Collection, Iterator
@@ -85,7 +86,7 @@ def new_table(*headings: str, right: Collection[str] = (), title: str = "", head
 
     table = Table(title=cell(title) or None, title_justify="left", show_header=header)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left")
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return table
 
 
@@ -102,7 +103,7 @@ def cell(value: object) -> str:
 
 
 def show(table: Table) -> None:
-    """A table to standard output; as wide as it needs to be if that is no terminal."""
+    """A table to standard output, in lines that fit it: see `_table_columns`."""
     from rich.console import Console
 
     class Screen(Console):
@@ -110,7 +111,7 @@ def show(table: Table) -> None:
             raise  # what rich is handling; it would exit with 1
 
     with quiet_pipe():
-        Screen(width=None if sys.stdout.isatty() else _UNBOUNDED).print(table)
+        Screen(width=_table_columns()).print(table)
         sys.stdout.flush()
 
 
@@ -120,11 +121,21 @@ def fits(table: Table) -> bool:
 
     console = Console()
     needed = console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
-    return needed <= (console.width if sys.stdout.isatty() else _UNBOUNDED)
+    return needed <= (_table_columns() or console.width)
+
+
+def _table_columns() -> int | None:
+    """The width of tables: None, the terminal's; elsewhere what COLUMNS says, or what fits mails and issues."""
+    from unprompt.output.pages import COLUMNS
+
+    if sys.stdout.isatty():
+        return None
+    wanted = os.environ.get("COLUMNS", "")
+    return int(wanted) if re.fullmatch("[1-9][0-9]{1,4}", wanted) else COLUMNS
 
 
 @contextlib.contextmanager
-def writing(format: str | None, output: str | None, line: Line) -> Iterator[Writer]:
+def writing(format: str | None, output: str | None, line: Line, *, excel: bool = False) -> Iterator[Writer]:
     """A writer to the file `output` or to standard output. What was written is kept, whatever happens inside.
 
     Raises DataError if the file cannot be written.
@@ -133,7 +144,7 @@ def writing(format: str | None, output: str | None, line: Line) -> Iterator[Writ
     from unprompt.output.placing import placed_file
 
     name = format_of(format, output)
-    with quiet_pipe(), placed_file(output) as path, open_writer(name, path, line) as writer:
+    with quiet_pipe(), placed_file(output) as path, open_writer(name, path, line, excel=excel) as writer:
         yield writer
 
 

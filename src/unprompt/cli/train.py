@@ -12,10 +12,11 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.options import on_this_machine
-from unprompt.cli.progress import Steps
+from unprompt.cli.options import MOST_THREADS, Offline, Quiet, on_this_machine
+from unprompt.cli.progress import Steps, announced
 from unprompt.cli.terminal import report, say
 from unprompt.errors import EXIT_INTERRUPTED, needing
+from unprompt.progress import no_report
 
 
 def train(
@@ -36,8 +37,16 @@ def train(
     ] = None,
     processes: Annotated[
         int,
-        typer.Option("--processes", metavar="N", min=0, help="Processes that train together; 0: one per GPU."),
+        typer.Option(
+            "--processes",
+            metavar="N",
+            min=0,
+            max=MOST_THREADS,
+            help="Processes that train together; 0: one per GPU.",
+        ),
     ] = 0,
+    offline: Offline = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model by a recipe.
 
@@ -46,11 +55,13 @@ def train(
     export` then makes a model of the run that needs no torch.
     """
     folder = output or Path("runs") / recipe.stem
-    run = training()
+    with announced("loading torch", quiet=quiet):
+        run = training()
     if "WORLD_SIZE" not in os.environ and (count := processes or run.gpu_count()) > 1:
         _together(count, folder)
         return
-    best = run.train_recipe(recipe, overrides or [], folder, report, Steps(quiet=False))
+    say_line = no_report if quiet else report
+    best = run.train_recipe(recipe, overrides or [], folder, say_line, Steps(quiet=quiet))
     if os.environ.get("RANK", "0") == "0":
         for metric, value in best.items():
             print(f"{metric}\t{value:.4f}")

@@ -38,6 +38,7 @@ def list_terms(
         typer.Argument(metavar="LIST", help="Print the terms of this list, one per line. Default: show all lists."),
     ] = None,
     vocabulary: VocabularyOptions,
+    quiet: Quiet = False,
 ) -> None:
     """List the lists of a vocabulary, or the terms of one of them.
 
@@ -53,6 +54,7 @@ def list_terms(
 @app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE", help="Lists, or folders of .txt files.")],
+    quiet: Quiet = False,
 ) -> None:
     """Read lists as they would be used, and say what is dropped and why.
 

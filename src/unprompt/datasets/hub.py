@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,7 @@ def _load(source: str, name: str, config: str | None, split: str | None) -> Any:
     import datasets
 
     try:
-        with _quiet_unless_seen():
+        with _quiet_unless_seen(), _from_the_cache_if_dead():
             try:
                 return datasets.load_dataset(name, config, split=split)
             except RuntimeError as error:
@@ -148,6 +149,17 @@ def _advice(error: Exception) -> str:
     if _SCRIPT in str(error):
         return "save what that script produces as parquet first: no code of a data set is run here"
     return f"check the name: {_FORM}"
+
+
+def _from_the_cache_if_dead() -> AbstractContextManager[None]:
+    """Has the library look into its cache alone if the hub does not answer: it would ask for minutes."""
+    import datasets
+
+    from unprompt.locations.hub_reach import hub_fault
+    from unprompt.models.store.hub_cache import cache_alone, is_offline
+
+    is_dead = not is_offline() and hub_fault()
+    return cache_alone(datasets.config) if is_dead else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

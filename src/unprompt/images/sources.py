@@ -6,6 +6,7 @@ names.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
@@ -13,6 +14,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from unprompt.display import printable
+from unprompt.errors import DataError, nearest
 from unprompt.images.files import Bytes, LocalFile, Unavailable, handed_over
 from unprompt.images.formats import ARCHIVE_SUFFIXES
 from unprompt.images.formats import PICTURE_SUFFIXES as PICTURE_SUFFIXES
@@ -47,6 +50,12 @@ _IN_ARCHIVES = tuple(sorted(PICTURE_SUFFIXES))
 _ADDRESS = re.compile("https?://", re.IGNORECASE)
 _WEB_PATH = re.compile("[?#]")
 _WILDCARD = re.compile(r"[*?\[]")
+
+_NAMED = 5
+"""Missing files that an error names."""
+
+_LOOKED_AT = 2000
+"""Entries of a folder among which a misspelt name is looked for."""
 
 
 def image_refs(
@@ -122,6 +131,33 @@ def check_stores(inputs: Iterable[Input]) -> None:
 
         for address in addresses:
             check(address)
+
+
+def check_there(inputs: Iterable[str]) -> None:
+    """Check that the files and folders among the inputs exist, before anything is computed.
+
+    Raises DataError that names those that do not, and what the first one may have been meant to be. A link that leads
+    nowhere does exist.
+    """
+    missing = [name for name in inputs if _kind(name, in_list=False) == "file" and not os.path.lexists(name)]
+    if not missing:
+        return
+    names = ", ".join(map(printable, missing[:_NAMED])) + (", ..." if len(missing) > _NAMED else "")
+    guess = _meant(missing[0])
+    advice = f"did you mean {printable(guess)}?" if guess else "check the path"
+    raise DataError(f"expected a file or a folder, found none by the name {names}; {advice}")
+
+
+def _meant(path: str) -> str | None:
+    """The path of a file or folder beside it with nearly the same name."""
+    folder, name = os.path.split(path.rstrip(os.sep))
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _LOOKED_AT) if not entry.name.startswith(".")]
+    except OSError:
+        return None
+    guess = nearest(name, names)
+    return guess and os.path.join(folder, guess)
 
 
 def may_be_many(name: str) -> bool:

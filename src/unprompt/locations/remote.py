@@ -15,6 +15,7 @@ from unprompt.display import printable
 from unprompt.errors import LocationError
 from unprompt.locations.address import masked, parted, scheme_of, shown
 from unprompt.locations.folder import Entry
+from unprompt.locations.hub_reach import hub_fault
 from unprompt.locations.stores import STORES, Config, Store, check_online, store_of
 from unprompt.locations.troubles import exists_already, is_passing, is_past_end, trouble
 
@@ -179,6 +180,8 @@ class RemoteFolder:
 
     def _client(self) -> Any:
         check_online(self.store, _config(self.store.protocol), self.shown)
+        if self.store.protocol == "hf" and (fault := hub_fault()):
+            raise LocationError("unreachable", f"expected {self.shown} to answer, found {fault}; check the network")
         return _client(self.store.protocol, os.getpid())
 
     def _path(self, name: str) -> str:

@@ -10,6 +10,7 @@ from itertools import combinations
 from unprompt.display import printable
 from unprompt.durable import replace_file, write_errors
 from unprompt.errors import DataError
+from unprompt.locations.address import is_remote
 from unprompt.output.files import check_no_picture
 
 
@@ -23,6 +24,21 @@ def check_writable(path: str) -> None:
             return
         with tempfile.TemporaryFile(dir=os.path.dirname(path) or os.curdir):
             pass
+
+
+def check_new(path: str | None, *, overwrite: bool, resume: bool | None = None) -> None:
+    """Raise DataError if an output is there already and nobody said what becomes of it.
+
+    `resume` says whether the run continues it; None where that is not offered. Empty files, pipes and devices hold
+    nothing that could be lost. Raises LocationError if a store cannot be asked.
+    """
+    if path is None:
+        return
+    check_no_picture(path)
+    if overwrite or resume or not _holds_something(path):
+        return
+    ways = "--overwrite to replace it" if resume is None else "--overwrite to replace it or --resume to continue it"
+    raise DataError(f"expected a new file to write, found that {printable(path)} is there; add {ways}, or name another")
 
 
 def check_apart(outputs: Iterable[str], inputs: Iterable[str]) -> None:
@@ -44,6 +60,14 @@ def write_document(path: str, text: str) -> None:
         return
     with write_errors(path), open(path, "wb") as file:
         file.write(data)
+
+
+def _holds_something(path: str) -> bool:
+    if is_remote(path):
+        from unprompt.output.placing import is_there
+
+        return is_there(path)
+    return os.path.isfile(path) and os.path.getsize(path) > 0
 
 
 def _is_special(path: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from unprompt.display import printable
 from unprompt.durable import write_errors
 from unprompt.errors import DataError, PluginError, UnknownNameError, UnpromptError
 from unprompt.plugins import Plugin, find_plugins
@@ -25,6 +26,8 @@ GROUP = "unprompt.outputs"
 """The entry point group for formats of other packages. Their names are endings too; none replaces a built-in one."""
 
 _OTHER_ENDINGS_OF_TEXT = ("", "txt")
+
+_SPREADSHEETS = ("xls", "xlsx", "xlsm", "ods", "tsv")
 
 Line: TypeAlias = "Callable[[Record], str | None]"
 """Returns what "text" shows of a record, or None to omit it."""
@@ -69,12 +72,14 @@ class PictureWriter(Writer, Protocol):
 class WriterOptions:
     """The options of a writer.
 
-    `line` returns what "text" shows of a record; `text` and `embedding` say whether records have these keys.
+    `line` returns what "text" shows of a record; `text` and `embedding` say whether records have these keys. `excel`
+    asks for a table that spreadsheets open as it is meant.
     """
 
     line: Line
     text: bool = False
     embedding: bool = False
+    excel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +105,22 @@ class Format:
 
 
 def format_of(name: str | None, output: str | None) -> str:
-    """The name of the format: `name` or, by default, the ending of the file if that is one, else "text"."""
+    """The name of the format: `name` or, by default, what the ending of the file says; "text" if it has none.
+
+    Raises DataError for an ending that nobody knows: text under the name of a spreadsheet would help nobody.
+    """
     if name is not None:
         return name
     ending = os.path.splitext(output or "")[1].lower().removeprefix(".")
-    if ending in FORMATS or (ending not in _OTHER_ENDINGS_OF_TEXT and ending in find_plugins(GROUP)):
+    if ending in FORMATS:
         return ending
-    return "text"
+    if ending in _OTHER_ENDINGS_OF_TEXT:
+        return "text"
+    if ending in (plugins := find_plugins(GROUP)):
+        return ending
+    known = ", ".join(f".{each}" for each in (*_OTHER_ENDINGS_OF_TEXT[1:], *FORMATS[1:], *sorted(plugins)))
+    advice = "write .csv with --excel" if ending in _SPREADSHEETS else "rename it, or say --format"
+    raise DataError(f"expected a file that ends in one of {known}; found {printable(str(output))}; {advice}")
 
 
 def find_format(name: str) -> Format:
@@ -122,7 +136,14 @@ def find_format(name: str) -> Format:
 
 @contextlib.contextmanager
 def open_writer(
-    name: str, output: str | None, line: Line, *, resume: bool = False, text: bool = False, embedding: bool = False
+    name: str,
+    output: str | None,
+    line: Line,
+    *,
+    resume: bool = False,
+    text: bool = False,
+    embedding: bool = False,
+    excel: bool = False,
 ) -> Iterator[Writer]:
     """Open a writer to the file `output`, or to standard output if None; it is closed when the block ends or raises.
 
@@ -131,7 +152,9 @@ def open_writer(
 
     Raises OutputBusyError, DataError if the file cannot be written, MissingExtraError, PluginError.
     """
-    format, options = find_format(name), WriterOptions(line, text, embedding)
+    if excel and name != "csv":
+        raise DataError(f"--excel is for csv, found {name}; omit it, or write csv: -o FILE.csv or --format csv")
+    format, options = find_format(name), WriterOptions(line, text, embedding, excel)
     if format.file is not None:
         if output is None:
             raise DataError(f"expected a file for {name}, found a stream; name one: -o FILE.{name}")

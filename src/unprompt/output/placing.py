@@ -57,6 +57,13 @@ def check_object(address: str) -> None:
     folder_at(parted(address)[0])
 
 
+def is_there(address: str) -> bool:
+    """Whether a store holds an object at an address. Raises as `check_object` does, and if it cannot be asked."""
+    check_object(address)
+    folder, name = parted(address)
+    return folder_at(folder).entry(name) is not None
+
+
 def _put(path: str, address: str) -> None:
     stem, suffix = os.path.splitext(path)
     beside = _BESIDE.get(suffix)

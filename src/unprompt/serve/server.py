@@ -169,7 +169,7 @@ def serve(settings: Settings) -> None:
 
     Raises DataError if the port cannot be had, and what keeps the models from loading.
     """
-    prepare_log()
+    prepare_log(quiet=settings.quiet)
     if settings.workers > 1:
         with _listening(settings):
             pass  # the port is free, or this says so better than uvicorn
@@ -194,8 +194,8 @@ def worker_app() -> Any:
     from unprompt.serve.app import App
     from unprompt.serve.service import Service
 
-    prepare_log()
     settings = Settings.from_json(os.environ[SETTINGS])
+    prepare_log(quiet=settings.quiet)
 
     def failed(_error: Exception) -> None:
         os.kill(os.getppid(), signal.SIGTERM)  # the other workers would fail alike
@@ -242,11 +242,11 @@ def _quiet_end() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def prepare_log() -> None:
-    """Log to standard error: a line for each request, and uvicorn's warnings."""
+def prepare_log(*, quiet: bool = False) -> None:
+    """Log to standard error: a line for each request unless `quiet`, and warnings, of uvicorn too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
-    for name, level in (("unprompt", logging.INFO), ("uvicorn", logging.WARNING)):
+    for name, level in (("unprompt", logging.WARNING if quiet else logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(level)

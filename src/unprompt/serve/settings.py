@@ -48,6 +48,7 @@ class Settings:
     log_prompts: bool = False
     offline: bool = False
     allow_missing: bool = False
+    quiet: bool = False
 
     @property
     def most_pictures(self) -> int:

@@ -14,6 +14,8 @@ from unprompt.datasets.generation.settings import SCHEDULER
 from unprompt.display import first_line, printable
 from unprompt.errors import DataError, ModelError
 from unprompt.models.networks.torchvision_cure import cure_torchvision
+from unprompt.models.store.hub_cache import cache_alone
+from unprompt.models.store.hub_download import check_reachable
 from unprompt.progress import Report
 
 Pipeline: TypeAlias = Any
@@ -83,7 +85,8 @@ def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
     from huggingface_hub import constants
 
     try:
-        return Path(StableDiffusionPipeline.download(model, use_safetensors=True, local_files_only=True))
+        with cache_alone():
+            return Path(StableDiffusionPipeline.download(model, use_safetensors=True, local_files_only=True))
     except (OSError, ValueError) as error:
         if offline or constants.HF_HUB_OFFLINE:
             raise ModelError(
@@ -91,6 +94,7 @@ def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
                 "once without --offline and HF_HUB_OFFLINE, or copy the model's folder from another machine and give "
                 "it as --model FOLDER"
             ) from error
+    check_reachable(printable(model))
     report(f"fetching the weights of {printable(model)} into {constants.HF_HUB_CACHE}, several GB")
     try:
         return Path(StableDiffusionPipeline.download(model, use_safetensors=True))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 _TRUE = ("1", "ON", "YES", "TRUE")
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -35,6 +37,19 @@ def promised_sha256(path: Path) -> str:
 def go_offline() -> None:
     """Forbid every download in this process and its children."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@contextlib.contextmanager
+def cache_alone(*modules: ModuleType) -> Iterator[None]:
+    """Has the hub's library, and others that keep its switch in a module, look into the cache alone."""
+    from huggingface_hub import constants
+
+    with contextlib.ExitStack() as restored:
+        for module in (constants, *modules):
+            switch = vars(module)
+            restored.callback(switch.__setitem__, "HF_HUB_OFFLINE", switch["HF_HUB_OFFLINE"])
+            switch["HF_HUB_OFFLINE"] = True
+        yield
 
 
 def is_offline() -> bool:

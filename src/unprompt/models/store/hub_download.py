@@ -23,6 +23,7 @@ import httpx
 from unprompt.display import first_line
 from unprompt.durable import put_in_place
 from unprompt.errors import ModelError, OutOfReachError
+from unprompt.locations.hub_reach import hub_fault
 from unprompt.models.store.folder import file_digest, file_sha256
 from unprompt.models.store.hub_cache import cache_place, cached_file, is_offline
 from unprompt.models.store.published_models import PublishedModel
@@ -38,7 +39,7 @@ _PAUSE_S = 1.0
 _ASK_S = 5.0
 """Timeout of a metadata request, which the hub answers at once or not at all; users wait this long without network."""
 
-_TIMEOUT_S = 30.0
+_TIMEOUTS = httpx.Timeout(30.0, connect=_ASK_S)
 
 _SHA256, _GIT_SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 _LOCK_S = 1.0
@@ -46,6 +47,12 @@ _MB = 10**6
 
 _LARGE_MB = 10
 _log = logging.getLogger(__name__)
+
+
+def check_reachable(what: str) -> None:
+    """Raise OutOfReachError within seconds if the hub does not answer; `what` is wanted from it."""
+    if fault := hub_fault():
+        raise OutOfReachError(what, fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,7 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
         raise ModelError(f"{names[0]} of {repository}: the network is off (HF_HUB_OFFLINE or --offline); allow it once")
     from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
+    check_reachable(f"{' or '.join(names)} of {repository}")
     faults = []
     for name in names:
         try:
@@ -139,7 +147,7 @@ def download(repository: str, names: Sequence[str], step: Step) -> Path:
             faults.append(first_line(error))
             break  # the next name may hold other weights
         except Exception as error:  # errors of the hub's HTTP client have no other common class
-            raise OutOfReachError(f"{' or '.join(names)} of {repository}", error) from error
+            raise OutOfReachError(f"{' or '.join(names)} of {repository}", first_line(error)) from error
         blobs = cache_place(repository) / "blobs"
         try:
             _bring(promise, blobs, f"{name} of {repository}", step)
@@ -156,12 +164,13 @@ def _matching_files(repository: str, patterns: Sequence[str]) -> list[str]:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
+    check_reachable(f"the list of files of {repository}")
     try:
         names = [file.rfilename for file in HfApi().model_info(repository, timeout=_ASK_S).siblings or ()]
     except (HfHubHTTPError, ValueError) as error:
         raise ModelError(f"the hub does not list {repository}: {first_line(error)}; try again") from error
     except Exception as error:  # for the same reason as in `download`
-        raise OutOfReachError(f"the list of files of {repository}", error) from error
+        raise OutOfReachError(f"the list of files of {repository}", first_line(error)) from error
     return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
 
 
@@ -253,7 +262,7 @@ def _go_on(promise: _Promise, begun: Path, reach: Callable[[int], None]) -> None
         headers["Range"] = f"bytes={here}-"
     if token := get_token():
         headers["Authorization"] = f"Bearer {token}"  # httpx drops it on a redirect to another host
-    with httpx.stream("GET", promise.url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S) as answer:
+    with httpx.stream("GET", promise.url, headers=headers, follow_redirects=True, timeout=_TIMEOUTS) as answer:
         if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             begun.unlink()  # the hub's file is shorter than it said, or the part is of another file
             raise httpx.ReadError("the hub has no more of it")
