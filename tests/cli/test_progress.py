@@ -1,11 +1,13 @@
 """What became of the pictures, in one line."""
 
 import re
+import time
 
 import numpy as np
 import pytest
 
-from unprompt.cli.progress import Tally
+from unprompt.cli import progress
+from unprompt.cli.progress import Steps, Tally, announced
 from unprompt.prediction import Certainty, Failure, Prediction, WrittenPrompt
 
 FAILED = Failure("a.png", "truncated", "it ends early")
@@ -53,3 +55,29 @@ def test_no_picture_at_all() -> None:
     assert tally.exit_code == 2
     tally.add(FAILED)
     assert tally.exit_code == 3
+
+
+def test_work_shows_that_it_goes_on_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SIGN_S", 0.0)
+
+    def said() -> str:
+        while not (err := capsys.readouterr().err):
+            time.sleep(0.01)
+        return err
+
+    with announced("opening the bank", quiet=False):
+        assert said() == "unprompt: opening the bank ...\n"
+    with Steps(quiet=False)("encoding", 40, "terms"):
+        assert said() == "unprompt: encoding: 0 of 40 terms, 0.0/s\n"
+
+
+def test_quiet_work_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress, "SIGN_S", 0.0)
+    with announced("opening the bank", quiet=True), Steps(quiet=True)("encoding", 40, "terms") as advance:
+        advance(40)
+    monkeypatch.setattr(progress, "SIGN_S", 600.0)
+    with announced("opening the bank", quiet=False), Steps(quiet=False)("encoding", 40, "terms") as advance:
+        advance(40)
+    assert capsys.readouterr().err == ""

@@ -147,6 +147,7 @@ def ask_hub_at(address: str, home: Path, patch: pytest.MonkeyPatch, *, offline: 
     """
     from huggingface_hub import constants
 
+    from unprompt.locations import hub_reach
     from unprompt.models.store import hub_download
 
     patch.setenv("HF_HUB_OFFLINE", str(int(offline)))
@@ -160,3 +161,4 @@ def ask_hub_at(address: str, home: Path, patch: pytest.MonkeyPatch, *, offline: 
     }.items():
         patch.setattr(constants, name, value)
     patch.setattr(hub_download, "_PAUSE_S", 0.0)
+    patch.setattr(hub_reach, "_answers", {})  # another hub may have had the same port
