@@ -138,7 +138,7 @@ def clean(
         ends=ends,
     )
     _check_documents(source, output, json)
-    check_new(output, overwrite=overwrite or resume)
+    check_new(output, overwrite=overwrite, resume=resume)
     place = OutputPlace(output, prompts, resume=resume)
     try:
         counts = clean_prompts(prompts, place, rules, Steps(quiet=quiet))
@@ -202,7 +202,7 @@ def dedupe(
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
     _check_documents(source, output, pairs, json)
-    check_new(output, overwrite=overwrite or resume)
+    check_new(output, overwrite=overwrite, resume=resume)
     place = OutputPlace(output, prompts, resume=resume)
     distinct = DistinctPrompts.read(prompts, steps, place.check)
     with kept_vectors(cache, threads) as store:
@@ -286,7 +286,7 @@ def split(
     _check_documents(source, None, json)
     suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
     for name in ("train", "val"):
-        check_new(str(output / f"{name}{suffix}"), overwrite=overwrite or resume)
+        check_new(str(output / f"{name}{suffix}"), overwrite=overwrite, resume=resume)
     with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     train, validation = (

@@ -141,10 +141,12 @@ class OutputOptions:
         for path in paths:
             if path.startswith("@") and os.path.realpath(path[1:]) in written:
                 raise DataError(f"expected another file to write than the list that is read, found {path} for both")
-        from unprompt.output.documents import check_new
+        written_to = (None if self.sidecar or in_parts else self.output, self.vectors, self.failures)
+        if any(written_to):
+            from unprompt.output.documents import check_new
 
-        for written_to in (None if self.sidecar or in_parts else self.output, self.vectors, self.failures):
-            check_new(written_to, overwrite=self.overwrite, resume=self.resume)
+            for place in written_to:
+                check_new(place, overwrite=self.overwrite, resume=self.resume)
 
     @property
     def journal(self) -> str | None:
