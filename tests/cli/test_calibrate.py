@@ -31,7 +31,7 @@ def test_a_preset_is_calibrated_evaluated_and_used(
 ) -> None:
     own = tmp_path / "own.toml"
     own.write_text("# mine\n" + preset.read_text())
-    run = unprompt("presets", "calibrate", own, labelled, "-o", own, "-q")
+    run = unprompt("presets", "calibrate", own, labelled, "-o", own, "--overwrite", "-q")
     assert (run.code, run.err) == (0, "")
     assert "judged by a fit on the other" in run.out
     assert "A picture of nothing: " in run.out
@@ -92,6 +92,6 @@ def test_a_file_that_cannot_be_written(
     unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path, output: str, said: str
 ) -> None:
     source = labelled.rename(tmp_path / "labelled.toml") if output == "labelled.toml" else labelled
-    run = unprompt("presets", "calibrate", preset, source, "-o", tmp_path / output)
+    run = unprompt("presets", "calibrate", preset, source, "-o", tmp_path / output, "--overwrite")
     assert run.code == 2
     assert said in run.err

@@ -88,7 +88,7 @@ def test_clean_keeps_the_pictures_of_a_prompt(unprompt: Unprompt, pictures: Path
     starts = ("--starts", 10, "--ends", 0)
     assert unprompt("data", "clean", pictures, "-o", output, *starts).code == 0
     assert Counter(pair.prompt for pair in pairs_of(output)).most_common(1) == [(PROMPTS[0], 2)]
-    assert unprompt("data", "clean", pictures, "-o", output, *starts, "--drop-copies").code == 0
+    assert unprompt("data", "clean", pictures, "-o", output, *starts, "--drop-copies", "--overwrite").code == 0
     kept = pairs_of(output)
     assert len({pair.prompt[:10] for pair in kept}) == len(kept) == 7
 
@@ -178,7 +178,7 @@ def test_dedupe_of_pictures(unprompt: Unprompt, pictures: Path) -> None:
     assert unprompt("data", "dedupe", pictures, "-o", output).code == 0
     kept = pairs_of(output)
     assert set(Counter(pair.prompt for pair in kept).values()) == {2}
-    assert unprompt("data", "dedupe", pictures, "-o", output, "--drop-copies").code == 0
+    assert unprompt("data", "dedupe", pictures, "-o", output, "--drop-copies", "--overwrite").code == 0
     assert [pair.name for pair in pairs_of(output)] == [pair.name for pair in kept[::2]]
 
 
@@ -226,7 +226,8 @@ def test_no_two_sides_of_a_split_are_similar(
     encoder = SentenceEncoder.embedded(1)
     assert (encoder.encode(sides[0]) @ encoder.encode(sides[1]).T).max() < 0.7
     first = [(folder / f"{name}.{suffix}").read_bytes() for name in ("train", "val")]
-    assert unprompt("data", "split", source, "-o", folder, *options).code == 0
+    assert unprompt("data", "split", source, "-o", folder, *options).code == 2
+    assert unprompt("data", "split", source, "-o", folder, *options, "--overwrite").code == 0
     assert [(folder / f"{name}.{suffix}").read_bytes() for name in ("train", "val")] == first
 
 

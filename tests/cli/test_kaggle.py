@@ -65,7 +65,7 @@ def test_submit_check_score(unprompt: Unprompt, preset: Path, pictures: Path, sa
 def test_nothing_but_the_pictures_decides(unprompt: Unprompt, preset: Path, pictures: Path, tmp_path: Path) -> None:
     def submitted(folder: Path, *options: object) -> bytes:
         path = tmp_path / "s.csv"
-        run = unprompt("kaggle", "submit", folder, "-o", path, "--preset", preset, "-q", *options)
+        run = unprompt("kaggle", "submit", folder, "-o", path, "--overwrite", "--preset", preset, "-q", *options)
         assert run == (0, "", "")
         return path.read_bytes()
 
@@ -95,7 +95,8 @@ def test_a_broken_picture(unprompt: Unprompt, pictures: Path, tmp_path: Path) ->
     path.write_text("an old one")
     (pictures / "1.jpg").write_bytes(b"no picture")
     submit = ("kaggle", "submit", pictures, "-o", path, "--preset", preset)
-    run = unprompt(*submit)
+    assert "--overwrite" in unprompt(*submit).err
+    run = unprompt(*submit, "--overwrite")
     assert run.code == 3
     named, verdict = run.err.splitlines()
     assert f"{pictures / '1.jpg'}: expected PNG" in named

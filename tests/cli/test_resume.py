@@ -226,7 +226,7 @@ def test_two_at_once(preset: Path, few: Path, tmp_path: Path, first: tuple[str],
             time.sleep(0.01)
         time.sleep(0.5)  # until it has its locks
         before = files_in(tmp_path)
-        for resume in ((), ("--resume",)):
+        for resume in (("--overwrite",), ("--resume",)):
             code, _, err = run(few, *second, *options[:3], *resume, "--quiet", cwd=tmp_path)
             assert (code, len(err.splitlines())) == (2, 1)
             assert "another unprompt is" in err
@@ -284,7 +284,7 @@ def test_other_settings_begin_anew(unprompt: Unprompt, preset: Path, tmp_path: P
         unprompt(few, *options, *more)
         resumed = (tmp_path / "a.jsonl").read_bytes()
         counts.append(answers_in(tmp_path / "a.jsonl.journal"))
-        unprompt(few, "-o", tmp_path / "fresh.jsonl", "--quiet", *more)
+        unprompt(few, "-o", tmp_path / "fresh.jsonl", "--overwrite", "--quiet", *more)
         assert resumed == (tmp_path / "fresh.jsonl").read_bytes()
     assert counts == [counts[0] * number for number in range(1, 6)]
 
@@ -294,7 +294,10 @@ def test_without_resume(unprompt: Unprompt, own_preset: Path, few: Path, tmp_pat
     assert unprompt(*options).code == 3
     whole = files_in(tmp_path)
     assert not list(tmp_path.glob("*.journal*"))
-    assert unprompt(*options, "--fail-fast").code == 3
+    refused = unprompt(*options, "--fail-fast")
+    assert (refused.code, "--overwrite" in refused.err) == (2, True)
+    assert files_in(tmp_path) == whole
+    assert unprompt(*options, "--overwrite", "--fail-fast").code == 3
     begun = files_in(tmp_path)
     answers = answers_in(tmp_path / "a.jsonl.journal")
     assert answers > 0

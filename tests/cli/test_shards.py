@@ -62,7 +62,7 @@ def test_the_parts_are_what_one_process_writes(
     assert unprompt("merge", out, "--quiet").out == one.read_text(encoding="utf-8")
     assert sorted(os.listdir(out)) == ["parts", "run.json"]
 
-    assert unprompt("merge", out, "--positions", "-o", merged, "--quiet").code == 3
+    assert unprompt("merge", out, "--positions", "-o", merged, "--overwrite", "--quiet").code == 3
     found = records(merged)
     assert [record.pop("position") for record in found] == list(range(count))
     assert found == records(one)
@@ -114,7 +114,8 @@ def test_what_is_missing_is_said_with_the_command_that_computes_it(
     assert "found 2: shard 0 missing" in run.err
     command = shlex.split(run.err.strip().partition("compute with: ")[2])
     assert unprompt(*command[1:]).code == 3
-    assert unprompt("merge", out, "-o", merged).code == 3
+    assert unprompt("merge", out, "-o", merged).code == 2
+    assert unprompt("merge", out, "-o", merged, "--overwrite").code == 3
     assert merged.read_bytes() == one.read_bytes()
 
 
@@ -156,7 +157,7 @@ def test_what_cannot_be_divided_is_one_error(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_is_needed(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
+def test_a_folder_is_needed(unprompt: Unprompt, preset: Path, tmp_path: Path, gone: Path) -> None:
     (picture,) = tiny_models.pictures(tmp_path / "pictures", 1)
     division = ("--preset", preset, "--shards", 2, "--shard", 0)
     assert "add -o FOLDER" in unprompt(picture, *division).err
@@ -165,7 +166,7 @@ def test_a_folder_is_needed(unprompt: Unprompt, preset: Path, tmp_path: Path) ->
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "a.txt").write_text("")
     assert "found a.txt" in unprompt(picture, *division, "-o", tmp_path / "else").err
-    run = unprompt(tmp_path / "nothing", *division, "-o", tmp_path / "out")  # a picture that fails, as always
+    run = unprompt(gone, *division, "-o", tmp_path / "out")  # a picture that fails, as always
     assert run.code == 3
     (tmp_path / "empty").mkdir()
     run = unprompt(tmp_path / "empty", *division, "-o", tmp_path / "new")

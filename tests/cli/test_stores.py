@@ -81,12 +81,13 @@ def test_an_interrupted_run_goes_on_and_the_old_output_stays_until_the_end(
 ) -> None:
     pictures.put({"out.jsonl": b"old"})
     asked = ("s3://pictures/in", "--preset", preset, "--no-text", "--batch-size", 1)
-    first = unprompt(*asked, "-o", "s3://pictures/out.jsonl", "--fail-fast")
+    assert "--overwrite to replace it" in unprompt(*asked, "-o", "s3://pictures/out.jsonl").err
+    first = unprompt(*asked, "-o", "s3://pictures/out.jsonl", "--overwrite", "--fail-fast")
     assert first.code == 3
     assert pictures.get("out.jsonl") == b"old"
     assert [key for key in pictures.names() if key.startswith("out.jsonl.journal/")] != []
 
-    again = unprompt(*asked, "-o", "s3://pictures/out.jsonl")
+    again = unprompt(*asked, "-o", "s3://pictures/out.jsonl", "--overwrite")
     assert again.code == 2
     assert "answers of an earlier run are in s3://pictures/out.jsonl.journal" in again.err
 

@@ -79,11 +79,12 @@ def submit(
     """
     from unprompt.kaggle.pictures import find_pictures, in_order
     from unprompt.kaggle.submission import mean_in_gaps, read_images, write_submission
-    from unprompt.output.documents import check_apart, check_new
+    from unprompt.output.documents import check_apart
     from unprompt.unprompter import load
 
     check_apart([output], [preset, *([] if like is None else [like])])
-    check_new(output, overwrite=overwrite, resume=resume)
+    options = OutputOptions(output=output, format="csv", overwrite=overwrite, resume=resume)
+    options.check([])
     pictures = find_pictures(folder)
     if like is not None:
         found = len(pictures)
@@ -92,7 +93,6 @@ def submit(
             say(f"skipped {found - len(pictures):,} pictures that the sample lacks")
     return_memory()
     unprompter = load(preset, threads=threads, offline=offline)
-    options = OutputOptions(output=output, resume=resume)
     tally = Tally(len(pictures))
     with (
         kept_answers(options, unprompter.identity(text=False), text=False, top=1, ignore_metadata=True) as answers,

@@ -99,7 +99,7 @@ class OutputOptions:
     wanted: TextFilter | None = None
     positions: Sequence[int] | None = None
 
-    def check(self, paths: Sequence[str], *, in_parts: bool) -> None:
+    def check(self, paths: Sequence[str], *, in_parts: bool = False) -> None:
         """Raises DataError if two options cannot go together, or if something would be overwritten unasked.
 
         `in_parts` says that -o is the folder of a run in parts.
@@ -108,6 +108,10 @@ class OutputOptions:
             raise DataError(
                 f"expected a folder for the sidecars, found the file {self.output}; with --sidecar, -o names a folder"
             )
+        if self.output is not None and not (self.sidecar or in_parts):
+            from unprompt.output.files import check_no_picture
+
+            check_no_picture(self.output)  # an ending that is no format's, and the worst one
         if self.overwrite and self.resume:
             raise DataError("expected one of --overwrite, which starts over, and --resume, which continues; omit one")
         if self.existing != "skip" and not self.sidecar:
@@ -141,12 +145,23 @@ class OutputOptions:
         for path in paths:
             if path.startswith("@") and os.path.realpath(path[1:]) in written:
                 raise DataError(f"expected another file to write than the list that is read, found {path} for both")
-        written_to = (None if self.sidecar or in_parts else self.output, self.vectors, self.failures)
-        if any(written_to):
-            from unprompt.output.documents import check_new
+        # What an interrupted run left is told by its journal, once that is open.
+        if in_parts or self.journal is None or not os.path.exists(self.journal):
+            self.check_new(in_parts=in_parts)
 
-            for place in written_to:
-                check_new(place, overwrite=self.overwrite, resume=self.resume)
+    def check_new(self, *, in_parts: bool = False) -> None:
+        """Raises DataError if a file that would be written is there, unless it is replaced or continued."""
+        paths = [
+            path for path in (None if self.sidecar or in_parts else self.output, self.vectors, self.failures) if path
+        ]
+        if not paths:
+            return
+        from unprompt.output.documents import check_new
+        from unprompt.output.files import check_no_picture
+
+        for path in paths:
+            check_no_picture(path)
+            check_new(path, overwrite=self.overwrite, resume=self.resume)
 
     @property
     def journal(self) -> str | None:
@@ -223,6 +238,8 @@ def kept_answers(
             raise DataError(
                 f"answers of an earlier run are in {path}; continue it with --resume, or delete it to start over"
             )
+        if not is_remote(path):
+            options.check_new()
         yield journal
         if not options.resume:
             journal.close_and_remove()

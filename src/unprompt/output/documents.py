@@ -32,10 +32,7 @@ def check_new(path: str | None, *, overwrite: bool, resume: bool | None = None) 
     `resume` says whether the run continues it; None where that is not offered. Empty files, pipes and devices hold
     nothing that could be lost. Raises LocationError if a store cannot be asked.
     """
-    if path is None:
-        return
-    check_no_picture(path)
-    if overwrite or resume or not _holds_something(path):
+    if path is None or overwrite or resume or not _holds_something(path):
         return
     ways = "--overwrite to replace it" if resume is None else "--overwrite to replace it or --resume to continue it"
     raise DataError(f"expected a new file to write, found that {printable(path)} is there; add {ways}, or name another")
