@@ -128,7 +128,7 @@ def test_what_a_full_disk_stopped_is_continued(unprompt: Unprompt, pictures: Pat
     whole = tmp_path / name
     assert whole.stat().st_ino == begun
     continued = whole.read_bytes()
-    assert cleaned().code == 0
+    assert cleaned("--overwrite").code == 0
     assert whole.read_bytes() == continued
     assert not part.exists()
 

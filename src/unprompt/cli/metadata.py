@@ -98,9 +98,10 @@ def metadata(
     elif strip:
         raise typer.Exit(_copy_all(paths, str(output), quiet=quiet))
     else:
-        from unprompt.output.documents import check_new
+        if output is not None:
+            from unprompt.output.documents import check_new
 
-        check_new(output, overwrite=overwrite)
+            check_new(output, overwrite=overwrite)
         with _opened(format, output, field, excel=excel) as writer:
             bar = output is not None or not sys.stdout.isatty()
             tally = _show_all(paths, writer, read_beside=not no_beside, quiet=quiet, bar=bar)
