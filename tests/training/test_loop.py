@@ -235,6 +235,15 @@ def test_a_checkpoint_that_was_being_swapped(tmp_path: Path) -> None:
     assert again.trained == []
 
 
+@pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "optimiser.safetensors"])
+def test_a_damaged_checkpoint_is_no_fault_of_ours(tmp_path: Path, name: str) -> None:
+    _train(SlopeTask(), tmp_path)
+    path = tmp_path / "checkpoint" / name
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"the checkpoint in .*checkpoint is damaged .*; delete that folder to train"):
+        _train(SlopeTask(), tmp_path)
+
+
 def test_the_old_checkpoint_stays_until_the_new_one_has_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

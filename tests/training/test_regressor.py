@@ -250,7 +250,7 @@ def test_start_weights(recipe: Recipe, cache: Path, tmp_path: Path) -> None:
     assert all(torch.equal(value, donor[name]) for name, value in task.model.backbone.network.state_dict().items())
 
     path.write_bytes(b"no weights")
-    with pytest.raises(DataError, match="expected start weights as a safetensors file"):
+    with pytest.raises(DataError, match="expected weights as a safetensors file"):
         _task(recipe, cache, network={"weights": str(path)})
     path.unlink()
     with pytest.raises(DataError, match="expected start weights"):

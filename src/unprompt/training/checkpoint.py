@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unprompt.durable import replacing_folder, surviving_folder
+from unprompt.errors import DataError
+from unprompt.models.networks.start_weights import read_weights
 from unprompt.training.weights import save_tensors
+
+_Content = TypeVar("_Content")
 
 CURRENT = "checkpoint"
 STATE = "state.json"
@@ -27,14 +30,29 @@ def write_checkpoint(run: Path, groups: Mapping[str, Mapping[str, Tensor]], stat
 
 
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The folder of a run's newest complete checkpoint and its state; None if there is none yet."""
+    """The folder of a run's newest complete checkpoint and its state; None if there is none yet.
+
+    Raises DataError if it is damaged.
+    """
     path = surviving_folder(run / CURRENT) / STATE
-    return (path.parent, json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    if not path.exists():
+        return None
+    return path.parent, _read(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
 
 
 def read_group(checkpoint: Path, name: str, device: torch.device) -> dict[str, Tensor]:
-    """Read one of the `groups` of a checkpoint."""
-    return load_file(checkpoint / f"{name}.safetensors", device=str(device))
+    """Read one of the `groups` of a checkpoint. Raises DataError if it is damaged."""
+    return {key: value.to(device) for key, value in _read(checkpoint / f"{name}.safetensors", read_weights).items()}
+
+
+def _read(path: Path, read: Callable[[Path], _Content]) -> _Content:
+    """Read a file of a checkpoint. Raises DataError if it is damaged, which no kill does."""
+    try:
+        return read(path)
+    except (DataError, OSError, ValueError) as error:
+        raise DataError(
+            f"the checkpoint in {path.parent} is damaged ({error}); delete that folder to train from the start"
+        ) from error
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
+from unprompt.models.networks.start_weights import read_weights
 from unprompt.models.regressors.picture_encoder import LEAST_PROBABILITY
 from unprompt.prediction import Vector
 from unprompt.progress import Report, Step
@@ -48,7 +48,7 @@ def held_out_views(run: Path, folds: int, cache: Path, report: Report, step: Ste
     recipe = recipe_of_run(run)
     task = RegressorTask(recipe, run, report, step)
     probe = ProbeTask(task, run, ALONE.device, step)
-    task.model.load_state_dict(load_file(run / PROBE / BEST))
+    task.model.load_state_dict(read_weights(run / PROBE / BEST))
     validation = Views(task.validation, *_seen(task, probe.held_out[0]))
     count = len(task.train.pictures)
     sizes = (validation.vectors.shape[1], validation.concepts.shape[1])
@@ -67,7 +67,7 @@ def held_out_views(run: Path, folds: int, cache: Path, report: Report, step: Ste
             task.draw.weights = np.where(held, 0, weights)
             folder = cache / f"part-{part}"
             train(probe, recipe, recipe.probe, folder, report, processes=ALONE, step=step)
-            task.model.load_state_dict(load_file(folder / BEST))
+            task.model.load_state_dict(read_weights(folder / BEST))
             return np.concatenate(_seen(task, probe.features[0][torch.from_numpy(held)]), axis=1)
 
         both = kept(cache / f"views-{part}-of-{folds}.npy", view)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from unprompt.errors import DataError
 from unprompt.images.ref import ImageRef
+from unprompt.models.networks.start_weights import read_weights
 from unprompt.models.regressors.regressor_network import RegressorNetwork
 from unprompt.progress import Step
 from unprompt.training.loop import Batch
@@ -71,9 +73,10 @@ def _features(task: RegressorTask, pictures: Sequence[ImageRef], mirrored: bool,
     """Features (1 or 2, n, size) by the start weights: of the pictures and, if `mirrored`, of their mirror images."""
     identity = json.dumps([task.identity(), mirrored, [ref.source for ref in pictures]])
     if cache.exists():
-        found = load_file(cache)
-        if bytes(found["identity"].tolist()).decode() == identity:
-            return found["features"]
+        with contextlib.suppress(DataError):  # what is damaged is made again
+            found = read_weights(cache)
+            if bytes(found["identity"].tolist()).decode() == identity:
+                return found["features"]
     task.model.eval()
     parts: list[list[Tensor]] = [[], []]
     with torch.inference_mode(), step("features", len(pictures), "samples") as advance:

@@ -7,10 +7,9 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from unprompt.durable import open_locked
 from unprompt.errors import DataError
+from unprompt.models.networks.start_weights import read_weights
 from unprompt.models.store.folder import CARD, ModelFolder, replacing
 from unprompt.progress import SILENT, Report, Step, no_report
 from unprompt.training.card import write_data_note
@@ -114,7 +113,7 @@ def _train_regressor(
         with processes.first_alone():
             probe = ProbeTask(task, folder, processes.device, step)
         best = train(probe, recipe, recipe.probe, folder / PROBE, report, processes=processes, step=step)
-        task.model.load_state_dict(load_file(folder / PROBE / BEST))
+        task.model.load_state_dict(read_weights(folder / PROBE / BEST))
     if recipe.optimisation.epochs or not best:
         best = train(task, recipe, recipe.optimisation, folder, report, processes=processes, step=step)
     if processes.is_first:

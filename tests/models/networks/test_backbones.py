@@ -285,7 +285,7 @@ def test_weights_that_are_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected start weights, .* at .*nowhere; found none"):
         VIT.backbone(weights=str(tmp_path / "nowhere"))
     (tmp_path / "a.safetensors").write_bytes(b"junk")
-    with pytest.raises(DataError, match="expected start weights as a safetensors file"):
+    with pytest.raises(DataError, match="expected weights as a safetensors file"):
         VIT.backbone(weights=str(tmp_path))
     (tmp_path / "b.safetensors").write_bytes(b"junk")
     with pytest.raises(DataError, match=r"found a\.safetensors, b\.safetensors"):

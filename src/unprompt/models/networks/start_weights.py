@@ -49,7 +49,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(f"expected start weights as a safetensors file at {path}: {error}") from error
+        raise DataError(f"expected weights as a safetensors file at {path}: {error}") from error
 
 
 def read_shapes(path: Path) -> dict[str, Tensor]:
