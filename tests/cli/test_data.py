@@ -173,6 +173,14 @@ def test_dedupe_as_by_brute_force(unprompt: Unprompt, text: Path, tmp_path: Path
     assert (counts["records"], counts["distinct"], counts["kept"]) == (9, 8, len(kept))
 
 
+def test_prompts_that_are_read_in_part_are_counted(unprompt: Unprompt, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("a fox in the deep snow\n" + "cat " * 254 + "\n" + "dog " * 255 + "\n")
+    command = ("data", "dedupe", tmp_path / "long.txt", "--cache", tmp_path / "vectors")
+    told = "1 of the prompts encoded now are longer than the encoder of sentences reads"
+    assert told in unprompt(*command, "-o", tmp_path / "1.txt").err
+    assert told not in unprompt(*command, "-o", tmp_path / "2.txt").err
+
+
 def test_dedupe_of_pictures(unprompt: Unprompt, pictures: Path) -> None:
     output = pictures.parent / "out.jsonl"
     assert unprompt("data", "dedupe", pictures, "-o", output).code == 0

@@ -26,7 +26,7 @@ VectorCache: TypeAlias = Annotated[
 
 @contextlib.contextmanager
 def kept_vectors(cache: Path | None, threads: int) -> Iterator[VectorStore]:
-    """The vectors that are kept, as is said after Ctrl-C. Raises DataError."""
+    """The vectors that are kept, as is said after Ctrl-C; says which are of beginnings alone. Raises DataError."""
     from unprompt.datasets.vectors import VectorStore, default_cache
 
     with VectorStore(cache or default_cache(), threads) as store:
@@ -35,3 +35,8 @@ def kept_vectors(cache: Path | None, threads: int) -> Iterator[VectorStore]:
         except KeyboardInterrupt:
             say("interrupted; the vectors that were made are kept, and the same command continues")
             raise
+        if store.cut:
+            say(
+                f"{store.cut:,} of the prompts encoded now are longer than the encoder of sentences reads (about 200 "
+                "words); they are known by their beginnings"
+            )

@@ -46,7 +46,8 @@ class VectorStore:
 
     The folder of each version of the encoder holds `vectors.f16`, one row (384,) per text, and `keys.u64`, the
     fingerprints. Both files only grow, by 776 bytes per text. A row counts once its key is written, so a killed run
-    loses only what was being encoded. The index takes 16 bytes of memory per text.
+    loses only what was being encoded. The index takes 16 bytes of memory per text. `cut` counts the texts encoded so
+    far that are longer than the encoder reads.
 
     Raises DataError if another process is writing to the same folder, or if the folder cannot be used.
     """
@@ -54,6 +55,7 @@ class VectorStore:
     def __init__(self, cache: Path, threads: int = 0) -> None:
         self._encoder = SentenceEncoder.embedded(1)
         self.threads = threads or core_count()
+        self.cut = 0
         self.folder = cache / self._encoder.folder.identity()
         with write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -97,8 +99,9 @@ class VectorStore:
             while chunk := _chunk(stream):
                 missing = sorted(self._missing(chunk), key=len)
                 parts = [missing[at : at + _KEPT_TOGETHER] for at in range(0, len(missing), _KEPT_TOGETHER)]
-                for part, vectors in in_order(pool, self._encode, parts, self.threads):
+                for part, vectors, cut in in_order(pool, self._encode, parts, self.threads):
                     self._append(part, vectors)
+                    self.cut += cut
                     advance(len(part))
                 if missing:
                     self._read_index()
@@ -109,8 +112,10 @@ class VectorStore:
         rows = self.rows(np.fromiter(keys, np.uint64, len(keys)))
         return [prompt for prompt, row in zip(keys.values(), rows.tolist(), strict=True) if row < 0]
 
-    def _encode(self, prompts: list[str]) -> tuple[list[str], npt.NDArray[np.float32]]:
-        return prompts, self._encoder.encode(prompts, _BATCH)
+    def _encode(self, prompts: list[str]) -> tuple[list[str], npt.NDArray[np.float32], int]:
+        """The prompts, their vectors, and how many of them are read in part."""
+        cut = sum(not self._encoder.reads_all(prompt) for prompt in prompts)
+        return prompts, self._encoder.encode(prompts, _BATCH), cut
 
     def _append(self, prompts: list[str], vectors: npt.NDArray[np.float32]) -> None:
         keys = np.fromiter(map(fingerprint, prompts), _KEY, len(prompts))
