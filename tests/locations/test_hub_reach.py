@@ -9,11 +9,10 @@ import hub_server
 import pytest
 
 from unprompt.datasets.hub import hub_records
-from unprompt.errors import DataError
+from unprompt.errors import DataError, LocationError, OutOfReachError
 from unprompt.locations import hub_reach
-from unprompt.locations.folder import LocationError
 from unprompt.locations.remote import RemoteFolder
-from unprompt.models.store.hub_download import OutOfReachError, download
+from unprompt.models.store.hub_download import download
 from unprompt.progress import SILENT
 
 

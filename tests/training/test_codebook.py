@@ -14,8 +14,7 @@ import pytest
 from unprompt.answer.codebook import VECTORS, Codebook
 from unprompt.cli.progress import Steps
 from unprompt.datasets.vectors import VectorStore
-from unprompt.durable import OutputBusyError
-from unprompt.errors import DataError, ModelError
+from unprompt.errors import DataError, ModelError, OutputBusyError
 from unprompt.models.store.folder import CARD, ModelFolder, replacing, write_config
 from unprompt.text.sentence import SentenceEncoder
 from unprompt.training import codebook as building
