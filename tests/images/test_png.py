@@ -13,6 +13,7 @@ from unprompt.images import decode as decoding
 from unprompt.images import png
 from unprompt.images.decode import Picture, decode
 from unprompt.images.files import Bytes
+from unprompt.images.metadata.containers.png import SIGNATURE
 from unprompt.images.ref import ImageRef
 from unprompt.prediction import Failure
 
@@ -40,7 +41,7 @@ def noise_png(mode: str, depth: int, *more: bytes) -> bytes:
     packed = zlib.compress(rows)
     pixels = (chunk(b"IDAT", packed[at : at + 999]) for at in range(0, len(packed), 999))
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, kind, 0, 0, 0)
-    return b"".join((png.SIGNATURE, chunk(b"IHDR", header), *more, *pixels, chunk(b"IEND", b"")))
+    return b"".join((SIGNATURE, chunk(b"IHDR", header), *more, *pixels, chunk(b"IEND", b"")))
 
 
 def without_the_last_pixels(data: bytes) -> bytes:
@@ -117,7 +118,7 @@ def test_other_modes_are_decoded_at_once(mode: str) -> None:
 
 def test_interlaced_ones_are_decoded_at_once() -> None:
     header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 1)
-    assert not png.has_strips(png.SIGNATURE + chunk(b"IHDR", header))
+    assert not png.has_strips(SIGNATURE + chunk(b"IHDR", header))
 
 
 def test_the_memory_limit_holds_for_strips() -> None:

@@ -117,8 +117,10 @@ class ImageRef:
 
 
 def _viewable(content: object) -> Viewable | None:
-    """The content, if it has a view; numpy's `view` is something else."""
-    return content if isinstance(content, Viewable) and not is_array(content) else None
+    """The content, if it has a view of bytes."""
+    if is_array(content):  # numpy's `view` is something else
+        return None
+    return content if isinstance(content, Viewable) else None
 
 
 def is_distant(ref: ImageRef) -> bool:
