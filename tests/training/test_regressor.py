@@ -27,7 +27,7 @@ from unprompt.training.loop import BEST, LAST  # noqa: E402
 from unprompt.training.probe import ProbeTask  # noqa: E402
 from unprompt.training.recipe import Recipe, Sight  # noqa: E402
 from unprompt.training.recipe_file import read_recipe  # noqa: E402
-from unprompt.training.regressor import RegressorTask, build_network, preprocessing_of  # noqa: E402
+from unprompt.training.regressor import RegressorTask, build_network, build_start, preprocessing_of  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
 from unprompt.training.scores import pixel_batches  # noqa: E402
 
@@ -82,6 +82,10 @@ def test_threads_change_nothing(recipe: Recipe, cache: Path) -> None:
     one, many = (_task(recipe, cache, data={"workers": workers}) for workers in (1, 4))
     for a, b in zip(one.batches(0, 6, 0, ALL), many.batches(0, 6, 0, ALL), strict=True):
         assert torch.equal(a["squares"], b["squares"])
+
+
+def test_on_a_cpu_channels_come_first_in_memory_too() -> None:
+    assert normalised(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), PUBLISHED_VIT).is_contiguous()  # or oneDNN may crash
 
 
 def test_without_augmentation_a_picture_is_straight_or_mirrored(recipe: Recipe, cache: Path) -> None:
@@ -304,9 +308,10 @@ def test_a_batch_norm_needs_more_than_one_picture(regressor_recipe: Path, tmp_pa
 
 
 def test_a_network_is_the_same_whenever_it_is_built(recipe: Recipe) -> None:
-    one, again = (build_network(recipe).state_dict() for _ in range(2))
+    otherwise = replace(recipe, optimisation=replace(recipe.optimisation, seed=1))
+    built = (build_network(each, build_start(each)) for each in (recipe, recipe, otherwise))
+    one, again, other = (network.state_dict() for network in built)
     assert all(torch.equal(value, again[name]) for name, value in one.items())
-    other = build_network(replace(recipe, optimisation=replace(recipe.optimisation, seed=1))).state_dict()
     assert not torch.equal(other["head.linear.1.weight"], one["head.linear.1.weight"])
 
 
