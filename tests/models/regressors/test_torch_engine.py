@@ -44,7 +44,7 @@ def test_threads_change_no_bit(engine: TorchEngine) -> None:
     results = []
     for threads in (1, 3):
         with ThreadPoolExecutor(threads, initializer=engine.prepare_thread) as pool:
-            results.append(np.concatenate(list(pool.map(engine.vectors, np.split(pixels, 12)))))
+            results.append(np.concatenate([seen.vectors for seen in pool.map(engine.see, np.split(pixels, 12))]))
     assert (results[0] == results[1]).all()
     assert results[0].dtype == np.float32
     assert np.allclose(np.linalg.norm(results[0], axis=1), 1, atol=1e-6)
@@ -52,12 +52,12 @@ def test_threads_change_no_bit(engine: TorchEngine) -> None:
 
 def test_weights_that_leave_come_back_and_with_them_whole_batches(engine: TorchEngine) -> None:
     pixels = _pixels(2)
-    vectors = engine.vectors(pixels)
+    vectors = engine.see(pixels).vectors
     engine._batches.size = 1
     engine.unload()
     assert engine._batches.size == GPU_BATCH
     assert {value.device.type for value in engine._network.load().parameters()} == {"cpu"}
-    assert (engine.vectors(pixels) == vectors).all()
+    assert (engine.see(pixels).vectors == vectors).all()
 
 
 def test_a_device_without_room_for_the_weights(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +68,8 @@ def test_a_device_without_room_for_the_weights(engine: TorchEngine, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(engine._network.load(), "to", full)
         with pytest.raises(NoRoomError, match=r"no room for vit\.tiny; free its memory"):
-            engine.vectors(_pixels(1))
-    assert engine.vectors(_pixels(1)).shape == (1, 384)
+            engine.see(_pixels(1)).vectors
+    assert engine.see(_pixels(1)).vectors.shape == (1, 384)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -79,7 +79,7 @@ def test_a_gpu_answers_as_the_cpu_does(engine: TorchEngine) -> None:
     with torch.inference_mode():
         expected = network(torch.from_numpy(_pixels(5))).numpy()
     for _ in range(2):
-        np.testing.assert_allclose(engine.vectors(_pixels(5)), expected, atol=1e-4)
+        np.testing.assert_allclose(engine.see(_pixels(5)).vectors, expected, atol=1e-4)
         assert {value.device.type for value in engine._network.load().parameters()} == {"cuda"}
         engine.unload()
         assert {value.device.type for value in engine._network.load().parameters()} == {"cpu"}
