@@ -17,6 +17,7 @@ from typing import Any
 import typer
 
 from unprompt.cli import manual
+from unprompt.cli.commands import SETTINGS
 from unprompt.cli.examples import EXAMPLES
 from unprompt.cli.main import app
 
@@ -37,7 +38,7 @@ def render(program: typer.Typer, name: str) -> str:
 
 
 def _sections(command: Command, path: str) -> Iterator[str]:
-    context = command.context_class(command, info_name=path, **manual.SETTINGS)
+    context = command.context_class(command, info_name=path, **SETTINGS)
     shown = [parameter for parameter in command.get_params(context) if not getattr(parameter, "hidden", False)]
     arguments = [parameter for parameter in shown if parameter.param_type_name == "argument"]
     children = [child for _, child in manual.children_of(command, context)]

@@ -9,9 +9,9 @@ import pytest
 import typer
 
 from unprompt.cli import main as cli
-from unprompt.cli.commands import COMMANDS
+from unprompt.cli.commands import COMMANDS, SETTINGS
 from unprompt.cli.examples import EXAMPLES
-from unprompt.cli.manual import SETTINGS, children_of, grouped
+from unprompt.cli.manual import children_of, grouped
 
 Unprompt = Callable[..., Any]
 

@@ -11,7 +11,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from unprompt.cli.manual import format_page, placeholder, usage
 from unprompt.cli.terminal import RESUMES
 from unprompt.cli.values import with_values
 from unprompt.errors import DataError, OutputFullError, nearest
@@ -38,6 +37,9 @@ COMMANDS = (
 """Each is a module of this package: with an `app` of several commands, or a function of the same name."""
 
 DEFAULT_COMMAND = "predict"
+
+SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""What the parser is told of its help, which is imported by those who ask for it."""
 
 _SYNONYMS: Mapping[str, str] = {
     "help": "unprompt --help",
@@ -79,6 +81,8 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page of --help."""
+        from unprompt.cli.manual import format_page
+
         format_page(self, ctx, formatter)
 
 
@@ -91,6 +95,8 @@ class Group(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page of --help."""
+        from unprompt.cli.manual import format_page
+
         format_page(self, ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
@@ -170,6 +176,8 @@ def _command(name: str) -> Any:
 
 def said_of_usage(error: Any) -> str:
     """What is wrong with a command line, and what to do, from what the parser raised."""
+    from unprompt.cli.manual import usage
+
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "unprompt"
     seen = f"'{path} --help' explains it"
@@ -191,6 +199,8 @@ def _named(parameter: Any) -> str:
     """An option by its longest name, an argument by what stands for it in the help."""
     if parameter.param_type_name == "option":
         return str(max(parameter.opts, key=len))
+    from unprompt.cli.manual import placeholder
+
     return placeholder(parameter)
 
 

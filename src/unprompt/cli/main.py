@@ -12,9 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from unprompt.cli.commands import Program, said_of_usage
+from unprompt.cli.commands import SETTINGS, Program, said_of_usage
 from unprompt.cli.interrupts import remembered, was_interrupted
-from unprompt.cli.manual import SETTINGS
 from unprompt.cli.terminal import say
 from unprompt.errors import EXIT_FINE, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_USAGE, UnpromptError
 

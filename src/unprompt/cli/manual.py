@@ -18,12 +18,6 @@ EPILOG = (
     "To read a file whose name is that of a command, write ./NAME."
 )
 
-COLUMNS = 100
-"""The width of a page on a terminal that has it."""
-
-SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": COLUMNS}
-"""What the parser is told of its pages."""
-
 _WIDEST_NAME = 34
 
 OWN = "Options"

@@ -151,9 +151,8 @@ class OutputOptions:
 
     def check_new(self, *, in_parts: bool = False) -> None:
         """Raises DataError if a file that would be written is there, unless it is replaced or continued."""
-        paths = [
-            path for path in (None if self.sidecar or in_parts else self.output, self.vectors, self.failures) if path
-        ]
+        output = None if self.sidecar or in_parts else self.output
+        paths = [path for path in (output, self.vectors, self.failures) if path]
         if not paths:
             return
         from unprompt.output.documents import check_new
