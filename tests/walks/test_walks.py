@@ -1,7 +1,7 @@
 """Walks: what a user of each kind does, from the first command to a result, as a shell script with what it prints.
 
-NAME.sh runs in a folder with the pictures of examples/ in `pictures`; NAME.out is what it printed. After a change that is
-meant, `WRITE_WALKS=1 pytest tests/walks` writes the outputs anew: read the difference before you commit it.
+NAME.sh runs in a folder with the pictures of examples/ in `pictures`; NAME.out is what it printed. After a change that
+is meant, `WRITE_WALKS=1 pytest tests/walks` writes the outputs anew: read the difference before you commit it.
 """
 
 from __future__ import annotations
