@@ -167,9 +167,10 @@ def test_a_picture_that_is_gone(unprompter: Unprompter, tmp_path: Path) -> None:
 def test_a_page_without_any_score(unprompter: Unprompter, tmp_path: Path) -> None:
     source = tmp_path / "none.jsonl"
     source.write_text('{"file_name": "none.png", "prompt": "none"}\n')
+    (tmp_path / "none.png").write_text("no picture")
     page = Page(page_of(unprompter, source, by=None)[1])
     assert "Failures" in page.text
-    assert "expected a file" in page.text
+    assert "expected PNG" in page.text
 
 
 def test_one_picture(unprompter: Unprompter, tmp_path: Path) -> None:

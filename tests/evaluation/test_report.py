@@ -91,6 +91,9 @@ def test_limit(unprompter: Unprompter, file: Path) -> None:
 
 def test_all_failed(unprompter: Unprompter, tmp_path: Path) -> None:
     file = labelled(tmp_path / "none.jsonl", [{"file_name": "none.png", "prompt": "none"}])
+    with pytest.raises(DataError, match=r"found none of 1, the first at .*none\.png; .* --root FOLDER"):
+        evaluate(unprompter, file)
+    (tmp_path / "none.png").write_text("no picture")
     report = evaluate(unprompter, file)
     assert (report["n"], report["vector"], report["text"], report["members"]) == (0, None, None, {})
 

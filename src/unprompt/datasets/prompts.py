@@ -19,11 +19,16 @@ TEXT_SUFFIX = ".txt"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A prompt with the other fields of its record and its picture; `pair` is None for a prompt alone."""
+    """A prompt and its picture; for a prompt alone, `pair` is None and `others` are the other fields of its record."""
 
     prompt: str
     pair: Pair | None
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The other fields of the record, wherever it is from."""
+        return self.others if self.pair is None else self.pair.fields
 
 
 class PromptSource:
@@ -75,7 +80,7 @@ class PromptSource:
                 yield record if isinstance(record, Fault) else _alone(record)
         else:
             for item in read_pairs(self.name, self._root):
-                yield item if isinstance(item, Fault) else Entry(item.prompt, item, item.fields)
+                yield item if isinstance(item, Fault) else Entry(item.prompt, item)
 
 
 def _alone(record: Record) -> Entry | Fault:
