@@ -73,6 +73,18 @@ def test_work_shows_that_it_goes_on_before_anything_is_done(
         assert said() == "unprompt: encoding: 0 of 40 terms, 0.0/s\n"
 
 
+def test_many_short_steps_are_long_work(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress, "SIGN_S", 0.05)
+    steps, begun = Steps(quiet=False), 0
+    while not (said := capsys.readouterr().err):
+        begun += 1
+        with steps(f"step {begun}", 1, "terms") as advance:
+            time.sleep(0.01)  # each ends long before a sign of its own were due
+            advance(1)
+    assert begun > 1
+    assert said.startswith("unprompt: step ")
+
+
 def test_quiet_work_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(progress, "SIGN_S", 0.0)
     with announced("opening the bank", quiet=True), Steps(quiet=True)("encoding", 40, "terms") as advance:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unprompt.output.records import Record
     from unprompt.prediction import Failure, Prediction, WrittenPrompt
 
-SIGN_S = 1.5
+SIGN_S = 1.0
 """After which work shows that it goes on, whether anything is done by then or not."""
 
 SECOND_LINE_S = 10.0
@@ -139,6 +139,8 @@ class Steps:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
+        self._shown = False
+        self._start_s = time.monotonic()
 
     @contextlib.contextmanager
     def __call__(self, name: str, total: int | None, what: str = "prompts") -> Iterator[Advance]:
@@ -150,10 +152,13 @@ class Steps:
         start_s, so_far = time.monotonic(), 0
 
         def line() -> str:
+            self._shown = True
             rate = so_far / max(time.monotonic() - start_s, 1e-6)
             return f"{name}: {_pace(so_far, total, what, rate)}"
 
-        with _bar_or_lines(line, lambda: (so_far, total)) as show:
+        # Many short steps are long work: until one of them is shown, the time runs from the first.
+        waited_s = 0.0 if self._shown else start_s - self._start_s
+        with _bar_or_lines(line, lambda: (so_far, total), waited_s) as show:
 
             def advance(done: int) -> None:
                 nonlocal so_far
@@ -174,9 +179,9 @@ def announced(work: str, *, quiet: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _after_a_while(show: Callable[[], None]) -> Iterator[None]:
-    """Calls `show` from another thread in `SIGN_S` seconds, unless the block has ended."""
-    timer = threading.Timer(SIGN_S, show)
+def _after_a_while(show: Callable[[], None], waited_s: float = 0.0) -> Iterator[None]:
+    """Calls `show` from another thread once `SIGN_S` seconds have passed, unless the block has ended."""
+    timer = threading.Timer(max(SIGN_S - waited_s, 0.0), show)
     timer.daemon = True
     timer.start()
     try:
@@ -243,13 +248,18 @@ def _pace(done: int, total: int | None, what: str, rate: float) -> str:
 
 
 @contextlib.contextmanager
-def _bar_or_lines(line: Callable[[], str], count: Callable[[], _Count]) -> Iterator[Callable[[], None]]:
-    """A callback for after each thing that is done, which moves a bar on a terminal, or else says a line when due."""
+def _bar_or_lines(
+    line: Callable[[], str], count: Callable[[], _Count], waited_s: float = 0.0
+) -> Iterator[Callable[[], None]]:
+    """A callback for after each thing that is done, which moves a bar on a terminal, or else says a line when due.
+
+    `waited_s` is how long nothing has been shown already.
+    """
     if sys.stderr.isatty():
         with _bar(line, count) as move:
             yield _when_due(move, 0.0, _BAR_S)
     else:
-        with _after_a_while(lambda: say(line())):
+        with _after_a_while(lambda: say(line()), waited_s):
             yield _when_due(lambda: say(line()), SECOND_LINE_S, NEXT_LINES_S)
 
 
