@@ -53,7 +53,7 @@ def test_a_member_kind(tmp_path: Path, root: Path) -> None:
     assert [(vote["member"], vote["weight"]) for vote in record["votes"]] == [("regressor", 0.75), ("colours", 0.25)]
     assert record["model"]["models"]["four-colours"] == "1"
     shown = unprompt(tmp_path / "site", "presets", "show", preset).stdout
-    assert re.search(r"colours +│ 0\.2500 │ four-colours +│ - ", shown)
+    assert re.search(r"colours, weight 0\.2500\n  four-colours", shown)
     assert unprompt(tmp_path / "site", "models", "fetch", "--preset", preset, "--quiet").stderr == ""
 
 

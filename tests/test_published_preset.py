@@ -134,9 +134,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def command(*arguments: str) -> tuple[str, str]:
         monkeypatch.setattr(sys, "argv", ["unprompt", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert end.value.code == 0
+        assert main() == 0
         return capsys.readouterr()
 
     return command

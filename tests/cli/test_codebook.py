@@ -95,7 +95,7 @@ def test_what_is_measured_on_is_left_out(unprompt: Unprompt, models: Path, texts
 def test_what_cannot_be_built_is_said(unprompt: Unprompt, models: Path, texts: Path, tmp_path: Path) -> None:
     for arguments, said in (
         ((texts,), "found 2,000 vectors for 6 texts; give more texts, or another size"),
-        ((tmp_path / "none.txt", "--size", 1), "expected a text file at"),
+        ((tmp_path / "none.txt", "--size", 1), "none.txt: expected a file, found none by this name"),
         ((texts, "--size", 1, "--apart-from", tmp_path / "none.jsonl"), "none.jsonl, found nothing there"),
     ):
         run = unprompt("codebook", "build", *arguments, "-o", models / "book.tiny")

@@ -108,8 +108,9 @@ def test_failures_are_named(unprompt: Unprompt, preset: Path, labelled: Path, tm
 
 
 def test_no_picture_that_can_be_read(unprompt: Unprompt, preset: Path, tmp_path: Path) -> None:
-    (tmp_path / "gone.jsonl").write_text('{"file_name": "none.png", "prompt": "none"}')
-    run = unprompt("evaluate", tmp_path / "gone.jsonl", "--no-text", "--preset", preset)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "broken.jsonl").write_text('{"file_name": "broken.png", "prompt": "none"}')
+    run = unprompt("evaluate", tmp_path / "broken.jsonl", "--no-text", "--preset", preset)
     assert run.code == 2
     assert "1 of 1 pictures failed; there is nothing to score" in run.err
 

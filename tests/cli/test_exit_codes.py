@@ -19,9 +19,9 @@ ROWS = re.findall(r"^\| `unprompt ?([^`]*)` \| (\d+) \|", TABLE, re.MULTILINE)
 @pytest.fixture
 def folder(tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that the page describes."""
-    whole = Path(shutil.copy(examples / "written.png", tmp_path / "good.png"))
-    pixels = whole.read_bytes()
-    (tmp_path / "broken.png").write_bytes(pixels[: len(pixels) // 8])
+    shutil.copy(examples / "written.png", tmp_path / "good.png")
+    whole = (examples / "rocket.jpg").read_bytes()
+    (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 8])
     (tmp_path / "empty").mkdir()
     (tmp_path / "old.jsonl").write_text('{"source": "good.png"}\n')
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,14 +121,14 @@ def test_one_that_comes_after_the_last_picture_is_heard_too(
 
 
 def test_an_error_that_an_interrupt_became_is_none(
-    unprompt: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    unprompt: Callable[..., Any], examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: object, **__: object) -> None:
         loses_one()
         raise ImportError("numpy C-extensions failed")
 
     monkeypatch.setattr("unprompt.unprompter.load", load)
-    run = unprompt("a.png")
+    run = unprompt(examples / "coffee.jpg")
     assert (run.code, run.out, run.err) == (130, "", "")
 
 
@@ -157,19 +158,21 @@ def test_what_else_is_lost_is_said_as_ever(monkeypatch: pytest.MonkeyPatch) -> N
 
 WHILE_IMPORTED = """
 import runpy, signal, sys
+module = sys.argv[1]
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
+        if name == module:
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Interrupting())
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv[2:] = ["predict", "a.png"]
+sys.argv[1:] = ["predict", "a.png"]
 runpy.run_module("unprompt", run_name="__main__")
 """
 
 
 @pytest.mark.parametrize("module", ["typer", "unprompt.cli.predict", "unprompt.unprompter", "numpy"])
-def test_one_that_comes_while_modules_load_prints_no_traceback(module: str, tmp_path: Path) -> None:
+def test_one_that_comes_while_modules_load_prints_no_traceback(module: str, examples: Path, tmp_path: Path) -> None:
+    shutil.copy(examples / "coffee.jpg", tmp_path / "a.png")
     command = [sys.executable, "-c", WHILE_IMPORTED, module]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "")

@@ -224,7 +224,7 @@ def test_the_seven_pictures(unprompt: Unprompt, shared: Path, tmp_path: Path) ->
     for number, picture in enumerate(sorted((data / "images").iterdir(), reverse=True)):
         (tmp_path / "copies" / str(number)).mkdir(parents=True)
         shutil.copy(picture, tmp_path / "copies" / str(number))
-    assert unprompt("kaggle", "submit", tmp_path / "copies", "-o", path, "--quiet") == (0, "", "")
+    assert unprompt("kaggle", "submit", tmp_path / "copies", "-o", path, "--overwrite", "--quiet") == (0, "", "")
     assert path.read_bytes() == before
     run = unprompt("kaggle", "score", sample, "--truth", data / "prompts.csv")
     assert (run.code, run.err) == (0, "")

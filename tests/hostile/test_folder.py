@@ -61,9 +61,7 @@ def test_no_format_sends_what_a_terminal_obeys(
     folders = [small[0] / name for name in ("talking", "odd names", "broken")]
     options = ["--preset", str(preset), *NAMES_ALONE, "--format", format]
     monkeypatch.setattr(sys, "argv", ["unprompt", *map(str, folders), *options])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == EXIT_SOME_FAILED
+    assert main() == EXIT_SOME_FAILED
     out, err = capfd.readouterr()
     assert command.raw(out, err) == []
     count = sum(len(os.listdir(folder)) for folder in folders)

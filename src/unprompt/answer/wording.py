@@ -104,7 +104,7 @@ class Wording:
         phrases = None if self._decoder is None or self._style != "prompt" else self._decoder.phrases
         if phrases is None:
             return []
-        seen = [place for place, stems in enumerate(phrases.stems) if sight.ground_of(stems) >= LEAST_GROUND]
+        seen = [place for place, stems in enumerate(phrases.stems) if sight.seen(stems) >= LEAST_GROUND]
         nearest = np.argsort(-(vectors @ fused), kind="stable")[:STARTS]
         return [
             _Draft(_fitting(text), "decoder", drafts[place].fluency)
@@ -153,6 +153,10 @@ class _Sight:
     def ground_of(self, stems: frozenset[str]) -> float:
         """The mean probability of words by their stems, 0 to 1."""
         return sum(map(self.of, sorted(stems))) / len(stems) if stems else 0.0
+
+    def seen(self, stems: frozenset[str]) -> float:
+        """The same where a word that is no concept is not seen."""
+        return sum(self.known.get(word, 0.0) for word in sorted(stems)) / len(stems) if stems else 0.0
 
 
 def _extended(text: str, vector: Vector, fused: Vector, phrases: Phrases, seen: Sequence[int]) -> list[str]:
