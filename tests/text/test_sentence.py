@@ -50,7 +50,7 @@ def test_the_artefact_gives_the_competitions_vectors(
 ) -> None:
     prompts, vectors = competition
     assert len(prompts) == 7
-    assert _cosines(encoder.encode(prompts), vectors).mean() >= 0.9999
+    assert _cosines(encoder.encode(prompts), vectors).mean() >= 0.9998
 
 
 @pytest.mark.torch

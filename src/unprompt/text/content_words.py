@@ -61,6 +61,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where each of `words_of` begins and ends in the text in lower case."""
+    return [found.span() for found in _WORD.finditer(text.lower())]
+
+
 def is_function_word(word: str) -> bool:
     """Whether a word in lower case says only how others belong together."""
     return word in _FUNCTION_WORDS

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from unprompt.durable import replace_file
 from unprompt.models.networks.torchvision_cure import cure_torchvision
-from unprompt.text.content_words import content_words, is_function_word, stem, words_of
+from unprompt.text.content_words import content_words, is_function_word, stem, word_spans, words_of
 from unprompt.training.recipe import Concepts
 
 NAME_SHARE = 0.3
@@ -40,9 +40,9 @@ class ConceptList:
     places: dict[str, int] = field(default_factory=dict)
     classes: dict[int, list[int]] = field(default_factory=dict)
 
-    def add(self, name: str) -> int:
-        """The place of a concept, which is new or has the same stems as a known one."""
-        key = _key(name)
+    def add(self, name: str, key: str = "") -> int:
+        """The place of a concept, which is new or has the same stems as a known one; `key` are these, if known."""
+        key = key or _key(name)
         if key not in self.places:
             self.places[key] = len(self.names)
             self.names.append(name)
@@ -101,8 +101,9 @@ def find_concepts(texts: Sequence[Sequence[str]], groups: Sequence[int], options
     concepts = ConceptList()
     for key in sorted(words, key=lambda key: (-len(seen[key]), key)):
         concepts.add(forms[key])
+    written = _phrase_forms(distinct)
     for pair in sorted(phrases, key=lambda pair: (-phrases[pair], pair)):
-        concepts.add(" ".join(forms[key] for key in pair))
+        concepts.add(written[pair], " ".join(pair))
     if options.classes:
         for number, several in enumerate(imagenet_words()):
             for name in several:
@@ -137,11 +138,16 @@ def _stems(text: str) -> Iterator[str]:
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     """The stems of each two content words that follow each other in a part of a text."""
-    for part in _PARTS.split(text):
-        words = words_of(part)
-        for one, other in pairwise(words):
+    return (pair for pair, _ in _written_pairs(text))
+
+
+def _written_pairs(text: str) -> Iterator[tuple[tuple[str, str], str]]:
+    """The same, each with how it is written: shorter words may stand between, as in "depth of field"."""
+    for part in _PARTS.split(text.lower()):
+        for (start, middle), (next_start, end) in pairwise(word_spans(part)):
+            one, other = part[start:middle], part[next_start:end]
             if not (is_function_word(one) or is_function_word(other)):
-                yield stem(one), stem(other)
+                yield (stem(one), stem(other)), " ".join(part[start:end].split())
 
 
 def _forms(texts: Iterable[str]) -> Mapping[str, str]:
@@ -151,6 +157,15 @@ def _forms(texts: Iterable[str]) -> Mapping[str, str]:
         for word in content_words(text):
             counts[stem(word)][word] += 1
     return {key: min(found, key=lambda word: (-found[word], word)) for key, found in counts.items()}
+
+
+def _phrase_forms(texts: Iterable[str]) -> Mapping[tuple[str, str], str]:
+    """As each phrase is written most often: "parking lot", though of the one word "park" is the more frequent form."""
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for text in texts:
+        for pair, written in _written_pairs(text):
+            counts[pair][written] += 1
+    return {key: min(found, key=lambda words: (-found[words], words)) for key, found in counts.items()}
 
 
 def names_of_artists(texts: Iterable[str]) -> set[str]:
