@@ -134,6 +134,6 @@ def _score(model, ids: tuple[int, ...], vector: npt.NDArray[np.float32]) -> floa
 
     with torch.inference_mode():
         logits, _ = model(torch.tensor([[0, *ids]]), torch.from_numpy(vector[None]))
-    logits[..., 0] = -torch.inf  # no sentence begins twice
+        logits[..., 0] = -torch.inf  # no sentence begins twice
     chosen = logits[0].log_softmax(-1)[range(len(ids) + 1), [*ids, 1]]
     return float(chosen.double().sum()) / (len(ids) + 1) ** LENGTH_PENALTY
