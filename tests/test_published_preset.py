@@ -301,7 +301,7 @@ def test_show_lists_every_file(preset: Path, run: Callable[..., tuple[str, str]]
         assert part in out
     for file in ("clip.safetensors", "pytorch_model.bin", "vocab.json", "merges.txt", "model.safetensors"):
         assert file in out
-    assert out.endswith("nothing is missing\n")
+    assert "; nothing is missing\n" in out
     assert err == ""
     lacking = preset.with_name("lacking.toml")
     lacking.write_text(preset.read_text().replace("clip.safetensors", "no-clip.safetensors"))

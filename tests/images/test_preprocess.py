@@ -87,7 +87,7 @@ def real_pictures(examples: Path) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
 
 def _decoded(folder: Path, shorter_side: int | None = None) -> Iterator[np.ndarray[Any, np.dtype[np.uint8]]]:
     for ref in image_refs([str(folder)]):
-        picture = decode(ref, shorter_side=shorter_side)
+        picture = decode(ref, shorter_side=shorter_side, read_metadata=False)
         assert isinstance(picture, Picture), picture
         yield picture.pixels
 

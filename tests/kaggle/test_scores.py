@@ -97,5 +97,5 @@ def test_the_competitions_own_truth(shared: Path) -> None:
     scores = score_submission(
         shared / "data" / "kaggle" / "sample_submission.csv", shared / "data" / "kaggle" / "prompts.csv"
     )
-    assert f"{scores.mean.mean:.4f}" == "1.0000"
-    assert scores.cosines.min() > 0.9999
+    assert scores.mean.mean > 0.9998
+    assert scores.cosines.min() > 0.9998
