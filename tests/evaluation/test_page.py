@@ -114,8 +114,8 @@ def test_it_asks_nobody_for_anything(unprompter: Unprompter, tmp_path: Path) -> 
 def test_what_prompts_say_is_never_markup(unprompter: Unprompter, tmp_path: Path, field: str) -> None:
     page = Page(page_of(unprompter, data(tmp_path, 4, **{field: HOSTILE}), text=True)[1])
     plain = Page(page_of(unprompter, data(tmp_path, 4, **{field: "harmless"}), text=True)[1])
-    # Other prompts have other scores, and with them other rows, dots and lines; but none of the hostile text's elements.
-    for hostile in {tag for tag, _ in Page(HOSTILE).tags}:
+    # Other prompts have other scores, and with them other rows and dots, but not the elements of the hostile text.
+    for hostile in ("script", "style", "img"):
         assert [tag for tag, _ in page.tags].count(hostile) == [tag for tag, _ in plain.tags].count(hostile)
     assert all("onerror" not in attrs for _, attrs in page.tags)
     assert "</script></style><img src=x onerror=alert(1)>" in page.text

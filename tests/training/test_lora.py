@@ -11,6 +11,7 @@ from unprompt.errors import DataError
 
 torch = pytest.importorskip("torch")
 
+from unprompt.models.regressors.regressor_network import RegressorNetwork  # noqa: E402
 from unprompt.models.regressors.torch_folder import load_network  # noqa: E402
 from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.progress import SILENT, no_report  # noqa: E402
@@ -19,7 +20,7 @@ from unprompt.training.loop import BEST  # noqa: E402
 from unprompt.training.lora import add_lora, merge_lora, name_without_lora  # noqa: E402
 from unprompt.training.recipe import Lora, Network, Recipe  # noqa: E402
 from unprompt.training.recipe_file import read_recipe  # noqa: E402
-from unprompt.training.regressor import RegressorTask, build_network  # noqa: E402
+from unprompt.training.regressor import RegressorTask, build_network, build_start  # noqa: E402
 from unprompt.training.run import train_recipe  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -32,8 +33,12 @@ def recipe() -> Recipe:
     return Recipe("regressor", "a.b", network=Network("test_vit"))
 
 
+def fresh(recipe: Recipe) -> RegressorNetwork:
+    return build_network(recipe, build_start(recipe))
+
+
 def test_the_chosen_blocks_get_updates_that_change_nothing_yet(recipe: Recipe) -> None:
-    network, plain = build_network(recipe).eval(), build_network(recipe).eval()
+    network, plain = fresh(recipe).eval(), fresh(recipe).eval()
     add_lora(network, HALF)
     updates = [name for name, _ in network.named_parameters() if name_without_lora(name)[1]]
     assert {name.split(".")[3] for name in updates} == {"3", "4", "5"}
@@ -44,7 +49,7 @@ def test_the_chosen_blocks_get_updates_that_change_nothing_yet(recipe: Recipe) -
 
 
 def test_merged_updates_leave_the_plain_network_and_the_same_answers(recipe: Recipe) -> None:
-    network = build_network(recipe)
+    network = fresh(recipe)
     names = network.state_dict().keys()
     add_lora(network, HALF)
     with torch.no_grad():
@@ -53,7 +58,7 @@ def test_merged_updates_leave_the_plain_network_and_the_same_answers(recipe: Rec
                 parameter.normal_(std=0.1)
     pixels = torch.randn(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        expected, before = network.eval()(pixels), build_network(recipe).eval()(pixels)
+        expected, before = network.eval()(pixels), fresh(recipe).eval()(pixels)
         merge_lora(network)
         assert network.state_dict().keys() == names
         assert torch.allclose(network(pixels), expected, atol=1e-5)
@@ -62,7 +67,7 @@ def test_merged_updates_leave_the_plain_network_and_the_same_answers(recipe: Rec
 
 def test_blocks_without_linear_maps_are_refused(recipe: Recipe) -> None:
     with pytest.raises(DataError, match=r"has no linear map in its blocks from 0\.5 to 0\.5"):
-        add_lora(build_network(recipe), replace(HALF, last=0.5))
+        add_lora(fresh(recipe), replace(HALF, last=0.5))
 
 
 def test_updates_begin_alike_wherever_and_whenever(regressor_recipe: Path, tmp_path: Path) -> None:
@@ -79,7 +84,7 @@ def test_a_run_trains_updates_and_head_alone(regressor_recipe: Path, tmp_path: P
     overrides = ["lora.rank=2", "optimisation.epochs=1", "probe.epochs=1"]
     train_recipe(regressor_recipe, overrides, tmp_path)
     recipe = read_recipe(regressor_recipe, overrides)
-    start, trained = build_network(recipe).state_dict(), trained_network(recipe, tmp_path / BEST)[0].state_dict()
+    start, trained = fresh(recipe).state_dict(), trained_network(recipe, tmp_path / BEST)[0].state_dict()
     moved = {name for name, value in trained.items() if not torch.equal(value, start[name])}
     blocks = {name.split(".")[3] for name in moved if ".blocks." in name}
     assert blocks == {"2", "3", "4"}  # from 0.25 to 0.75 of six
