@@ -251,7 +251,7 @@ def test_one_file_has_one_writer(tmp_path: Path) -> None:
 
 def test_a_file_ends_where_it_could_not_be_written(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    with largest_file(1000), pytest.raises(DataError, match="--resume"):
+    with largest_file(1000), pytest.raises(DataError, match="free some space and run it again"):
         written_to(path, "json", [ANSWER] * 20)
     assert path.stat().st_size == 1000
     assert json.loads(written_to(path, "json", [ANSWER] * 20, resume=True)) == [ANSWER] * 20
