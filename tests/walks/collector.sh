@@ -1,6 +1,6 @@
 # A collector: which prompt made which picture, and copies that say nothing.
 unprompt pictures -o prompts.csv
-python -c 'import csv; [print(row["source"], "|", row["origin"], "|", row["prompt"]) for row in csv.DictReader(open("prompts.csv"))]'
+python -c 'import csv; [print(row["source"], row["origin"], len(row["prompt"]) > 9) for row in csv.DictReader(open("prompts.csv"))]'
 
 echo "# the same again: nothing is overwritten"
 unprompt pictures -o prompts.csv || echo "exit code $?"
@@ -15,6 +15,6 @@ unprompt pictures -o more.jsonl --resume || echo "exit code $?"
 
 echo "# a page, and copies without metadata"
 unprompt pictures/written.png pictures/coffee.jpg -o gallery.html
-grep -c "<article" gallery.html
+grep -c 'class="card' gallery.html
 unprompt metadata pictures/written.png --strip -o clean
 unprompt metadata clean/written.png || echo "exit code $?"

@@ -13,4 +13,4 @@ unprompt evaluate wrong.jsonl || echo "exit code $?"
 
 echo "# a submission, checked"
 unprompt kaggle submit pictures -o submission.csv
-unprompt kaggle check submission.csv pictures
+unprompt kaggle check submission.csv
