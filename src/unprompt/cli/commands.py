@@ -189,7 +189,7 @@ def said_of_usage(error: Any) -> str:
         guess = nearest(error.option_name, _options_of(context))
         return f"unknown option {error.option_name}; {f'did you mean {guess}?' if guess else seen}"
     if kind == "BadOptionUsage":
-        return f"{error.option_name} lacks its value; 'unprompt COMMAND --help' explains it"
+        return f"{error.option_name} lacks its value: write it behind the option; --help says what it takes"
     if parameter is not None:
         return f"{_named(parameter)}: {error.message}"
     return f"{error.format_message().rstrip('.')}; {seen}"

@@ -15,7 +15,8 @@ import typer
 from unprompt.cli.options import MOST_THREADS, Offline, Quiet, on_this_machine
 from unprompt.cli.progress import Steps, announced
 from unprompt.cli.terminal import report, say
-from unprompt.errors import EXIT_INTERRUPTED, needing
+from unprompt.display import printable
+from unprompt.errors import EXIT_INTERRUPTED, DataError, needing
 from unprompt.progress import no_report
 
 
@@ -55,6 +56,11 @@ def train(
     export` then makes a model of the run that needs no torch.
     """
     folder = output or Path("runs") / recipe.stem
+    if not recipe.is_file():  # before torch takes its seconds
+        raise DataError(
+            f"expected a recipe, a TOML file, found none by the name {printable(str(recipe))}; check the path: "
+            "docs/training.md lists those of the repository's folder recipes/"
+        )
     with announced("loading torch", quiet=quiet):
         run = training()
     if "WORLD_SIZE" not in os.environ and (count := processes or run.gpu_count()) > 1:
