@@ -110,7 +110,8 @@ def known_to_resume(context: typer.Context, wanted: bool) -> bool:
     return wanted
 
 
-def _that_exist(paths: list[str]) -> list[str]:
+# A bare `list`: Python 3.10 takes `list[str]` for a class, and typer then asks what it is a subclass of.
+def _that_exist(paths: list) -> list[str]:  # type: ignore[type-arg]
     """Raises DataError if a file or folder is not there: a slip of the one who typed it, and no broken picture."""
     from unprompt.images.sources import check_there
 
