@@ -20,8 +20,8 @@ from unprompt.images.metadata.reader import find  # without the net under `read`
 from unprompt.images.sources import image_refs
 from unprompt.prediction import Failure, WrittenPrompt
 
-PIXEL_LIMIT_MP = 2.0
-"""Low, so that a header that promises much costs the fuzzer little; the limit itself is tested elsewhere."""
+PIXEL_LIMIT_MP, MEMORY_LIMIT_MB = 2.0, 180
+"""Low, so that a header that promises much costs the fuzzer little; the limits themselves are tested elsewhere."""
 
 TOOLS = frozenset(
     {
@@ -64,7 +64,13 @@ def check_decode(data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of damaged tags; the picture may be fine
         (ref,) = image_refs(data)
-        result = decode(ref, shorter_side=shorter_side, pixel_limit_mp=PIXEL_LIMIT_MP, read_metadata=False)
+        result = decode(
+            ref,
+            shorter_side=shorter_side,
+            pixel_limit_mp=PIXEL_LIMIT_MP,
+            memory_limit_mb=MEMORY_LIMIT_MB,
+            read_metadata=False,
+        )
     assert result.source == ref.source
     if isinstance(result, Failure):
         assert result.kind in KINDS, result
