@@ -20,7 +20,8 @@ def test_train_needs_torch(unprompt: Unprompt, tmp_path: Path, monkeypatch: pyte
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    run = unprompt("train", tmp_path / "none.toml")
+    (tmp_path / "recipe.toml").touch()
+    run = unprompt("train", tmp_path / "recipe.toml")
     assert (run.code, run.out) == (2, "")
     assert "pip install 'unprompt[torch]'" in run.err
 
