@@ -104,7 +104,8 @@ class Wording:
         phrases = None if self._decoder is None or self._style != "prompt" else self._decoder.phrases
         if phrases is None:
             return []
-        seen = [place for place, stems in enumerate(phrases.stems) if sight.seen(stems) >= LEAST_GROUND]
+        grounds = [sight.ground_of(stems, unknown=0.0) for stems in phrases.stems]
+        seen = [place for place, ground in enumerate(grounds) if ground >= LEAST_GROUND]
         nearest = np.argsort(-(vectors @ fused), kind="stable")[:STARTS]
         return [
             _Draft(_fitting(text), "decoder", drafts[place].fluency)
@@ -150,13 +151,9 @@ class _Sight:
         """The mean probability of a text's content words, 0 to 1."""
         return self.ground_of(content_stems(text))
 
-    def ground_of(self, stems: frozenset[str]) -> float:
-        """The mean probability of words by their stems, 0 to 1."""
-        return sum(map(self.of, sorted(stems))) / len(stems) if stems else 0.0
-
-    def seen(self, stems: frozenset[str]) -> float:
-        """The same where a word that is no concept is not seen."""
-        return sum(self.known.get(word, 0.0) for word in sorted(stems)) / len(stems) if stems else 0.0
+    def ground_of(self, stems: frozenset[str], unknown: float = UNKNOWN) -> float:
+        """The mean probability of words by their stems, 0 to 1; `unknown` is that of a word that is no concept."""
+        return sum(self.known.get(word, unknown) for word in sorted(stems)) / len(stems) if stems else 0.0
 
 
 def _extended(text: str, vector: Vector, fused: Vector, phrases: Phrases, seen: Sequence[int]) -> list[str]:
