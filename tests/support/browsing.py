@@ -65,6 +65,8 @@ def visit(browser: Browser, url: str, *, ready: bool = True, **options: Any) -> 
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if _is_fault(message) else None)
+    # Chromium hands over file choosers only while somebody listens: begun at the press, it may come after the chooser.
+    page.on("filechooser", lambda _chooser: None)
     try:
         page.goto(url)
         if ready:
