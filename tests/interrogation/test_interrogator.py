@@ -16,6 +16,7 @@ from unprompt.errors import DataError, PictureError, UnknownNameError
 from unprompt.interrogation.captions import DecodedCaption, GivenCaption, open_captioner
 from unprompt.interrogation.interrogation import MODES, Mode, Settings
 from unprompt.interrogation.interrogator import Interrogator
+from unprompt.progress import SILENT
 from unprompt.towers.embedded import EmbeddedPair
 from unprompt.vocabulary.vocabulary import load_vocabulary
 
@@ -146,6 +147,27 @@ def test_batches_and_caches_change_nothing(
     warm = interrogator(lists, cache=tmp_path)
     alone = [warm.interrogate_pictures([picture], settings)[0] for picture in reversed(pictures)]
     assert together == alone[::-1]  # similarities and gains as well, to the bit
+
+
+@pytest.mark.parametrize("flavors", [True, False])
+@pytest.mark.parametrize("negative", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_lists_that_a_mode_uses_are_prepared_and_no_others(
+    mode: Mode, negative: bool, flavors: bool, interrogator: Make, tmp_path: Path, examples: Path
+) -> None:
+    lists = vocabularies.write(tmp_path / "lists")
+    if not flavors:
+        (lists / "flavors.txt").unlink()
+    settings = replace(BRIEF, mode=mode, negative=negative)
+    prepared = interrogator(lists, cache=tmp_path / "prepared")
+    prepared.prepare(SILENT, settings)
+    used = interrogator(lists, cache=tmp_path / "used")
+    used.interrogate_pictures([used.read(str(examples / "coffee.jpg"))], settings)
+    assert _vectors(tmp_path / "prepared") == _vectors(tmp_path / "used")
+
+
+def _vectors(cache: Path) -> set[str]:
+    return {path.name for path in cache.rglob("*.safetensors")}
 
 
 def test_gains_add_up_to_the_similarity(small: Interrogator, examples: Path) -> None:

@@ -144,6 +144,6 @@ def _show_terms(unprompter: Unprompter, options: AnsweringOptions, top: int) -> 
 
     (member,) = unprompter.members
     assert isinstance(member, InterrogatorMember)
-    member.prepare(Steps(quiet=options.quiet))
+    member.interrogator.prepare(Steps(quiet=options.quiet))  # the tables show every list, whatever the mode
     pictures = options.pictures.decoded(member.interrogator.shorter_side, quiet=options.quiet)
     return show_terms(member.interrogator, member.settings, pictures, top, fail_fast=options.fail_fast)

@@ -17,7 +17,7 @@ from unprompt.interrogation.captions import EMBEDDED, Captioner, open_captioner
 from unprompt.interrogation.interrogation import Interrogation, Mode, Settings
 from unprompt.interrogation.lists import Lists
 from unprompt.interrogation.sentence import fitted
-from unprompt.interrogation.writer import Writer
+from unprompt.interrogation.writer import Writer, used_lists
 from unprompt.models.store.weights import HUB
 from unprompt.prediction import Failure, Term
 from unprompt.progress import Step
@@ -146,9 +146,13 @@ class Interrogator:
             category.name: self.lists.ranked([category], image, count)[0] for category in self.lists.vocabulary.positive
         }
 
-    def prepare(self, step: Step) -> None:
-        """Compute the vectors of all lists now, or read them from the cache; `step` reports the progress."""
-        self.lists.prepare(step)
+    def prepare(self, step: Step, settings: Settings | None = None) -> None:
+        """Compute the vectors of lists now, or read them from the cache; `step` reports the progress.
+
+        With `settings`, only of the lists that their texts use.
+        """
+        categories = self.lists.vocabulary.categories if settings is None else used_lists(self.lists, settings)
+        self.lists.prepare(categories, step)
 
     def read(self, picture: Input) -> Picture:
         """Decode one picture at the resolution that the models need.

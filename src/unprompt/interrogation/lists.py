@@ -29,9 +29,9 @@ class Lists:
         self._tables = TermTables(towers, cache)
         self._words: dict[str, npt.NDArray[np.float16]] = {}
 
-    def prepare(self, step: Step) -> None:
-        """Compute the vectors of all lists now, or read them from the cache."""
-        for category in self.vocabulary.categories:
+    def prepare(self, categories: Sequence[Category], step: Step) -> None:
+        """Compute the vectors of these lists now, or read them from the cache."""
+        for category in categories:
             with step(f"encoding {category.name}", len(category.terms), "terms") as advance:
                 self._tables.table(category, advance)
 

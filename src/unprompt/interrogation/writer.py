@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,8 +15,9 @@ from unprompt.interrogation.lists import MEDIUMS, MOVEMENTS, Lists
 from unprompt.interrogation.sentence import Addition, Sentence, compose
 from unprompt.prediction import Term, Vector
 from unprompt.towers.two_tower import JOINT, TwoTower
-from unprompt.vocabulary.category import FLAVORS
+from unprompt.vocabulary.category import FLAVORS, Category
 from unprompt.vocabulary.original import ARTISTS
+from unprompt.vocabulary.vocabulary import NEGATIVE
 
 _PUBLISHED_FLAVORS = 3
 
@@ -141,6 +142,22 @@ _MODES: dict[Mode, Callable[[Writer], list[Sentence]]] = {
     "caption": Writer.caption,
     "negative": Writer.negative,
 }
+
+
+def used_lists(lists: Lists, settings: Settings) -> list[Category]:
+    """The lists whose vectors the texts of these settings need, in the vocabulary's order."""
+    vocabulary, names = lists.vocabulary, set[str]()
+    if settings.mode == "published":
+        names |= {MEDIUMS, MOVEMENTS, *_names(lists.rest(MEDIUMS, MOVEMENTS))}
+    elif settings.mode not in ("caption", "negative"):
+        names |= _names(vocabulary.positive)
+    if settings.negative or settings.mode == "negative":
+        names |= {NEGATIVE, *_names(lists.rest())}
+    return [category for category in vocabulary.categories if category.name in names]
+
+
+def _names(categories: Iterable[Category]) -> set[str]:
+    return {category.name for category in categories}
 
 
 def _joined(said: Sequence[list[Term]], more: Sequence[list[Term]]) -> list[list[Term]]:

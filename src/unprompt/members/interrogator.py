@@ -84,9 +84,8 @@ class InterrogatorMember:
         return self.interrogator.shorter_side
 
     def prepare(self, step: Step) -> None:
-        """Compute the vectors of all lists, if the mode needs them."""
-        if self.settings.mode != "caption" or self.settings.negative:
-            self.interrogator.prepare(step)
+        """Compute the vectors of the lists that the mode uses."""
+        self.interrogator.prepare(step, self.settings)
 
     def vote(self, pictures: Sequence[Picture]) -> list[Vote]:
         """Return one text per picture."""

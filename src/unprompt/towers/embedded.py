@@ -41,7 +41,7 @@ class EmbeddedPair:
         return self._pictures.shorter_side
 
     def identities(self) -> Mapping[str, str]:
-        folders = (self._pictures.folder, self._sentences.folder)
+        folders = (self._pictures.folder, find_model(SENTENCE_ENCODER))  # without loading its weights
         return {folder.name: folder.identity() for folder in folders}
 
     def weights_identities(self) -> Mapping[str, str]:

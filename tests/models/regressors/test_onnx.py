@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,20 @@ def test_weights_in_a_file_of_their_own_are_checked(tmp_path: Path) -> None:
     beside.unlink()
     with pytest.raises(ModelError, match=r"model\.onnx\.data is missing"):
         folder_session(model)
+
+
+def test_a_session_is_shared_while_it_is_in_use(tmp_path: Path) -> None:
+    model = tiny_models.regressor(tmp_path / "linear.tiny")
+    with ThreadPoolExecutor(4) as pool:
+        held, *others = pool.map(lambda _: folder_session(model, 1), range(4))
+    assert all(other is held for other in others)
+    assert folder_session(model, 2) is not held
+    (model.path / "names.txt").write_text("a cat")
+    changed = write_config(model.path, model.config, ["model.onnx", "names.txt"])
+    assert folder_session(changed, 1) is not held
+    gone = weakref.ref(held)
+    del held, others
+    assert gone() is None
 
 
 def kept_apart(path: Path, location: str, *, inside: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, TypeAlias
+from weakref import WeakValueDictionary
 
 from unprompt.display import printable
 from unprompt.errors import ModelError
@@ -16,6 +18,11 @@ from unprompt.models.store.image_model import ONNX_WEIGHTS
 if TYPE_CHECKING:
     import onnxruntime
 
+_Key: TypeAlias = tuple[Path, str, int]
+
+_in_use: WeakValueDictionary[_Key, onnxruntime.InferenceSession] = WeakValueDictionary()
+_opening: dict[_Key, Lock] = {}
+
 
 def weights_beside(path: Path) -> Path:
     """The file that holds an ONNX file's large weights, if they are not in that file itself."""
@@ -23,10 +30,20 @@ def weights_beside(path: Path) -> Path:
 
 
 def folder_session(folder: ModelFolder, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open a session for `model.onnx` of a folder, after checking the hashes of all files that it reads.
+    """A session for `model.onnx` of a folder, opened after checking the hashes of all files that it reads.
 
-    Raises ModelError as `ModelFolder.file` and `session` do.
+    As long as somebody holds one, it is shared: a captioner, a two-tower model and the words of an answer ask for the
+    same models. Raises ModelError as `ModelFolder.file` and `session` do.
     """
+    key = (folder.path, folder.identity(), threads)
+    with _opening.setdefault(key, Lock()):  # of two threads that ask at once, the second waits instead of loading too
+        found = _in_use.get(key)
+        if found is None:
+            found = _in_use[key] = _checked(folder, threads)
+        return found
+
+
+def _checked(folder: ModelFolder, threads: int) -> onnxruntime.InferenceSession:
     path = folder.file(ONNX_WEIGHTS)
     names = folder.config["files"]
     for name in sorted(names.keys() & {weights_beside(path).name, *_read_beside(path, names)}):
