@@ -1,7 +1,8 @@
 """What a fresh process takes to answer, beside what `import torch` alone takes: time, processor time, memory.
 
 The commands take turns, so that a busy machine slows all of them alike; the table gives medians, and in brackets their
-ratio to those of `import torch`.
+ratio to those of `import torch`. The first `unprompt interrogate` encodes the lists of terms, the
+second reads their vectors.
 
 python benchmarks/cold_start.py [--repetitions N] [--picture FILE]
 """
@@ -11,8 +12,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,12 +38,16 @@ class Series:
 
     name: str
     command: list[str]
+    emptied: Path | None = None
+    """A folder that is removed before each run."""
     seconds: list[float] = field(default_factory=list)
     processor_s: list[float] = field(default_factory=list)
     peak_mb: list[float] = field(default_factory=list)
 
     def run(self) -> None:
         """Measure one process, from its start to its end."""
+        if self.emptied is not None:
+            shutil.rmtree(self.emptied, ignore_errors=True)
         start = time.perf_counter()
         process = subprocess.Popen(self.command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
@@ -65,14 +72,23 @@ def beside(measured: list[float], yardstick: list[float] | None, form: str) -> s
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Read the options, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--picture", type=Path, default=PICTURE)
     options = parser.parse_args()
 
+    with tempfile.TemporaryDirectory(prefix="unprompt-cold-start-") as folder:
+        measure(options, Path(folder) / "terms")
+
+
+def measure(options: argparse.Namespace, terms: Path) -> None:
+    """Measure and print the table; `terms` is a folder for vectors of lists."""
+    interrogate = [UNPROMPT, "interrogate", str(options.picture), "--mode", "fast", "--cache", str(terms)]
     series = [
         Series(f"unprompt {options.picture.name}", [UNPROMPT, str(options.picture)]),
+        Series("interrogate, first run", interrogate, emptied=terms),
+        Series("interrogate, second run", interrogate),
         Series("unprompt --help", [UNPROMPT, "--help"]),
         Series("python -c pass", [sys.executable, "-c", "pass"]),
     ]
