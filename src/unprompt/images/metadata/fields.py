@@ -144,10 +144,11 @@ class _Gathering:
             from unprompt.images.metadata import xmp
 
             self.xmp = {**xmp.read(body), **self.xmp}
-        elif place == "exif" and not self.exif:
+        elif place == "exif":
             from unprompt.images.metadata import exif
 
-            self.exif = exif.read(_from_signature(body))
+            said = {name: text for name, text in self.exif.items() if text.strip()}
+            self.exif = {**exif.read(_from_signature(body)), **said}
         elif place == "iptc" and not self.iptc:
             from unprompt.images.metadata import iptc
 

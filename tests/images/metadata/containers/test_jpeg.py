@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from layouts import app11, dataset, extended_xmp, image_resource, jpeg, jumbf, user_comment, xmp
+from layouts import app11, dataset, extended_xmp, image_resource, jpeg, jumbf, tiff, user_comment, xmp
 
 from unprompt.images.metadata.fields import extract
 
@@ -27,6 +27,15 @@ def test_exif_of_several_segments() -> None:
 def test_a_second_block_of_exif_continues_none() -> None:
     found = extract(jpeg((0xE1, EXIF + user_comment("a fox")), (0xE1, EXIF + user_comment("a cat"))))
     assert found.exif == {"UserComment": "a fox"}
+
+
+@pytest.mark.parametrize("first", [{0x010F: b"Canon\0"}, {0x010E: b"a holiday\0"}, {0x0112: b"\1\0"}, {0x010E: b" \0"}])
+def test_a_second_block_of_exif_adds_what_the_first_lacks(first: dict[int, bytes]) -> None:
+    """An editor that does not look for the camera's block writes one of its own."""
+    block = tiff({tag: (2, text) for tag, text in first.items()})
+    found = extract(jpeg((0xE1, EXIF + block), (0xE1, EXIF + user_comment("a fox"))))
+    assert found.exif["UserComment"] == "a fox"
+    assert found.exif.get("ImageDescription") in (None, "a holiday", " ")
 
 
 def test_a_comment_of_several_segments() -> None:
