@@ -124,13 +124,46 @@ PARTS = ("a fox", "blurry", "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5,
         "{} Negative prompt: {}\n{}",
         "{}\r\n\r\nNegative prompt: {}\r\n\r\n{}",
         "{}\nNegative prompt: Negative prompt: {}\n{}",
+        "{}\rNegative prompt: {}\r{}",
+        "{}\u2028Negative prompt: {}\u2028{}",
+        "{}<br>Negative prompt: {}<br />{}",
+        "{} | Negative prompt: {} | {}",
+        "{}\tNegative prompt: {}\t{}",
+        "{}\nnegative prompt: {}\n{}",
+        "Prompt: {}\nNegative Prompt: {}\n{}",
+        "parameters\n\n{}\nNegative prompt: {}\n{}",
     ],
 )
 def test_line_breaks_that_a_site_or_a_tool_has_replaced(joined):
     value = joined.format(*PARTS)
-    for data in (png(text("parameters", value)), jpeg((0xFE, value.encode()))):
+    for data in (png(itext("parameters", value)), jpeg((0xFE, value.encode()))):
         found = read(data)
         assert (found.prompt, found.negative_prompt, found.settings["Seed"]) == ("a fox", "blurry", 5)
+
+
+@pytest.mark.parametrize("joint", [" ", ", ", ". ", "; ", " | ", "<br>", "\\n", "\r"])
+def test_a_prompt_on_one_line_with_its_settings(joint):
+    found = read(png(text("parameters", f"a fox{joint}{PARTS[2]}")))
+    assert (found.prompt, found.settings["Steps"], found.settings["Seed"]) == ("a fox", 20, 5)
+
+
+def test_what_stands_before_the_prompt_is_no_label_without_settings():
+    assert read(png(text("parameters", "prompt: a fox"))).prompt == "prompt: a fox"
+    assert read(png(text("parameters", "a fox, no negative Prompt: here"))).negative_prompt is None
+
+
+def test_civitais_models_may_come_first():
+    value = f"a fox\nNegative prompt: blurry\nCivitai resources: {RESOURCES}, {PARTS[2]}"
+    found = read(png(text("parameters", value)))
+    assert (found.prompt, found.negative_prompt, found.settings["Seed"]) == ("a fox", "blurry", 5)
+
+
+@pytest.mark.parametrize("begins", ["", "You are an assistant that draws what users want. <Prompt Start> "])
+def test_the_line_that_luminas_family_wants_is_no_prompt(begins):
+    value = f"{begins}a fox\nNegative prompt: {begins}blurry\n{PARTS[2]}, Version: neo"
+    found = read(png(text("parameters", value)))
+    assert (found.prompt, found.negative_prompt) == ("a fox", "blurry")
+    assert found.raw == f"{begins}a fox"
 
 
 INFOTEXT_ANYWHERE = "\nNegative prompt: ".join(PARTS[:2]) + "\n" + PARTS[2]
@@ -144,8 +177,22 @@ INFOTEXT_ANYWHERE = "\nNegative prompt: ".join(PARTS[:2]) + "\n" + PARTS[2]
         png(text("Description", INFOTEXT_ANYWHERE)),
         png(text("Comment", INFOTEXT_ANYWHERE)),
         png(itext("XML:com.adobe.xmp", described_xmp(INFOTEXT_ANYWHERE))),
+        png(text("prompt", INFOTEXT_ANYWHERE)),
+        png(text("generation_info", INFOTEXT_ANYWHERE)),
+        png(text("postprocessing", INFOTEXT_ANYWHERE)),
+        jpeg_exif(pillow_exif({0x0131: INFOTEXT_ANYWHERE})),
     ],
-    ids=["ImageDescription", "ImageDescription of a WebP", "Description", "Comment", "XMP"],
+    ids=[
+        "ImageDescription",
+        "ImageDescription of a WebP",
+        "Description",
+        "Comment",
+        "XMP",
+        "prompt",
+        "a name of its own",
+        "postprocessing",
+        "Software",
+    ],
 )
 def test_an_infotext_is_read_wherever_it_stands(data):
     found = read(data)

@@ -1,7 +1,8 @@
 """AUTOMATIC1111's web UI and all that write its infotext: Forge, SD.Next, stable-diffusion.cpp, Civitai and others.
 
 PNG text `parameters`; JPEG, WebP and AVIF: EXIF `UserComment`; GIF, JPEG and video: a comment. Editors, sites and forks
-move it to EXIF `ImageDescription` and `XPComment`, to XMP and to the IPTC caption. `infotext.py` knows the text itself.
+move it to EXIF `ImageDescription` and `XPComment`, to XMP and to the IPTC caption, scripts to a PNG text of any name.
+`infotext.py` knows the text itself.
 Source: modules/images.py of AUTOMATIC1111/stable-diffusion-webui, modules/processing_info.py of vladmandic/sdnext, the
 tools' own files for their names.
 """
@@ -83,6 +84,9 @@ def _texts(fields: Fields) -> Iterator[tuple[str, bool]]:
     for place, names in _PLACES:
         yield from ((text, False) for name in names if (text := places[place].get(name)) and infotext.may_be(text))
     yield from ((text, False) for text in fields.iptc.values() if infotext.may_be(text))
+    for place, names in _PLACES:
+        others = (text for name, text in places[place].items() if name not in names and infotext.may_be(text))
+        yield from ((text, False) for text in others if text[:1] != "{" and infotext.parse(text).states_settings)
 
 
 def _answer(fields: Fields, text: str, may_be_bare: bool) -> WrittenPrompt | None:

@@ -18,6 +18,7 @@ _STRUCTURED = re.compile(r"""\[? ?\{ ?["'][^"']{1,100}["'] ?:|"[\w -]{1,60}" ?: 
 _MODEL_TAGS = re.compile(
     r"<(?:lora|lyco|locon|loha|hypernet|hypernetwork|embed|embedding|ti|wlr):[^<>]*>", re.IGNORECASE
 )
+_PROMPT_START = re.compile(r"<Prompt Start>\s*", re.IGNORECASE)
 _EMBEDDINGS = re.compile(r"\bembedding:(?:\\[()\[\]]|[^\s,:()\[\]{}])+", re.IGNORECASE)
 _WILDCARDS = re.compile(r"(?<!\w)__[\w/*.-]{1,80}?__(?!\w)")
 _BREAK = re.compile(r"\bBREAK\b")
@@ -46,6 +47,11 @@ def tidy(text: str) -> str:
 def mend(text: str) -> str:
     """Replace lone surrogates, so that the text can be written as UTF-8."""
     return text if text.isascii() else _SURROGATES.sub(_REPLACEMENT, text)
+
+
+def without_opening(text: str) -> str:
+    """A prompt without the line that Lumina's family wants in front: `You are an assistant ... <Prompt Start>`."""
+    return _PROMPT_START.split(text)[-1] if "<" in text else text
 
 
 def clean(raw: str) -> str:

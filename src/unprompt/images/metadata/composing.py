@@ -47,10 +47,11 @@ def compose(
     """
     if not isinstance(prompt, str) or len(prompt) > LONGEST_PROMPT:
         return None
-    cleaned = cleaning.clean(prompt)
+    cleaned = cleaning.clean(cleaning.without_opening(prompt))
     if not cleaned:
         return None
-    unwanted = cleaning.tidy(negative) if isinstance(negative, str) and len(negative) <= LONGEST_PROMPT else ""
+    unwanted = negative if isinstance(negative, str) and len(negative) <= LONGEST_PROMPT else ""
+    unwanted = cleaning.tidy(cleaning.without_opening(unwanted))
     written = prompt if raw is None or len(raw) > LONGEST_PROMPT else raw
     return WrittenPrompt(
         tool=tool,
@@ -119,7 +120,8 @@ def _texts(texts: Iterable[WrittenText]) -> tuple[WrittenText, ...]:
     found: dict[tuple[str, str], WrittenText] = {}
     for text in islice(texts, _TEXT_LIMIT):
         clean = cleaning.tidy if text.role in ("negative", "instruction") else cleaning.clean
-        words = clean(text.text) if len(text.text) <= LONGEST_PROMPT else ""
+        words = text.text if text.role == "instruction" else cleaning.without_opening(text.text)
+        words = clean(words) if len(text.text) <= LONGEST_PROMPT else ""
         if words:
             node = cleaning.tidy(text.node[:_NAME_LIMIT_CHARS])
             found.setdefault((words, text.role), WrittenText(words, text.role, node, text.weight))

@@ -2,7 +2,7 @@
 
 A value with commas is a JSON string, or, from some tools, JSON without quotes around it. SD.Next writes `Template: ...`
 and `Negative template: ...` before the settings, the extension Dynamic Prompts after them. Sites turn the line breaks
-into spaces or dots; AnimateDiff escapes them.
+into spaces, dots, commas or `<br>`; AnimateDiff escapes them. People and scripts put `Prompt:` before it all.
 Source: modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui, modules/infotext.py of vladmandic/sdnext,
 src/utils/metadata/automatic.metadata.ts of civitai/civitai.
 """
@@ -19,12 +19,15 @@ LONGEST_INFOTEXT = 4 * LONGEST_PROMPT
 """Characters. Settings that are JSON may be longer than the prompts."""
 
 _NEGATIVE = "Negative prompt:"
-_NEGATIVE_LABELS = re.compile(r"(?:Negative prompt:\s*)+")  # some tools write it twice
+_NEGATIVE_LABELS = re.compile(r"(?:Negative prompt:\s*)+", re.IGNORECASE)  # some tools write it twice
+_LABEL = re.compile(r"(?:parameters:?\s*\n\s*)?(?:(?:positive )?prompt:\s*)?", re.IGNORECASE)
 _TEMPLATE = re.compile(r"(?:Negative [Tt]emplate|Template):")
 _AFTER_SETTINGS = re.compile(r"\n[ \t]{0,8}(?=(?:Negative [Tt]emplate|Template):)")
 _STEPS = re.compile(r"[ \t]{0,8}Steps: ?\d")
-_STEPS_INSIDE = re.compile(r"(?<=[\s.,;])Steps: ?\d")
-_NEGATIVE_INSIDE = re.compile(r"(?<=[\s.,;])Negative prompt:")
+_STEPS_INSIDE = re.compile(r"(?<=[\s.,;|])Steps: ?\d")
+_NEGATIVE_INSIDE = re.compile(r"(?<=[\s.,;|])Negative prompt:", re.IGNORECASE)
+_BREAKS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]|<br ?/?>\n?", re.IGNORECASE)
+_JOINTS = " .,;|"
 _ESCAPED = re.compile(r"\\n(?=Negative prompt:|Steps: ?\d)")
 _TRIES = 5  # places inside one line where the settings may begin
 _KEY = re.compile(r"\s*([A-Za-z][\w \-/.]{0,60}):\s*")
@@ -35,7 +38,7 @@ _KNOWN = frozenset(
     {
         "Steps", "Sampler", "Schedule type", "Scheduler", "CFG scale", "CFG Scale", "Distilled CFG Scale", "Guidance",
         "Guidance Scale", "Guidance scale", "Seed", "Size", "Model", "Model hash", "Clip skip", "Denoising strength",
-        "App", "Version", "RNG", "Pipeline",
+        "App", "Version", "RNG", "Pipeline", "Civitai resources", "Civitai metadata",
     }
 )  # fmt: skip
 
@@ -68,7 +71,7 @@ def may_be(text: str) -> bool:
 
 def parse(text: str) -> Infotext:
     """Split an infotext into its parts; a text that is none becomes the prompt."""
-    words, line, joined = _parted(_unescaped(text.replace("\r\n", "\n").strip()))
+    words, line, joined = _parted(_unescaped(_BREAKS.sub("\n", text).strip()))
     line, *templates = _AFTER_SETTINGS.split(line)
     found = settings(line)
     prompt, negative, before = _sections(words, found)
@@ -77,7 +80,9 @@ def parse(text: str) -> Infotext:
         if value.strip() not in ("", prompt, negative):
             found.setdefault(label.capitalize(), value.strip())
     if joined:  # the dots are the site's line breaks
-        prompt, negative = prompt.rstrip(" .,;"), negative and negative.rstrip(" .,;")
+        prompt, negative = prompt.rstrip(_JOINTS), negative and negative.rstrip(_JOINTS)
+    if found and (label := _LABEL.match(prompt)):
+        prompt = prompt[label.end() :]
     return Infotext(prompt, negative or None, found)
 
 
@@ -135,8 +140,8 @@ def _parted(text: str) -> tuple[str, str, bool]:
     for index in range(len(lines) - 1, -1, -1):
         if _STEPS.match(lines[index]):
             return "\n".join(lines[:index]), "\n".join(lines[index:]), False
-    last = settings(lines[-1])
-    if len(last) >= _FEWEST_SETTINGS and len(_KNOWN & last.keys()) >= 2 and next(iter(last)) in _KNOWN:
+    first, last = _KEY.match(lines[-1]), settings(lines[-1])
+    if len(last) >= _FEWEST_SETTINGS and len(_KNOWN & last.keys()) >= 2 and first and first[1] in _KNOWN:
         return "\n".join(lines[:-1]), lines[-1], False
     for mark in list(_STEPS_INSIDE.finditer(text))[: -_TRIES - 1 : -1]:
         if len(_KNOWN & settings(text[mark.start() :]).keys()) >= _FEWEST_SETTINGS:
@@ -150,7 +155,7 @@ def _sections(words: str, found: Settings) -> tuple[str, str | None, list[str]]:
     negative: list[str] | None = None
     for line in words.split("\n"):
         plain = line.lstrip()
-        if negative is None and plain.startswith(_NEGATIVE):
+        if negative is None and _is_negative(plain, found):
             negative = [plain]
             sections.append(negative)
         elif found and (negative is not None or "App" in found) and _TEMPLATE.match(plain):
@@ -158,8 +163,14 @@ def _sections(words: str, found: Settings) -> tuple[str, str | None, list[str]]:
         else:
             sections[-1].append(line)
     texts = ["\n".join(section).strip() for section in sections]
-    prompt, templates = texts[0], [text for text in texts[1:] if not text.startswith(_NEGATIVE)]
-    unwanted = next((text for text in texts if text.startswith(_NEGATIVE)), None) if negative else None
-    if negative is None and (mark := _NEGATIVE_INSIDE.search(prompt)):
+    prompt, templates = texts[0], [text for text in texts[1:] if not _is_negative(text, found)]
+    unwanted = next((text for text in texts if _is_negative(text, found)), None) if negative else None
+    mark = None if negative else _NEGATIVE_INSIDE.search(prompt)
+    if mark and _is_negative(mark[0], found):
         prompt, unwanted = prompt[: mark.start()].strip(), prompt[mark.start() :]
     return prompt, unwanted and _NEGATIVE_LABELS.sub("", unwanted, count=1), templates
+
+
+def _is_negative(text: str, found: Settings) -> bool:
+    """Whether the negative prompt begins here; its label in other letters is a tool's only beside settings."""
+    return text.startswith(_NEGATIVE) or (bool(found) and text[: len(_NEGATIVE)].lower() == _NEGATIVE.lower())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from unprompt.images.metadata.cleaning import without_opening
+
 _ROLE_MARKS = re.compile(
     r"<\|im_start\|>user\s*|<start_of_turn>user\s*|<\|start_header_id\|>user<\|end_header_id\|>\s*|<\|user\|>\s*|\[INST\]\s*"
 )
@@ -11,7 +13,6 @@ _TURN_ENDS = re.compile(r"<\|im_end\|>|<end_of_turn>|<\|eot_id\|>|<\|end\|>|\[/I
 _MEDIA_MARKS = re.compile(
     r"<\|vision_start\|>|<\|vision_end\|>|<\|(?:image|video)_pad\|>|<image_soft_token>|Picture \d+: (?=<\|vision)"
 )
-_PROMPT_START = re.compile(r"<Prompt Start>\s*", re.IGNORECASE)
 
 
 def without_template(text: str) -> tuple[str, str]:
@@ -19,9 +20,7 @@ def without_template(text: str) -> tuple[str, str]:
     words = text
     if (turn := _last(_ROLE_MARKS, words)) is not None:
         words = _TURN_ENDS.split(words[turn:], maxsplit=1)[0]
-    words = _MEDIA_MARKS.sub("", words)
-    if (start := _last(_PROMPT_START, words)) is not None:
-        words = words[start:]
+    words = without_opening(_MEDIA_MARKS.sub("", words))
     frame = text[: text.find(words)] if words and words in text and words != text else ""
     return words, frame
 
