@@ -95,3 +95,13 @@ def test_a_file_that_cannot_be_written(
     run = unprompt("presets", "calibrate", preset, source, "-o", tmp_path / output, "--overwrite")
     assert run.code == 2
     assert said in run.err
+
+
+def test_a_report_that_is_there_is_left_alone(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text("an hour's work")
+    for command in (("calibrate", preset, labelled), ("fit", labelled, "--preset", preset)):
+        run = unprompt("presets", *command, "-o", tmp_path / "new.toml", "--json", old)
+        assert (run.code, run.out, old.read_text()) == (2, "", "an hour's work")
+        assert f"found that {old} is there; add --overwrite" in run.err
+    assert not (tmp_path / "new.toml").exists()

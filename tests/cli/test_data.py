@@ -321,6 +321,47 @@ def test_documents_have_a_place_of_their_own(unprompt: Unprompt, text: Path, tmp
     assert not (tmp_path / "out.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "name"),
+    [
+        (("clean", "-o", "new.txt"), "--json", "old.json"),
+        (("dedupe", "-o", "new.txt"), "--json", "old.json"),
+        (("dedupe", "-o", "new.txt"), "--pairs", "old.jsonl"),
+        (("split", "-o", "parts"), "--json", "old.json"),
+        (("stats",), "--json", "old.json"),
+    ],
+)
+def test_a_report_that_is_there_is_left_alone(
+    unprompt: Unprompt,
+    text: Path,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    option: str,
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    old = tmp_path / name
+    old.write_text("an hour's work")
+    name, *output = command
+    run = unprompt("data", name, text, *output, option, old)
+    assert (run.code, run.out, old.read_text()) == (2, "", "an hour's work")
+    assert f"found that {old} is there; add --overwrite to replace it, or name another" in run.err
+    assert not any(path.exists() for path in (cache, tmp_path / "new.txt", tmp_path / "parts"))
+    assert unprompt("data", name, text, *output, option, old, "--overwrite").code == 0
+    assert old.read_text() != "an hour's work"
+
+
+@pytest.mark.torch
+def test_a_plot_that_is_there_is_left_alone(unprompt: Unprompt, text: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    old = tmp_path / "old.png"
+    old.write_text("a picture")
+    run = unprompt("data", "stats", text, "--threshold", 0, "--plot", old)
+    assert (run.code, "is there; add --overwrite" in run.err, old.read_text()) == (2, True, "a picture")
+
+
 # Prompts alone, and folders as trainers keep them
 
 

@@ -60,7 +60,7 @@ def captioned(labelled: Path) -> Path:
 
 def test_a_folder_of_captioned_pictures(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
     folder, out = captioned(labelled), tmp_path / "scores.json"
-    asked = ("--no-text", "--preset", preset, "--json", out)
+    asked = ("--no-text", "--preset", preset, "--json", out, "--overwrite")
     run = unprompt("evaluate", folder, *asked, "--by", "class_tokens")
     assert run.code == 0
     assert set(json.loads(out.read_text())["groups"]) == {"cat"}
@@ -183,16 +183,51 @@ def test_results_of_a_run_that_was_stopped_are_kept(preset: Path, tmp_path: Path
     ],
 )
 def test_outputs_are_checked_before_the_work(
-    unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path, option: str, name: str, said: str
+    unprompt: Unprompt, labelled: Path, tmp_path: Path, option: str, name: str, said: str
 ) -> None:
     before = labelled.read_text()
-    # The preset's model is damaged, which only work would find out.
-    broken = tiny_models.preset(tmp_path / "broken.toml", tiny_models.regressor(tmp_path / "linear.broken"))
-    (tmp_path / "linear.broken" / "model.onnx").write_bytes(b"damaged")
-    run = unprompt("evaluate", labelled, "--no-text", "--preset", broken, option, tmp_path / name)
+    run = unprompt("evaluate", labelled, "--no-text", "--preset", damaged(tmp_path), option, tmp_path / name)
     assert (run.code, run.out) == (2, "")
     assert said in run.err
     assert labelled.read_text() == before
+
+
+def damaged(tmp_path: Path) -> Path:
+    """A preset whose model is damaged, which only work would find out."""
+    path = tiny_models.preset(tmp_path / "broken.toml", tiny_models.regressor(tmp_path / "linear.broken"))
+    (tmp_path / "linear.broken" / "model.onnx").write_bytes(b"damaged")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--json", "old.json"), ("--html", "old.html"), ("--results", "old.jsonl"), ("--fit-weights", "old.toml")],
+)
+def test_what_is_there_is_left_alone_before_the_work(
+    unprompt: Unprompt, labelled: Path, tmp_path: Path, option: str, name: str
+) -> None:
+    old = tmp_path / name
+    old.write_text("an hour's work")
+    run = unprompt("evaluate", labelled, "--no-text", "--preset", damaged(tmp_path), option, old)
+    assert (run.code, run.out, old.read_text()) == (2, "", "an hour's work")
+    assert f"found that {old} is there; add --overwrite to replace it, or name another" in run.err
+
+
+def test_what_is_there_is_replaced_if_asked(unprompt: Unprompt, preset: Path, labelled: Path, tmp_path: Path) -> None:
+    old = [tmp_path / name for name in ("old.json", "old.html", "old.jsonl")]
+    for path in old:
+        path.write_text("an hour's work")
+    outputs = ("--json", old[0], "--html", old[1], "--results", old[2])
+    assert unprompt("evaluate", labelled, "--no-text", "--preset", preset, *outputs, "--overwrite").code == 0
+    assert not any("an hour's work" in path.read_text() for path in old)
+
+
+def test_a_comparison_that_is_there_is_left_alone(unprompt: Unprompt, labelled: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text("an hour's work")
+    broken = damaged(tmp_path)
+    run = unprompt("evaluate", labelled, "--no-text", "--compare", broken, broken, "--json", old)
+    assert (run.code, "is there; add --overwrite" in run.err, old.read_text()) == (2, True, "an hour's work")
 
 
 def test_an_output_that_would_be_read_as_the_data_set(unprompt: Unprompt, preset: Path, labelled: Path) -> None:
@@ -261,7 +296,7 @@ def test_a_report_scores_the_drawn_vector_and_members_as_they_are(
     drawing = tiny_models.with_codebook(preset, tmp_path / "drawing.toml", tiny_models.codebook(tmp_path / "book.tiny"))
     reports = []
     for path in (preset, drawing):
-        out = tmp_path / "scores.json"
+        out = tmp_path / f"{path.stem}.json"
         assert unprompt("evaluate", labelled, "--no-text", "--json", out, "--preset", path).code == 0
         reports.append(json.loads(out.read_text()))
     plain, drawn = reports

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from unprompt.cli.documents import check_documents
 from unprompt.cli.score_tables import comparison_table, intervals_line
 from unprompt.cli.scoring import Scoring
 from unprompt.cli.terminal import print_lines, say, show
@@ -29,21 +30,17 @@ class _Side:
     failed: int
 
 
-def compare_runs(scoring: Scoring, a: str, b: str, *, json: str | None) -> None:
+def compare_runs(scoring: Scoring, a: str, b: str, *, json: str | None, overwrite: bool) -> None:
     """Show which is better on the pictures that both have; also write it to the file `json`.
 
     Raises DataError, UnknownNameError; typer.Exit if pictures failed in a run that was made for this.
     """
-    from unprompt.datasets.outputs import check_unread
     from unprompt.evaluation.comparison import compare
-    from unprompt.output.documents import check_apart, check_writable, write_document
+    from unprompt.output.documents import write_document
     from unprompt.output.jsonl import to_json
 
     _check(scoring, a, b)
-    if json is not None:
-        check_apart([json], [scoring.dataset, a, b])
-        check_unread(json, scoring.dataset)
-        check_writable(json)
+    check_documents([json], scoring.dataset, inputs=[a, b], overwrite=overwrite)
     first = _side(scoring, a)
     second = first if _same(a, b) else _side(scoring, b)
     comparison = compare(first.scores, second.scores, by=scoring.by)

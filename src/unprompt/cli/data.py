@@ -10,6 +10,7 @@ import typer
 
 from unprompt.cli import generate
 from unprompt.cli.data_tables import finish, say_faults, show_statistics, write_json
+from unprompt.cli.documents import check_documents
 from unprompt.cli.options import (
     JsonFile,
     Overwrite,
@@ -127,6 +128,8 @@ def clean(
 
     if keep_spaces and not keep_marks:
         raise DataError("expected --keep-marks with --keep-spaces: taking marks out leaves single spaces")
+    check_documents([json], source, outputs=[output], overwrite=overwrite, resume=resume)
+    check_new(output, overwrite=overwrite, resume=resume)
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     rules = CleaningRules(
         spaces=not keep_spaces,
@@ -137,8 +140,6 @@ def clean(
         starts=starts,
         ends=ends,
     )
-    _check_documents(source, output, json)
-    check_new(output, overwrite=overwrite, resume=resume)
     place = OutputPlace(output, prompts, resume=resume)
     try:
         counts = clean_prompts(prompts, place, rules, Steps(quiet=quiet))
@@ -199,10 +200,10 @@ def dedupe(
     from unprompt.datasets.prompts import PromptSource
     from unprompt.output.documents import check_new
 
+    check_documents([pairs, json], source, outputs=[output], overwrite=overwrite, resume=resume)
+    check_new(output, overwrite=overwrite, resume=resume)
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
-    _check_documents(source, output, pairs, json)
-    check_new(output, overwrite=overwrite, resume=resume)
     place = OutputPlace(output, prompts, resume=resume)
     distinct = DistinctPrompts.read(prompts, steps, place.check)
     with kept_vectors(cache, threads) as store:
@@ -283,7 +284,7 @@ def split(
         raise DataError(f"expected pictures with --tar, found prompts alone in {source}; omit it")
     if not 0 < share < 1:  # before an hour of vectors
         raise DataError(f"expected --share above 0 and below 1, found {share:g}; no part is empty")
-    _check_documents(source, None, json)
+    check_documents([json], source, overwrite=overwrite, resume=resume)
     suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
     for name in ("train", "val"):
         check_new(str(output / f"{name}{suffix}"), overwrite=overwrite, resume=resume)
@@ -331,6 +332,7 @@ def stats(
     threads: TextThreads = 0,
     root: Root = None,
     skip_bad: SkipBad = False,
+    overwrite: Overwrite = False,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -345,10 +347,12 @@ def stats(
     from unprompt.datasets.deduplication import find_originals
     from unprompt.datasets.prompts import PromptSource
     from unprompt.datasets.statistics import Statistics
+    from unprompt.output.documents import check_new
 
     if plot is not None:
         _check_plot(plot)
-    _check_documents(source, plot, json)
+    check_documents([json], source, outputs=[] if plot is None else [plot], overwrite=overwrite)
+    check_new(plot, overwrite=overwrite)
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
     statistics = Statistics()
@@ -381,18 +385,6 @@ def _leave_threads_to_us() -> None:
 
 def _drops_copies(keep: bool | None, alone: bool) -> bool:
     return alone if keep is None else not keep
-
-
-def _check_documents(source: str, output: str | None, *documents: str | None) -> None:
-    """Raises DataError if a document cannot be written, or would overwrite the source or another output."""
-    from unprompt.datasets.outputs import check_unread
-    from unprompt.output.documents import check_apart, check_writable
-
-    wanted = [document for document in documents if document is not None]
-    check_apart([*wanted, *([] if output is None else [output])], [source])
-    for document in wanted:
-        check_unread(document, source)
-        check_writable(document)
 
 
 def _check_plot(path: str) -> None:

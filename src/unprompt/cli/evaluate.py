@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from unprompt.cli.options import JsonFile, PresetName, option_groups
+from unprompt.cli.documents import check_documents
+from unprompt.cli.options import JsonFile, Overwrite, PresetName, option_groups
 from unprompt.cli.scoring import Hear, Scoring
 from unprompt.cli.terminal import print_lines, show
 from unprompt.errors import EXIT_SOME_FAILED, EXIT_USAGE, DataError
@@ -20,6 +21,7 @@ from unprompt.errors import EXIT_SOME_FAILED, EXIT_USAGE, DataError
 def evaluate(
     *,
     preset: PresetName = "embedded",
+    overwrite: Overwrite = False,
     json: JsonFile = None,
     html: Annotated[
         str | None,
@@ -65,40 +67,34 @@ def evaluate(
             )
         from unprompt.cli.comparison import compare_runs
 
-        compare_runs(scoring, *compare, json=json)
+        compare_runs(scoring, *compare, json=json, overwrite=overwrite)
         return
     if not scoring.dataset:
         raise DataError("expected a data set to evaluate on, found none; name one, or two results files: --compare A B")
-    evaluate_preset(scoring, preset, Outputs(json, html, results, fit_weights))
+    evaluate_preset(scoring, preset, Outputs(json, html, results, fit_weights, overwrite=overwrite))
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files that were asked for."""
+    """The files that were asked for, and whether they may replace what is there."""
 
     json: str | None
     html: str | None
     results: str | None
     preset: str | None
+    overwrite: bool
 
     def check(self, dataset: str, preset: str) -> None:
         """Raises DataError if one cannot be written, before there is anything to lose."""
-        from unprompt.datasets.outputs import check_unread
         from unprompt.evaluation.results import RESULTS_SUFFIX
-        from unprompt.output.documents import check_apart, check_writable
         from unprompt.presets import SUFFIX
 
         if self.results is not None and not self.results.endswith(RESULTS_SUFFIX):
             raise DataError(f"expected --results FILE{RESULTS_SUFFIX}, found {self.results}; rename it")
         if self.preset is not None and not self.preset.endswith(SUFFIX):
             raise DataError(f"expected --fit-weights FILE{SUFFIX}, found {self.preset}; rename it")
-        documents = [path for path in (self.json, self.html, self.preset) if path is not None]
-        written = [*documents, *([self.results] if self.results else [])]
-        check_apart(written, [dataset, preset])
-        for path in written:
-            check_unread(path, dataset)
-        for path in documents:
-            check_writable(path)
+        written = (self.json, self.html, self.preset, self.results)
+        check_documents(written, dataset, inputs=[preset], overwrite=self.overwrite)
 
 
 def evaluate_preset(scoring: Scoring, preset: str, outputs: Outputs) -> None:

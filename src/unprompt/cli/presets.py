@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unprompt.cli.documents import check_documents
 from unprompt.cli.options import AllowMissing, BatchSize, JsonFile, Offline, Overwrite, Quiet, Threads
 from unprompt.cli.terminal import add_row, fits, new_table, print_lines, quiet_pipe, say, show
 
@@ -110,22 +111,16 @@ def calibrate_preset(
     """
     from unprompt.cli.score_tables import calibration_lines, calibration_table
     from unprompt.cli.scoring import Scoring
-    from unprompt.datasets.outputs import check_unread
     from unprompt.errors import DataError
     from unprompt.evaluation.calibration import Signs, calibrated_text, calibration_record
     from unprompt.evaluation.scoring import Scored
-    from unprompt.output.documents import check_apart, check_new, check_writable, write_document
+    from unprompt.output.documents import write_document
     from unprompt.output.jsonl import to_json
     from unprompt.presets import SUFFIX
 
     if not output.endswith(SUFFIX):
         raise DataError(f"expected -o FILE{SUFFIX}, found {output}; rename it")
-    check_new(output, overwrite=overwrite)
-    documents = [output, *([] if json is None else [json])]
-    check_apart(documents, [dataset])
-    for path in documents:
-        check_unread(path, dataset)
-        check_writable(path)
+    check_documents([output, json], dataset, overwrite=overwrite)
     scoring = Scoring(
         dataset=dataset,
         limit=limit,
@@ -186,11 +181,9 @@ def fit_preset(
     """
     from unprompt.cli.evaluate import Outputs, evaluate_preset
     from unprompt.cli.scoring import Scoring
-    from unprompt.output.documents import check_new
     from unprompt.presets import SUFFIX, preset_path
 
     fitted = output or f"{preset_path(preset).stem}-fitted{SUFFIX}"
-    check_new(fitted, overwrite=overwrite)
     scoring = Scoring(
         dataset=dataset,
         limit=limit,
@@ -201,6 +194,6 @@ def fit_preset(
         offline=offline,
         quiet=quiet,
     )
-    evaluate_preset(scoring, preset, Outputs(json, None, None, fitted))
+    evaluate_preset(scoring, preset, Outputs(json, None, None, fitted, overwrite=overwrite))
     if not quiet:
         say(f"wrote {fitted}: unprompt PICTURE --preset {fitted}")
