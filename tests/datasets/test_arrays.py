@@ -108,7 +108,7 @@ def test_every_item_whatever_the_pieces(tmp_path: Path, monkeypatch: pytest.Monk
     @given(st.lists(VALUES, max_size=4), st.sampled_from([None, 1]), st.booleans())
     def same(values: list[Any], indent: int | None, ascii_alone: bool) -> None:
         path.write_text(json.dumps(values, indent=indent, ensure_ascii=ascii_alone), encoding="utf-8")
-        found = [text for _where, text in arrays.array_items(str(path))]
+        found = [text for _where, text in arrays.record_texts(str(path))]
         assert [json.loads(text) for text in found if isinstance(text, str)] == values
         assert all(isinstance(text, str) for text in found)
 

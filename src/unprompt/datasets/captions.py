@@ -56,6 +56,14 @@ def caption_records(folder: str, root: str | None = None) -> Iterator[Record | F
         yield Record(printable(stem), name, ImageRef(path, LocalFile(path), name), record)
 
 
+def text_fields(text: str) -> dict[str, Any]:
+    """The prompt that a text beside a picture holds and, of several lines, all as `captions`; empty without any."""
+    if _SETTINGS in text and (written := written_as_text(text)) is not None and written.prompt:
+        return {"prompt": written.prompt}
+    lines = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()]
+    return {"prompt": lines[0], **({"captions": lines} if len(lines) > 1 else {})} if lines else {}
+
+
 def check_captioned(folder: str, root: str | None = None) -> None:
     """Raises DataError, with what to do, if no picture has a text in its place. Stops at the first that has."""
     pictures: dict[str, str] = {}
@@ -163,7 +171,7 @@ def _fields(stem: str) -> dict[str, Any] | Fault:
         except UnicodeDecodeError as error:
             message = f"expected a text in UTF-8, found {error.reason}; save the file as UTF-8"
             return Fault("broken-record", where + suffix, message)
-        if fields := _of_json(text) if suffix == _JSON else _of_text(text):
+        if fields := _of_json(text) if suffix == _JSON else text_fields(text):
             return fields
         empty = empty or suffix
     if empty:
@@ -171,13 +179,6 @@ def _fields(stem: str) -> dict[str, Any] | Fault:
     name = printable(os.path.basename(stem))
     message = f"expected a text beside the picture, found none; write {name}.txt or {name}.caption, or move it away"
     return Fault("missing-text", where, message)
-
-
-def _of_text(text: str) -> dict[str, Any]:
-    if _SETTINGS in text and (written := written_as_text(text)) is not None and written.prompt:
-        return {"prompt": written.prompt}
-    lines = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()]
-    return {"prompt": lines[0], **({"captions": lines} if len(lines) > 1 else {})} if lines else {}
 
 
 def _of_json(text: str) -> dict[str, Any]:

@@ -9,11 +9,13 @@ import re
 from unprompt.datasets.records import Fault, broken, is_text, shown
 from unprompt.display import printable
 from unprompt.images.files import LocalFile
+from unprompt.images.formats import PICTURE_SUFFIXES
 from unprompt.images.ref import ImageRef, relative_name
 
 _SEPARATORS = re.compile(f"[{re.escape('/' + os.sep + (os.altsep or ''))}]")
 _ANY_SEPARATOR = re.compile(r"[/\\]")
 _OF_WINDOWS = re.compile(r"\\|^[A-Za-z]:/")
+_SUFFIXES = tuple(sorted(PICTURE_SUFFIXES))
 _LONGEST_END = 8  # folders of a path that are looked for
 
 
@@ -21,7 +23,7 @@ def picture_named(folder: str, name: object, where: str, key: str) -> tuple[str,
     """The file `name` in or below a folder, with its normalised relative path; a fault if the path leads out of it.
 
     An absolute path that leads into the folder is as good as a relative one. A name with backslashes that is no file
-    here is one of Windows. `key` is the field that holds the name.
+    here is one of Windows. A name without a picture's suffix may lack it. `key` is the field that holds the name.
     """
     if not is_text(name) or "\0" in name:
         return broken(where, key, "a text", name)
@@ -32,6 +34,8 @@ def picture_named(folder: str, name: object, where: str, key: str) -> tuple[str,
         return Fault("missing-file", where, f"expected {key!r} to be a picture's path, found {shown(name)}")
     plain = "/".join(parts)
     plain = name if plain == name else plain  # shares the string: there may be a million names
+    if not plain.lower().endswith(_SUFFIXES):
+        plain += _lacking(os.path.join(folder, plain))
     path = os.path.join(folder, plain)
     below = relative_name(plain)
     return plain, ImageRef(path, LocalFile(path), plain if below == plain else below)
@@ -55,6 +59,14 @@ def _parts(folder: str, name: str) -> list[str] | None:
         return None
     parts = [part for part in separator.split(name) if part not in ("", os.curdir)]
     return None if os.pardir in parts else parts
+
+
+def _lacking(path: str) -> str:
+    """The suffix that a path lacks to be a picture's, the first by name as for kohya's trainers; empty if none."""
+    if os.path.isfile(path):
+        return ""
+    spellings = (spelt for suffix in _SUFFIXES for spelt in (suffix, suffix.upper()))
+    return next((suffix for suffix in spellings if os.path.isfile(path + suffix)), "")
 
 
 def _inside(folder: str, name: str) -> list[str] | None:

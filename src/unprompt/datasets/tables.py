@@ -1,4 +1,7 @@
-"""Tables of pictures with their prompts: JSON lines and CSV, including Hugging Face's metadata files."""
+"""Tables of pictures with their prompts: JSON lines and CSV, including Hugging Face's metadata files, and JSON files.
+
+Source: for kohya's meta_cap.json, library/train_util.py of kohya-ss/sd-scripts, `FineTuningDataset`, and finetune/.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, TypeAlias
 
-from unprompt.datasets.arrays import array_items
+from unprompt.datasets.arrays import record_texts
+from unprompt.datasets.captions import text_fields
 from unprompt.datasets.lines import placed_lines
 from unprompt.datasets.places import picture_named
 from unprompt.datasets.records import (
@@ -95,7 +99,7 @@ def _rows(path: str, alone: bool) -> Iterator[_Row | Fault]:
     lower = path.lower()
     if lower.endswith(CELL_SUFFIXES):
         return _csv_rows(path, alone)
-    return _objects(array_items(path) if lower.endswith(".json") else placed_lines(path))
+    return _objects(record_texts(path) if lower.endswith(".json") else placed_lines(path))
 
 
 def _objects(items: Iterator[tuple[str, str | Fault]]) -> Iterator[_Row | Fault]:
@@ -107,9 +111,29 @@ def _objects(items: Iterator[tuple[str, str | Fault]]) -> Iterator[_Row | Fault]
         elif text.strip():
             record = parse(text)
             if isinstance(record, dict):
-                yield where, share.fields(record)
+                yield where, share.fields(_of_kohya(record))
             else:
                 yield Fault("broken-record", where, f"expected a JSON object such as {_EXAMPLE}, found {shown(text)}")
+
+
+def _of_kohya(record: dict[str, Any]) -> dict[str, Any]:
+    """A record whose picture's name stands before it, with its prompt as kohya's trainers put it together.
+
+    Each line of the caption is followed by the tags. Other records, and those without a text, keep their fields.
+    """
+    said = next(iter(record.values()), None)
+    if len(record) != 1 or not isinstance(said, dict):
+        return record
+    fields = said if key_of(PICTURE_KEYS, said) else {PICTURE_KEYS[0]: next(iter(record)), **said}
+    caption, tags = ((fields.get(key) or "") for key in ("caption", "tags"))
+    if not (isinstance(caption, str) and isinstance(tags, str) and (caption + tags).strip()):
+        return fields
+    fields.pop("caption", None)
+    of_caption = text_fields(caption)
+    lines = of_caption.get("captions", [of_caption["prompt"]] if of_caption else [])
+    if told := ", ".join(line.strip() for line in tags.splitlines() if line.strip()):
+        lines = [f"{line}, {told}" for line in lines] or [told]
+    return {**fields, "prompt": lines[0], **({"captions": lines} if len(lines) > 1 else {})}
 
 
 def _csv_rows(path: str, alone: bool) -> Iterator[_Row | Fault]:
