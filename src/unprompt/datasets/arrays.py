@@ -18,7 +18,7 @@ from unprompt.images.lists import LINE_LIMIT
 from unprompt.images.metadata.bounded_json import parse
 
 _CHUNK = LINE_LIMIT
-_SPACE, _SPACE_AND_COLONS = re.compile(r"[\s,]*"), re.compile(r"[\s,:]*")
+_SPACE = re.compile(r"[\s,]*")
 # A string without its closing quote ends where the text read so far does.
 _TOKEN = re.compile(r'[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*(?P<closed>"?)', re.DOTALL)
 _SCALAR = re.compile(r"[^\s,\[\]{}\"]+")
