@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import hub_server
 import numpy as np
 import pytest
 from PIL import Image
@@ -222,20 +223,58 @@ def test_a_model_that_is_not_there(unprompt: Unprompt, prompts: Path, tmp_path: 
     assert said in run.err
 
 
+def cache_tiny(models: Path, cache: Path) -> None:
+    """Put the plain model into a cache of the hub, as somebody/tiny."""
+    repository = cache / "models--somebody--tiny"
+    shutil.copytree(models / "plain", repository / "snapshots" / ("a" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+
+
 def test_a_hub_model_in_the_cache_needs_no_network(
     unprompt: Unprompt, models: Path, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    repository = tmp_path / "hub" / "models--somebody--tiny"
-    shutil.copytree(models / "plain", repository / "snapshots" / ("a" * 40))
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("a" * 40)
+    cache_tiny(models, tmp_path / "hub")
     arguments = options(Path("somebody/tiny"), tmp_path / "pairs", seeds=1)
     run = unprompt("data", "generate", prompts, *arguments, "--offline")
     assert (run.code, "fetching" in run.err) == (0, False)
     assert checked_pairs(tmp_path / "pairs")[0][0].fields["generator"] == "somebody/tiny"
+
+
+def test_a_dead_hub_is_noticed_before_torch_is_loaded(prompts: Path, tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
+    code = (
+        "import sys; from unprompt.cli.main import main; code = main(); "
+        "print(*{'torch', 'diffusers'} & {*sys.modules}); sys.exit(code)"
+    )
+    with hub_server.dead_address() as address:
+        place = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "0"}
+        arguments = [*options(Path("somebody/tiny"), tmp_path / "pairs"), "-q"]
+        run = subprocess.run(
+            [sys.executable, "-c", code, "data", "generate", str(prompts), *arguments],
+            env=os.environ | place,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (run.returncode, run.stdout.strip()) == (2, "")
+    assert "somebody/tiny cannot be had: the hub is out of reach" in run.stderr
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_a_folder_that_is_complete_needs_no_hub(
+    unprompt: Unprompt, models: Path, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = options(Path("somebody/tiny"), tmp_path / "pairs", seeds=1)
+    with hub_server.dead_address() as address:
+        hub_server.ask_hub_at(address, tmp_path, monkeypatch)
+        cache_tiny(models, tmp_path / "hub")
+        assert unprompt("data", "generate", prompts, *arguments).code == 0
+        shutil.rmtree(tmp_path / "hub")
+        assert unprompt("data", "generate", prompts, *arguments).code == 0
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,12 @@ def generate(
     say_faults(source.faults)
     plan = Plan(list(different), seeds, shard_size)
     _check_extra()
+    from unprompt.datasets.generation.hub_model import check_within_reach
+    from unprompt.datasets.generation.settings import RUN_FILE, Settings, check_folder
+
+    if not (output / RUN_FILE).exists():  # who began the folder had the weights, and it may be complete
+        check_within_reach(model)
     from unprompt.datasets.generation.pipeline import choose_device
-    from unprompt.datasets.generation.settings import Settings, check_folder
     from unprompt.datasets.generation.shards import DROPPED, Shards
 
     place = choose_device(device)

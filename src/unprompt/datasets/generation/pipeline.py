@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from unprompt.datasets.generation.hub_model import INDEX, is_hub_name
 from unprompt.datasets.generation.settings import SCHEDULER
 from unprompt.display import first_line, printable
 from unprompt.errors import DataError, ModelError
@@ -23,7 +24,6 @@ Pipeline: TypeAlias = Any
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
-_INDEX = "model_index.json"
 _INDEX_LIMIT_BYTES = 1 << 20
 _CLASS = "StableDiffusionPipeline"
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
@@ -78,7 +78,7 @@ def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
     """The folder of the model's files, downloaded if necessary and allowed."""
     if os.path.isdir(model):
         return Path(model)
-    if model.startswith((".", "~", os.sep)) or model.count("/") != 1:
+    if not is_hub_name(model):
         raise ModelError(f"expected an existing folder, or a hub model as OWNER/NAME, found {printable(model)!r}")
     import httpx
     from diffusers import StableDiffusionPipeline
@@ -109,12 +109,12 @@ def _folder_of(model: str, *, offline: bool, report: Report) -> Path:
 def _check_index(folder: Path) -> None:
     """Raise ModelError if a folder is not a Stable Diffusion pipeline, or requires code of its own."""
     try:
-        with (folder / _INDEX).open("rb") as file:
+        with (folder / INDEX).open("rb") as file:
             index = json.loads(file.read(_INDEX_LIMIT_BYTES))
     except FileNotFoundError as error:
-        raise ModelError(f"expected a diffusers model with a {_INDEX} in {folder}, found none") from error
+        raise ModelError(f"expected a diffusers model with a {INDEX} in {folder}, found none") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"cannot read {folder / _INDEX}: {error}") from error
+        raise ModelError(f"cannot read {folder / INDEX}: {error}") from error
     found = index.get("_class_name") if isinstance(index, dict) else None
     if found != _CLASS:
         raise ModelError(f"expected a {_CLASS} (Stable Diffusion 1 or 2) in {folder}, found {printable(repr(found))}")
@@ -123,5 +123,5 @@ def _check_index(folder: Path) -> None:
         if isinstance(part, list) and not name.startswith("_") and not known:
             raise ModelError(
                 f"expected {printable(name)} to come from {' or '.join(_LIBRARIES)}, found {printable(repr(part))} in "
-                f"{folder / _INDEX}; code of models is never run"
+                f"{folder / INDEX}; code of models is never run"
             )
