@@ -164,6 +164,12 @@ def test_texts_and_flags_are_taken_without_pydantic(examples: Path) -> None:
     assert modules.isdisjoint({"pydantic", "torch", "onnxruntime"})
 
 
+@pytest.mark.parametrize("shown", [(), ("--template", "{prompt}, {seed}")])
+def test_a_written_prompt_as_text_needs_no_model(examples: Path, shown: tuple[str, ...]) -> None:
+    modules = modules_after(command_line(str(examples / "written.png"), *shown))
+    assert modules.isdisjoint({"onnxruntime", "tokenizers", "torch"})
+
+
 def test_predicting_needs_no_torch(examples: Path) -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed: tests/wheel/check_wheel.sh is the check for that")

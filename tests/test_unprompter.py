@@ -320,6 +320,28 @@ def test_a_written_prompt_needs_no_image_model(preset: Path, examples: Path) -> 
     assert all("_engine" in vars(member._encoder) for member in fresh.members)
 
 
+def test_a_written_prompt_alone_needs_no_model(preset: Path, examples: Path) -> None:
+    fresh = load(preset)
+    (whole,) = load(preset).predict(examples / "written.png")
+    answers = fresh.predict([examples / "written.png", examples / "chelsea.jpg"], written_vectors=False)
+    answer = next(answers)
+    assert "encoder" not in vars(fresh._answering)
+    assert isinstance(answer, Prediction)
+    assert isinstance(whole, Prediction)
+    assert (answer.prompt, answer.self_similarity, answer.model) == (PROMPT, 1.0, whole.model)
+    assert (answer.vector.shape, len(answer.candidates)) == ((0,), 1)
+    predicted = next(answers)
+    assert isinstance(predicted, Prediction)
+    assert predicted.vector.shape == (384,)
+
+
+def test_answers_that_are_kept_have_vectors(unprompter: Unprompter, examples: Path) -> None:
+    kept = RecentAnswers()
+    (answer,) = unprompter.predict(examples / "written.png", written_vectors=False, answers=kept)
+    assert isinstance(answer, Prediction)
+    assert answer.vector.shape == (384,)
+
+
 def test_no_limit_of_decoding_refuses_a_written_prompt(unprompter: Unprompter, examples: Path) -> None:
     whole = (examples / "written.png").read_bytes()
     for data in (whole, whole[: len(whole) // 2]):

@@ -166,10 +166,10 @@ class WrittenPrompt:
 class Prediction:
     """The answer for one picture.
 
-    `vector` (384,) float32 is of unit length. If `origin` is "metadata", it is the written prompt's own vector; if it
-    is "prediction", the fused vector of the votes, drawn towards the preset's codebook if there is one. `candidates`
-    include the prompt itself, best first; if the file is ambiguous, they are the prompts that it could mean. `model`
-    says what computed the answer: preset, version, hashes.
+    `vector` (384,) float32 is of unit length. If `origin` is "metadata", it is the written prompt's own vector, or
+    empty, (0,), if none was asked for; if it is "prediction", the fused vector of the votes, drawn towards the preset's
+    codebook if there is one. `candidates` include the prompt itself, best first; if the file is ambiguous, they are the
+    prompts that it could mean. `model` says what computed the answer: preset, version, hashes.
 
     `confidence` estimates how near `vector` is to the true prompt's; None if the preset has no calibration, or if the
     prompt is written. `concepts` are what the members see, most probable first, at most `CONCEPTS_LIMIT`.

@@ -47,10 +47,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """How many candidates are wanted (0: no words), and in which style (None: as loaded)."""
+    """How many candidates are wanted (0: no words), and in which style (None: as loaded).
+
+    `vectors` says whether written prompts get vectors, too.
+    """
 
     top: int
     style: Style | None
+    vectors: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,7 @@ class Unprompter:
         ignore_metadata: bool = False,
         read_beside: bool = True,
         text: bool = True,
+        written_vectors: bool = True,
         style: Style | None = None,
         top: int = 5,
         pixel_limit_mp: float = 100.0,
@@ -185,8 +190,9 @@ class Unprompter:
         `inputs` is one or many of what `image_refs` takes: paths, folders, addresses, bytes, open files, Pillow
         pictures, arrays or tensors; a few are read ahead. If a file holds its prompt, that is the answer and no image
         model is asked, unless `ignore_metadata`; with `read_beside`, a text file that its generator wrote beside it
-        will do. Without `text` only vectors are predicted. `style` words these answers in another style than `load` was
-        given. `top` is the number of candidates kept. `pixel_limit_mp`
+        will do. Without `text` only vectors are predicted. Without `written_vectors`, written prompts get none,
+        for which no model is loaded; ignored with `answers`, which are kept with all they have. `style` words these
+        answers in another style than `load` was given. `top` is the number of candidates kept. `pixel_limit_mp`
         (megapixels) and `memory_limit_mb` (megabytes) bound each picture: see `decode`. `answers` is a cache of answers
         made with the same settings, in which copies of a picture are looked up; default: the most recent answers of
         this call. `progress` is called before the first picture, for the work that `prepare` does, and with "pictures"
@@ -196,7 +202,9 @@ class Unprompter:
         TypeError (an input that is no picture at all), ModelError (damaged weights), and what `inputs` and `answers`
         raise; at once, UnknownNameError for a style that there is not.
         """
-        words = _Words(top if text else 0, None if style is None else check_style(style))
+        words = _Words(
+            top if text else 0, None if style is None else check_style(style), written_vectors or answers is not None
+        )
         if batch_size < 1 or top < 1:
             raise ValueError(f"expected batch_size and top of 1 or more, found {batch_size} and {top}")
         answers = RecentAnswers() if answers is None else answers
@@ -341,7 +349,7 @@ class Unprompter:
         """The answer that needs no image model, or else the item itself."""
         if not isinstance(item, Picture) or item.written is None or not item.written.prompt:
             return item
-        answer = self._answering.answer_written(item.source, item.written, words.top)
+        answer = self._answering.answer_written(item.source, item.written, words.top, vectors=words.vectors)
         answers.put({item.sha256: answer})
         return answer
 

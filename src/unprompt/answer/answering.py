@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from unprompt.answer.codebook import Codebook, check_codebook
 from unprompt.answer.confidence import Calibration, fitted_to
 from unprompt.answer.fusing import fuse, fuse_concepts
@@ -123,27 +125,27 @@ class Answering:
             is_cut=bool(prompt) and not self.encoder.reads_all(prompt),
         )
 
-    def answer_written(self, source: str, written: WrittenPrompt, top: int = 1) -> Prediction:
+    def answer_written(self, source: str, written: WrittenPrompt, top: int = 1, *, vectors: bool = True) -> Prediction:
         """The prediction of a picture whose file holds its prompt; no member is asked.
 
-        If the file is ambiguous, up to `top` prompts that it could mean are the candidates, in its own order.
+        If the file is ambiguous, up to `top` prompts that it could mean are the candidates, in its own order. Without
+        `vectors`, no model at all is loaded: the vector is empty, (0,), and the prompt the only candidate.
         """
-        (vector,) = self.encoder.encode([written.prompt])
-        others = [(text, self.encoder.encode([text])[0]) for text in written.candidates[1:top]]
+        own = Candidate(written.prompt, 1.0, METADATA)
+        vector = self.encoder.encode([written.prompt])[0] if vectors else None
+        others = written.candidates[1:top] if vector is not None else ()
+        candidates = (Candidate(text, float(self.encoder.encode([text])[0] @ vector), METADATA) for text in others)
         return Prediction(
             source=source,
             prompt=written.prompt,
             origin="metadata",
-            vector=vector,
+            vector=np.empty(0, np.float32) if vector is None else vector,
             self_similarity=1.0,
-            candidates=(
-                Candidate(written.prompt, 1.0, METADATA),
-                *(Candidate(text, float(other @ vector), METADATA) for text, other in others),
-            ),
+            candidates=(own, *candidates),
             votes=(written_vote(written, vector),),
             written=written,
             model=self._model(_identity(self._encoder_folder)),
-            is_cut=not self.encoder.reads_all(written.prompt),
+            is_cut=vectors and not self.encoder.reads_all(written.prompt),
         )
 
     def fused(self, votes: Sequence[Vote]) -> Vector:

@@ -85,6 +85,7 @@ def answer(
                 unprompter.predict,
                 batch_size=options.batch_size,
                 answers=answers,
+                written_vectors=outputs.shows_vectors,
                 **asked,
                 **options.pictures.limits,
             )

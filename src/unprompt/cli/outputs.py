@@ -185,6 +185,12 @@ class OutputOptions:
         return not self.sidecar and (self.vectors is None or self.words)
 
     @property
+    def shows_vectors(self) -> bool:
+        """Whether anything that is written follows from the vector of a written prompt: a text does not."""
+        records = self.writes_records and self.record_format != "text"
+        return records or self.embedding or self.vectors is not None or self.sidecar_suffix == ".json"
+
+    @property
     def record_format(self) -> str:
         """The name of the format of the records."""
         return format_of(self.format, None if self.sidecar else self.output)
