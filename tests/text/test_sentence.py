@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from unprompt.text.sentence import _LOOKED_AT, LONGEST, SentenceEncoder, _readable
+from unprompt.errors import ModelError
+from unprompt.models.store.folder import write_config
+from unprompt.text.sentence import _LOOKED_AT, LONGEST, QUICK_WEIGHTS, SentenceEncoder, _readable
 
 TEXTS = (
     "a cat",
@@ -150,3 +153,45 @@ def test_blanks_before_a_text_do_not_hide_it(encoder: SentenceEncoder) -> None:
 )
 def test_it_says_whether_it_reads_all_of_a_text(encoder: SentenceEncoder, text: str, whole: bool) -> None:
     assert encoder.reads_all(text) is whole
+
+
+def test_quick_vectors_are_near_the_others(encoder: SentenceEncoder) -> None:
+    quick = SentenceEncoder(encoder.folder, 1, quick=True)
+    texts = [text for text in TEXTS if text]
+    assert _cosines(quick.encode(texts), encoder.encode(texts)).min() >= 0.97
+    assert not np.array_equal(quick.encode(texts), encoder.encode(texts))
+    assert np.array_equal(quick.encode(texts), quick.encode(texts))
+    assert quick.token_ids(texts[:1])[0].tolist() == encoder.token_ids(texts[:1])[0].tolist()
+
+
+def test_a_model_without_a_quick_graph_is_exact(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    for name in ("model.onnx", "model.onnx.data", "tokenizer.json"):
+        (tmp_path / name).symlink_to(encoder.folder.path / name)
+    folder = write_config(tmp_path, encoder.folder.config, ["model.onnx", "model.onnx.data", "tokenizer.json"])
+    texts = list(TEXTS)
+    assert np.array_equal(SentenceEncoder(folder, 1, quick=True).encode(texts), encoder.encode(texts))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"offset": 40_000_000}, "model.onnx.data is too short"),
+        ({"offset": -1}, "offset"),
+        ({"kind": "object"}, "kind"),
+        ({"rows": 0}, "rows"),
+        ({"file": "../config.json"}, "config.json"),
+        ({"columns": 385}, "cannot load"),
+    ],
+)
+def test_damaged_descriptions_of_quick_weights(
+    encoder: SentenceEncoder, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    names = [name for name in encoder.folder.config["files"] if name != QUICK_WEIGHTS]
+    for name in names:
+        (tmp_path / name).symlink_to(encoder.folder.path / name)
+    described = json.loads((encoder.folder.path / QUICK_WEIGHTS).read_text())
+    first = next(iter(described))
+    (tmp_path / QUICK_WEIGHTS).write_text(json.dumps({**described, first: {**described[first], **change}}))
+    folder = write_config(tmp_path, encoder.folder.config, [*names, QUICK_WEIGHTS])
+    with pytest.raises(ModelError, match=message):
+        SentenceEncoder(folder, 1, quick=True)

@@ -72,6 +72,11 @@ class Answering:
         """The model that turns sentences into vectors."""
         return SentenceEncoder(self._encoder_folder, self._threads)
 
+    @functools.cached_property
+    def _quick_encoder(self) -> SentenceEncoder:
+        """The same model, quick, to choose among texts."""
+        return SentenceEncoder(self._encoder_folder, self._threads, quick=True)
+
     def prepare(self, step: Step) -> None:
         """Prepares each member: see `Member.prepare`."""
         for member in self.members:
@@ -84,7 +89,7 @@ class Answering:
             _ = self._calibration.codebook
         if words:
             with ThreadPoolExecutor(1, "unprompt-load") as beside:  # a session is opened outside Python, on one core
-                encoder = beside.submit(lambda: self.encoder)
+                encoder = beside.submit(lambda: self._quick_encoder)
                 _ = self._decoder
                 encoder.result()
             self._wording(style).load()
@@ -122,7 +127,7 @@ class Answering:
             model=self._model(self._identities(with_words=top > 0), words=top > 0, style=style),
             confidence=self._confidence(fused, votes, blank=blank),
             concepts=fuse_concepts(votes),
-            is_cut=bool(prompt) and not self.encoder.reads_all(prompt),
+            is_cut=bool(prompt) and not self._quick_encoder.reads_all(prompt),
         )
 
     def answer_written(self, source: str, written: WrittenPrompt, top: int = 1, *, vectors: bool = True) -> Prediction:
@@ -220,7 +225,7 @@ class Answering:
         if wanted not in self._wordings:
             spec = self.preset.wording
             readable = {} if spec is None else {"readable": spec.readable}
-            self._wordings[wanted] = Wording(self.encoder, self._decoder, style=wanted, **readable)
+            self._wordings[wanted] = Wording(self._quick_encoder, self._decoder, style=wanted, **readable)
         return self._wordings[wanted]
 
     @functools.cached_property

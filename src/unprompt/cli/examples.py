@@ -94,7 +94,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
         "unprompt models fetch blip-large ViT-L-14.openai",
     ),
     "unprompt models export": (
-        "unprompt models export runs/recipe model/",
+        "unprompt models export runs/recipe model/ --int8",
         "unprompt models export local:torch-model model/",
     ),
     "unprompt models convert": (

@@ -160,6 +160,14 @@ def export(
         ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The model folder to write.")],
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="Compute in 8-bit integers: up to twice as fast. For a training run, whose pictures must still be "
+            "there; refused if it costs more than 0.002 of the score.",
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a model folder with ONNX weights, which need no torch, from a training run or torch weights.
@@ -172,7 +180,12 @@ def export(
         from unprompt.training.folder_export import export_folder, is_torch_folder
 
         path = source.removeprefix(LOCAL)
-        model = export_folder(Path(path), folder) if is_torch_folder(path) else run.export_model(source, folder)
+        if not is_torch_folder(path):
+            model = run.export_model(source, folder, integers=int8)
+        elif int8:
+            raise DataError(f"--int8: expected the folder of a training run, found the model folder {path}")
+        else:
+            model = export_folder(Path(path), folder)
     print(model.path)
 
 

@@ -1,7 +1,6 @@
 """Export from torch to ONNX files: small on disk, computing in float32.
 
-Weights are stored in 16 or 8 bits and converted when the model is loaded. Activations are never quantised: dynamic int8
-costs too much accuracy with these models (cosine 0.90 for ViT-Tiny features).
+Weights are stored in 16 or 8 bits and converted when the model is loaded. `onnx_integers` computes in integers too.
 """
 
 from __future__ import annotations
@@ -114,6 +113,36 @@ def pack_weights(
     return [path.name, weights_beside(path).name]
 
 
+def share_weights(path: Path, other: Path, made: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Let an ONNX file read from the other's file of weights, in place, what both hold.
+
+    `made` are the names of integers that need not be stored, for they can be made of the other's weights; returns what
+    is needed for that, by their names. See `unprompt.models.regressors.integers`.
+    """
+    model, lender = onnx.load(str(path)), onnx.load(str(other), load_external_data=False)
+    places = {tensor.name: tensor for tensor in lender.graph.initializer if tensor.external_data}
+    whole = {tensor.name: tensor.raw_data for tensor in onnx.load(str(other)).graph.initializer}
+    sources: dict[str, dict[str, Any]] = {}
+    for tensor in model.graph.initializer:
+        if tensor.name in places and tensor.raw_data == whole[tensor.name]:
+            tensor.CopyFrom(places[tensor.name])
+            continue
+        stored = [(kind, f"{made.get(tensor.name)}.{kind}") for kind in ("fp16", "int8")]
+        for kind, place in ((kind, places[name]) for kind, name in stored if name in places):
+            where = {entry.key: entry.value for entry in place.external_data}
+            rows, columns = tensor.dims
+            sources[tensor.name] = {
+                "file": where["location"],
+                "offset": int(where["offset"]),
+                "rows": rows,
+                "columns": columns,
+                "kind": "float16" if kind == "fp16" else kind,
+            }
+            _point(tensor, where["location"], int(where["offset"]), rows * columns)
+    onnx.save(model, str(path))
+    return sources
+
+
 def _move_weights(model: Any, path: Path) -> None:
     """Move the large tensors of a model to a file in its folder, each at the start of a page."""
     with path.open("wb") as file:
@@ -121,12 +150,17 @@ def _move_weights(model: Any, path: Path) -> None:
             if len(tensor.raw_data) < SMALLEST_PACKED:
                 continue
             file.write(bytes(-file.tell() % PAGE))
-            place = {"location": path.name, "offset": file.tell(), "length": len(tensor.raw_data)}
+            offset = file.tell()
             file.write(tensor.raw_data)
-            tensor.ClearField("raw_data")
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            for key, value in place.items():
-                tensor.external_data.add(key=key, value=str(value))
+            _point(tensor, path.name, offset, len(tensor.raw_data))
+
+
+def _point(tensor: Any, file: str, offset: int, length: int) -> None:
+    """Let a tensor's numbers be those at a place of a file."""
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {"location": file, "offset": offset, "length": length}.items():
+        tensor.external_data.add(key=key, value=str(value))
 
 
 def _forget_where_it_was_made(model: Any) -> None:
@@ -155,14 +189,18 @@ def _pack_table(graph: Any, name: str, values: npt.NDArray[np.float32], gathers:
     graph.initializer.append(numpy_helper.from_array(integers, f"{name}.int8"))
     graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
     for number, gather in enumerate(gathers):
-        rows, indices, result = f"{name}.rows{number}", gather.input[1], gather.output[0]
-        nodes = [
-            helper.make_node("Gather", [f"{name}.int8", indices], [f"{rows}.int8"]),
-            helper.make_node("Gather", [f"{name}.scale", indices], [f"{rows}.scale"]),
-            helper.make_node("Cast", [f"{rows}.int8"], [rows], to=onnx.TensorProto.FLOAT),
-            helper.make_node("Mul", [rows, f"{rows}.scale"], [result]),
-        ]
         place = list(graph.node).index(gather)
         graph.node.remove(gather)
-        for offset, node in enumerate(nodes):
+        for offset, node in enumerate(row_nodes(name, number, gather)):
             graph.node.insert(place + offset, node)
+
+
+def row_nodes(table: str, number: int, gather: Any) -> list[Any]:
+    """The nodes that replace the look-up of rows in a table by one in 8 bits, `table`.int8 and `table`.scale."""
+    rows, indices, result = f"{table}.rows{number}", gather.input[1], gather.output[0]
+    return [
+        helper.make_node("Gather", [f"{table}.int8", indices], [f"{rows}.int8"]),
+        helper.make_node("Gather", [f"{table}.scale", indices], [f"{rows}.scale"]),
+        helper.make_node("Cast", [f"{rows}.int8"], [rows], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [rows, f"{rows}.scale"], [result]),
+    ]

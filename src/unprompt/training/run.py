@@ -128,9 +128,10 @@ def write_models(recipe: Recipe, run: Path) -> None:
         regressor_folder(recipe, run, stage / name, run / Path(name).stem)
 
 
-def export_model(source: str, folder: Path) -> ModelFolder:
+def export_model(source: str, folder: Path, *, integers: bool = False) -> ModelFolder:
     """Write the ONNX model folder of a run, or of something published (`all-MiniLM-L6-v2`, `clip-tokenizer`).
 
+    With `integers` a run's model computes in 8-bit integers.
     A new folder gets the card of the run's best weights; an existing one must hold a model, which is replaced while its
     card stays. Raises DataError if `source` is not a run with weights, MissingExtraError if a package is missing,
     ModelError if the folder holds anything else.
@@ -139,7 +140,8 @@ def export_model(source: str, folder: Path) -> ModelFolder:
         export = PUBLISHED[source]
     else:
         recipe, weights = recipe_of_run(Path(source)), best_weights(Path(source))
-        export = partial(export_decoder if recipe.task == "decoder" else export_regressor, recipe, weights)
+        made_by = export_decoder if recipe.task == "decoder" else export_regressor
+        export = partial(made_by, recipe, weights, integers=integers)
     with replacing(folder) as new:
         export(new)
         cards = (folder / CARD, Path(source) / Path(BEST).stem / CARD)

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from unprompt.display import printable
 from unprompt.errors import ModelError
+from unprompt.models.regressors.integers import made_integers
 from unprompt.models.regressors.onnx_weights import weight_files
 from unprompt.models.store.folder import ModelFolder
 from unprompt.models.store.image_model import ONNX_WEIGHTS
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import onnxruntime
 
+_Given: TypeAlias = "Mapping[str, npt.NDArray[np.int8]]"
 _Key: TypeAlias = tuple[Path, str, int]
 
 _in_use: WeakValueDictionary[_Key, onnxruntime.InferenceSession] = WeakValueDictionary()
 _opening: dict[_Key, Lock] = {}
+_given: WeakKeyDictionary[onnxruntime.InferenceSession, _Given] = WeakKeyDictionary()
+"""Weights that a session did not read from a file: it needs them as long as it lives."""
 
 
 def weights_beside(path: Path) -> Path:
@@ -29,26 +35,28 @@ def weights_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.data")
 
 
-def folder_session(folder: ModelFolder, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A session for `model.onnx` of a folder, opened after checking the hashes of all files that it reads.
+def folder_session(folder: ModelFolder, threads: int = 0, name: str = ONNX_WEIGHTS) -> onnxruntime.InferenceSession:
+    """A session for an ONNX file of a folder, opened after checking the hashes of all files that it reads.
 
-    As long as somebody holds one, it is shared: a captioner, a two-tower model and the words of an answer ask for the
-    same models. Raises ModelError as `ModelFolder.file` and `session` do.
+    Where a JSON file of the same name lies beside it, weights are made as that says: see `made_integers`. As long as
+    somebody holds one, it is shared: a captioner, a two-tower model and the words of an answer ask for the same models.
+    Raises ModelError as `ModelFolder.file` and `session` do.
     """
-    key = (folder.path, folder.identity(), threads)
+    key = (folder.path / name, folder.identity(), threads)
     with _opening.setdefault(key, Lock()):  # of two threads that ask at once, the second waits instead of loading too
         found = _in_use.get(key)
         if found is None:
-            found = _in_use[key] = _checked(folder, threads)
+            found = _in_use[key] = _checked(folder, threads, name)
         return found
 
 
-def _checked(folder: ModelFolder, threads: int) -> onnxruntime.InferenceSession:
-    path = folder.file(ONNX_WEIGHTS)
+def _checked(folder: ModelFolder, threads: int, name: str) -> onnxruntime.InferenceSession:
+    path = folder.file(name)
     names = folder.config["files"]
-    for name in sorted(names.keys() & {weights_beside(path).name, *_read_beside(path, names)}):
-        folder.file(name)
-    return _opened(path, threads)
+    for beside in sorted(names.keys() & {weights_beside(path).name, *_read_beside(path, names)}):
+        folder.file(beside)
+    described = path.with_suffix(".json").name
+    return _opened(path, threads, made_integers(folder, described) if described in names else {})
 
 
 def session(path: Path, threads: int = 0, beside: Collection[str] = ()) -> onnxruntime.InferenceSession:
@@ -58,7 +66,7 @@ def session(path: Path, threads: int = 0, beside: Collection[str] = ()) -> onnxr
     cannot load it.
     """
     _read_beside(path, beside)
-    return _opened(path, threads)
+    return _opened(path, threads, {})
 
 
 def _read_beside(path: Path, known: Collection[str]) -> set[str]:
@@ -72,7 +80,7 @@ def _read_beside(path: Path, known: Collection[str]) -> set[str]:
     return names
 
 
-def _opened(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _opened(path: Path, threads: int, given: _Given) -> onnxruntime.InferenceSession:
     # Its builds send telemetry to Microsoft, and the import alone writes a device ID into the cache folder.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # takes 0.2 s, so only if needed
@@ -86,7 +94,12 @@ def _opened(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Weights in 8 bits become float32 matrices once, here, instead of anew at each run.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if given:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in given.values()]
+        options.add_external_initializers(list(given), values)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        opened = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common class for its errors
         raise ModelError(f"onnxruntime cannot load {path}: {error}") from error
+    _given[opened] = given
+    return opened
