@@ -175,8 +175,9 @@ class Prediction:
     prompt is written. `concepts` are what the members see, most probable first, at most `CONCEPTS_LIMIT`.
 
     `self_similarity` says how well the words express the vector, not how right they are: it is the cosine between the
-    prompt's own vector, as the quick encoder sees it, and the fused vector before it is drawn; if the only member's text is the answer, it is that
-    vote's `text_similarity`, if measured. If no text was asked for, `prompt` is empty and `self_similarity` None.
+    prompt's own vector, as the quick encoder sees it, and the fused vector before it is drawn; if the only member's
+    text is the answer, it is that vote's `text_similarity`, if measured. If no text was asked for, `prompt` is empty
+    and `self_similarity` None.
 
     `is_cut` says that the prompt is longer than the encoder of sentences reads: the prompt's own vector, which a
     written prompt's `vector` is, is that of its beginning.
