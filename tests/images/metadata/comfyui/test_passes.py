@@ -184,6 +184,14 @@ VIDEO = {
         "n40": node("KSamplerAdvanced", noise_seed=7, steps=20, add_noise="enable", start_at_step=0, end_at_step=10,
                     positive=["6", 0], negative=["7", 0], latent_image=["5", 0]),
     },
+    "WanVideoWrapper, a bridge": {
+        "n3": node("WanVideoSampler", seed=7, steps=30, text_embeds=["40", 0]),
+        "n40": node("WanVideoTextEmbedBridge", positive=["6", 0], negative=["7", 0]),
+    },
+    "KolorsWrapper": {
+        "n3": node("KolorsSampler", seed=7, steps=25, kolors_embeds=["40", 0]),
+        "n40": node("KolorsTextEncode", prompt="a fox", negative_prompt="blurry", num_images_per_prompt=1),
+    },
 }  # fmt: skip
 
 

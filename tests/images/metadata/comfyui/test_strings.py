@@ -20,6 +20,7 @@ CORE = {
     "capitalize": (node("CaseConverter", string="a FOX", mode="Capitalize"), "A fox"),
     "trim": (node("StringTrim", string="  a fox ", mode="Both"), "a fox"),
     "replace": (node("StringReplace", string="a {x} in {x}", find="{x}", replace=["21", 0]), "a a hare in a hare"),
+    "replace, mtb": (node("String Replace (mtb)", string="a {x}", old="{x}", new="hare"), "a hare"),
     "replace nothing": (node("StringReplace", string="a fox", find="", replace="hare"), "a fox"),
     "regex replace": (node("RegexReplace", string="a  fox,,", regex_pattern=r"\s+|,+$", replace=" "), "a fox"),
     "regex groups": (node("RegexReplace", string="fox red", regex_pattern=r"(\w+) (\w+)", replace=r"\2 \1"), "red fox"),

@@ -29,6 +29,8 @@ _PASSAGE_LIMIT = 100
 _WAY_LIMIT = 8
 _STEP_LIMIT = 5_000
 _EMPTY = containing(r"zeroout|emptyconditioning|conditioningzero|emptytextembeds")
+_BOTH_IN_ONE = frozenset({"wanvideotextembedbridge"})
+"""Nodes with one output for both sides, whose inputs are those of a sampler."""
 _AREA = containing(
     r"setarea|setmask|area(?:percentage)?$|regional|attentioncouple|textbox|setregions?$|areastrength|maskcond"
 )
@@ -61,11 +63,21 @@ _NOT_WORDS = containing(r"a_?score|strength|weight|_type|_mode")
 _ENTRANCES = (
     *("positive", "pos", "positive_cond", "positive_conditioning", "base_positive", "conditioning_positive"),
     *("cond_positive", "positive_embeds", "positive_prompt_embeds", "conditioning", "cond1", "cond", "text_embeds"),
-    *("hyvid_embeds", "prompt_embeds", "embeds", "text_conditioning", "conditionings", "positive_1", "guider"),
+    *(
+        "hyvid_embeds",
+        "kolors_embeds",
+        "prompt_embeds",
+        "embeds",
+        "text_conditioning",
+        "conditionings",
+        "positive_1",
+        "guider",
+    ),
 )
 _NEGATIVE_ENTRANCES = (
     *("negative", "neg", "negative_cond", "negative_conditioning", "base_negative", "neg_conditioning"),
-    *("cond_negative", "negative_embeds", "negative_prompt_embeds", "text_embeds", "hyvid_embeds", "embeds", "guider"),
+    *("cond_negative", "negative_embeds", "negative_prompt_embeds", "text_embeds", "hyvid_embeds", "kolors_embeds"),
+    *("embeds", "guider"),
 )
 _PROVIDERS = ("base_sampler", "upscaler", "sampler", "detailer_hook", "base_sampler_opt", "script")
 
@@ -141,7 +153,7 @@ class Conditionings:
     def _found(self, node: Node, output: int, side: Role, shared: bool) -> Words:
         if _EMPTY(node.name):
             return Words()
-        if "guider" in node.name:
+        if "guider" in node.name or node.name in _BOTH_IN_ONE:
             return self._of_entrances(node, side)
         named = outputs.output_name(node, output)
         if named in ("positive", "negative", "refiner_positive", "refiner_negative"):

@@ -42,11 +42,11 @@ _NOT_PICTURE_INPUT = matching(
 _NOT_FOLLOWED = matching(
     r"(?:.*_)?(?:model|clip|vae|positive|negative|cond\w*|text|prompt|string|mask|control_?net|noise|sigmas|sampler|seed|width"
     r"|height|unet|lora\w*|bbox_detector|sam_model\w*|segm_detector\w*|upscale_model|style_model|audio|guider|steps|cfg"
-    r"|text_embeds|hyvid_embeds|filename\w*|caption)$"
+    r"|text_embeds|hyvid_embeds|kolors_embeds|filename\w*|caption)$"
 )
 _ENTRANCE = matching(
     r"(?:base_|cond_|optional_)?positive(?:_?(?:cond\w*|\d|prompt_embeds|embeds))?|pos|conditionings?|guider|cond_?1?|(?:.*_)?text_embeds"
-    r"|hyvid_embeds|prompt_embeds|conditioning_positive|base_sampler|upscaler"
+    r"|hyvid_embeds|kolors_embeds|prompt_embeds|conditioning_positive|base_sampler|upscaler"
 )
 _DRAWING_INPUTS = {
     *(

@@ -2,13 +2,14 @@
 
 PNG text `prompt` (the graph) and `workflow` (the editor's drawing of it); WebP: EXIF tags whose text starts with
 `prompt:` (`Model`; some nodes use others); `UserComment` of JPEG and WebP, and the comment of a video, as JSON that
-holds both. A file that has the workflow alone is read through the graph that it would execute. Sources:
-comfy_extras/nodes_images.py and nodes.py of ComfyUI, videohelpersuite/nodes.py of
-VideoHelperSuite.
+holds both. Savers of other people put either into any text that the format has. A file that has the workflow alone is
+read through the graph that it would execute. Sources: comfy_extras/nodes_images.py and nodes.py of ComfyUI,
+videohelpersuite/nodes.py of VideoHelperSuite.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,8 @@ from unprompt.images.metadata.fields import Fields
 from unprompt.prediction import WrittenPrompt
 
 _EXIF_TAGS = ("Model", "Make", "ImageDescription", "UserComment")
-_COMMENTS = ("comment", "Comment", "COMMENT", "description", "Description")
+_PROMPT_KEYS = ("prompt", "Prompt")
+_WORKFLOW_LINE = re.compile(r"\n\s{0,8}workflow:", re.IGNORECASE)
 _MARK = '"class_type"'
 _ESCAPED_MARK = '\\"class_type\\"'
 _WORKFLOW_MARK = '"workflow"'
@@ -47,12 +49,14 @@ def _graph(fields: Fields) -> tuple[Mapping[str, Any], Any]:
     drawing: Any = texts.get("workflow", "")
     if _MARK in texts.get("prompt", ""):
         return _nodes(bounded_json.parse_object(texts["prompt"])), drawing
-    tags = [fields.exif.get(tag, "") for tag in _EXIF_TAGS]
-    drawing = drawing or next((text[len("workflow:") :] for text in tags if text[:9].lower() == "workflow:"), "")
-    for text in tags:
+    first = [fields.exif.get(tag, "") for tag in _EXIF_TAGS]
+    places = [*first, *fields.exif.values(), *texts.values(), *fields.xmp.values()]
+    drawing = drawing or next((text[len("workflow:") :] for text in places if text[:9].lower() == "workflow:"), "")
+    for text in places:
         if text[:7].lower() == "prompt:" and _MARK in text:
-            return _nodes(bounded_json.parse_object(text[len("prompt:") :])), drawing
-    for text in (fields.exif.get("UserComment", ""), *(texts.get(name, "") for name in _COMMENTS)):
+            graph, *line = _WORKFLOW_LINE.split(text[len("prompt:") :], maxsplit=1)
+            return _nodes(bounded_json.parse_object(graph)), drawing or "".join(line)
+    for text in dict.fromkeys(places):
         if any(mark in text for mark in (_MARK, _ESCAPED_MARK, _WORKFLOW_MARK)):
             both = bounded_json.parse_object(text)
             drawing = both.get("workflow") or drawing
@@ -63,7 +67,7 @@ def _graph(fields: Fields) -> tuple[Mapping[str, Any], Any]:
 
 def _nodes(entries: Mapping[str, Any]) -> Mapping[str, Any]:
     """The nodes by id: the object itself, or what it holds as `prompt`, which may be JSON in a string."""
-    inner = _object(entries["prompt"]) if "prompt" in entries else entries
+    inner = next((_object(entries[key]) for key in _PROMPT_KEYS if key in entries), entries)
     return inner if any(isinstance(entry, dict) and "class_type" in entry for entry in inner.values()) else {}
 
 

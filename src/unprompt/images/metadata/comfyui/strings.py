@@ -477,6 +477,7 @@ RULES: Mapping[str, Rule] = {
     "caseconverter": case(text="string", by="mode"),
     "stringtrim": case(text="string", by="mode"),
     "stringreplace": replace(("find", "replace")),
+    "stringreplacemtb": replace(("old", "new")),
     "regexreplace": _regex_replace,
     "regexextract": _regex_extract,
     "stringformat": _format,
