@@ -133,6 +133,19 @@ def test_what_a_full_disk_stopped_is_continued(unprompt: Unprompt, pictures: Pat
     assert not part.exists()
 
 
+@pytest.mark.parametrize("command", ["clean", "dedupe", "split"])
+def test_a_file_that_no_run_began_is_never_continued(
+    unprompt: Unprompt, text: Path, tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "parts" / "val.txt"
+    path.parent.mkdir()
+    path.write_text("my notes\n")
+    run = unprompt("data", command, text, "-o", path.parent if command == "split" else path, "--resume")
+    assert (run.code, run.out) == (2, "")
+    assert "nothing that an earlier run left to continue; add --overwrite" in run.err
+    assert path.read_text() == "my notes\n"
+
+
 @pytest.mark.parametrize("command", ["dedupe", "split"])
 def test_commands_that_keep_vectors_continue_too(unprompt: Unprompt, text: Path, tmp_path: Path, command: str) -> None:
     output = tmp_path / "out.txt" if command == "dedupe" else tmp_path / "parts"

@@ -65,7 +65,7 @@ def test_answers_in_a_format_of_another_package(
     whole = f"{written}: a full moon rising over blue mountains"
     assert unprompt(written, "--preset", preset, "--format", "sources").out.startswith(whole)
     path = tmp_path / "a.sources"
-    for options in ((), ("--resume",)):
+    for options in (("--fail-fast",), ("--overwrite", "--fail-fast")):
         run = unprompt(written, written, "--preset", preset, "-o", path, *options)
         assert (run.code, run.out) == (0, "")
         assert [line.startswith(whole) for line in path.read_text().splitlines()] == [True, True]

@@ -229,7 +229,8 @@ def test_two_at_once(preset: Path, few: Path, tmp_path: Path, first: tuple[str],
         for resume in (("--overwrite",), ("--resume",)):
             code, _, err = run(few, *second, *options[:3], *resume, "--quiet", cwd=tmp_path)
             assert (code, len(err.splitlines())) == (2, 1)
-            assert "another unprompt is" in err
+            foreign = resume == ("--resume",) and "b.jsonl" in second  # which is not even looked at
+            assert ("nothing that an earlier run left" if foreign else "another unprompt is") in err
         assert files_in(tmp_path) == before
         process.communicate(timeout=60)
     assert process.returncode == 0
@@ -287,6 +288,42 @@ def test_other_settings_begin_anew(unprompt: Unprompt, preset: Path, tmp_path: P
         unprompt(few, "-o", tmp_path / "fresh.jsonl", "--overwrite", "--quiet", *more)
         assert resumed == (tmp_path / "fresh.jsonl").read_bytes()
     assert counts == [counts[0] * number for number in range(1, 6)]
+
+
+@pytest.mark.parametrize("output", ["-o", "--vectors", "--failures"])
+def test_a_file_that_no_run_began_is_never_continued(
+    unprompt: Unprompt, preset: Path, few: Path, tmp_path: Path, output: str
+) -> None:
+    path = tmp_path / ("notes.npy" if output == "--vectors" else "notes.jsonl")
+    path.write_text("my notes\n")
+    more = ("-o", tmp_path / "a.jsonl") if output == "--failures" else ()
+    options = (few, output, path, *more, "--preset", preset, "--no-text", "--quiet")
+    for _ in range(2):
+        refused = unprompt(*options, "--resume")
+        assert (refused.code, refused.out) == (2, "")
+        assert "nothing that an earlier run left to continue; add --overwrite" in refused.err
+        assert files_in(tmp_path).keys() == {path.name}
+    assert path.read_text() == "my notes\n"
+    assert "--resume" not in unprompt(*options).err
+
+
+def test_the_file_that_says_whose_the_vectors_are_is_left_alone_too(
+    unprompt: Unprompt, preset: Path, few: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "v.sources.jsonl").write_text("my notes\n")
+    run = unprompt(few, "--vectors", tmp_path / "v.npy", "--no-text", "--preset", preset, "--quiet")
+    assert (run.code, "v.sources.jsonl is there" in run.err) == (2, True)
+    assert files_in(tmp_path) == {"v.sources.jsonl": b"my notes\n"}
+
+
+def test_a_run_in_which_all_failed_is_resumed(unprompt: Unprompt, own_preset: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"not yet copied")
+    options = (tmp_path / "in", "-o", tmp_path / "a.jsonl", "--preset", own_preset, "--resume", "--quiet", "--no-text")
+    assert unprompt(*options).code == 3
+    assert unprompt(*options).code == 3
+    tiny_models.pictures(tmp_path / "in", 1)[0].rename(tmp_path / "in" / "a.png")
+    assert unprompt(*options).code == 0
 
 
 def test_without_resume(unprompt: Unprompt, own_preset: Path, few: Path, tmp_path: Path) -> None:

@@ -49,13 +49,15 @@ def test_what_is_there_is_left_alone_unless_somebody_says_otherwise(tmp_path: Pa
     check_new(str(path), overwrite=False)  # nothing in it could be lost
     path.write_text("an answer")
     check_new(str(path), overwrite=True)
-    check_new(str(path), overwrite=False, resume=True)
+    check_new(str(path), overwrite=False, resume=True, begun=True)
     check_new(None, overwrite=False)
     check_new(os.devnull, overwrite=False)
     with pytest.raises(DataError, match="add --overwrite to replace it, or name another"):
         check_new(str(path), overwrite=False)
     with pytest.raises(DataError, match="add --overwrite to replace it or --resume to continue it"):
-        check_new(str(path), overwrite=False, resume=False)
+        check_new(str(path), overwrite=False, begun=True)
+    with pytest.raises(DataError, match="nothing that an earlier run left to continue; add --overwrite"):
+        check_new(str(path), overwrite=False, resume=True)
 
 
 def test_a_device_is_written_to_and_not_replaced() -> None:

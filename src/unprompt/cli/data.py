@@ -124,12 +124,12 @@ def clean(
     from unprompt.datasets.cleaning import CleaningRules, clean_prompts
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
-    from unprompt.output.documents import check_new
+    from unprompt.output.documents import check_new, is_begun
 
     if keep_spaces and not keep_marks:
         raise DataError("expected --keep-marks with --keep-spaces: taking marks out leaves single spaces")
     check_documents([json], source, outputs=[output], overwrite=overwrite, resume=resume)
-    check_new(output, overwrite=overwrite, resume=resume)
+    check_new(output, overwrite=overwrite, resume=resume, begun=is_begun([output]))
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     rules = CleaningRules(
         spaces=not keep_spaces,
@@ -198,10 +198,10 @@ def dedupe(
     from unprompt.datasets.deduplication import deduplicate
     from unprompt.datasets.outputs import OutputPlace
     from unprompt.datasets.prompts import PromptSource
-    from unprompt.output.documents import check_new
+    from unprompt.output.documents import check_new, is_begun
 
     check_documents([pairs, json], source, outputs=[output], overwrite=overwrite, resume=resume)
-    check_new(output, overwrite=overwrite, resume=resume)
+    check_new(output, overwrite=overwrite, resume=resume, begun=is_begun([output]))
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
     place = OutputPlace(output, prompts, resume=resume)
@@ -276,7 +276,7 @@ def split(
     from unprompt.datasets.prompts import PromptSource
     from unprompt.datasets.splitting import split_prompts
     from unprompt.durable import write_errors
-    from unprompt.output.documents import check_new
+    from unprompt.output.documents import check_new, is_begun
 
     prompts = PromptSource(source, skip_bad=skip_bad, root=root)
     steps = Steps(quiet=quiet)
@@ -286,13 +286,12 @@ def split(
         raise DataError(f"expected --share above 0 and below 1, found {share:g}; no part is empty")
     check_documents([json], source, overwrite=overwrite, resume=resume)
     suffix = ".txt" if prompts.is_text else ".tar" if tar else ".jsonl"
-    for name in ("train", "val"):
-        check_new(str(output / f"{name}{suffix}"), overwrite=overwrite, resume=resume)
+    halves = [str(output / f"{name}{suffix}") for name in ("train", "val")]
+    for half in halves:  # the first may be whole where the second was stopped
+        check_new(half, overwrite=overwrite, resume=resume, begun=is_begun(halves))
     with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    train, validation = (
-        OutputPlace(str(output / f"{name}{suffix}"), prompts, resume=resume) for name in ("train", "val")
-    )
+    train, validation = (OutputPlace(half, prompts, resume=resume) for half in halves)
     distinct = DistinctPrompts.read(prompts, steps, train.check)
     with kept_vectors(cache, threads) as store:
         found = split_prompts(distinct, store, train, validation, threshold=group, share=share, seed=seed, step=steps)

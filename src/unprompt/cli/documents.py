@@ -27,4 +27,4 @@ def check_documents(
     for document in wanted:
         check_unread(document, dataset)
         check_writable(document)
-        check_new(document, overwrite=overwrite, resume=resume or None)
+        check_new(document, overwrite=overwrite, resume=resume, begun=resume)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -140,8 +141,7 @@ class OutputOptions:
             )
         if self.excel and (in_parts or self.record_format != "csv"):
             raise DataError("--excel is for csv; omit it, or write csv: -o FILE.csv or --format csv")
-        order = self.vectors and os.path.splitext(self.vectors)[0] + ".sources.jsonl"
-        written = {os.path.realpath(path) for path in (self.output, self.failures, order) if path}
+        written = {os.path.realpath(path) for path in (self.output, self.failures, self._order) if path}
         for path in paths:
             if path.startswith("@") and os.path.realpath(path[1:]) in written:
                 raise DataError(f"expected another file to write than the list that is read, found {path} for both")
@@ -149,10 +149,28 @@ class OutputOptions:
         if in_parts or self.journal is None or not os.path.exists(self.journal):
             self.check_new(in_parts=in_parts)
 
+    @property
+    def _order(self) -> str | None:
+        """The file that says whose the vectors are."""
+        return None if self.vectors is None else os.path.splitext(self.vectors)[0] + ".sources.jsonl"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an earlier run may have left what --resume continues; a store is not asked."""
+        return self.journal is None or is_remote(self.journal) or os.path.exists(self.journal)
+
+    @property
+    def holds_something(self) -> bool:
+        """Whether there are answers on this machine already."""
+        from unprompt.output.documents import holds_something
+
+        paths = (None if self.sidecar else self.output, self.vectors, self.failures)
+        return any(path and not is_remote(path) and holds_something(path) for path in paths)
+
     def check_new(self, *, in_parts: bool = False) -> None:
         """Raises DataError if a file that would be written is there, unless it is replaced or continued."""
         output = None if self.sidecar or in_parts else self.output
-        paths = [path for path in (output, self.vectors, self.failures) if path]
+        paths = [path for path in (output, self.vectors, self._order, self.failures) if path]
         if not paths:
             return
         from unprompt.output.documents import check_new
@@ -160,7 +178,7 @@ class OutputOptions:
 
         for path in paths:
             check_no_picture(path)
-            check_new(path, overwrite=self.overwrite, resume=self.resume)
+            check_new(path, overwrite=self.overwrite, resume=self.resume, begun=self.has_begun)
 
     @property
     def journal(self) -> str | None:
@@ -238,7 +256,7 @@ def kept_answers(
         os.makedirs(os.path.dirname(path), exist_ok=True)
     journal = _journal_at(path, settings_key(model, **asked), resume=options.resume)
     with contextlib.ExitStack() as leaving:
-        leaving.callback(_leave, journal)
+        leaving.push(functools.partial(_leave, journal, options))
         if not options.resume and not journal.is_empty():
             raise DataError(
                 f"answers of an earlier run are in {path}; continue it with --resume, or delete it to start over"
@@ -276,10 +294,13 @@ def placed_outputs(options: OutputOptions) -> Iterator[OutputOptions]:
         yield dataclasses.replace(options, **changed)
 
 
-def _leave(journal: Journal | StoredJournal) -> None:
-    """Leaves a journal for the next run, if there is anything in it."""
+def _leave(
+    journal: Journal | StoredJournal, options: OutputOptions, kind: type[BaseException] | None, *_error: object
+) -> None:
+    """Leaves a journal for the next run: if there is anything in it, or if this run wrote at least failures."""
+    may_have_written = options.holds_something and not (kind is not None and issubclass(kind, DataError))
     with contextlib.suppress(DataError):  # a full disk is said by whoever met it first
-        if journal.is_empty():
+        if journal.is_empty() and not may_have_written:
             journal.close_and_remove()
             return
     journal.close()

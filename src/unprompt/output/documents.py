@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from unprompt.display import printable
-from unprompt.durable import replace_file, write_errors
+from unprompt.durable import beside, replace_file, write_errors
 from unprompt.errors import DataError
 from unprompt.locations.address import is_remote
 from unprompt.output.files import check_no_picture
@@ -26,16 +26,24 @@ def check_writable(path: str) -> None:
             pass
 
 
-def check_new(path: str | None, *, overwrite: bool, resume: bool | None = None) -> None:
+def check_new(path: str | None, *, overwrite: bool, resume: bool = False, begun: bool = False) -> None:
     """Raise DataError if an output is there already and nobody said what becomes of it.
 
-    `resume` says whether the run continues it; None where that is not offered. Empty files, pipes and devices hold
-    nothing that could be lost. Raises LocationError if a store cannot be asked.
+    `begun` says whether an earlier run left what `resume` continues: a file that no run began would be replaced. Empty
+    files, pipes and devices hold nothing that could be lost. Raises LocationError if a store cannot be asked.
     """
-    if path is None or overwrite or resume or not _holds_something(path):
+    if path is None or overwrite or (resume and begun) or not holds_something(path):
         return
-    ways = "--overwrite to replace it" if resume is None else "--overwrite to replace it or --resume to continue it"
-    raise DataError(f"expected a new file to write, found that {printable(path)} is there; add {ways}, or name another")
+    found = f"{printable(path)} is there"
+    if resume:
+        found += ", and nothing that an earlier run left to continue"
+    ways = "--overwrite to replace it or --resume to continue it" if begun else "--overwrite to replace it"
+    raise DataError(f"expected a new file to write, found that {found}; add {ways}, or name another")
+
+
+def is_begun(paths: Iterable[str]) -> bool:
+    """Whether an earlier run left one of these files half written, for --resume; a store is not asked."""
+    return any(is_remote(path) or os.path.exists(beside(path, "part")) for path in paths)
 
 
 def check_apart(outputs: Iterable[str], inputs: Iterable[str]) -> None:
@@ -59,7 +67,8 @@ def write_document(path: str, text: str) -> None:
         file.write(data)
 
 
-def _holds_something(path: str) -> bool:
+def holds_something(path: str) -> bool:
+    """Whether something would be lost if the file were replaced."""
     if is_remote(path):
         from unprompt.output.placing import is_there
 
