@@ -39,7 +39,10 @@ MISTAKES = [
     ("picture.png --threads 111111111111", "expected a whole number, 0 to 1,024"),
     ("picture.png -o out.xlsx", "write .csv with --excel"),
     ("picture.png -o out.jsnl", ".txt, .json, .jsonl, .csv, .parquet, .html"),
-    ("picture.png -o old.jsonl", "--overwrite to replace it or --resume to continue it"),
+    (
+        "picture.png -o old.jsonl",
+        "--overwrite to replace it, or name another; --resume continues what an interrupted run left",
+    ),
     ("picture.png --no-text", "add --vectors FILE.npy, -o FILE.jsonl or --format jsonl"),
     ("picture.png -o out.jsonl --excel", "write csv: -o FILE.csv"),
     ("picture.png -o out.csv --overwrite --resume", "omit one"),
@@ -48,7 +51,10 @@ MISTAKES = [
     ("picture.png -o no/such/folder/out.jsonl", "No such file or directory"),
     ("presets show publishd", "did you mean 'published'?"),
     ("train recipe.tom", "expected a recipe"),
-    ("kaggle submit pictures -o old.jsonl", "--overwrite to replace it or --resume to continue it"),
+    (
+        "kaggle submit pictures -o old.jsonl",
+        "--overwrite to replace it, or name another; --resume continues what an interrupted run left",
+    ),
     ("data clean prompts.txt -o out.csv", "expected -o to end in .txt"),
 ]
 

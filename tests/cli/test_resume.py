@@ -304,7 +304,7 @@ def test_a_file_that_no_run_began_is_never_continued(
         assert "nothing that an earlier run left to continue; add --overwrite" in refused.err
         assert files_in(tmp_path).keys() == {path.name}
     assert path.read_text() == "my notes\n"
-    assert "--resume" not in unprompt(*options).err
+    assert "--resume continues what an interrupted run left" in unprompt(*options).err
 
 
 def test_the_file_that_says_whose_the_vectors_are_is_left_alone_too(

@@ -52,8 +52,10 @@ def test_what_is_there_is_left_alone_unless_somebody_says_otherwise(tmp_path: Pa
     check_new(str(path), overwrite=False, resume=True, begun=True)
     check_new(None, overwrite=False)
     check_new(os.devnull, overwrite=False)
-    with pytest.raises(DataError, match="add --overwrite to replace it, or name another"):
+    with pytest.raises(DataError, match=r"add --overwrite to replace it, or name another$"):
         check_new(str(path), overwrite=False)
+    with pytest.raises(DataError, match=r"or name another; --resume continues what an interrupted run left$"):
+        check_new(str(path), overwrite=False, resume=False)
     with pytest.raises(DataError, match="add --overwrite to replace it or --resume to continue it"):
         check_new(str(path), overwrite=False, begun=True)
     with pytest.raises(DataError, match="nothing that an earlier run left to continue; add --overwrite"):

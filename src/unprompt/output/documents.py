@@ -26,11 +26,12 @@ def check_writable(path: str) -> None:
             pass
 
 
-def check_new(path: str | None, *, overwrite: bool, resume: bool = False, begun: bool = False) -> None:
+def check_new(path: str | None, *, overwrite: bool, resume: bool | None = None, begun: bool = False) -> None:
     """Raise DataError if an output is there already and nobody said what becomes of it.
 
-    `begun` says whether an earlier run left what `resume` continues: a file that no run began would be replaced. Empty
-    files, pipes and devices hold nothing that could be lost. Raises LocationError if a store cannot be asked.
+    `resume` says whether the run continues what an earlier one left, if there is such a thing (`begun`): a file that no
+    run began would be replaced. It is None where that is not offered. Empty files, pipes and devices hold nothing that
+    could be lost. Raises LocationError if a store cannot be asked.
     """
     if path is None or overwrite or (resume and begun) or not holds_something(path):
         return
@@ -38,7 +39,8 @@ def check_new(path: str | None, *, overwrite: bool, resume: bool = False, begun:
     if resume:
         found += ", and nothing that an earlier run left to continue"
     ways = "--overwrite to replace it or --resume to continue it" if begun else "--overwrite to replace it"
-    raise DataError(f"expected a new file to write, found that {found}; add {ways}, or name another")
+    after = "; --resume continues what an interrupted run left" if resume is False and not begun else ""
+    raise DataError(f"expected a new file to write, found that {found}; add {ways}, or name another{after}")
 
 
 def is_begun(paths: Iterable[str]) -> bool:
