@@ -168,6 +168,9 @@ def test_preparation_is_told(preset: Path, pictures: list[Path], monkeypatch: py
 def test_negative_threads_are_refused_at_once(preset: Path) -> None:
     with pytest.raises(ValueError, match=r"expected threads of 0, .* found -1"):
         load(preset, threads=-1)
+    for number in ("2", 1.5, None):
+        with pytest.raises(TypeError, match="expected threads to be a whole number"):
+            load(preset, threads=number)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

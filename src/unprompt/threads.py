@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -17,7 +18,11 @@ def core_count() -> int:
 
 
 def check_threads(threads: int) -> int:
-    """`threads`, the number of threads that a caller asks for; 0: one for each core. Raises ValueError."""
+    """`threads`, the number of threads that a caller asks for; 0: one for each core. Raises TypeError, ValueError."""
+    try:
+        threads = operator.index(threads)
+    except TypeError:
+        raise TypeError(f"expected threads to be a whole number, found {threads!r}") from None
     if threads < 0:
         raise ValueError(f"expected threads of 0, which means one for each core, or more, found {threads}")
     return threads

@@ -55,6 +55,10 @@ MISTAKES = [
         "kaggle submit pictures -o old.jsonl",
         "--overwrite to replace it, or name another; --resume continues what an interrupted run left",
     ),
+    ("similar picture.png -o out.csv", "expected --format text, json or jsonl, found csv"),
+    ("picture.png --actors 2", "expected --cluster ray with --actors"),
+    ("picture.png --parts parquet -o out.txt", "expected --cluster ray with --parts"),
+    ("picture.png --lease-s 30", "expected --shards with --lease-s"),
     ("data clean prompts.txt -o out.csv", "expected -o to end in .txt"),
 ]
 

@@ -51,6 +51,11 @@ def test_a_name_that_has_a_backslash_itself(folder: Path) -> None:
     ("name", "said"),
     [
         ("/data/cats/0.png", "found the absolute path /data/cats/0.png; write cats/0.png, which is there"),
+        (
+            "https://example.com/a/x.png",
+            "found the address https://example.com/a/x.png; download it, and name the file",
+        ),
+        ("file:///data/cats/0.png", "found the address file:///data/cats/0.png; write cats/0.png, which is there"),
         ("D:\\set\\cats\\0.png", "of Windows; write cats/0.png, which is there"),
         ("D:/set/cats/0.png", "of Windows; write cats/0.png, which is there"),
         (

@@ -84,6 +84,7 @@ class ClusterOptions:
     def check(self, outputs: OutputOptions, paths: Sequence[str], *, in_shards: bool) -> None:
         """Raises DataError if something is missing or cannot go together, MissingExtraError, ClusterError."""
         if self.cluster is None:
+            self._check_unused()
             return
         if in_shards:
             raise DataError("a cluster's actors share the work among themselves; omit --shards and --shard")
@@ -114,6 +115,16 @@ class ClusterOptions:
         check_folder(Path(outputs.output))
         check_installed()
         check_address(self.cluster)  # now, and not after a long list
+
+    def _check_unused(self) -> None:
+        """Raises DataError if an option says how a cluster answers, and nobody asked for one."""
+        mine = ClusterOptions()
+        names = ("parts", "actors", "actor_cpus", "actor_gpus", "chunk_pictures")
+        unused = ["--" + name.replace("_", "-") for name in names if getattr(self, name) != getattr(mine, name)]
+        if unused:
+            raise DataError(
+                f"expected --cluster ray with {unused[0]}, which says how a cluster answers; add it, or omit this"
+            )
 
     @property
     def form(self) -> Form:

@@ -66,6 +66,10 @@ class ShardOptions:
     def check(self, outputs: OutputOptions, paths: Sequence[str]) -> None:
         """Raises DataError if something is missing, out of range, or cannot go together."""
         if not self.asked:
+            if self.lease_s != ShardOptions().lease_s:
+                raise DataError(
+                    "expected --shards with --lease-s, which says when one is taken over; add it, or omit this"
+                )
             return
         if outputs.output is None:
             raise DataError("shards need a folder that their workers share; add -o FOLDER")

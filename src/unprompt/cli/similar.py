@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unprompt.cli.clip_options import Weights
-from unprompt.cli.options import OutputFile, OutputFormat, Overwrite, PictureOptions, Quiet, Threads, option_groups
+from unprompt.cli.options import OutputFormat, Overwrite, PictureOptions, Quiet, Threads, option_groups
 from unprompt.cli.progress import Steps, announced
 from unprompt.cli.terminal import return_memory, say_failure, writing
-from unprompt.errors import EXIT_SOME_FAILED
+from unprompt.errors import EXIT_SOME_FAILED, DataError
 from unprompt.models.store.weights import HUB
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _ENCODED = 8
 """Pictures that are in memory together."""
+
+_ROWS = ("csv", "parquet", "html")
+"""Formats with one text for each picture."""
 
 _SEARCHED = 64
 """Pictures for which the bank is read once."""
@@ -49,7 +52,15 @@ def similar(
         bool, typer.Option("--approximate", help="Search by the bank's index: see 'unprompt bank index'.")
     ] = False,
     format: OutputFormat = None,
-    output: OutputFile = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to FILE instead of standard output, as its ending says: .txt, .json or .jsonl.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     threads: Threads = 0,
     pictures: PictureOptions,
@@ -72,6 +83,8 @@ def similar(
     from unprompt.towers.opening import open_towers
 
     format = format_of(format, output)
+    if format in _ROWS:  # now, and not once a file is begun
+        raise DataError(f"expected --format text, json or jsonl, found {format}: a picture has several prompts")
     check_new(output, overwrite=overwrite)
     return_memory()
     with announced("opening the bank and its model", quiet=quiet):

@@ -16,6 +16,7 @@ _SEPARATORS = re.compile(f"[{re.escape('/' + os.sep + (os.altsep or ''))}]")
 _ANY_SEPARATOR = re.compile(r"[/\\]")
 _OF_WINDOWS = re.compile(r"\\|^[A-Za-z]:/")
 _SUFFIXES = tuple(sorted(PICTURE_SUFFIXES))
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://")
 _LONGEST_END = 8  # folders of a path that are looked for
 
 
@@ -51,6 +52,8 @@ def _parts(folder: str, name: str) -> list[str] | None:
     separator = _SEPARATORS
     if os.path.isabs(name):
         return _inside(folder, name)
+    if _ADDRESS.match(name):
+        return None
     if _OF_WINDOWS.search(name) and not os.path.lexists(os.path.join(folder, name)):
         if _is_of_windows(name):
             return None
@@ -90,10 +93,14 @@ def _outside(folder: str, name: str, where: str) -> Fault:
     """The fault of a name that leads out of its folder, with what to write instead where that can be known."""
     foreign = not os.path.isabs(name) and _is_of_windows(name)
     absolute = foreign or os.path.isabs(name)
-    found = f"{'the absolute path ' if absolute else ''}{shown(name)}{' of Windows' if foreign else ''}"
+    address = _ADDRESS.match(name)
+    kind = "the address " if address else "the absolute path " if absolute else ""
+    found = f"{kind}{shown(name)}{' of Windows' if foreign else ''}"
     near = _there(folder, name)
     if near:
         advice = f"write {shown(near)}, which is there"
+    elif address:
+        advice = "download it, and name the file"
     elif absolute:
         advice = "write it relative to that folder, or give the folder that holds the pictures: --root FOLDER"
     else:
