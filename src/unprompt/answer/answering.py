@@ -159,7 +159,7 @@ class Answering:
 
     def identity(self, *, words: bool, style: Style | None = None) -> Mapping[str, Any]:
         """All that computes an answer: the version, the preset, each model by its hash, and a style of one's own."""
-        models = {**self._identities(with_words=words), **_identity(self._encoder_folder)}
+        models = {**_identity(self._encoder_folder), **self._identities(with_words=words)}
         return self._model(models, words=words, style=style)
 
     def _self_similarity(self, candidates: Sequence[Candidate], votes: Sequence[Vote]) -> float | None:
@@ -247,7 +247,7 @@ class Answering:
         if self._codebook_folder is not None:
             identities |= _identity(self._codebook_folder)
         if with_words and self._decoder_folder is not None:
-            identities |= _identity(self._decoder_folder) | _identity(self._encoder_folder)
+            identities |= _identity(self._decoder_folder) | _identity(self._encoder_folder, aids=True)
         return identities
 
     def _model(
@@ -270,8 +270,8 @@ class Answering:
         }
 
 
-def _identity(folder: ModelFolder) -> dict[str, str]:
-    return {folder.name: folder.identity()}
+def _identity(folder: ModelFolder, *, aids: bool = False) -> dict[str, str]:
+    return {folder.name: folder.identity(aids=aids)}
 
 
 def _shortened(vote: Vote) -> Vote:

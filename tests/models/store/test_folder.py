@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 
 from unprompt.errors import ModelError
-from unprompt.models.store.folder import ModelFolder, file_sha256
+from unprompt.models.store.folder import ModelFolder, file_sha256, write_config
 
 HASH = "0123456789abcdef" * 4
 FILES = ("model.onnx", "tokenizer.json")
@@ -134,3 +134,21 @@ def test_the_identity_is_that_of_the_content(folder: ModelFolder, tmp_path: Path
     other = tiny_models.decoder(tmp_path / "other" / "words.tiny", seed=1)
     assert folder.identity() == same.identity() != other.identity()
     assert len(folder.identity()) == 12
+
+
+def test_aids_are_checked_but_are_no_part_of_the_model(folder: ModelFolder) -> None:
+    (folder.path / "quick.onnx").write_bytes(b"quick")
+    config = {key: value for key, value in folder.config.items() if key != "files"}
+    helped = write_config(folder.path, {**config, "aids": ["quick.onnx"]}, [*FILES, "quick.onnx"])
+    assert helped.identity() == folder.identity()
+    assert helped.identity(aids=True) != folder.identity(aids=True) == folder.identity()
+    (folder.path / "quick.onnx").write_bytes(b"quack")
+    with pytest.raises(ModelError, match=r"quick\.onnx has another sha256"):
+        helped.file("quick.onnx")
+
+
+@pytest.mark.parametrize("aids", ["quick.onnx", 3, [3], {"quick.onnx": 1}])
+def test_aids_that_are_no_names(folder: ModelFolder, aids: object) -> None:
+    _rewrite(folder, aids=aids)
+    with pytest.raises(ModelError, match="aids"):
+        ModelFolder.open(folder.path)

@@ -42,7 +42,7 @@ def folder_session(folder: ModelFolder, threads: int = 0, name: str = ONNX_WEIGH
     somebody holds one, it is shared: a captioner, a two-tower model and the words of an answer ask for the same models.
     Raises ModelError as `ModelFolder.file` and `session` do.
     """
-    key = (folder.path / name, folder.identity(), threads)
+    key = (folder.path / name, folder.identity(aids=True), threads)
     with _opening.setdefault(key, Lock()):  # of two threads that ask at once, the second waits instead of loading too
         found = _in_use.get(key)
         if found is None:

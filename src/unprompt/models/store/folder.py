@@ -44,6 +44,7 @@ class _Needed:
     files: Mapping[str, FileSum]
     licence: Any
     origin: Any
+    aids: tuple[str, ...] = ()
     other_keys: ClassVar[bool] = True
 
 
@@ -98,9 +99,14 @@ class ModelFolder:
         """Check every file."""
         return [self._check(name) for name in self.config["files"]]
 
-    def identity(self) -> str:
-        """A short hash of the config's sizes and hashes, which changes with any file."""
-        return hashlib.sha256(json.dumps(self.config["files"], sort_keys=True).encode()).hexdigest()[:12]
+    def identity(self, *, aids: bool = False) -> str:
+        """A short hash of the config's sizes and hashes, which changes with any file.
+
+        Those that the config lists as `aids` count only if asked for: the model's answers are the same without them.
+        """
+        left_out = () if aids else self.config.get("aids", ())
+        files = {name: promised for name, promised in self.config["files"].items() if name not in left_out}
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
 
     def _check(self, name: str) -> FileCheck:
         promised = self.config["files"].get(name)
