@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+from graphs import painting
 from layouts import png, text
 
 from unprompt.images.decode import Picture, decode
@@ -32,6 +33,12 @@ def picture(tmp_path: Path) -> Path:
         (".txt", EASY_TEXT, "Easy Diffusion", "a fox in snow"),
         (".json", json.dumps(EASY), "Easy Diffusion", "a fox"),
         (".json", json.dumps({"prompt": "a fox", "steps": 5, "seed": 5}), "unknown", "a fox"),
+        (".json", json.dumps(painting()), "ComfyUI", "a fox"),
+        (".json", json.dumps({"prompt": painting(), "workflow": {}}), "ComfyUI", "a fox"),
+        (".json", json.dumps({"sui_image_params": {"prompt": "a fox", "seed": 5}}), "SwarmUI", "a fox"),
+        (".swarm.json", json.dumps({"sui_image_params": {"prompt": "a fox", "seed": 5}}), "SwarmUI", "a fox"),
+        (".json", json.dumps({"prompt": "a fox", "base_model": "m", "performance": "Speed"}), "Fooocus", "a fox"),
+        (".json", json.dumps({"url": "x", "meta": {"prompt": "a fox", "steps": 5, "cfgScale": 7}}), "unknown", "a fox"),
     ],
 )
 def test_what_a_generator_writes_beside_a_picture_is_read(picture, suffix, content, tool, prompt):
@@ -39,6 +46,11 @@ def test_what_a_generator_writes_beside_a_picture_is_read(picture, suffix, conte
     found = beside.read(picture)
     assert (found.tool, found.prompt) == (tool, prompt)
     assert found.note == f"read from 00001-1{suffix} beside the picture"
+
+
+def test_a_text_in_utf16_as_windows_saves_it(picture):
+    picture.with_suffix(".txt").write_text(INFOTEXT, encoding="utf-16")
+    assert beside.read(picture).prompt == "a fox"
 
 
 def test_easy_diffusions_text_has_its_settings_and_models(picture):

@@ -1,7 +1,7 @@
 """A text file beside a picture, in which its generator wrote the prompt: `00001-1.txt` or `.json` for `00001-1.png`.
 
 AUTOMATIC1111's web UI writes its infotext, if its settings ask for it, Easy Diffusion `Prompt: ...` and the settings,
-each on a line, or JSON. Only a text that states settings counts: captions for training, and the sidecars that unprompt
+each on a line, or JSON. ComfyUI's graph, SwarmUI's, Fooocus' and other JSON is saved there by people and scripts. Only a text that states settings counts: captions for training, and the sidecars that unprompt
 writes, have the same names. Source: modules/images.py of AUTOMATIC1111/stable-diffusion-webui;
 ui/easydiffusion/utils/save_utils.py of easydiffusion, sdkit/utils/file_utils.py of sdkit.
 """
@@ -20,13 +20,6 @@ from unprompt.prediction import WrittenPrompt
 LIMIT_BYTES = 1_000_000
 """Size of a file; the largest infotexts have a tenth of it."""
 
-_SETTINGS = frozenset(
-    {
-        "seed", "num_inference_steps", "steps", "guidance_scale", "cfg_scale", "sampler_name", "sampler", "width",
-        "height", "use_stable_diffusion_model", "model",
-    }
-)  # fmt: skip
-_FEWEST_SETTINGS = 2
 _LINE_LIMIT = 1_000
 
 
@@ -50,7 +43,10 @@ def _text(path: str) -> str:
         if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LIMIT_BYTES:
             return ""
         with open(path, "rb") as file:
-            return decode(file.read(LIMIT_BYTES).removeprefix(b"\xef\xbb\xbf"))
+            data = file.read(LIMIT_BYTES)
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # as Windows' older programs save
+            return data.decode("utf-16", "replace")
+        return decode(data.removeprefix(b"\xef\xbb\xbf"))
     except (OSError, ValueError):  # ValueError: a NUL in the path
         return ""
 
@@ -81,12 +77,20 @@ def _by_label(text: str, labels: frozenset[str]) -> dict[str, str]:
 
 
 def _written_as_json(text: str) -> WrittenPrompt | None:
-    from unprompt.images.metadata import bounded_json, easydiffusion, spaces
+    from unprompt.images.metadata import bounded_json, easydiffusion, fooocus, spaces, swarmui
 
-    entries = bounded_json.parse_object(text)
-    if len(_SETTINGS & entries.keys()) < _FEWEST_SETTINGS:
-        return None
-    return easydiffusion.answer_of(entries) or spaces.read(Fields({"parameters": text}))
+    fields = Fields({"parameters": text})
+    if '"class_type"' in text:
+        from unprompt.images.metadata.comfyui import reading
+
+        return reading.read(fields)
+    if found := swarmui.read(fields) or fooocus.read(fields):
+        return found
+    return easydiffusion.answer_of(bounded_json.parse_object(text)) or spaces.read(fields)
 
 
-_READERS: dict[str, Callable[[str], WrittenPrompt | None]] = {".txt": written_as_text, ".json": _written_as_json}
+_READERS: dict[str, Callable[[str], WrittenPrompt | None]] = {
+    ".txt": written_as_text,
+    ".json": _written_as_json,
+    ".swarm.json": _written_as_json,
+}

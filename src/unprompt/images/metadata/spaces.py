@@ -1,7 +1,8 @@
 """Spaces of Hugging Face, and scripts around diffusers: one JSON object with the arguments of the pipeline.
 
-PNG text `parameters`, or EXIF `UserComment`: prompt, negative_prompt, guidance_scale, num_inference_steps, seed, and in
-the Animagine family resolution, sampler, Model, `Model hash`, use_upscaler.
+PNG text `parameters`, EXIF `UserComment`, or any other text: prompt, negative_prompt, guidance_scale,
+num_inference_steps, seed, and in the Animagine family resolution, sampler, Model, `Model hash`, use_upscaler. Scripts in
+JavaScript write negativePrompt, and some put all of it one level down (`meta`, `params`).
 Source: files of these spaces, as described in packages/core/src/parsers/hf-space.ts of enslo/sd-metadata.
 """
 
@@ -15,24 +16,35 @@ from unprompt.images.metadata.fields import Fields
 from unprompt.images.metadata.infotext_resources import resources_of
 from unprompt.prediction import WrittenPrompt
 
-_PROMPTS = ("prompt", "Prompt", "positive_prompt")
-_NEGATIVES = ("negative_prompt", "Negative prompt", "negative prompt")
+_PROMPTS = ("prompt", "Prompt", "positive_prompt", "positivePrompt")
+_NEGATIVES = ("negative_prompt", "Negative prompt", "negative prompt", "negativePrompt")
 _MARKS = frozenset({"guidance_scale", "num_inference_steps", "use_upscaler", "resolution"})
-_OTHERS = frozenset({"seed", "steps", "width", "height", "sampler", "scheduler", "model", "Model", "cfg_scale", "cfg"})
+_OTHERS = frozenset(
+    {
+        "seed", "steps", "width", "height", "sampler", "scheduler", "model", "Model", "cfg_scale", "cfg", "cfgScale",
+        "guidanceScale", "numInferenceSteps",
+    }
+)  # fmt: skip
 _UPSCALER = "use_upscaler"
 
 
 def read(fields: Fields) -> WrittenPrompt | None:
     """Read a JSON object with a prompt and the settings of a generator."""
-    places = (fields.text.get("parameters"), fields.exif.get("UserComment"), fields.text.get("Comment"))
-    for text in places:
-        if not text or "rompt" not in text or not text.lstrip().startswith("{"):
+    first = (fields.text.get("parameters", ""), fields.exif.get("UserComment", ""), fields.text.get("Comment", ""))
+    for text in dict.fromkeys((*first, *fields.text.values(), *fields.exif.values(), *fields.xmp.values())):
+        if "rompt" not in text or not text.lstrip().startswith("{"):
             continue
-        entries = bounded_json.parse_object(text)
-        prompt = next((entries[key] for key in _PROMPTS if isinstance(entries.get(key), str)), None)
-        if prompt is not None and (_MARKS & entries.keys() or len(_OTHERS & entries.keys()) >= 2):
-            return _answer(prompt, entries)
+        whole = bounded_json.parse_object(text)
+        for entries in (whole, *(value for value in whole.values() if isinstance(value, dict))):
+            if (prompt := _prompt(entries)) is not None:
+                return _answer(prompt, entries)
     return None
+
+
+def _prompt(entries: dict[str, Any]) -> str | None:
+    """The prompt beside the settings of a generator."""
+    stated = _MARKS & entries.keys() or len(_OTHERS & entries.keys()) >= 2
+    return next((entries[key] for key in _PROMPTS if isinstance(entries.get(key), str)), None) if stated else None
 
 
 def _answer(prompt: str, entries: dict[str, Any]) -> WrittenPrompt | None:
