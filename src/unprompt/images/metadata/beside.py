@@ -1,8 +1,9 @@
 """A text file beside a picture, in which its generator wrote the prompt: `00001-1.txt` or `.json` for `00001-1.png`.
 
 AUTOMATIC1111's web UI writes its infotext, if its settings ask for it, Easy Diffusion `Prompt: ...` and the settings,
-each on a line, or JSON. ComfyUI's graph, SwarmUI's, Fooocus' and other JSON is saved there by people and scripts. Only a text that states settings counts: captions for training, and the sidecars that unprompt
-writes, have the same names. Source: modules/images.py of AUTOMATIC1111/stable-diffusion-webui;
+each on a line, or JSON. People and scripts save JSON of ComfyUI, SwarmUI, Fooocus and others there. Only a text that
+states settings counts: captions for training, and the sidecars that unprompt writes, have the same names.
+Source: modules/images.py of AUTOMATIC1111/stable-diffusion-webui;
 ui/easydiffusion/utils/save_utils.py of easydiffusion, sdkit/utils/file_utils.py of sdkit.
 """
 

@@ -1,8 +1,8 @@
 """Spaces of Hugging Face, and scripts around diffusers: one JSON object with the arguments of the pipeline.
 
 PNG text `parameters`, EXIF `UserComment`, or any other text: prompt, negative_prompt, guidance_scale,
-num_inference_steps, seed, and in the Animagine family resolution, sampler, Model, `Model hash`, use_upscaler. Scripts in
-JavaScript write negativePrompt, and some put all of it one level down (`meta`, `params`).
+num_inference_steps, seed, and in the Animagine family resolution, sampler, Model, `Model hash`, use_upscaler. Scripts
+in JavaScript write negativePrompt, and some put all of it one level down (`meta`, `params`).
 Source: files of these spaces, as described in packages/core/src/parsers/hf-space.ts of enslo/sd-metadata.
 """
 
