@@ -56,6 +56,7 @@ MISTAKES = [
         "--overwrite to replace it, or name another; --resume continues what an interrupted run left",
     ),
     ("similar picture.png -o out.csv", "expected --format text, json or jsonl, found csv"),
+    ("serve pictures", "expected no more arguments, found pictures; usage: unprompt serve [OPTIONS]"),
     ("picture.png --actors 2", "expected --cluster ray with --actors"),
     ("picture.png --parts parquet -o out.txt", "expected --cluster ray with --parts"),
     ("picture.png --lease-s 30", "expected --shards with --lease-s"),

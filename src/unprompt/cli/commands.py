@@ -174,6 +174,9 @@ def _command(name: str) -> Any:
     return group.commands[name]
 
 
+_EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)", re.DOTALL)
+
+
 def said_of_usage(error: Any) -> str:
     """What is wrong with a command line, and what to do, from what the parser raised."""
     from unprompt.cli.manual import usage
@@ -192,6 +195,8 @@ def said_of_usage(error: Any) -> str:
         return f"{error.option_name} lacks its value: write it behind the option; --help says what it takes"
     if parameter is not None:
         return f"{_named(parameter)}: {error.message}"
+    if context is not None and (extra := _EXTRA.match(error.format_message())):
+        return f"expected no more arguments, found {extra[1]}; usage: {usage(context)}; {seen}"
     return f"{error.format_message().rstrip('.')}; {seen}"
 
 
