@@ -83,6 +83,7 @@ def test_an_output_format(tmp_path: Path, root: Path, examples: Path) -> None:
         f"| picture | prompt |\n| --- | --- |\n| {picture} | a full moon rising over blue mountains, "
     )
     output = tmp_path / "answers.md"
-    output.write_text(shown[:-20], encoding="utf-8")  # as a killed run leaves it
+    unprompt(tmp_path / "site", picture, "-o", output, "--resume")
+    output.write_text(shown[:-20], encoding="utf-8")  # as a killed run leaves it, beside its journal
     unprompt(tmp_path / "site", picture, "-o", output, "--resume")
     assert output.read_text(encoding="utf-8") == shown

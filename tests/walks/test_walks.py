@@ -28,6 +28,7 @@ VARIABLE = [
     (re.compile(r"\b[\d,.]+/s\b"), "N/s"),
     (re.compile(r"\b\d+\.\d %"), "N %"),
     (re.compile(r"[+-]?\b\d\.\d{2,4}\b"), "N"),
+    (re.compile(r" +N\b"), " N"),
     (re.compile(r" +([│┃┓┐])"), r" \1"),
 ]
 
