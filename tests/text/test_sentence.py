@@ -69,7 +69,7 @@ def test_the_float32_reference_gives_them_more_exactly(
     cure_torchvision()
     from transformers import BertModel
 
-    from unprompt.training.export import MeanPooled
+    from unprompt.training.published_export import MeanPooled
 
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     tokenizer.enable_truncation(LONGEST)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
+from unprompt.errors import DataError  # noqa: E402
 from unprompt.models.regressors.onnx import session  # noqa: E402
 from unprompt.models.store.folder import ModelFolder  # noqa: E402
 from unprompt.text.decoder import Decoder  # noqa: E402
@@ -110,11 +113,6 @@ def test_a_run_s_decoder(decoder_run: Path, tmp_path: Path) -> None:
 
 
 def test_without_its_pictures_a_run_is_not_exported_in_integers(regressor_run: Path, tmp_path: Path) -> None:
-    import json
-    import shutil
-
-    from unprompt.errors import DataError
-
     run = tmp_path / "run"
     shutil.copytree(regressor_run, run)
     recipe = json.loads((run / "recipe.json").read_text())

@@ -118,9 +118,9 @@ class ClusterOptions:
 
     def _check_unused(self) -> None:
         """Raises DataError if an option says how a cluster answers, and nobody asked for one."""
-        mine = ClusterOptions()
+        default = ClusterOptions()
         names = ("parts", "actors", "actor_cpus", "actor_gpus", "chunk_pictures")
-        unused = ["--" + name.replace("_", "-") for name in names if getattr(self, name) != getattr(mine, name)]
+        unused = ["--" + name.replace("_", "-") for name in names if getattr(self, name) != getattr(default, name)]
         if unused:
             raise DataError(
                 f"expected --cluster ray with {unused[0]}, which says how a cluster answers; add it, or omit this"

@@ -14,16 +14,11 @@ from unprompt.models.store.folder import CARD, ModelFolder, replacing
 from unprompt.progress import SILENT, Report, Step, no_report
 from unprompt.training.card import write_data_note
 from unprompt.training.decoder import DecoderTask
-from unprompt.training.export import (
-    export_clip_tokenizer,
-    export_decoder,
-    export_regressor,
-    export_sentence_encoder,
-    regressor_folder,
-)
+from unprompt.training.export import export_decoder, export_regressor, regressor_folder
 from unprompt.training.loop import BEST, LAST, claim, train
 from unprompt.training.probe import PROBE, ProbeTask
 from unprompt.training.processes import Processes, joined
+from unprompt.training.published_export import export_clip_tokenizer, export_sentence_encoder
 from unprompt.training.recipe import Recipe
 from unprompt.training.recipe_file import read_recipe, recipe_of_run
 from unprompt.training.regressor import RegressorTask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,12 +40,16 @@ class Source:
         return integers
 
 
-def made_integers(folder: ModelFolder, name: str) -> dict[str, npt.NDArray[np.int8]]:
-    """The integers that a JSON file of the folder describes, by their names. Raises ModelError if it is damaged."""
+def made_integers(folder: ModelFolder, name: str, checked: Mapping[str, Path]) -> dict[str, npt.NDArray[np.int8]]:
+    """The integers (rows, columns) that a JSON file of the folder describes, by their names.
+
+    `checked` are the files, by their names, that they may be made of. Raises ModelError if the description is damaged.
+    """
     try:
         described = json.loads(folder.file(name).read_text(encoding="utf-8"))
         sources = {key: read(Source, value, f"the weights {key}") for key, value in described.items()}
-        paths = {file: folder.file(file) for file in {source.file for source in sources.values()}}  # checks each once
-        return {key: source.integers(paths[source.file]) for key, source in sources.items()}
+        if others := {source.file for source in sources.values()} - checked.keys():
+            raise DataError(f"expected weights of {', '.join(checked)}, found {', '.join(sorted(others))}")
+        return {key: source.integers(checked[source.file]) for key, source in sources.items()}
     except (ValueError, AttributeError, DataError, UnknownNameError) as error:
         raise ModelError(f"model {folder.name}: cannot read {name}: {error}") from None

@@ -53,10 +53,10 @@ def folder_session(folder: ModelFolder, threads: int = 0, name: str = ONNX_WEIGH
 def _checked(folder: ModelFolder, threads: int, name: str) -> onnxruntime.InferenceSession:
     path = folder.file(name)
     names = folder.config["files"]
-    for beside in sorted(names.keys() & {weights_beside(path).name, *_read_beside(path, names)}):
-        folder.file(beside)
+    beside = sorted(names.keys() & {weights_beside(path).name, *_read_beside(path, names)})
+    checked = {each: folder.file(each) for each in beside}
     described = path.with_suffix(".json").name
-    return _opened(path, threads, made_integers(folder, described) if described in names else {})
+    return _opened(path, threads, made_integers(folder, described, checked) if described in names else {})
 
 
 def session(path: Path, threads: int = 0, beside: Collection[str] = ()) -> onnxruntime.InferenceSession:
